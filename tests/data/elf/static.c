@@ -1,0 +1,5 @@
+/* A program that needs nothing. */
+void _start(void) {
+  for (;;) {
+  }
+}
