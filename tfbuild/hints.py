@@ -1,0 +1,168 @@
+"""What to show of a failed step: the first error, the last lines, and a cause when it is a known one.
+
+Everything here reads text that tools printed; the tables are the place to add to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TAIL_LINES = 25  # about one screen, together with the error and the hint
+_MAX_LINE = 400  # characters; a compiler's command line can have 20000
+
+
+@dataclass(frozen=True)
+class FailureSummary:
+    """``first_error`` and ``tail`` are lines of the log, ``hint`` names the cause and a next command."""
+
+    first_error: str | None
+    tail: tuple[str, ...]
+    hint: str | None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A known cause: any line that ``pattern`` finds means it."""
+
+    name: str
+    pattern: re.Pattern[str]
+    hint: str
+
+
+def _cause(name: str, hint: str, *patterns: str) -> Cause:
+    return Cause(name, re.compile("|".join(f"(?:{p})" for p in patterns), re.IGNORECASE), hint)
+
+
+_QUOTE = "['\"`‘’]"  # GCC quotes as the locale says
+
+# In order of precedence: an earlier cause explains the errors of a later one.
+CAUSES: tuple[Cause, ...] = (
+    _cause(
+        "disk full",
+        "the disk is full: see what uses it with 'docker system df', free it with 'docker builder prune' "
+        "or 'invoke clean --cache', and run the same command again; finished objects are kept",
+        r"No space left on device",
+        r"Disk quota exceeded",
+    ),
+    _cause(
+        "out of memory",
+        "the compiler ran out of memory: run the same command again with fewer jobs, for example "
+        "'--jobs 2' (a TensorFlow compile job takes about 2 GiB); finished objects are kept",
+        # GCC's driver, when the kernel kills the compiler proper.
+        r"Killed signal terminated program \w+",
+        r"virtual memory exhausted",
+        r"cannot allocate memory",
+        r"out of memory",
+        r"std::bad_alloc",
+        r"\bSignal 9\b|\(Killed\)|signal: killed",
+        r"exit (?:code|status):? 137\b",
+        # Bazel's own: https://bazel.build/run/scripts#exit-codes
+        r"java\.lang\.OutOfMemoryError",
+    ),
+    _cause(
+        "march unknown to the compiler",
+        "the builder's compiler is older than the CPU that is asked for: take a config with a lower 'march' "
+        "('invoke list-configs'), or lower it for one build with '--set march=x86-64-v3' or "
+        "'--set march=armv8-a'",
+        rf"bad value \({_QUOTE}?[^)]*\) for {_QUOTE}?-m(?:arch|cpu|tune)",
+        rf"-m(?:arch|cpu|tune)=\S+ is not a valid value",
+        rf"unknown value {_QUOTE}[^'’]+{_QUOTE} for {_QUOTE}?-m(?:arch|cpu|tune)",
+        rf"unrecognized command[- ]line option {_QUOTE}-m[\w.=+-]+{_QUOTE}",
+        rf"(?:unknown|invalid) (?:target CPU|arch name) {_QUOTE}",
+        rf"invalid feature modifier .* in {_QUOTE}?-march",
+    ),
+    _cause(
+        "march newer than this CPU",
+        "this CPU lacks an instruction that the config's 'march' allows: build with '--config portable', "
+        "or with '--config native' on the machine where it will run",
+        r"Illegal instruction",
+        r"\bSIGILL\b",
+        r"exit (?:code|status):? 132\b",
+    ),
+    _cause(
+        "patch does not apply",
+        "a patch does not fit this release's source: '--dry-run' shows the file and line of the config that "
+        "names it; refresh the patch against this release, or leave it out",
+        r"^Hunk #\d+ FAILED",
+        r"\bpatch\b.*\bFAILED\b",
+        r"patch does not apply",
+        r"\d+ out of \d+ hunks? FAILED",
+        r"error: patch failed:",
+    ),
+    _cause(
+        "no network",
+        "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy set "
+        "https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "
+        "('invoke bundle --load FILE') and add '--offline'",
+        r"Temporary failure (?:resolving|in name resolution)",
+        r"Could not resolve(?: host)?\b",
+        r"Failed to fetch\b",
+        r"Could not connect to\b",
+        r"Network is unreachable",
+        r"UnknownHostException",
+    ),
+    _cause(
+        "certificate not trusted",
+        "a server's certificate is not trusted, usually because of a proxy that inspects traffic: set "
+        "SSL_CERT_FILE to its CA bundle and run the same command again",
+        r"certificate verify failed",
+        r"SSL certificate problem",
+        r"unable to get local issuer certificate",
+        r"PKIX path building failed",
+    ),
+)
+
+# What says precisely what is wrong...
+_PRECISE = re.compile(
+    r"(?<![\w-])(?:fatal )?error: "
+    r"|\bCMake Error\b"
+    r"|undefined reference to"
+    r"|\bld: cannot find\b"
+    r"|\*\*\* \[.*\] Error \d+"
+    r"|^(?:E: |Hunk #\d+ FAILED)"
+    r"|\bKilled signal terminated program\b"
+    r"|No space left on device"
+    r"|Illegal instruction",
+)
+# ...what follows from another error...
+_CONSEQUENCE = re.compile(r"collect2: error: ld returned|^make.*\*\*\* |ninja: error: build stopped")
+# ...and what only says which step failed; the precise line comes after it.
+_VAGUE = re.compile(r"^(?:\s*\([0-9:.]+\)\s*)?(?:FAILED:|ERROR:)|\bninja: build stopped\b")
+
+
+def failure_summary(lines: Sequence[str], *, returncode: int | None = None) -> FailureSummary:
+    """The essence of the output of a failed step; ``returncode`` is the tool's, where known."""
+    shown = tuple(_clip(line.rstrip()) for line in lines[-TAIL_LINES:])
+    return FailureSummary(_first_error(lines), shown, known_cause(lines, returncode=returncode))
+
+
+def known_cause(lines: Sequence[str], *, returncode: int | None = None) -> str | None:
+    """The hint of the first cause in :data:`CAUSES` that a line, or the exit code, points to."""
+    exit_line = () if returncode is None else (f"exit code: {returncode}",)
+    for cause in CAUSES:
+        if any(cause.pattern.search(line) for line in (*lines, *exit_line)):
+            return cause.hint
+    return None
+
+
+def _first_error(lines: Sequence[str]) -> str | None:
+    for wanted in (_PRECISE, _VAGUE, _CONSEQUENCE):
+        for index, line in enumerate(lines):
+            if wanted.search(line) and (wanted is not _PRECISE or not _CONSEQUENCE.search(line)):
+                return _clip(_with_reason(lines, index))
+    return None
+
+
+def _with_reason(lines: Sequence[str], index: int) -> str:
+    line = lines[index].strip()
+    if "CMake Error" in line and line.endswith(":"):
+        # CMake says where on one line and what, indented, on the next that is not empty.
+        following = (text.strip() for text in lines[index + 1 : index + 4])
+        return " ".join((line, next((text for text in following if text), ""))).rstrip()
+    return line
+
+
+def _clip(line: str) -> str:
+    return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
