@@ -37,7 +37,7 @@ from tfbuild.engine_facts import (
 )
 from tfbuild.errors import HostError, NothingMatchesError
 from tfbuild.host import find_program
-from tfbuild.runner import hold_signals
+from tfbuild.interrupts import hold_signals
 
 # Questions are answered in milliseconds; saving an image or removing one on a busy disk takes longer.
 _CONNECT_TIMEOUT_S = 10
