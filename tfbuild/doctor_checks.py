@@ -106,7 +106,7 @@ def check_buildkit(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
     # Older ones do not fail: they silently ignore SOURCE_DATE_EPOCH and the like.
     needed = f"BuildKit {_dotted(MINIMUM_BUILDKIT)} or newer (in Docker Engine 26 or newer)"
     if facts.engine is None:
-        return CheckResult("buildkit", Status.FATAL, "not known: the engine does not answer", needed)
+        return CheckResult("buildkit", Status.WARNING, "not known: the engine does not answer", needed)
     if facts.builder is not None and facts.builder.error:
         found = f"the builder {facts.builder.name} does not answer: {facts.builder.error}"
         return CheckResult("buildkit", Status.FATAL, found, needed, "docker buildx use default")
