@@ -59,7 +59,10 @@ class UsageError(TfBuildError):
 
 @dataclass(frozen=True, order=True)
 class ConfigProblem:
-    """One thing wrong in a configuration file; ``line`` and ``column`` count from 1."""
+    """One thing wrong in a configuration; ``line`` and ``column`` count from 1.
+
+    Line 0 says that ``path`` is no file but an argument, which is its own place.
+    """
 
     path: str
     line: int
@@ -68,6 +71,8 @@ class ConfigProblem:
     snippet: str = ""
 
     def __str__(self) -> str:
+        if not self.line:
+            return f"{self.path}: {self.message}"
         text = f"{self.path}:{self.line}:{self.column}: {self.message}"
         if not self.snippet:
             return text

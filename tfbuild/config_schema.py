@@ -1,0 +1,293 @@
+"""The keys of a build configuration: types, defaults, and what each of them means.
+
+The models are the only place that knows the keys: the JSON schema, the keys of ``--set`` and the
+origins of values are derived from them. YAML hands over the raw text of every scalar, so the types
+here read text; what a YAML parser would call a number or a truth value stays acceptable as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from tfbuild.model import Arch
+
+_BOOLS: Mapping[str, bool] = MappingProxyType(
+    {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+)
+# Spelled out, since the regular expressions of JSON Schema know no case-insensitive mode.
+_BOOL_WORDS = [form for word in _BOOLS for form in (word, word.capitalize(), word.upper())]
+# 18 digits fit into 64 bits; nothing here counts further.
+_DECIMAL = re.compile(r"[0-9]{1,18}")
+
+
+def _read_bool(value: object) -> object:
+    found = _BOOLS.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError("expected true or false")
+    return found
+
+
+def _read_int(value: object) -> object:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("expected a whole number")
+
+
+def _one_line(value: str) -> str:
+    if any(ord(char) < 0x20 for char in value):
+        raise ValueError("a line break or control character cannot be passed to a tool")
+    return value
+
+
+def _flag(value: str) -> str:
+    if value in {"-Wl", "-Wa", "-Wp"}:
+        raise ValueError(f"'{value}' without its argument: a comma ends a list item, so quote the whole flag")
+    if not value.strip():
+        raise ValueError("an empty flag")
+    return _one_line(value)
+
+
+def _cpu_name(value: object) -> object:
+    if isinstance(value, str) and value.startswith("-m"):
+        raise ValueError(f"write only the name, as in '{value.partition('=')[2] or 'x86-64-v3'}'")
+    return value
+
+
+def _fold(value: str) -> str:
+    return " ".join(value.split())
+
+
+_SCALARS = ["string", "number", "boolean"]
+
+YamlBool = Annotated[
+    bool,
+    BeforeValidator(_read_bool),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": _BOOL_WORDS}]}),
+]
+PositiveInt = Annotated[
+    int,
+    BeforeValidator(_read_int),
+    Field(gt=0),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": "^(?=.*[1-9])[0-9]{1,18}$"},
+            ]
+        }
+    ),
+]
+Text = Annotated[
+    str,
+    AfterValidator(_one_line),
+    WithJsonSchema({"type": _SCALARS, "pattern": "^[^\\u0000-\\u001f]*$"}),
+]
+Prose = Annotated[str, AfterValidator(_fold), WithJsonSchema({"type": _SCALARS})]
+Flag = Annotated[
+    str,
+    AfterValidator(_flag),
+    WithJsonSchema({"type": _SCALARS, "pattern": "^(?!-W[lap]$)(?=.*[^ ])[^\\u0000-\\u001f]+$"}),
+]
+CpuName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$"),
+    BeforeValidator(_cpu_name),
+]
+MacroName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
+LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+FileStem = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Optimisation = Annotated[
+    Literal["0", "1", "2", "3", "s", "z", "g"],
+    WithJsonSchema({"enum": ["0", "1", "2", "3", "s", "z", "g", 0, 1, 2, 3]}),
+]
+
+
+class Keys(BaseModel):
+    """A group of keys: closed, and frozen once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CompileKeys(Keys):
+    """What CMake and Bazel both understand."""
+
+    march: CpuName | None = Field(
+        default=None,
+        description="Lowest CPU that the result runs on, in the words of GCC's -march; null: the compiler's.",
+    )
+    mtune: CpuName | None = Field(
+        default=None,
+        description="CPU to schedule instructions for, as GCC's -mtune names it; needs no newer CPU to run.",
+    )
+    optimisation: Optimisation = Field(
+        default="2", description="Optimisation level, the letter or digit after -O."
+    )
+    lto: YamlBool = Field(default=False, description="Link-time optimisation: slower link, smaller result.")
+    debug_info: Literal["none", "separate"] = Field(
+        default="none",
+        description="'separate' compiles with -g and puts the debug information into files of its own.",
+    )
+    strip: YamlBool = Field(default=True, description="Remove the symbols that running does not need.")
+    defines: Mapping[MacroName, Text | None] = Field(
+        default_factory=dict, description="Macros: NAME: value gives -DNAME=value, NAME: null gives -DNAME."
+    )
+    cflags: tuple[Flag, ...] = Field(default=(), description="Further flags for C, one per item.")
+    cxxflags: tuple[Flag, ...] = Field(default=(), description="Further flags for C++, one per item.")
+    ldflags: tuple[Flag, ...] = Field(default=(), description="Further flags for linking, one per item.")
+    ccache: YamlBool = Field(default=True, description="Compile through ccache; the objects are the same.")
+
+
+class TfliteKeys(Keys):
+    """Options of TFLite's CMake build."""
+
+    xnnpack: YamlBool = Field(
+        default=True, description="Build with the XNNPACK delegate (TFLITE_ENABLE_XNNPACK)."
+    )
+    gpu_delegate: YamlBool = Field(
+        default=False, description="Build with the OpenCL delegate (TFLITE_ENABLE_GPU)."
+    )
+    ruy: YamlBool = Field(
+        default=False, description="Use ruy for matrix products outside XNNPACK (TFLITE_ENABLE_RUY)."
+    )
+    cmake_definitions: Mapping[CMakeName, Text] = Field(
+        default_factory=dict, description="Further CMake cache entries: NAME: value gives -DNAME=value."
+    )
+
+
+class SourceKeys(Keys):
+    """Changes to the source."""
+
+    patches: tuple[Text, ...] = Field(
+        default=(),
+        description="Patch files, applied in this order with -p1; relative to the file that names them.",
+    )
+
+
+class RuntimeKeys(Keys):
+    """The runtime image."""
+
+    base: Literal["scratch", "debian"] = Field(
+        default="scratch",
+        description="'scratch' holds only what the artifact needs; 'debian' is a slim distribution.",
+    )
+    user: PositiveInt = Field(
+        default=65532,  # the "nonroot" user of distroless images, which cluster policies often name
+        description="Numeric user that the image runs as; never 0.",
+    )
+    labels: Mapping[LabelName, Text] = Field(
+        default_factory=dict, description="Further OCI labels of the image."
+    )
+
+
+class DebianKeys(Keys):
+    """Where Debian packages come from."""
+
+    mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+        default=None, description="Debian mirror; null takes the one that the host is set up with."
+    )
+    snapshot: Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")] | None = Field(
+        default=None, description="State of snapshot.debian.org to build against, as 20261030T080801Z."
+    )
+
+
+class ResourceKeys(Keys):
+    """How much of the machine a build takes."""
+
+    jobs: PositiveInt | None = Field(
+        default=None,
+        description="Compile jobs at a time; null: reckoned from the engine's CPUs and memory.",
+    )
+    memory_per_job_mib: PositiveInt = Field(
+        default=2048,  # TensorFlow's largest translation units need between 1 and 2 GiB in GCC
+        description="Memory in MiB to reckon per compile job when the number of jobs is computed.",
+    )
+
+
+class BuildConfig(Keys):
+    """Every value that a configuration, an ``arch`` section or ``--set`` can give."""
+
+    compile: CompileKeys = Field(default=CompileKeys(), description="What every build tool understands.")
+    tflite: TfliteKeys = Field(default=TfliteKeys(), description="Options of TFLite.")
+    source: SourceKeys = Field(default=SourceKeys(), description="Changes to the source.")
+    runtime: RuntimeKeys = Field(default=RuntimeKeys(), description="The runtime image.")
+    debian: DebianKeys = Field(default=DebianKeys(), description="Where Debian packages come from.")
+    resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
+    distributable: YamlBool = Field(
+        default=True, description="False marks image and manifest: not to be handed to other machines."
+    )
+    distributable_note: Text | None = Field(
+        default=None, description="Why it is not to be handed on; shown in image and manifest."
+    )
+    policy: FileStem | None = Field(
+        default=None,
+        description="Policy in build_configs/policies/ to verify against; null: the default one.",
+    )
+
+
+class ConfigFile(BuildConfig):
+    """A file in ``build_configs/``."""
+
+    description: Prose = Field(description="One sentence for list-configs; not inherited.")
+    extends: FileStem | None = Field(
+        default=None, description="Config in the same folder whose values hold unless given here."
+    )
+    abstract: YamlBool = Field(
+        default=False, description="True for a file that is only there to be extended; not inherited."
+    )
+    arches: tuple[Arch, ...] | None = Field(
+        default=None, description="Architectures that the config has a meaning for; null: all. Inherited."
+    )
+    arch: Mapping[Arch, BuildConfig] = Field(
+        default_factory=dict, description="Values for one architecture, over those of the file."
+    )
+
+
+class Kind(Enum):
+    """How a value merges: a scalar and a list replace, a map merges by entry, ``key+`` appends to a list."""
+
+    SCALAR = "scalar"
+    LIST = "list"
+    MAP = "map"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One settable key; ``path`` is dotted."""
+
+    path: str
+    kind: Kind
+
+
+@cache
+def known_keys() -> Mapping[str, Key]:
+    """Every key that layers and ``--set`` can give, by its dotted path."""
+    return MappingProxyType({key.path: key for key in _walk(BuildConfig(), "")})
+
+
+def section_names() -> frozenset[str]:
+    """The dotted paths that hold keys rather than a value."""
+    return frozenset(path.rsplit(".", 1)[0] for path in known_keys() if "." in path)
+
+
+def _walk(group: Keys, prefix: str) -> tuple[Key, ...]:
+    found: list[Key] = []
+    for name in type(group).model_fields:
+        default, path = getattr(group, name), prefix + name
+        if isinstance(default, Keys):
+            found.extend(_walk(default, f"{path}."))
+        elif isinstance(default, tuple):
+            found.append(Key(path, Kind.LIST))
+        else:
+            found.append(Key(path, Kind.MAP if isinstance(default, Mapping) else Kind.SCALAR))
+    return tuple(found)

@@ -1,0 +1,118 @@
+"""Writes the JSON schemas of the YAML files, for editors and for users' own checks.
+
+``python -m tfbuild.schemas`` writes them, ``--check`` exits 1 where a stored one is out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from tfbuild.config_schema import BuildConfig, ConfigFile, Kind, known_keys
+from tfbuild.release_schema import Release
+
+JsonObject = dict[str, Any]
+
+
+def config_schema() -> JsonObject:
+    """The schema of ``build_configs/*.yaml``. Lists also have a ``key+`` form, which appends."""
+    schema = _schema_of(ConfigFile, "tfbuild configuration")
+    groups = {"": [schema, schema["$defs"][BuildConfig.__name__]]}
+    for name, field in BuildConfig.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            groups[name] = [schema["$defs"][field.annotation.__name__]]
+    for key in known_keys().values():
+        section, _, leaf = key.path.rpartition(".")
+        if key.kind is Kind.LIST:
+            for group in groups[section]:
+                _add_append_form(group, leaf)
+    return schema
+
+
+def release_schema() -> JsonObject:
+    """The schema of ``build_configs/releases/*/*.yaml``."""
+    return _schema_of(Release, "tfbuild release")
+
+
+def documents() -> Mapping[str, str]:
+    """The text of each schema file, by its path in the project."""
+    return {
+        "build_configs/schema.json": _text(config_schema()),
+        "build_configs/releases/schema.json": _text(release_schema()),
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tfbuild.schemas", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when out of date")
+    check = parser.parse_args(arguments).check
+    root = Path(__file__).resolve().parent.parent
+    stale = [path for path, text in documents().items() if _stored(root / path) != text]
+    for path in stale:
+        if check:
+            sys.stderr.write(f"{path} is out of date: python -m tfbuild.schemas\n")
+        else:
+            (root / path).write_text(documents()[path], encoding="utf-8")
+            sys.stderr.write(f"wrote {path}\n")
+    return 1 if check and stale else 0
+
+
+def _schema_of(model: type[BaseModel], title: str) -> JsonObject:
+    schema = _close_maps(_without_titles(model.model_json_schema()))
+    head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
+    return {**head, **schema}
+
+
+def _add_append_form(group: JsonObject, leaf: str) -> None:
+    plain = group["properties"][leaf]
+    appended = {key: value for key, value in plain.items() if key != "default"}
+    appended["description"] = f"Appends to '{leaf}' of the layers below."
+    group["properties"][f"{leaf}+"] = appended
+    both = {"required": [leaf, f"{leaf}+"]}
+    group.setdefault("allOf", []).append({"not": both})
+
+
+def _without_titles(node: Any) -> Any:
+    """pydantic titles every key with its own name; an editor shows that anyway."""
+    if isinstance(node, list):
+        return [_without_titles(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: {name: _without_titles(each) for name, each in value.items()}
+        if key in {"properties", "$defs"}
+        else _without_titles(value)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str))
+    }
+
+
+def _close_maps(node: Any) -> Any:
+    """A map with constrained names refuses the others, as the loader does."""
+    if isinstance(node, list):
+        return [_close_maps(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {key: _close_maps(value) for key, value in node.items()}
+    if "patternProperties" in closed:
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+def _text(schema: JsonObject) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _stored(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
