@@ -1,0 +1,167 @@
+"""What has been tried for one download, which URL comes next, and how it all is told. No effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from tfbuild.errors import ChecksumError, DownloadError
+from tfbuild.mirrors import safe_url
+from tfbuild.model import Pin
+from tfbuild.retry import backoff
+
+
+class AttemptFailed(Exception):
+    """One try at one URL failed.
+
+    ``permanent``: the same URL would fail again. ``delay_s``: what the server asked to wait.
+    ``actual``: the hash of whole but wrong bytes. ``untrusted``: the certificate was not accepted.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        permanent: bool = False,
+        delay_s: float | None = None,
+        actual: str = "",
+        untrusted: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = safe_url(reason)
+        self.permanent = permanent or bool(actual)
+        self.delay_s = delay_s
+        self.actual = actual
+        self.untrusted = untrusted
+
+
+@dataclass
+class Source:
+    """One URL of a download: how often it failed, and when it may be tried again (epoch seconds)."""
+
+    url: str
+    order: int
+    failures: int = 0
+    ready_at: float = 0.0
+
+
+@dataclass
+class Attempts:
+    """All the URLs of one pin.
+
+    A URL that failed for the moment is tried again later, ``limit`` times in all, and meanwhile the
+    others are: a mirror that is down costs no wait as long as another one answers.
+    """
+
+    pin: Pin
+    urls: tuple[str, ...]
+    limit: int
+    _live: list[Source] = field(init=False)
+    _log: list[str] = field(init=False, default_factory=list)
+    _wrong: tuple[str, str] | None = field(init=False, default=None)
+    _untrusted: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._live = [Source(url, order) for order, url in enumerate(self.urls)]
+
+    def next(self) -> Source | None:
+        """The URL to try next; its ``ready_at`` may lie ahead. None when none is left."""
+        return min(self._live, key=lambda s: (s.ready_at, s.order), default=None)
+
+    def failed(self, source: Source, failure: AttemptFailed, now: float) -> None:
+        """Record a failure and decide when, if ever, ``source`` is tried again."""
+        self._log.append(f"{safe_url(source.url)}: {failure.reason}")
+        self._untrusted |= failure.untrusted
+        if failure.actual and self._wrong is None:
+            self._wrong = (source.url, failure.actual)
+        source.failures += 1
+        if failure.permanent or source.failures >= self.limit:
+            self._live.remove(source)
+            return
+        delay = backoff(source.failures) if failure.delay_s is None else failure.delay_s
+        source.ready_at = now + delay
+
+    def error(self, hint: str) -> DownloadError:
+        """What to raise when no URL is left; ``hint`` is the caller's own way out."""
+        if self._wrong is not None:
+            return self._checksum_error(hint)
+        if not self.urls:
+            return DownloadError(
+                f"nothing is known about where to download {self.pin.name}",
+                details=(f"Expected: {self.pin.filename}, sha256 {self.pin.sha256}",),
+                hint=_joined(_MIRRORS_HINT, hint),
+            )
+        return DownloadError(
+            f"{self.pin.name} could not be downloaded from any address",
+            details=self._tries(),
+            hint=_joined(_CA_HINT if self._untrusted else "", _MIRRORS_HINT, hint),
+        )
+
+    def _checksum_error(self, hint: str) -> ChecksumError:
+        url, actual = self._wrong or ("", "")
+        return ChecksumError(
+            f"{self.pin.name}: what was downloaded is not what is pinned; it has been deleted",
+            details=(
+                f"Expected: sha256 {self.pin.sha256}",
+                f"Actual:   {actual}",
+                f"URL:      {safe_url(url)}",
+                *self._tries(),
+            ),
+            hint=_joined(
+                "the file was replaced at its origin, or a proxy answered in its place; "
+                "do not change the pin without knowing why",
+                _MIRRORS_HINT,
+                hint,
+            ),
+        )
+
+    def _tries(self) -> tuple[str, ...]:
+        return tuple(f"Tried {number}: {line}" for number, line in enumerate(self._log, start=1))
+
+
+_MIRRORS_HINT = "set TFBUILD_MIRRORS=PREFIX=REPLACEMENT to a mirror or a folder that you can reach"
+_CA_HINT = "for a private certificate authority set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to its PEM file"
+
+
+def _joined(*parts: str) -> str:
+    return "; or ".join(part for part in parts if part)
+
+
+def missing_offline(pin: Pin, hint: str) -> DownloadError:
+    """What to raise when ``pin`` would have to come from the network, which is forbidden."""
+    way_out = "run the same command once without --offline, or load a bundle: invoke bundle --load FILE"
+    return DownloadError(
+        f"offline, and {pin.name} is not in the cache",
+        details=(f"Expected: {pin.filename}, sha256 {pin.sha256}",),
+        hint=f"{way_out}; or {hint}" if hint else way_out,
+    )
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The exception at the bottom of a chain, also where libraries keep it in ``reason`` or ``args``."""
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in seen:
+        seen.append(current)
+        inner = (getattr(current, "reason", None), *current.args, current.__cause__, current.__context__)
+        current = next((e for e in inner if isinstance(e, BaseException)), None)
+    return seen[-1]
+
+
+def described(cause: BaseException) -> str:
+    """A few words for a low-level exception."""
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    text = str(cause)
+    return text if 0 < len(text) <= 120 else type(cause).__name__
+
+
+def status_text(status: int) -> str:
+    """An HTTP status with its standard name; the server's own words are not to be trusted."""
+    try:
+        text = f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        text = f"HTTP {status}"
+    if status in {401, 407}:
+        text += " (credentials can be put into ~/.netrc; those of a proxy into its variable)"
+    return text

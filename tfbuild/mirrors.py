@@ -1,0 +1,126 @@
+"""Which URLs a pinned download is tried at. Pure: text in, text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tfbuild.errors import UsageError
+
+DEBIAN_SCHEME = "debian:"
+# Greedy: a password may itself hold an "@".
+_USERINFO = re.compile(r"//[^/?#\s]*@")
+_HINT = (
+    "TFBUILD_MIRRORS=PREFIX=REPLACEMENT[,...], for example https://github.com/=https://proxy.example/github/"
+)
+
+
+@dataclass(frozen=True)
+class MirrorRule:
+    """URLs that begin with ``prefix`` are tried with ``replacement`` in its place first."""
+
+    prefix: str
+    replacement: str
+
+
+def parse_mirror_rules(text: str) -> tuple[MirrorRule, ...]:
+    """The rules in ``TFBUILD_MIRRORS``: ``PREFIX=REPLACEMENT``, separated by commas or white space.
+
+    A prefix is the beginning of a URL, up to a whole path component (``https://github.com/``,
+    ``debian:pool/``). A replacement is an http(s) or file URL, or an absolute path.
+
+    :raises UsageError: with every rule that cannot be understood.
+    """
+    words = text.replace(",", " ").split()
+    problems = tuple(f"{safe_url(word)}: {why}" for word in words if (why := _problem(word)))
+    if problems:
+        raise UsageError("TFBUILD_MIRRORS cannot be understood", details=problems, hint=_HINT)
+    pairs = (word.split("=", 1) for word in words)
+    return tuple(MirrorRule(prefix, replacement) for prefix, replacement in pairs)
+
+
+def rewrite(url: str, rules: Iterable[MirrorRule]) -> tuple[str, ...]:
+    """``url`` as each matching rule has it, in the order of the rules, and then ``url`` itself."""
+    found = [hit for rule in rules if (hit := _apply(url, rule)) is not None]
+    return _unique([*found, url])
+
+
+def debian_urls(path: str, archive_mirrors: tuple[str, ...], snapshot: str) -> tuple[str, ...]:
+    """Where ``path`` of the Debian archive (``pool/...``, with or without ``debian:``) may be had.
+
+    ``archive_mirrors`` come first; then ``snapshot``, the archive as it was at one moment
+    (``https://snapshot.debian.org/archive/debian/<timestamp>``), unless empty.
+
+    :raises UsageError: ``path`` is absolute or climbs out of the archive.
+    """
+    relative = path.removeprefix(DEBIAN_SCHEME)
+    if not relative or relative.startswith("/") or ".." in relative.split("/"):
+        raise UsageError(f"{path!r} is not a path in the Debian archive", hint="debian:pool/main/...")
+    bases = (*archive_mirrors, *((snapshot,) if snapshot else ()))
+    return _unique(f"{base.rstrip('/')}/{relative}" for base in bases)
+
+
+def url_resolver(
+    rules: tuple[MirrorRule, ...], archive_mirrors: tuple[str, ...] = (), snapshot: str = ""
+) -> Callable[[str], tuple[str, ...]]:
+    """A function from the URL of a pin to the URLs to try, in order.
+
+    Rules apply to ``debian:`` URLs as they stand, and to the URLs that these become.
+    """
+
+    def resolve(url: str) -> tuple[str, ...]:
+        if not url.startswith(DEBIAN_SCHEME):
+            return rewrite(url, rules)
+        direct = rewrite(url, rules)[:-1]
+        expanded = debian_urls(url, archive_mirrors, snapshot)
+        return _unique([*direct, *(u for full in expanded for u in rewrite(full, rules))])
+
+    return resolve
+
+
+def safe_url(text: str) -> str:
+    """``text`` with user names and passwords taken out of the URLs in it, for messages and files."""
+    return _USERINFO.sub("//", text)
+
+
+def is_local(url: str) -> bool:
+    """Whether ``url`` is a file URL or an absolute path: it needs no network."""
+    return url.startswith(("/", "file:"))
+
+
+def _problem(word: str) -> str | None:
+    prefix, equals, replacement = word.partition("=")
+    if not equals:
+        return "no '=' in it"
+    if ":" not in prefix:
+        return "what stands before '=' is not the beginning of a URL"
+    if replacement.startswith(("http://", "https://")):
+        return None if _host(replacement) else "the replacement names no host"
+    if is_local(replacement):
+        return None
+    return "what stands after '=' is neither an http(s) or file URL nor an absolute path"
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
+def _apply(url: str, rule: MirrorRule) -> str | None:
+    if not url.startswith(rule.prefix):
+        return None
+    rest = url[len(rule.prefix) :]
+    # "https://example.com" must not match "https://example.community/".
+    if rest and not rule.prefix.endswith(("/", ":")) and not rest.startswith(("/", "?")):
+        return None
+    if not rest or rest.startswith("?"):
+        return rule.replacement + rest
+    return f"{rule.replacement.rstrip('/')}/{rest.lstrip('/')}"
+
+
+def _unique(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(urls))

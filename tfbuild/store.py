@@ -1,0 +1,176 @@
+"""The folder of finished downloads, addressed by content: ``downloads/sha256-<hex>/<filename>``.
+
+Beside a file stand its stamp (proof that it has been hashed), and while it arrives its part and what is
+known about the part's origin. Only a file that has been hashed ever gets its final name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfbuild.errors import HostError, UsageError
+from tfbuild.model import Pin
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~@=-]{0,199}\Z")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Validator:
+    """What a server said about the version of a file, for ``If-Range`` (RFC 9110, section 13.1.5)."""
+
+    url: str
+    etag: str = ""
+    last_modified: str = ""
+
+    def if_range(self, url: str) -> str:
+        """The header's value for ``url``, or empty. A weak ETag must not be used."""
+        if url != self.url:
+            return ""
+        strong = self.etag if self.etag and not self.etag.startswith("W/") else ""
+        return strong or self.last_modified
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The places of one pinned file in the store."""
+
+    folder: Path
+    filename: str
+    sha256: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / self.filename
+
+    @property
+    def part(self) -> Path:
+        return self.folder / f"{self.filename}.part"
+
+    @property
+    def _origin(self) -> Path:
+        return self.folder / f"{self.filename}.part.json"
+
+    @property
+    def _stamp(self) -> Path:
+        return self.folder / f"{self.filename}.stamp"
+
+    def is_stamped(self) -> bool:
+        """Whether the file is the one that was hashed, by size and modification time in nanoseconds."""
+        try:
+            return self._stamp.read_text(encoding="utf-8") == _fingerprint(self.file)
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def stamp(self) -> None:
+        """Record that the file as it is now has been hashed and is right."""
+        self._stamp.write_text(_fingerprint(self.file), encoding="utf-8")
+
+    def commit(self) -> None:
+        """Give the hashed part its final name."""
+        self.part.replace(self.file)
+        self.stamp()
+        self._origin.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Delete the file, damaged as it is."""
+        self.file.unlink(missing_ok=True)
+        self._stamp.unlink(missing_ok=True)
+
+    def discard_part(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self._origin.unlink(missing_ok=True)
+
+    def read_origin(self) -> Validator:
+        """Where the part came from; empty when unknown."""
+        try:
+            data = json.loads(self._origin.read_text(encoding="utf-8"))
+            return Validator(str(data["url"]), str(data["etag"]), str(data["last_modified"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return Validator("")
+
+    def write_origin(self, origin: Validator) -> None:
+        data = {"url": origin.url, "etag": origin.etag, "last_modified": origin.last_modified}
+        # Without it the next resume does without If-Range; the hash still decides.
+        with suppress(OSError):
+            self._origin.write_text(json.dumps(data), encoding="utf-8")
+
+
+@dataclass
+class Part:
+    """What has arrived of a file: its size in bytes, its running hash, and where it came from."""
+
+    size: int = 0
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    origin: Validator = field(default_factory=lambda: Validator(""))
+
+    @classmethod
+    def resume(cls, entry: Entry, limit: int | None) -> Part:
+        """The part on disk, hashed; a part of more than ``limit`` bytes is deleted."""
+        if not entry.part.exists():
+            return cls()
+        size = entry.part.stat().st_size
+        if limit is not None and size > limit:
+            entry.discard_part()
+            return cls()
+        return cls(size, hashed(entry.part), entry.read_origin())
+
+    def append(self, path: Path, chunks: Iterable[bytes]) -> Generator[int, None, None]:
+        """Write ``chunks`` to ``path``, after what this part has already; yields the size after each."""
+        with path.open("ab" if self.size else "wb") as out:
+            for chunk in chunks:
+                out.write(chunk)
+                self.digest.update(chunk)
+                self.size += len(chunk)
+                yield self.size
+
+
+def entry_of(cache_dir: Path, pin: Pin) -> Entry:
+    """Where ``pin`` is kept below ``cache_dir``.
+
+    :raises UsageError: the pin's hash or file name cannot be one.
+    """
+    digest = pin.sha256.lower()
+    if not _SHA256.match(digest):
+        raise UsageError(f"the pin {pin.name} has no sha256: {pin.sha256!r}")
+    if not _PLAIN_NAME.match(pin.filename):
+        raise UsageError(f"the pin {pin.name} has an unusable file name: {pin.filename!r}")
+    return Entry(cache_dir / "downloads" / f"sha256-{digest}", pin.filename, digest)
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turns what the disk refuses into a HostError; ``folder`` is where the download goes."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            f"cannot write the download to {folder}: {error.strerror or error}",
+            hint="free some space or set TFBUILD_CACHE_DIR to another disk; what has arrived is kept",
+        ) from error
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    return hashed(path).hexdigest()
+
+
+def hashed(path: Path) -> hashlib._Hash:
+    """A sha256 that has seen the whole of ``path`` and may be fed further."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest
+
+
+def _fingerprint(file: Path) -> str:
+    status = file.stat()
+    return f"{status.st_size} {status.st_mtime_ns}\n"
