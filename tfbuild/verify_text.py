@@ -1,0 +1,142 @@
+"""A verification report in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfbuild.checks import machine_name
+from tfbuild.elf_facts import ElfFacts, ElfKind, VersionFloor, version_key
+from tfbuild.image_facts import ImageFacts
+from tfbuild.model import Finding
+from tfbuild.verify import VerifyReport
+
+# Which version of a family comes with which release: https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html
+_FAMILIES = {
+    "GLIBC": "glibc",
+    "GLIBCXX": "libstdc++",
+    "CXXABI": "the C++ ABI",
+    "GCC": "libgcc",
+}
+_SYMBOLS = 4  # named behind a floor
+
+
+def render(report: VerifyReport) -> str:
+    """The whole report: what it is, what it needs, what was found. Ends with a newline."""
+    lines = [f"{report.subject}: {report.kind}, policy {report.policy}", ""]
+    if report.facts.image is not None:
+        lines += [*_image(report.facts.image), ""]
+    for facts in report.facts.elf:
+        lines += [*_elf(facts), ""]
+    closure, sums = report.facts.closure, report.facts.checksums
+    if closure is not None and closure.links:
+        libraries = {link.needed for link in closure.links}
+        missing = {link.needed for link in closure.missing}
+        state = f"{len(missing)} of them missing" if missing else "all of them there"
+        lines += [f"Loaded libraries: {len(libraries)}, {state}.", ""]
+    if sums is not None:
+        lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
+    for finding in report.findings:
+        lines += _finding(finding)
+    return "\n".join([*lines, _summary(report)]) + "\n"
+
+
+def _summary(report: VerifyReport) -> str:
+    errors = len(report.errors)
+    warnings = len(report.findings) - errors
+    if not report.findings:
+        return "OK: nothing found."
+    counts = [
+        f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n
+    ]
+    return f"{'FAILED' if errors else 'OK'}: {', '.join(counts)}."
+
+
+def _elf(facts: ElfFacts) -> Iterator[str]:
+    what = f"{facts.kind}, {machine_name(facts.machine)}, {facts.bits} bit, {facts.size / 1e6:.1f} MB"
+    yield f"{facts.path}: {what}"
+    if facts.kind is ElfKind.DEBUG:
+        return
+    if facts.soname:
+        yield f"  SONAME     {facts.soname}"
+    if facts.interpreter:
+        yield f"  loader     {facts.interpreter}"
+    yield f"  needs      {', '.join(facts.needed) or 'no library'}"
+    yield from _floors(facts)
+    for label, paths in (("RPATH", facts.rpath), ("RUNPATH", facts.runpath)):
+        if paths:
+            yield f"  {label:<10} {':'.join(paths)}"
+    if facts.exports:
+        mangled = sum(name.startswith("_Z") for name in facts.exports)
+        yield f"  exports    {len(facts.exports)} symbols, {mangled} of them C++"
+    yield f"  hardening  {_hardening(facts)}"
+    symbols = "stripped" if facts.stripped else "not stripped"
+    debug = ", with debug information" if facts.has_debug_info else ""
+    yield f"  symbols    {symbols}{debug}; build id {facts.build_id or 'none'}"
+
+
+def _floors(facts: ElfFacts) -> Iterator[str]:
+    known = list(_FAMILIES)
+    families = sorted(
+        {f.family for f in facts.floors}, key=lambda f: (known.index(f) if f in known else len(known), f)
+    )
+    floors = [floor for family in families if (floor := facts.floor(family))]
+    if floors:
+        yield f"  at least   {', '.join(_newer(floor) for floor in floors)}"
+    for floor in floors:
+        if floor.family == "GLIBC" and floor.symbols:
+            rest = len(floor.symbols) - _SYMBOLS
+            more = f" and {rest} more" if rest > 0 else ""
+            yield f"             because of {', '.join(floor.symbols[:_SYMBOLS])}{more}"
+
+
+def _newer(floor: VersionFloor) -> str:
+    if floor.family in {"GLIBC", "GCC"}:
+        return f"{_FAMILIES[floor.family]} {floor.version} or newer"
+    known = _FAMILIES.get(floor.family, floor.library)
+    release = _gcc_release(floor)
+    return f"{known} with {floor.family}_{floor.version}{release} or newer"
+
+
+def _gcc_release(floor: VersionFloor) -> str:
+    """The GCC whose libstdc++ first has this GLIBCXX version."""
+    if floor.family != "GLIBCXX":
+        return ""
+    known = {
+        "3.4.19": "4.8.3", "3.4.20": "4.9", "3.4.21": "5.1", "3.4.22": "6.1", "3.4.23": "7.1", "3.4.24": "7.2",
+        "3.4.25": "8.1", "3.4.26": "9.1", "3.4.27": "9.2", "3.4.28": "9.3", "3.4.29": "11.1", "3.4.30": "12.1",
+        "3.4.31": "13.1", "3.4.32": "13.2", "3.4.33": "14.1", "3.4.34": "15.1",
+    }  # fmt: skip
+    first = next((v for v in known if version_key(v) >= floor.key), None)
+    return f" (GCC {known[first]})" if first else ""
+
+
+def _hardening(facts: ElfFacts) -> str:
+    words = [f"RELRO {facts.relro}", "BIND_NOW" if facts.bind_now else "lazy binding"]
+    words.append("executable stack" if facts.executable_stack else "no executable stack")
+    if facts.text_relocations:
+        words.append("text relocations")
+    return ", ".join(words)
+
+
+def _image(facts: ImageFacts) -> Iterator[str]:
+    config = facts.config
+    platform = "/".join(part for part in (config.os, config.architecture, config.variant) if part)
+    count = sum(f.type.value == "file" for f in facts.files)
+    yield f"Image for {platform}, created {config.created or 'at an unknown time'}"
+    if facts.tags:
+        yield f"  tags       {', '.join(facts.tags)}"
+    size = f"{facts.layers_bytes / 1e6:.1f} MB in {len(facts.layers)} layers"
+    yield f"  size       {size}, {facts.files_bytes / 1e6:.1f} MB in {count} files"
+    yield f"  user       {config.user or 'root (not set)'}"
+    yield f"  starts     {' '.join(config.entrypoint + config.cmd) or 'nothing'}"
+    yield f"  shells     {', '.join(facts.shells) or 'none'}"
+    yield f"  packages   {len(facts.packages) or 'none recorded'}"
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    yield f"{finding.severity}: {finding.message}  [{finding.id}]"
+    for line in finding.evidence:
+        yield f"    {line}"
+    if finding.fix:
+        yield f"    fix: {finding.fix}"
+    yield ""
