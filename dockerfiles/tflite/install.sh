@@ -1,0 +1,64 @@
+#!/bin/bash
+# Lays out /out/dist (what the product consists of) from the build tree in /work.
+set -euo pipefail
+scripts=$(dirname "$(readlink -f "$0")")
+
+dist=/out/dist
+rm -rf "$dist"
+mkdir -p "$dist"/{lib/pkgconfig,include,bin,share/licenses}
+
+cp /work/build/libtensorflowlite.so /work/build/libtensorflowlite_c.so "$dist/lib/"
+cp /work/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
+
+# --- headers -----------------------------------------------------------------------------------------------
+# What upstream's own install rule takes, and what those headers include.
+rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
+  --exclude='*_test.h' --exclude='*test_util*' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
+  --include='*/' --include='*.h' --exclude='*' \
+  /work/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
+for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
+  [[ -d /work/source/$extra ]] || continue
+  rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --exclude='*' \
+    "/work/source/./$extra/" "$dist/include/"
+done
+cp -r /usr/include/flatbuffers "$dist/include/"
+
+# --- libraries that ours need and that no distribution's C++ runtime contains --------------------------------
+lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
+  grep -v "^$dist/" | sort -u | while read -r library; do
+  case ${library##*/} in
+    ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
+  esac
+  cp --dereference "$library" "$dist/lib/"
+  package=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
+  cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
+done
+cp /work/source/LICENSE "$dist/share/licenses/tensorflow"
+
+# --- symbols -----------------------------------------------------------------------------------------------
+for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do
+  if [[ $DEBUG_INFO == separate ]]; then
+    mkdir -p "$dist/lib/debug"
+    "$TRIPLET-objcopy" --only-keep-debug "$file" "$dist/lib/debug/${file##*/}.debug"
+  fi
+  if [[ $STRIP == true ]]; then
+    "$TRIPLET-strip" --strip-unneeded "$file"
+  fi
+  if [[ $DEBUG_INFO == separate ]]; then
+    "$TRIPLET-objcopy" --add-gnu-debuglink="$dist/lib/debug/${file##*/}.debug" "$file"
+  fi
+done
+
+# --- pkg-config ----------------------------------------------------------------------------------------------
+for name in tensorflowlite tensorflowlite_c; do
+  sed "s/@VERSION@/$VERSION/" "$scripts/pkgconfig/$name.pc.in" > "$dist/lib/pkgconfig/$name.pc"
+done
+cp /etc/tfbuild-packages.tsv /out/packages.tsv
+{
+  "$TRIPLET-g++" --version | head -n 1
+  cmake --version | head -n 1
+  echo "ninja $(ninja --version)"
+  "$TRIPLET-ld" --version | head -n 1
+} > /out/tools.txt
+chmod -R u=rwX,go=rX "$dist"
+find "$dist" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

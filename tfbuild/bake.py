@@ -1,0 +1,152 @@
+"""From a plan to a ``docker buildx bake`` definition; pure.
+
+Whoever prints it with ``--dry-run --json`` can run it without this program:
+https://docs.docker.com/build/bake/reference/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfbuild.plan import Plan, Root
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the inputs and outputs of a plan lie on this machine."""
+
+    project: Path
+    cache: Path
+    build_id: str
+
+    def root(self, root: Root) -> Path:
+        """Folder that holds ``rootfs.tar``."""
+        return self.cache / "bases" / f"{root.suite}-{root.arch}-{root.key[:16]}"
+
+    def source(self, plan: Plan) -> Path:
+        return self.cache / "sources" / plan.source.key
+
+    @property
+    def work(self) -> Path:
+        """Folder of this build alone; under the build's lock."""
+        return self.cache / "state" / self.build_id
+
+    @property
+    def request(self) -> Path:
+        """CMakePresets.json and patches/."""
+        return self.work / "request"
+
+    @property
+    def downloads(self) -> Path:
+        """Packages that the suite does not have."""
+        return self.work / "downloads"
+
+    @property
+    def out(self) -> Path:
+        """What the compile step gave: dist/, log/, packages.tsv, tools.txt."""
+        return self.work / "out"
+
+    @property
+    def smoke(self) -> Path:
+        return self.work / "smoke"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the compile step, read out of its cache mount after a failure."""
+        return self.work / "compile-logs"
+
+    @property
+    def bake_file(self) -> Path:
+        return self.work / "bake.json"
+
+
+def candidate_tag(plan: Plan) -> str:
+    """The image's name until it is verified; an image that fails never takes the real one."""
+    return f"tfbuild/candidate:{plan.build_id}"
+
+
+def definition(
+    plan: Plan,
+    layout: Layout,
+    *,
+    jobs: int = 0,
+    labels: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    ca_bundle: Path | None = None,
+    nonce: str = "",
+) -> dict[str, Any]:
+    """The bake definition. ``environment`` are proxy variables, which BuildKit keeps out of its cache keys
+    (https://docs.docker.com/reference/dockerfile/#predefined-args); ``ca_bundle`` becomes a secret, never a
+    layer; ``nonce`` makes the logs target run again."""
+    recipe = layout.project / "dockerfiles"
+    platform = plan.arch.platform
+    foreign = plan.arch is not plan.root.arch
+    arguments = {
+        **(environment or {}),
+        "BUILD_ARCH": str(plan.root.arch),
+        "TARGET_ARCH": str(plan.arch),
+        "TRIPLET": platform.triplet,
+        "MULTIARCH": platform.multiarch,
+        "DEPENDENCIES": " ".join(plan.packages),
+        "BUILD_ID": plan.build_id,
+        "VERSION": plan.version,
+        "STRIP": "true" if plan.strip else "false",
+        "DEBUG_INFO": plan.debug_info,
+        "XNNPACK": "true" if plan.xnnpack else "false",
+        "QEMU": platform.qemu if foreign else "",
+        "RUNTIME_UID": str(plan.image.user),
+        "JOBS": str(jobs or plan.jobs or 1),
+        # The files that a layer writes do not carry the time of the build.
+        "SOURCE_DATE_EPOCH": str(plan.source_date_epoch),
+    }
+    contexts = {
+        "base": "target:root",
+        "downloads": str(layout.downloads),
+        "source": str(layout.source(plan)),
+        "request": str(layout.request),
+        "toolchains": str(layout.project / "toolchains" / "cmake"),
+    }
+
+    def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
+        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
+        return {
+            "context": str(recipe / "tflite"),
+            "target": stage,
+            "contexts": contexts,
+            "args": arguments,
+            "output": [output],
+            # Provenance as an attestation would wrap every image into an index; the manifest has it.
+            "attest": ["type=provenance,disabled=true"],
+            **secrets,
+            **more,
+        }
+
+    runtime = f"runtime-{plan.image.base}"
+    runtime_contexts = {"runtime-base": "target:runtime-root"} if plan.runtime_root else {}
+    targets = {
+        "root": _root_target(recipe, layout.root(plan.root)),
+        "builder": target("builder", "type=cacheonly"),
+        "compile": target("dist", f"type=local,dest={layout.out}"),
+        "logs": target("logs", f"type=local,dest={layout.logs}", args={**arguments, "LOGS_NONCE": nonce}),
+        "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
+        "image": target(
+            runtime,
+            "type=docker",
+            tags=[candidate_tag(plan)],
+            platforms=[plan.image.platform],
+            labels={**dict(plan.image.labels), **(labels or {})},
+            contexts={**contexts, **runtime_contexts},
+        ),
+    }
+    if plan.runtime_root:
+        runtime_root = _root_target(recipe, layout.root(plan.runtime_root))
+        targets["runtime-root"] = {**runtime_root, "platforms": [plan.image.platform]}
+    return {"target": targets}
+
+
+def _root_target(recipe: Path, folder: Path) -> dict[str, Any]:
+    dockerfile = str(recipe / "debian" / "base.Dockerfile")
+    return {"context": str(folder), "dockerfile": dockerfile, "output": ["type=cacheonly"]}

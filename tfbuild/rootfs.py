@@ -1,0 +1,131 @@
+"""Debian root filesystems, made by mmdebstrap from the mirror that the host is set up with.
+
+No registry is needed, and the same packages give the same bytes (SOURCE_DATE_EPOCH).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfbuild.errors import BuildError, HostError
+from tfbuild.hints import failure_summary
+from tfbuild.mirrors import safe_url
+from tfbuild.model import Arch
+from tfbuild.plan import Root
+from tfbuild.runner import Runner
+from tfbuild.store import hash_file
+
+# In Debian's and Ubuntu's debian-archive-keyring. Named, because mmdebstrap otherwise trusts what the host
+# trusts for its other sources too.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian"
+
+
+@dataclass(frozen=True)
+class RootFacts:
+    """What a root filesystem was made of; stored beside it and in the manifest."""
+
+    suite: str
+    arch: str
+    mirror: str
+    sha256: str
+    size: int  # bytes
+    maker: str
+
+
+def archive_of(root: Root, host_mirrors: Sequence[str]) -> str:
+    """The mirror to use: the configured one, the configured snapshot, the host's, else Debian's snapshots.
+
+    Raises :class:`HostError` when there is none.
+    """
+    if root.mirror:
+        return root.mirror
+    if root.snapshot:
+        return f"{SNAPSHOT_ARCHIVE}/{root.snapshot}"
+    if host_mirrors:
+        return host_mirrors[0]
+    raise HostError(
+        "no Debian mirror: the host's apt has none",
+        hint="name one: --set debian.mirror=http://... or --set debian.snapshot=20261030T080801Z",
+    )
+
+
+def mmdebstrap_command(root: Root, mirror: str, target: Path, *, host: Arch, is_root: bool) -> tuple[str, ...]:
+    """The argument list, a pure value."""
+    # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
+    # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT).
+    mode = "chrootless" if root.arch is not host else "root" if is_root else "unshare"
+    include = (f"--include={','.join(root.include)}",) if root.include else ()
+    return (
+        "mmdebstrap",
+        "--variant=minbase",
+        "--format=tar",
+        f"--mode={mode}",
+        f"--architectures={root.arch.platform.debian}",
+        f"--keyring={KEYRING}",
+        # A frozen mirror or a snapshot has a Valid-Until that is over; signatures are checked all the same.
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        *include,
+        root.suite,
+        str(target),
+        f"deb {mirror} {root.suite} main",
+    )
+
+
+def read_facts(folder: Path) -> RootFacts | None:
+    """The facts of a finished root in ``folder``, or None if there is none or it was changed."""
+    try:
+        stored: dict[str, Any] = json.loads((folder / "root.json").read_text())
+        facts = RootFacts(**stored)
+        return facts if (folder / "rootfs.tar").stat().st_size == facts.size else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def bootstrap(
+    root: Root,
+    folder: Path,
+    mirror: str,
+    *,
+    runner: Runner,
+    log: Path,
+    host: Arch,
+    is_root: bool,
+) -> RootFacts:
+    """Make ``folder``/rootfs.tar. Raises :class:`BuildError` with the cause; leaves nothing half-made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / "rootfs.tar.part"
+    argv = mmdebstrap_command(root, mirror, partial, host=host, is_root=is_root)
+    # mmdebstrap clamps file times to it and so gives the same bytes for the same packages.
+    environment = {"SOURCE_DATE_EPOCH": str(root.source_date_epoch)}
+    try:
+        done = runner.run(argv, log=log, env=environment)
+        if not done.ok:
+            summary = failure_summary(done.tail, returncode=done.returncode)
+            raise BuildError(
+                f"mmdebstrap could not make a {root.suite} root filesystem for {root.arch}",
+                details=(f"mirror: {safe_url(mirror)}", *(line for line in summary.tail[-8:])),
+                hint=summary.hint or "another mirror: --set debian.mirror=http://...",
+                log=log,
+            )
+        facts = RootFacts(
+            root.suite,
+            str(root.arch),
+            safe_url(mirror),
+            hash_file(partial),
+            partial.stat().st_size,
+            runner.capture(["mmdebstrap", "--version"]).stdout.strip(),
+        )
+        partial.rename(folder / "rootfs.tar")
+        (folder / "root.json").write_text(json.dumps(facts.__dict__, indent=2) + "\n")
+        return facts
+    finally:
+        partial.unlink(missing_ok=True)
