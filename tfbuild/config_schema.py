@@ -100,13 +100,16 @@ Flag = Annotated[
 ]
 CpuName = Annotated[
     str,
-    Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$"),
+    # The words that YAML takes for truth values have this form; no number has.
+    Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$", json_schema_extra={"type": ["string", "boolean"]}),
     BeforeValidator(_cpu_name),
 ]
 MacroName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-FileStem = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+FileStem = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra={"type": [*_SCALARS]})
+]
 Optimisation = Annotated[
     Literal["0", "1", "2", "3", "s", "z", "g"],
     WithJsonSchema({"enum": ["0", "1", "2", "3", "s", "z", "g", 0, 1, 2, 3]}),
