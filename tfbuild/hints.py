@@ -35,7 +35,7 @@ def _cause(name: str, hint: str, *patterns: str) -> Cause:
     return Cause(name, re.compile("|".join(f"(?:{p})" for p in patterns), re.IGNORECASE), hint)
 
 
-_QUOTE = "['\"`‘’]"  # GCC quotes as the locale says
+_QUOTE = r"['\"`\u2018\u2019]"  # GCC quotes as the locale says
 
 # In order of precedence: an earlier cause explains the errors of a later one.
 CAUSES: tuple[Cause, ...] = (
@@ -67,17 +67,19 @@ CAUSES: tuple[Cause, ...] = (
         "('invoke list-configs'), or lower it for one build with '--set march=x86-64-v3' or "
         "'--set march=armv8-a'",
         rf"bad value \({_QUOTE}?[^)]*\) for {_QUOTE}?-m(?:arch|cpu|tune)",
-        rf"-m(?:arch|cpu|tune)=\S+ is not a valid value",
-        rf"unknown value {_QUOTE}[^'’]+{_QUOTE} for {_QUOTE}?-m(?:arch|cpu|tune)",
+        r"-m(?:arch|cpu|tune)=\S+ is not a valid value",
+        rf"unknown value {_QUOTE}[\w.=+-]+{_QUOTE} for {_QUOTE}?-m(?:arch|cpu|tune)",
         rf"unrecognized command[- ]line option {_QUOTE}-m[\w.=+-]+{_QUOTE}",
         rf"(?:unknown|invalid) (?:target CPU|arch name) {_QUOTE}",
+        # An assembler older than the compiler.
+        r"\bError: no such instruction: ",
         rf"invalid feature modifier .* in {_QUOTE}?-march",
     ),
     _cause(
         "march newer than this CPU",
         "this CPU lacks an instruction that the config's 'march' allows: build with '--config portable', "
         "or with '--config native' on the machine where it will run",
-        r"Illegal instruction",
+        r"(?-i:Illegal instruction)",
         r"\bSIGILL\b",
         r"exit (?:code|status):? 132\b",
     ),
@@ -86,18 +88,18 @@ CAUSES: tuple[Cause, ...] = (
         "a patch does not fit this release's source: '--dry-run' shows the file and line of the config that "
         "names it; refresh the patch against this release, or leave it out",
         r"^Hunk #\d+ FAILED",
-        r"\bpatch\b.*\bFAILED\b",
+        r"(?-i:\bpatch\b.*\bFAILED\b)",
         r"patch does not apply",
         r"\d+ out of \d+ hunks? FAILED",
         r"error: patch failed:",
     ),
     _cause(
         "no network",
-        "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy set "
-        "https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "
+        "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy "
+        "set https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "
         "('invoke bundle --load FILE') and add '--offline'",
         r"Temporary failure (?:resolving|in name resolution)",
-        r"Could not resolve(?: host)?\b",
+        r"Could not resolve (?:host|proxy|')",
         r"Failed to fetch\b",
         r"Could not connect to\b",
         r"Network is unreachable",
@@ -116,7 +118,7 @@ CAUSES: tuple[Cause, ...] = (
 
 # What says precisely what is wrong...
 _PRECISE = re.compile(
-    r"(?<![\w-])(?:fatal )?error: "
+    r"(?<![\w-])(?:fatal |internal compiler )?[Ee]rror:(?=\s|$)"
     r"|\bCMake Error\b"
     r"|undefined reference to"
     r"|\bld: cannot find\b"

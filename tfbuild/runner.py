@@ -336,7 +336,10 @@ class _Group:
             return True
         # Orphans that ended but that PID 1 does not reap (in a container without an init) still count for
         # the kernel.
-        return _running_members(self._leader.pid)
+        if _running_members(self._leader.pid):
+            return True
+        self._leader.poll()  # it may be the one that has just ended
+        return False
 
 
 def _running_members(pgid: int) -> bool:
