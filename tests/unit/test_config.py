@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from textwrap import dedent
-from typing import Any
 
 import pytest
 
-from tfbuild.config import ResolvedConfig, list_configs, load_config
-from tfbuild.config_schema import BuildConfig, ConfigFile
+from tests.support.configs import Folder
+from tfbuild.config import list_configs
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError
 from tfbuild.model import Arch, Origin
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
-class Folder:
-    """A project with configs in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        (root / "build_configs").mkdir()
-
-    def write(self, **files: str) -> Folder:
-        for name, text in files.items():
-            path = self.root / "build_configs" / f"{name}.yaml"
-            path.write_text(dedent(text).lstrip("\n"), encoding="utf-8")
-        return self
-
-    def load(self, name: str = "mine", arch: Arch = Arch.AMD64, *sets: str) -> ResolvedConfig:
-        return load_config(self.root, name, arch, sets)
-
-    def problems(self, name: str = "mine", arch: Arch = Arch.AMD64, *sets: str) -> list[str]:
-        with pytest.raises(ConfigError) as caught:
-            self.load(name, arch, *sets)
-        assert caught.value.exit_code is ExitCode.USAGE
-        return [str(problem).splitlines()[0] for problem in caught.value.problems]
 
 
 @pytest.fixture
@@ -379,150 +353,3 @@ def test_a_missing_patch_is_reported_for_every_arch(folder: Folder) -> None:
         "build_configs/mine.yaml:2:20: there is no patch file 'no.patch' (looked for build_configs/no.patch)",
         "build_configs/mine.yaml:3:35: there is no patch file 'x.patch' (looked for build_configs/x.patch)",
     ]
-
-
-# -- --set -----------------------------------------------------------------------------------------
-
-
-def _leaves(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for name, each in node["properties"].items():
-        if name.endswith("+") or name in set(ConfigFile.model_fields) - set(BuildConfig.model_fields):
-            continue
-        if "$ref" in each:
-            inner = schema["$defs"][each["$ref"].rsplit("/", 1)[1]]
-            found |= _leaves(schema, inner, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = each
-    return found
-
-
-SCHEMA = json.loads((PROJECT / "build_configs" / "schema.json").read_text(encoding="utf-8"))
-LEAVES = _leaves(SCHEMA, SCHEMA)
-# A value for each key that its built-in default is not, with what must come out of it.
-EXAMPLES: dict[str, tuple[str, object]] = {
-    "compile.march": ("haswell", "haswell"),
-    "compile.mtune": ("haswell", "haswell"),
-    "compile.optimisation": ("z", "z"),
-    "compile.lto": ("on", True),
-    "compile.debug_info": ("separate", "separate"),
-    "compile.strip": ("off", False),
-    "compile.defines": ("{A: 1, B: }", {"A": "1", "B": None}),
-    "compile.cflags": ("-fa,-fb", ("-fa", "-fb")),
-    "compile.cxxflags": ("[-fa, '-Wl,-z']", ("-fa", "-Wl,-z")),
-    "compile.ldflags": ("-Wl,-z,now", ("-Wl,-z,now",)),
-    "compile.ccache": ("no", False),
-    "tflite.xnnpack": ("false", False),
-    "tflite.gpu_delegate": ("true", True),
-    "tflite.ruy": ("yes", True),
-    "tflite.cmake_definitions": ("{X: 2.20}", {"X": "2.20"}),
-    "source.patches": ("fix.patch", ("fix.patch",)),
-    "runtime.base": ("debian", "debian"),
-    "runtime.user": ("1000", 1000),
-    "runtime.labels": ("{a.b: c}", {"a.b": "c"}),
-    "debian.mirror": ("https://mirror.example/debian", "https://mirror.example/debian"),
-    "debian.snapshot": ("20261030T080801Z", "20261030T080801Z"),
-    "resources.jobs": ("3", 3),
-    "resources.memory_per_job_mib": ("4096", 4096),
-    "distributable": ("no", False),
-    "distributable_note": ("only here", "only here"),
-    "policy": ("strict", "strict"),
-}
-
-
-def test_there_is_an_example_for_every_key() -> None:
-    assert set(EXAMPLES) == set(LEAVES)
-
-
-@pytest.mark.parametrize("key", sorted(LEAVES))
-def test_set_reaches_every_key(folder: Folder, key: str) -> None:
-    folder.write(mine="description: m\n")
-    (folder.root / "fix.patch").touch()
-    text, expected = EXAMPLES[key]
-
-    def value(config: ResolvedConfig) -> object:
-        found: object = config.values
-        for part in key.split("."):
-            found = getattr(found, part)
-        return found
-
-    config = folder.load("mine", Arch.AMD64, f"{key}={text}")
-    assert value(config) == expected
-    assert value(folder.load()) != expected
-    assert str(config.origins[key]) == f"--set {key}={text}"
-
-
-@pytest.mark.parametrize("key", sorted(LEAVES))
-def test_every_key_says_what_it_is_for(key: str) -> None:
-    assert len(LEAVES[key].get("description", "")) > 10
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("compile.march", "expected KEY=VALUE"),
-        ("march=x", "unknown key 'march'; did you mean 'compile.march'?"),
-        ("compile.define.A=1", "unknown key 'compile.define.A'; did you mean 'compile.defines'?"),
-        ("zzz=1", "unknown key 'zzz'"),
-        ("extends=opt", "'extends' belongs to a config file and cannot be set"),
-        ("compile.march+=x", "'compile.march' is not a list: write it without '+'"),
-        ("compile.defines=A", "expected compile.defines.NAME=VALUE, or compile.defines={NAME: VALUE}"),
-        (
-            "compile.cflags=[-fa",
-            "not YAML: expected ',' or ']', but got '<stream end>' while parsing a flow sequence",
-        ),
-        (
-            "compile.cflags=-fa,-Wl,-z",
-            "the comma of -Wl, -Wa or -Wp also ends a list item: write [a, '-Wl,b']",
-        ),
-        ("compile.defines.A-B=1", "'A-B' does not match ^[A-Za-z_][A-Za-z0-9_]*$"),
-        ("debian.mirror=ftp://x", "'ftp://x' does not match ^https?://[^\\s]+$"),
-        ("source=x", "'source' holds keys, not a value: source.patches"),
-    ],
-)
-def test_a_wrong_set_says_what_is_wrong(folder: Folder, text: str, expected: str) -> None:
-    folder.write(mine="description: m\n")
-    assert folder.problems("mine", Arch.AMD64, text) == [f"--set {text}: {expected}"]
-
-
-def test_the_last_set_wins_and_an_empty_one_unsets(folder: Folder) -> None:
-    folder.write(mine="description: m\ncompile: {march: x86-64}\n")
-    assert folder.load("mine", Arch.AMD64, "compile.march=a", "compile.march=b").values.compile.march == "b"
-    assert folder.load("mine", Arch.AMD64, "compile.march=").values.compile.march is None
-
-
-# -- the configs that we ship ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("arch", [Arch.AMD64, Arch.ARM64])
-@pytest.mark.parametrize("info", list_configs(PROJECT), ids=lambda each: each.name)
-def test_every_config_loads_for_every_arch_that_it_is_for(info: Any, arch: Arch) -> None:
-    if info.arches and arch not in info.arches:
-        with pytest.raises(NothingMatchesError):
-            load_config(PROJECT, info.name, arch)
-        return
-    config = load_config(PROJECT, info.name, arch)
-    assert config.values.compile.march, "a build says what CPU it is for"
-    assert config.values.tflite.xnnpack
-    assert config.origins["tflite.gpu_delegate"].path == "build_configs/base.yaml", "GPU off is explicit"
-    assert not config.values.tflite.gpu_delegate
-
-
-def test_the_promised_configs_say_what_was_promised() -> None:
-    def compile_keys(name: str, arch: Arch) -> tuple[str | None, str | None, str]:
-        keys = load_config(PROJECT, name, arch).values.compile
-        return keys.march, keys.mtune, keys.optimisation
-
-    assert compile_keys("opt", Arch.AMD64) == ("x86-64-v3", None, "3")
-    assert compile_keys("opt", Arch.ARM64) == ("armv8-a", None, "3")
-    assert compile_keys("portable", Arch.AMD64) == ("x86-64-v2", None, "3")
-    assert compile_keys("portable", Arch.ARM64) == ("armv8-a", None, "3")
-    assert compile_keys("native", Arch.ARM64)[0] == "native"
-    assert compile_keys("cortex-a72", Arch.ARM64) == ("armv8-a+crc", "cortex-a72", "3")
-    native = load_config(PROJECT, "native", Arch.AMD64).values
-    assert not native.distributable
-    assert native.distributable_note
-    names = {each.name for each in list_configs(PROJECT)}
-    assert names >= {"opt", "portable", "native", "size", "debug", "haswell", "skylake-avx512", "znver4"}
-    assert names >= {"cortex-a72", "neoverse-n1"}
-    assert "base" not in names
