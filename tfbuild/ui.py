@@ -177,8 +177,8 @@ class ConsoleReporter:
             self._say(f"[{index}/{total}] {title}")
 
     def step_finished(self, status: str, detail: str = "", log: Path | None = None) -> None:
-        step, self._step = self._step, None
         self._stop_live()
+        step, self._step = self._step, None
         if self._display.github and step is not None:
             self._say("::endgroup::")
         parts = [f"{status:<7}"]
