@@ -130,7 +130,7 @@ class Policy(_Model):
     severities: dict[str, Severity] = Field(
         default_factory=dict,
         description="Findings that are not errors here, by id.",
-        json_schema_extra={"propertyNames": {"enum": sorted(FINDINGS)}},
+        json_schema_extra={"propertyNames": {"enum": [*sorted(FINDINGS)]}},
     )
 
     @field_validator("severities")
