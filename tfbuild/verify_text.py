@@ -126,7 +126,8 @@ def _image(facts: ImageFacts) -> Iterator[str]:
     yield f"Image for {platform}, created {config.created or 'at an unknown time'}"
     if facts.tags:
         yield f"  tags       {', '.join(facts.tags)}"
-    size = f"{facts.layers_bytes / 1e6:.1f} MB in {len(facts.layers)} layers"
+    layers = f"{len(facts.layers)} layer{'' if len(facts.layers) == 1 else 's'}"
+    size = f"{facts.layers_bytes / 1e6:.1f} MB in {layers}"
     yield f"  size       {size}, {facts.files_bytes / 1e6:.1f} MB in {count} files"
     yield f"  user       {config.user or 'root (not set)'}"
     yield f"  starts     {' '.join(config.entrypoint + config.cmd) or 'nothing'}"
