@@ -225,7 +225,9 @@ def _tar_type(info: tarfile.TarInfo) -> str:
 
 
 def _zip_members(file: IO[bytes], limits: Limits) -> Iterator[Member]:
-    with zipfile.ZipFile(file) as archive:
+    with _bad_offsets():
+        archive = zipfile.ZipFile(file)
+    with archive:
         infos = archive.infolist()
         _check_count(len(infos), limits)
         total = sum(info.file_size for info in infos)
@@ -248,7 +250,8 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     if kind is Kind.SYMLINK:
         if info.file_size > _MAX_LINK_TARGET:
             raise ArchiveError(f"the archive holds {info.filename!r}, a link with an overlong target")
-        link = archive.read(info).decode("utf-8")
+        with _zip_content(archive, info) as content:
+            link = content.read().decode("utf-8")
     # Times in a zip have no zone: taken as UTC, so that the result is the same everywhere.
     mtime = _seconds(calendar.timegm((*info.date_time, 0, 0, 0)))
     return Member(
@@ -258,8 +261,22 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
         mtime,
         bool(mode & 0o100),
         link,
-        lambda: archive.open(info),
+        lambda: _zip_content(archive, info),
     )
+
+
+def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    with _bad_offsets():
+        return archive.open(info)
+
+
+@contextmanager
+def _bad_offsets() -> Iterator[None]:
+    # zipfile seeks to whatever place the directory names, and the kernel refuses that.
+    try:
+        yield
+    except OSError as error:
+        raise ArchiveError(f"the archive is damaged: {error.strerror or error}") from error
 
 
 def _zip_problem(info: zipfile.ZipInfo, kind: Kind | None) -> str | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfbuild.docker_cli import DockerCli
-from tfbuild.hints import failure_summary
 from tfbuild.errors import BuildError, HostError, TfBuildError
+from tfbuild.hints import failure_summary
 from tfbuild.model import Reporter
 from tfbuild.progress import (
     BuildKitProgress,
@@ -93,7 +93,9 @@ def bake(
     summary = failure_summary(lines, returncode=done.returncode)
     first = watcher.errors[-1] if watcher.errors else "\n".join(done.tail[-3:])
     if "Cannot connect to the Docker daemon" in first or "failed to connect to the docker API" in first:
-        raise HostError("the engine went away during the build", details=(first,), hint="invoke doctor", log=log)
+        raise HostError(
+            "the engine went away during the build", details=(first,), hint="invoke doctor", log=log
+        )
     raise failure(
         f"building {', '.join(targets)} failed",
         details=(*_details(summary.first_error, summary.tail), first),
@@ -105,5 +107,3 @@ def bake(
 def _details(first_error: str | None, tail: Sequence[str]) -> tuple[str, ...]:
     opening = (f"first error: {first_error}",) if first_error else ()
     return (*opening, *tail[-10:])
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tfbuild.errors import HostError, UsageError
 
 # https://bford.info/cachedir/ : backup programs leave out a folder with this file.
 TAG_NAME = "CACHEDIR.TAG"
+_DRAFT = f".{TAG_NAME}."
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 _OWNER = "# This folder is a cache of tfbuild."
 _TAG_TEXT = f"{_SIGNATURE}\n{_OWNER} It may be deleted: invoke clean --cache\n"
@@ -44,7 +46,7 @@ def prepare_cache(root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         if not _is_ours(root):
             _refuse_foreign_content(root)
-            (root / TAG_NAME).write_text(_TAG_TEXT, encoding="utf-8")
+            _write_tag(root)
         for name in SUBFOLDERS:
             (root / name).mkdir(exist_ok=True)
     except OSError as error:
@@ -100,9 +102,18 @@ def _is_ours(root: Path) -> bool:
     return text.startswith(_SIGNATURE) and _OWNER in text
 
 
+def _write_tag(root: Path) -> None:
+    # In one step: another process must never see a tag without its text.
+    draft = root / f"{_DRAFT}{os.getpid()}.{threading.get_ident()}"
+    draft.write_text(_TAG_TEXT, encoding="utf-8")
+    draft.replace(root / TAG_NAME)
+
+
 def _refuse_foreign_content(root: Path) -> None:
-    foreign = sorted(entry.name for entry in root.iterdir() if entry.name not in SUBFOLDERS)
-    if foreign:
+    names = sorted(entry.name for entry in root.iterdir())
+    foreign = [name for name in names if name not in SUBFOLDERS and not name.startswith(_DRAFT)]
+    # Asked again: another process may have written the tag just now.
+    if foreign and not _is_ours(root):
         raise UsageError(
             f"{root} cannot be the cache: it holds other things",
             details=("found: " + ", ".join(foreign[:5]),),

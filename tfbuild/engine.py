@@ -132,6 +132,12 @@ class DockerEngine:
                 return False
         return True
 
+    def tag_image(self, ref: str, new: str) -> None:
+        """Give the image ``ref`` the further name ``new`` (``repository[:tag]``), even if another has it."""
+        repository, _, tag = new.rpartition(":") if ":" in new.rpartition("/")[2] else (new, "", "latest")
+        with _engine_errors(f"naming the image {new}"):
+            self._client.images.get(ref).tag(repository, tag=tag)
+
     def run_once(self, image: str, command: Sequence[str], options: RunOptions | None = None) -> RunResult:
         """Run ``command`` in a fresh container of ``image`` and remove the container, whatever happens.
 

@@ -64,8 +64,8 @@ CAUSES: tuple[Cause, ...] = (
     _cause(
         "march unknown to the compiler",
         "the builder's compiler is older than the CPU that is asked for: take a config with a lower 'march' "
-        "('invoke list-configs'), or lower it for one build with '--set march=x86-64-v3' or "
-        "'--set march=armv8-a'",
+        "('invoke list-configs'), or lower it for one build with '--set compile.march=x86-64-v3' or "
+        "'--set compile.march=armv8-a'",
         rf"bad value \({_QUOTE}?[^)]*\) for {_QUOTE}?-m(?:arch|cpu|tune)",
         r"-m(?:arch|cpu|tune)=\S+ is not a valid value",
         rf"unknown value {_QUOTE}[\w.=+-]+{_QUOTE} for {_QUOTE}?-m(?:arch|cpu|tune)",

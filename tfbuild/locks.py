@@ -74,9 +74,9 @@ def holder_of(lock_file: Path) -> Holder | None:
     try:
         data = json.loads(_note_of(lock_file).read_text(encoding="utf-8"))
         holder = Holder(pid=int(data["pid"]), since=str(data["since"]), what=str(data["what"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, OverflowError, KeyError, TypeError):
         return None
-    return holder if _is_alive(holder.pid) else None
+    return holder if holder.pid > 0 and _is_alive(holder.pid) else None
 
 
 def _acquire(

@@ -80,13 +80,15 @@ def swap(staging: Path, target: Path) -> None:
     except OSError as error:
         if old.exists() and not target.exists():
             old.rename(target)
-        raise PackagingError(f"couldn't replace {target}", details=(str(error),), hint="--output DIR") from error
+        raise PackagingError(
+            f"couldn't replace {target}", details=(str(error),), hint="--output DIR"
+        ) from error
 
 
 def artifact_rows(folder: Path, names: Iterable[str], seconds: float) -> tuple[ArtifactRow, ...]:
     """Size and hash of the files ``names`` in ``folder``, for the closing table."""
     return tuple(
-        ArtifactRow(str(folder / name), (folder / name).stat().st_size, hash_file(folder / name), seconds)
+        ArtifactRow(folder / name, (folder / name).stat().st_size, hash_file(folder / name), seconds)
         for name in names
     )
 

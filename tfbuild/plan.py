@@ -220,17 +220,17 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
         notes += [f"known: {quirk.text}" for quirk in release.quirks]
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
-    if any(flag.text == "-march=native" for flag in flags) and config.arch is not BUILD_ARCH:
-        notes.append(
-            "-march=native means the machine that compiles, which is not of the target's architecture"
-        )
+    if request.arch is not request.build_arch:
+        notes.append(f"cross-compiled on {request.build_arch}; the smoke test runs under qemu-user")
     return tuple(notes)
 
 
 def _image(request: Request, config: ResolvedConfig, release: Release, revision: str) -> Image:
     values = config.values
     labels = {
-        "org.opencontainers.image.title": f"TensorFlow Lite {release.version} ({request.config}, {request.arch})",
+        "org.opencontainers.image.title": (
+            f"TensorFlow Lite {release.version} ({request.config}, {request.arch})"
+        ),
         "org.opencontainers.image.description": release.description,
         "org.opencontainers.image.version": release.version,
         "org.opencontainers.image.revision": release.revision or f"sha256:{release.source.sha256}",

@@ -115,6 +115,9 @@ class Debian(Keys):
     snapshot: Snapshot = Field(description="State of snapshot.debian.org to fall back to.")
     packages: tuple[DebianPackage, ...] = Field(default=(), description="Build dependencies from the suite.")
     downloads: tuple[DebianDownload, ...] = Field(default=(), description="Packages from elsewhere.")
+    runtime_packages: tuple[PackageName, ...] = Field(
+        default=(), description="What an image with runtime.base=debian needs besides the artifact."
+    )
 
 
 class CompileDefine(Keys):

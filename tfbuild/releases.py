@@ -13,7 +13,7 @@ from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.model import Arch, Origin, Product
 from tfbuild.release_schema import Release
 from tfbuild.suggest import did_you_mean
-from tfbuild.yaml_source import YamlDocument, read_yaml
+from tfbuild.yaml_source import YamlDocument, YamlMapping, YamlScalar, YamlSequence, read_yaml
 
 RELEASE_FOLDER = "build_configs/releases"
 _PARTS = re.compile(r"([0-9]+(?:\.[0-9]+)*)(?:-?rc([0-9]+))?(?:-(.+))?")
@@ -57,6 +57,19 @@ def load_release(root: Path, product: Product, name: str) -> Release:
     if release is None or problems:
         raise ConfigError(problems)
     return release
+
+
+def define_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
+    """The line at which the release's file names each macro of ``compile_defines``."""
+    path = f"{RELEASE_FOLDER}/{product}/{name}.yaml"
+    entry = read_yaml(root / path, path).root.get("compile_defines")
+    items = entry.value.items if entry and isinstance(entry.value, YamlSequence) else ()
+    origins: dict[str, Origin] = {}
+    for item in items:
+        key = item.get("name") if isinstance(item, YamlMapping) else None
+        if key and isinstance(key.value, YamlScalar) and key.value.text:
+            origins[key.value.text] = key.key_origin
+    return origins
 
 
 def list_releases(root: Path) -> tuple[Release, ...]:

@@ -54,7 +54,9 @@ def archive_of(root: Root, host_mirrors: Sequence[str]) -> str:
     )
 
 
-def mmdebstrap_command(root: Root, mirror: str, target: Path, *, host: Arch, is_root: bool) -> tuple[str, ...]:
+def mmdebstrap_command(
+    root: Root, mirror: str, target: Path, *, host: Arch, is_root: bool
+) -> tuple[str, ...]:
     """The argument list, a pure value."""
     # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
     # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT).

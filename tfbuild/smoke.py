@@ -80,7 +80,10 @@ def smoke_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
 
 def parse_outcome(case: SmokeCase, exit_code: int, stdout: str) -> SmokeOutcome:
     """Reads the lines that the smoke programs print; lines that are not theirs are skipped."""
-    version, outputs, delegated, left = "", (), None, []
+    version = ""
+    outputs: tuple[float, ...] = ()
+    delegated: int | None = None
+    left: list[int] = []
     for line in stdout.splitlines():
         word, _, rest = line.partition(" ")
         try:
@@ -122,7 +125,7 @@ def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) 
                 "error",
                 f"{case.id}: XNNPACK is built in but does not run the convolution",
                 (f"delegated nodes: {outcome.delegated}", f"left to TFLite: {list(outcome.left)}"),
-                "check the defines XNNPACK_DELEGATE_ENABLE_QS8/QU8 of the release, or set tflite.xnnpack=false",
+                "check XNNPACK_DELEGATE_ENABLE_QS8 and _QU8 in the release, or set tflite.xnnpack=false",
             )
         )
     return tuple(findings)

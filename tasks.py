@@ -1,0 +1,145 @@
+"""Custom builds of TensorFlow Serving and TFLite: ``invoke --list``, ``invoke --help TASK``.
+
+Signatures and help only; the work is in ``tfbuild/``.
+"""
+
+from __future__ import annotations
+
+from invoke import Collection, Context, task
+
+from tfbuild import commands
+from tfbuild.commands import friendly
+
+_COMMON = {
+    "release": "a pinned release; invoke list-releases [the newest that is built]",
+    "config": "a build configuration; invoke list-configs [opt]",
+    "arch": "amd64 or arm64 (also x86_64, aarch64) [this machine's]",
+    "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
+    "jobs": "parallel compile jobs [from the engine's CPUs and memory]",
+    "tag": "name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]",
+    "output": "folder for the results [dist]",
+    "dry-run": "print the plan; no engine, no network",
+    "json": "machine-readable result (or plan) on stdout",
+    "offline": "any need of the network for downloads is an error",
+}
+
+
+@task(auto_shortflags=False, iterable=["set"], help={**_COMMON, "from": "source or wheel [source]"})
+@friendly
+def build_tflite(
+    _context: Context,
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    from_: str = "source",
+    set: list[str] | None = None,  # noqa: A002 - the name of the flag
+    jobs: str = "",
+    tag: str = "",
+    output: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    offline: bool = False,
+) -> int:
+    """Build libtensorflowlite.so, the C library, headers, benchmark_model and their runtime image.
+
+    invoke build-tflite
+    invoke build-tflite --arch arm64
+    invoke build-tflite --config size --set compile.lto=true --dry-run
+    """
+    words = {
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "jobs": jobs,
+        "tag": tag,
+        "output": output,
+        "origin": from_,
+    }
+    return commands.build_tflite(words, dry_run=dry_run, as_json=json, offline=offline)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "product": "tflite",
+        "release": _COMMON["release"],
+        "arch": _COMMON["arch"],
+        "json": _COMMON["json"],
+        "offline": "check what is cached; download nothing",
+    },
+)
+@friendly
+def fetch(
+    _context: Context, product: str, release: str = "", arch: str = "", json: bool = False, offline: bool = False
+) -> int:
+    """Download and check the pinned files of a release; print where they are."""
+    return commands.fetch(product, release, arch, offline=offline, as_json=json)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def list_configs(_context: Context, json: bool = False) -> int:
+    """List the build configurations; * marks the default."""
+    return commands.list_configs(as_json=json)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def list_releases(_context: Context, json: bool = False) -> int:
+    """List the pinned releases and whether this project has compiled them; * marks the default."""
+    return commands.list_releases(as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["target"],
+    help={
+        "target": "shared library, executable, dist folder, image archive, or an image in the engine",
+        "policy": "a policy in build_configs/policies/, or the path of one",
+        "json": "machine-readable report",
+    },
+)
+@friendly
+def verify(_context: Context, target: str, policy: str = "", json: bool = False) -> int:
+    """Tell what a binary or image needs, and what is wrong with it; exit 0 or 7.
+
+    invoke verify dist/tflite/2.14.1-debian/opt/amd64
+    invoke verify tfbuild/tflite:2.14.1-debian-opt-amd64 --json
+    """
+    return commands.verify(target, policy, as_json=json)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def doctor(_context: Context, json: bool = False) -> int:
+    """Check all that can stop a build, with the fix for each; exit 0 or 4."""
+    return commands.doctor(as_json=json)
+
+
+@task(auto_shortflags=False, help={"check": "change nothing; say what would be done"})
+@friendly
+def setup(_context: Context, check: bool = False) -> int:
+    """Make a Debian or Ubuntu machine ready: engine, buildx, mmdebstrap. A ready one is left alone."""
+    return commands.setup(check=check)
+
+
+@task(auto_shortflags=False, help={"cache": "the download cache and the build trees too"})
+@friendly
+def clean(_context: Context, cache: bool = False) -> int:
+    """Remove dist/, and the caches when asked."""
+    return commands.clean(cache=cache)
+
+
+@task(auto_shortflags=False, help={"fast": "no engine, no network"})
+@friendly
+def test(_context: Context, fast: bool = False) -> int:
+    """Run the tests: lint, types, unit, golden, and real builds."""
+    return commands.test(fast=fast)
+
+
+ns = Collection(
+    build_tflite, clean, doctor, fetch, list_configs, list_releases, setup, test, verify
+)
+# invoke's own form prints ANSI codes even with NO_COLOR.
+ns.configure({"run": {"echo_format": "+ {command}"}})

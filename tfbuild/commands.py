@@ -1,0 +1,244 @@
+"""What each command does, between the words of the command line and an exit code.
+
+Results go to stdout, everything else to stderr. Heavy modules are imported where they are used, so that
+``invoke --list`` and ``--dry-run`` stay quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tfbuild.errors import ExitCode, Interrupted, TfBuildError, UsageError
+from tfbuild.model import Product
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def run_command(command: Callable[[], int]) -> int:
+    """Run ``command`` and turn what went wrong into text on stderr and an exit code.
+
+    TFBUILD_DEBUG=1 shows the traceback of an expected error too.
+    """
+    from tfbuild.interrupts import install_signal_handlers
+    from tfbuild.ui import render_error
+
+    # Line by line, so that our lines and those of other programs come in order.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(line_buffering=True)
+    try:
+        with install_signal_handlers():
+            return int(command())
+    except TfBuildError as error:
+        if os.environ.get("TFBUILD_DEBUG"):
+            raise
+        render_error(error)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        render_error(Interrupted("interrupted", hint="the same command continues"))
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output left, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.OK)
+
+
+def print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
+    """``invoke build-tflite``"""
+    from tfbuild.releases import load_release
+    from tfbuild.request import Words, host_arch, output_folder, plan_tflite
+
+    origin = words.pop("origin")
+    if origin not in {"source", "wheel"}:
+        raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
+    if origin == "wheel":
+        raise UsageError(
+            "this version builds TFLite from source only; it does not repackage wheels", hint="--from source"
+        )
+    plan = plan_tflite(PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
+    if dry_run:
+        return _show(plan, as_json)
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wiring import build
+
+    release = load_release(PROJECT, Product.TFLITE, plan.release)
+    with ConsoleReporter() as reporter:
+        for note in plan.notes:
+            reporter.warn(note)
+        result = build(plan, release, output_folder(plan), offline=offline, reporter=reporter)
+        if not result.fresh:
+            reporter.note(f"{plan.build_id} is up to date")
+    if as_json:
+        print_json(result.to_json())
+        return ExitCode.OK
+    reporter.result_table(result.rows)
+    sys.stdout.write(f"{result.output}\n{result.image}\n")
+    return ExitCode.OK
+
+
+def _show(plan: Any, as_json: bool) -> int:
+    from tfbuild.bake import Layout, definition
+    from tfbuild.cache import cache_root
+    from tfbuild.plan_text import plan_text
+
+    if as_json:
+        layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
+        print_json({**plan.to_json(), "bake": definition(plan, layout)})
+    else:
+        sys.stdout.write(plan_text(plan))
+    return ExitCode.OK
+
+
+def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool) -> int:
+    """``invoke fetch``"""
+    from tfbuild.releases import require_arch
+    from tfbuild.request import find_release, host_arch, parse_arch, parse_product
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wiring import fetch_release
+
+    found = find_release(PROJECT, parse_product(product), release)
+    wanted = parse_arch(arch, host_arch())
+    require_arch(found, wanted)
+    pins = found.pins(wanted)
+    with ConsoleReporter() as reporter:
+        files = fetch_release(found, pins, offline=offline, reporter=reporter)
+    if as_json:
+        entries = [{"name": pin.name, "sha256": pin.sha256, "path": str(files[pin.name])} for pin in pins]
+        print_json({"version": 1, "files": entries})
+    else:
+        sys.stdout.writelines(f"{files[pin.name]}\n" for pin in pins)
+    return ExitCode.OK
+
+
+def list_configs(*, as_json: bool) -> int:
+    """``invoke list-configs``"""
+    from tfbuild.config import DEFAULT_CONFIG, list_configs
+
+    configs = list_configs(PROJECT)
+    if as_json:
+        entries = [
+            {
+                "name": each.name,
+                "description": each.description,
+                "path": each.path,
+                "arches": [str(arch) for arch in each.arches],
+                "default": each.name == DEFAULT_CONFIG,
+            }
+            for each in configs
+        ]
+        print_json({"version": 1, "configs": entries})
+        return ExitCode.OK
+    width = max(len(each.name) for each in configs)
+    for each in configs:
+        mark = "*" if each.name == DEFAULT_CONFIG else " "
+        only = f" [{', '.join(map(str, each.arches))} only]" if each.arches else ""
+        sys.stdout.write(f"{mark} {each.name:<{width}}  {each.description}{only}\n")
+    return ExitCode.OK
+
+
+def list_releases(*, as_json: bool) -> int:
+    """``invoke list-releases``"""
+    from tfbuild.releases import default_release, list_releases, list_releases_json
+
+    releases = list_releases(PROJECT)
+    if as_json:
+        print_json(list_releases_json(releases))
+        return ExitCode.OK
+    default = default_release(releases, Product.TFLITE)
+    width = max(len(each.release) for each in releases)
+    for each in releases:
+        mark = "*" if each is default else " "
+        state = "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
+        arches = ", ".join(map(str, each.arches))
+        sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
+    return ExitCode.OK
+
+
+def verify(target: str, policy: str, *, as_json: bool) -> int:
+    """``invoke verify``"""
+    from tfbuild.verify import DEFAULT_POLICY, load_policy, verify
+    from tfbuild.verify_text import render
+    from tfbuild.wiring import save_image
+
+    if not target:
+        raise UsageError("nothing to verify", hint="invoke verify PATH-OR-IMAGE")
+    report = verify(target, load_policy(PROJECT, policy or DEFAULT_POLICY), save_image)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        sys.stdout.write(render(report).rstrip("\n") + "\n")
+    return report.exit_code
+
+
+def doctor(*, as_json: bool) -> int:
+    """``invoke doctor``"""
+    from tfbuild.cache import cache_root
+    from tfbuild.doctor import exit_code, render_json, render_text, run_checks
+    from tfbuild.doctor_checks import DoctorContext
+    from tfbuild.runner import SubprocessRunner
+
+    context = DoctorContext(cache_dir=cache_root(os.environ), output_dir=Path("dist").absolute())
+    results = run_checks(context, runner=SubprocessRunner())
+    text = render_json(results) if as_json else render_text(results)
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    return exit_code(results)
+
+
+def setup(*, check: bool) -> int:
+    """``invoke setup``"""
+    from tfbuild.cache import cache_root
+    from tfbuild.host_setup import setup
+    from tfbuild.runner import SubprocessRunner
+    from tfbuild.ui import ConsoleReporter
+
+    with ConsoleReporter() as reporter:
+        report = setup(
+            check, runner=SubprocessRunner(), reporter=reporter, log_dir=cache_root(os.environ) / "state" / "setup"
+        )
+    for line in report.pending:
+        sys.stdout.write(f"would {line}\n")
+    for line in report.done:
+        sys.stdout.write(f"did: {line}\n")
+    if not report.pending and not report.done:
+        sys.stdout.write("ready, nothing to do\n")
+    return report.exit_code
+
+
+def clean(*, cache: bool) -> int:
+    """``invoke clean``"""
+    from tfbuild.cleaning import clean
+
+    for line in clean(PROJECT, os.environ, cache=cache):
+        sys.stdout.write(f"{line}\n")
+    return ExitCode.OK
+
+
+def test(*, fast: bool) -> int:
+    """``invoke test``"""
+    from tfbuild.selftest import run_tests
+
+    return run_tests(PROJECT, fast=fast)
+
+
+def friendly(command: Command) -> Command:
+    """Decorator of tasks: whatever the task returns or raises becomes the exit code of ``invoke``."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        code = run_command(lambda: command(*args, **kwargs) or 0)
+        if code:
+            raise SystemExit(code)
+
+    return wrapper  # type: ignore[return-value]

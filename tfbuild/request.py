@@ -1,0 +1,165 @@
+"""From the words of the command line to a plan; reads files of the project, touches nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
+from tfbuild.errors import NothingMatchesError, UsageError
+from tfbuild.model import Arch, Product
+from tfbuild.plan import Patch, Plan, Request, make_tflite_plan, recipe_hash
+from tfbuild.release_schema import Release
+from tfbuild.releases import default_release, define_origins, list_releases, load_release, require_arch
+from tfbuild.suggest import did_you_mean
+
+# What carries a TFLite build out, besides the plan.
+_RECIPE = ("dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The arguments of a build command as they were typed."""
+
+    release: str = ""
+    config: str = ""
+    arch: str = ""
+    sets: tuple[str, ...] = ()
+    jobs: str = ""
+    tag: str = ""
+    output: str = ""
+
+
+def host_arch() -> Arch:
+    """The architecture that builds: this machine's, where it is one that we know."""
+    return Arch.parse(platform.machine()) or Arch.AMD64
+
+
+def parse_arch(word: str, default: Arch) -> Arch:
+    """Raises :class:`NothingMatchesError` with the nearest name."""
+    if not word:
+        return default
+    arch = Arch.parse(word)
+    if arch is None:
+        known = [str(each) for each in Arch]
+        raise NothingMatchesError(
+            f"unknown arch '{word}'{did_you_mean(word, known)}",
+            details=(f"there are: {', '.join(known)}",),
+            hint="invoke list-releases tells which release can be built for which",
+        )
+    return arch
+
+
+def parse_jobs(word: str) -> int | None:
+    """Raises :class:`UsageError` for anything but a positive whole number."""
+    if not word:
+        return None
+    if not word.isascii() or not word.isdigit() or int(word) < 1:
+        raise UsageError(f"--jobs takes a positive whole number, not '{word}'", hint="for example --jobs 4")
+    return int(word)
+
+
+def parse_product(word: str) -> Product:
+    """Raises :class:`NothingMatchesError` with the nearest name."""
+    known = [str(each) for each in Product]
+    if word not in known:
+        raise NothingMatchesError(
+            f"unknown product '{word}'{did_you_mean(word, known)}",
+            details=(f"there are: {', '.join(known)}",),
+        )
+    return Product(word)
+
+
+def find_release(root: Path, product: Product, name: str) -> Release:
+    """The release ``name``, or the newest that this project has built when ``name`` is empty."""
+    return load_release(root, product, name) if name else default_release(list_releases(root), product)
+
+
+def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+    """The plan of ``invoke build-tflite``. Raises the errors of configuration, all at once where possible."""
+    jobs = parse_jobs(words.jobs)
+    arch = parse_arch(words.arch, build_arch)
+    release = find_release(root, Product.TFLITE, words.release)
+    require_arch(release, arch)
+    config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets)
+    _refuse_foreign_native(config, arch, build_arch)
+    request = Request(
+        product=Product.TFLITE,
+        release=release.release,
+        config=config.name,
+        arch=arch,
+        build_arch=build_arch,
+        sets=words.sets,
+        jobs=jobs,
+        tag=_parse_tag(words.tag),
+        output=words.output or "dist",
+    )
+    return make_tflite_plan(
+        request,
+        config,
+        release,
+        defines=define_origins(root, Product.TFLITE, release.release),
+        patches=_read_patches(root, config.values.source.patches),
+        recipe=recipe_hash(root, _RECIPE),
+        revision=git_revision(root),
+        source_date_epoch=_epoch(env),
+    )
+
+
+def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch) -> None:
+    if config.values.compile.march == "native" and arch is not build_arch:
+        where = config.origins.get("compile.march", "")
+        raise NothingMatchesError(
+            f"-march=native cannot be cross-compiled from {build_arch} to {arch}",
+            details=(f"compile.march is native at {where}",),
+            hint=f"run the build on an {arch} machine, or take another config: invoke list-configs",
+        )
+
+
+def _parse_tag(tag: str) -> str | None:
+    if not tag:
+        return None
+    name = tag.rpartition(":")[0] if ":" in tag.rpartition("/")[2] else tag
+    if name != name.lower() or any(char.isspace() for char in tag) or not name or "@" in tag:
+        raise UsageError(
+            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
+        )
+    return tag
+
+
+def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
+    return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
+
+
+def _epoch(env: Mapping[str, str]) -> int | None:
+    text = env.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is '{text}', which is not a number of seconds since 1970")
+    return int(text)
+
+
+def git_revision(root: Path) -> str:
+    """The commit of this project, from its .git folder; empty where there is none."""
+    try:
+        head = (root / ".git" / "HEAD").read_text().strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        loose = root / ".git" / name
+        if loose.exists():
+            return loose.read_text().strip()
+        packed = (root / ".git" / "packed-refs").read_text().splitlines()
+        return next((line.split()[0] for line in packed if line.endswith(f" {name}")), "")
+    except OSError:
+        return ""
+
+
+def output_folder(plan: Plan) -> Path:
+    """Where the plan's files go: relative to the working folder, as the user typed it."""
+    return Path(os.path.abspath(plan.output))  # noqa: PTH100 - resolve() would follow the user's links

@@ -1,0 +1,125 @@
+"""Puts the effects together for real runs; the only place that knows all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tfbuild.apt_sources import debian_archive_mirrors
+from tfbuild.bake import Layout
+from tfbuild.cache import cache_root, prepare_cache
+from tfbuild.docker_cli import find_docker_cli
+from tfbuild.doctor import fatal_checks, require_ready
+from tfbuild.doctor_checks import DoctorContext
+from tfbuild.engine import connect
+from tfbuild.errors import UsageError
+from tfbuild.execute import BuildResult, Effects, execute
+from tfbuild.fetch import Fetcher
+from tfbuild.host import HostFacts, gather
+from tfbuild.mirrors import parse_mirror_rules, url_resolver
+from tfbuild.model import Pin, Reporter
+from tfbuild.package import require_writable
+from tfbuild.plan import Plan
+from tfbuild.release_schema import Release
+from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
+from tfbuild.runner import Runner, SubprocessRunner
+
+PROJECT = Path(__file__).resolve().parent.parent
+_OUT_OF_REACH = (
+    "the file may be had from a mirror: TFBUILD_MIRRORS=PREFIX=REPLACEMENT; "
+    "--release 2.14.1-debian needs nothing but a Debian mirror"
+)
+
+
+def lock_wait(env: Mapping[str, str]) -> float:
+    """Seconds to wait for another build of the same id: TFBUILD_LOCK_WAIT, else half an hour."""
+    text = env.get("TFBUILD_LOCK_WAIT", "1800")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise UsageError(f"TFBUILD_LOCK_WAIT is '{text}', which is not a number of seconds") from None
+
+
+def _mirrors_of(runner: Runner, host: HostFacts) -> tuple[str, ...]:
+    return debian_archive_mirrors(runner, os_id=host.os.id, codename=host.os.codename)
+
+
+def make_fetcher(
+    release: Release | None,
+    *,
+    env: Mapping[str, str],
+    reporter: Reporter,
+    offline: bool,
+    runner: Runner,
+    host: HostFacts,
+) -> Fetcher:
+    """A fetcher that knows the mirrors; the host's apt is only asked when a pin lies in Debian's archive."""
+    rules = parse_mirror_rules(env.get("TFBUILD_MIRRORS", ""))
+    needs_debian = release is not None and release.debian is not None
+    archive = _mirrors_of(runner, host) if needs_debian and not offline else ()
+    snapshot = f"{SNAPSHOT_ARCHIVE}/{release.debian.snapshot}" if release and release.debian else ""
+    return Fetcher(
+        prepare_cache(cache_root(env)),
+        reporter=reporter,
+        offline=offline,
+        resolve_urls=url_resolver(rules, archive, snapshot),
+        env=env,
+    )
+
+
+def fetch_release(
+    release: Release, pins: tuple[Pin, ...], *, offline: bool, reporter: Reporter
+) -> dict[str, Path]:
+    """Download ``pins`` into the cache; what is there and intact is not fetched again."""
+    fetcher = make_fetcher(
+        release, env=os.environ, reporter=reporter, offline=offline, runner=SubprocessRunner(), host=gather()
+    )
+    return fetcher.fetch_all(pins, hint=_OUT_OF_REACH)
+
+
+def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
+    """Carry ``plan`` out on this machine."""
+    env, runner, host = os.environ, SubprocessRunner(), gather()
+    cache = prepare_cache(cache_root(env))
+    require_writable(output)
+    engine = connect()
+    cached_mirrors: list[tuple[str, ...]] = []
+
+    def mirrors() -> tuple[str, ...]:
+        if not cached_mirrors:
+            cached_mirrors.append(_mirrors_of(runner, host))
+        return cached_mirrors[0]
+
+    def fetch_all(pins: tuple[Pin, ...]) -> Mapping[str, Path]:
+        fetcher = make_fetcher(release, env=env, reporter=reporter, offline=offline, runner=runner, host=host)
+        return fetcher.fetch_all(pins, hint=_OUT_OF_REACH)
+
+    def preflight() -> None:
+        engine.cleanup_leftovers()
+        context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
+        require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
+
+    effects = Effects(
+        runner=runner,
+        engine=engine,
+        reporter=reporter,
+        find_cli=lambda: find_docker_cli(runner),
+        fetch_all=fetch_all,
+        archive_of=lambda root: archive_of(root, mirrors()),
+        preflight=preflight,
+        host_arch=host.arch or plan.root.arch,
+        is_root=host.is_root,
+        proxies={proxy.variable: proxy.value for proxy in host.proxies},
+        ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
+        lock_wait_s=lock_wait(env),
+    )
+    return execute(plan, Layout(PROJECT, cache, plan.build_id), output, effects)
+
+
+SaveImage = Callable[[str, Path], None]
+
+
+def save_image(reference: str, path: Path) -> None:
+    """Write the image ``reference`` of the engine to ``path``; connects only when asked."""
+    connect().save_image(reference, path)
