@@ -96,7 +96,7 @@ class Fetcher:
     ``resolve_urls`` maps each URL of a pin to those to try (:func:`tfbuild.mirrors.url_resolver`).
     ``offline`` forbids every connection; local mirrors (paths, ``file:``) still work. ``env`` and
     ``session_factory`` make the HTTP session; proxies and netrc come from the process environment.
-    ``sleep`` and ``clock`` (epoch seconds) are for tests.
+    ``sleep`` and ``clock`` (epoch seconds) are for tests. ``reporter`` is called from several threads.
     """
 
     def __init__(
