@@ -291,7 +291,7 @@ def _zip_problem(info: zipfile.ZipInfo, kind: Kind | None) -> str | None:
 
 
 def _zip_kind(info: zipfile.ZipInfo, mode: int) -> Kind | None:
-    if info.is_dir():
+    if info.filename.endswith("/"):  # ZipInfo.is_dir() fails for an empty name
         return Kind.FOLDER
     kinds = {0: Kind.FILE, stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.FOLDER, stat.S_IFLNK: Kind.SYMLINK}
     return kinds.get(stat.S_IFMT(mode))

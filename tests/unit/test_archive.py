@@ -308,6 +308,7 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
     [
         (zip_bytes(("../evil", b"x")), r"\.\./evil.*leads out"),
         (zip_bytes(("/evil", b"x")), "/evil.*absolute"),
+        (zip_bytes(("aXb", b"x")).replace(b"aXb", b"\0Xb"), "NUL"),
         (zip_bytes(("a", b"x"), ("A", b"y")), "'A'.*case"),
         (zip_bytes((zip_entry("l", stat.S_IFLNK, WHEN), b"../../evil")), "'l'.*outside"),
         (zip_bytes((zip_entry("l", stat.S_IFLNK, WHEN), b"x" * 5000)), "overlong target"),
@@ -320,7 +321,7 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
         ),
         (zip_bytes(("a", b"x"))[:-10], "damaged"),
     ],
-    ids=["climb", "absolute", "case", "link", "overlong", "pipe", "cp437", "nul", "crc", "cut"],
+    ids=["climb", "absolute", "empty", "case", "link", "overlong", "pipe", "cp437", "nul", "crc", "cut"],
 )
 def test_a_hostile_or_damaged_zip_is_refused(tmp_path: Path, content: bytes, match: str) -> None:
     refused(tmp_path, content, match)
