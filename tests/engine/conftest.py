@@ -1,0 +1,109 @@
+"""Engine tests: real builds, run as a user runs them. One build per architecture serves all tests of a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tfbuild.cache import cache_root
+from tfbuild.docker_cli import DockerCli, find_docker_cli
+from tfbuild.engine import DockerEngine, connect
+from tfbuild.errors import HostError
+from tfbuild.runner import Captured, SubprocessRunner
+
+PROJECT = Path(__file__).resolve().parents[2]
+RELEASE = "2.14.1-debian"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.engine)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build and how the command ended."""
+
+    arch: str
+    folder: Path
+    image: str
+    manifest: dict[str, Any]
+    result: dict[str, Any]
+
+    @property
+    def build_id(self) -> str:
+        return f"tflite-{RELEASE}-opt-{self.arch}"
+
+    @property
+    def work(self) -> Path:
+        """The build's folder in the cache."""
+        return cache_root(os.environ) / "state" / self.build_id
+
+
+Invoke = Callable[..., Captured]
+
+
+@pytest.fixture(scope="session")
+def runner() -> SubprocessRunner:
+    return SubprocessRunner()
+
+
+@pytest.fixture(scope="session")
+def engine() -> DockerEngine:
+    """The engine; without one the tests are skipped, in CI they fail."""
+    try:
+        return connect()
+    except HostError as error:
+        if os.environ.get("TFBUILD_REQUIRE_ENGINE"):
+            pytest.fail(f"no engine, and TFBUILD_REQUIRE_ENGINE is set: {error}")
+        pytest.skip(f"no engine: {error}")
+
+
+@pytest.fixture(scope="session")
+def cli(engine: DockerEngine, runner: SubprocessRunner) -> DockerCli:
+    return find_docker_cli(runner)
+
+
+@pytest.fixture(scope="session")
+def invoke(runner: SubprocessRunner) -> Invoke:
+    """Run an ``invoke`` command in the project's folder."""
+
+    def run(*words: str, env: dict[str, str] | None = None, timeout_s: float = 1800) -> Captured:
+        argv = [str(Path(sys.executable).parent / "invoke"), *words]
+        return runner.capture(argv, cwd=PROJECT, env=env, timeout_s=timeout_s)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def build(
+    engine: DockerEngine, invoke: Invoke, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Built]:
+    """The ``opt`` build for an architecture; built once a session."""
+    done: dict[str, Built] = {}
+    output = tmp_path_factory.mktemp("dist")
+
+    def built(arch: str) -> Built:
+        if arch not in done:
+            ran = invoke("build-tflite", "--arch", arch, "--output", str(output), "--json")
+            assert ran.ok, ran.stderr[-8000:]
+            result = json.loads(ran.stdout)
+            folder = Path(result["output"])
+            manifest = json.loads((folder / "manifest.json").read_text())
+            done[arch] = Built(arch, folder, result["image"], manifest, result)
+        return done[arch]
+
+    return built
+
+
+@pytest.fixture(scope="session", params=["amd64", "arm64"])
+def built(request: pytest.FixtureRequest, build: Callable[[str], Built]) -> Built:
+    return build(request.param)

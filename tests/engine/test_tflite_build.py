@@ -1,0 +1,142 @@
+"""What a finished build left: files, image, reports, and how the next run takes it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from pathlib import Path
+
+import jsonschema
+
+from tests.engine.conftest import PROJECT, Built, Invoke
+from tfbuild.elf import read_elf
+from tfbuild.engine import DockerEngine
+from tfbuild.engine_facts import RunOptions
+from tfbuild.image_archive import ImageArchive
+
+
+def test_files_are_what_the_product_consists_of(built: Built) -> None:
+    names = {str(path.relative_to(built.folder)) for path in built.folder.rglob("*") if path.is_file()}
+    assert {
+        "lib/libtensorflowlite.so",
+        "lib/libtensorflowlite_c.so",
+        "lib/pkgconfig/tensorflowlite.pc",
+        "lib/pkgconfig/tensorflowlite_c.pc",
+        "bin/benchmark_model",
+        "include/tensorflow/lite/c/c_api.h",
+        "include/tensorflow/lite/interpreter.h",
+        "include/tensorflow/lite/delegates/xnnpack/xnnpack_delegate.h",
+        "include/flatbuffers/flatbuffers.h",
+        "share/licenses/tensorflow",
+        "manifest.json",
+        "verify.json",
+        "SHA256SUMS",
+    } <= names
+    logs = {name for name in names if name.startswith("logs/")}
+    assert any(re.fullmatch(r"logs/\d\d-compile-compile\.log", name) for name in logs), logs
+
+
+def test_checksums_cover_every_file(built: Built) -> None:
+    lines = (built.folder / "SHA256SUMS").read_text().splitlines()
+    listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    there = {
+        str(path.relative_to(built.folder))
+        for path in built.folder.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS"
+    }
+    assert set(listed) == there
+    for name, digest in listed.items():
+        assert hashlib.sha256((built.folder / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_libraries_are_named_and_exported_like_bazels(built: Built) -> None:
+    machine = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}[built.arch]
+    cxx = read_elf(built.folder / "lib/libtensorflowlite.so")
+    c = read_elf(built.folder / "lib/libtensorflowlite_c.so")
+    assert (cxx.soname, c.soname) == ("libtensorflowlite.so", "libtensorflowlite_c.so")
+    assert {cxx.machine, c.machine} == {machine}
+    assert cxx.stripped
+    assert c.stripped
+    assert all(name.startswith("TfLite") for name in c.exports)
+    for symbol in ("TfLiteInterpreterCreate", "TfLiteXNNPackDelegateCreate", "TfLiteVersion"):
+        assert symbol in c.exports
+        assert symbol in cxx.exports
+    assert any("BuiltinOpResolver" in name for name in cxx.exports)
+    assert not [name for name in cxx.exports if name.startswith("_ZN4absl")]
+
+
+def test_documents_match_their_schemas(built: Built) -> None:
+    for document, schema in (
+        (built.manifest, "manifest.schema.json"),
+        (built.result, "build-result.schema.json"),
+    ):
+        jsonschema.validate(document, json.loads((PROJECT / "build_configs" / schema).read_text()))
+    assert built.manifest["version"] == 1
+    assert built.manifest["build_id"] == built.build_id
+
+
+def test_image_is_small_and_gives_nothing_to_hold_on_to(
+    built: Built, engine: DockerEngine, tmp_path: Path
+) -> None:
+    engine.save_image(built.image, tmp_path / "image.tar")
+    with ImageArchive(tmp_path / "image.tar", platform=f"linux/{built.arch}") as archive:
+        facts = archive.facts
+    assert facts.layers_bytes <= 30_000_000
+    assert (facts.uid, facts.setid, facts.shells, facts.open_directories) == (65532, (), (), ())
+    assert {"libc6", "libstdc++6", "libxnnpack0.20241108", "ca-certificates"} <= {p.name for p in facts.packages}
+    labels = facts.config.labels
+    for name in ("title", "version", "revision", "source", "licenses", "base.name", "base.digest", "created"):
+        assert labels.get(f"org.opencontainers.image.{name}"), name
+    assert labels["org.opencontainers.image.version"] == "2.14.1"
+    epoch = built.manifest["plan"]["source_date_epoch"]
+    assert facts.config.created == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+
+
+def test_image_runs_with_nothing_but_itself(built: Built, engine: DockerEngine) -> None:
+    """Read-only, no capabilities, no network, not root: RunOptions' defaults."""
+    if built.arch == "amd64":
+        ran = engine.run_once(built.image, ["--help"], RunOptions())
+        assert "--graph" in ran.stdout + ran.stderr
+    facts = engine.image(built.image)
+    assert facts is not None
+    assert facts.user == "65532:65532"
+    assert facts.architecture == built.arch
+
+
+def test_smoke_outcomes_are_in_the_manifest(built: Built) -> None:
+    outcomes = {outcome["case"]: outcome for outcome in built.manifest["smoke"]}
+    assert len(outcomes) == 8
+    for name in ("conv_float32, c", "conv_float32, c++", "conv_int8, c", "conv_int8, c++"):
+        assert outcomes[name]["delegated"] == 1
+        assert outcomes[name]["outputs"] == [54, 9, 63, 10, 90, 13, 99, 14]
+    assert {outcome["version"] for outcome in outcomes.values()} == {"2.14.1"}
+
+
+def test_second_run_does_nothing(built: Built, invoke: Invoke) -> None:
+    again = invoke("build-tflite", "--arch", built.arch, "--output", str(_top(built)), "--json")
+    assert again.ok, again.stderr
+    assert json.loads(again.stdout)["status"] == "up-to-date"
+    assert json.loads(again.stdout)["image_id"] == built.result["image_id"]
+
+
+def test_verify_accepts_folder_and_image_and_refuses_a_changed_file(
+    built: Built, invoke: Invoke, tmp_path: Path
+) -> None:
+    for target in (str(built.folder), built.image):
+        checked = invoke("verify", target, "--policy", "tflite-scratch", "--json")
+        assert checked.ok, checked.stdout
+    header = built.folder / "include/tensorflow/lite/version.h"
+    original = header.read_bytes()
+    try:
+        header.write_bytes(original + b"\n")
+        checked = invoke("verify", str(built.folder))
+        assert checked.returncode == 7
+        assert "include/tensorflow/lite/version.h" in checked.stdout
+    finally:
+        header.write_bytes(original)
+
+
+def _top(built: Built) -> Path:
+    return built.folder.parents[3]
