@@ -32,7 +32,7 @@ def build_tflite(
     config: str = "",
     arch: str = "",
     from_: str = "source",
-    set: list[str] | None = None,  # noqa: A002 - the name of the flag
+    set: list[str] | None = None,
     jobs: str = "",
     tag: str = "",
     output: str = "",
@@ -71,7 +71,12 @@ def build_tflite(
 )
 @friendly
 def fetch(
-    _context: Context, product: str, release: str = "", arch: str = "", json: bool = False, offline: bool = False
+    _context: Context,
+    product: str,
+    release: str = "",
+    arch: str = "",
+    json: bool = False,
+    offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
     return commands.fetch(product, release, arch, offline=offline, as_json=json)
@@ -138,8 +143,6 @@ def test(_context: Context, fast: bool = False) -> int:
     return commands.test(fast=fast)
 
 
-ns = Collection(
-    build_tflite, clean, doctor, fetch, list_configs, list_releases, setup, test, verify
-)
+ns = Collection(build_tflite, clean, doctor, fetch, list_configs, list_releases, setup, test, verify)
 # invoke's own form prints ANSI codes even with NO_COLOR.
 ns.configure({"run": {"echo_format": "+ {command}"}})

@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfbuild.plan import Plan, Root
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanDocument(Plan):
+    """``--dry-run --json``: the plan, and the definition that ``docker buildx bake`` takes."""
+
+    bake: dict[Literal["target"], dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def definition(
         "MULTIARCH": platform.multiarch,
         "DEPENDENCIES": " ".join(plan.packages),
         "BUILD_ID": plan.build_id,
-        "VERSION": plan.version,
+        "VERSION": plan.library_version,
         "STRIP": "true" if plan.strip else "false",
         "DEBUG_INFO": plan.debug_info,
         "XNNPACK": "true" if plan.xnnpack else "false",

@@ -103,6 +103,7 @@ def _show(plan: Any, as_json: bool) -> int:
 
 def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool) -> int:
     """``invoke fetch``"""
+    from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
     from tfbuild.request import find_release, host_arch, parse_arch, parse_product
     from tfbuild.ui import ConsoleReporter
@@ -115,8 +116,8 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     with ConsoleReporter() as reporter:
         files = fetch_release(found, pins, offline=offline, reporter=reporter)
     if as_json:
-        entries = [{"name": pin.name, "sha256": pin.sha256, "path": str(files[pin.name])} for pin in pins]
-        print_json({"version": 1, "files": entries})
+        entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(files[pin.name])) for pin in pins]
+        print_json(dump(FetchResult(files=tuple(entries))))
     else:
         sys.stdout.writelines(f"{files[pin.name]}\n" for pin in pins)
     return ExitCode.OK
@@ -125,20 +126,21 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
 def list_configs(*, as_json: bool) -> int:
     """``invoke list-configs``"""
     from tfbuild.config import DEFAULT_CONFIG, list_configs
+    from tfbuild.documents import ConfigEntry, ConfigList, dump
 
     configs = list_configs(PROJECT)
     if as_json:
         entries = [
-            {
-                "name": each.name,
-                "description": each.description,
-                "path": each.path,
-                "arches": [str(arch) for arch in each.arches],
-                "default": each.name == DEFAULT_CONFIG,
-            }
+            ConfigEntry(
+                name=each.name,
+                description=each.description,
+                path=each.path,
+                arches=each.arches,
+                default=each.name == DEFAULT_CONFIG,
+            )
             for each in configs
         ]
-        print_json({"version": 1, "configs": entries})
+        print_json(dump(ConfigList(configs=tuple(entries))))
         return ExitCode.OK
     width = max(len(each.name) for each in configs)
     for each in configs:
@@ -160,7 +162,9 @@ def list_releases(*, as_json: bool) -> int:
     width = max(len(each.release) for each in releases)
     for each in releases:
         mark = "*" if each is default else " "
-        state = "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
+        state = (
+            "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
+        )
         arches = ", ".join(map(str, each.arches))
         sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
     return ExitCode.OK
@@ -205,7 +209,10 @@ def setup(*, check: bool) -> int:
 
     with ConsoleReporter() as reporter:
         report = setup(
-            check, runner=SubprocessRunner(), reporter=reporter, log_dir=cache_root(os.environ) / "state" / "setup"
+            check,
+            runner=SubprocessRunner(),
+            reporter=reporter,
+            log_dir=cache_root(os.environ) / "state" / "setup",
         )
     for line in report.pending:
         sys.stdout.write(f"would {line}\n")

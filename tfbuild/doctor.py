@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
 
 from tfbuild import engine
 from tfbuild.apt_sources import debian_archive_mirrors
@@ -23,6 +25,7 @@ from tfbuild.doctor_checks import (
     DoctorFacts,
     Status,
 )
+from tfbuild.documents import dump
 from tfbuild.engine_facts import Engine, EngineFacts
 from tfbuild.errors import ExitCode, HostError
 from tfbuild.host import HostFacts, find_program, free_disk, gather, writable
@@ -33,6 +36,27 @@ DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _CONTAINERD_ROOT = Path("/var/lib/containerd")
 
 T = TypeVar("T")
+_Words = Annotated[str, Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorCheck:
+    """One check; ``fix`` is null where nothing has to be fixed or no command can."""
+
+    id: Annotated[str, Field(pattern="^[a-z]+(-[a-z]+)*$")]
+    status: Status
+    found: _Words
+    needed: _Words
+    fix: _Words | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorReport:
+    """``invoke doctor --json``. New check ids may appear within a version; fields may not."""
+
+    version: Literal[1] = 1
+    ready: Annotated[bool, Field(description="No check is fatal; the exit code is 0 then, else 4.")]
+    checks: tuple[DoctorCheck, ...]
 
 
 def run_checks(
@@ -111,12 +135,12 @@ def exit_code(results: Sequence[CheckResult]) -> ExitCode:
 
 def render_json(results: Sequence[CheckResult]) -> str:
     """The document that ``build_configs/doctor.schema.json`` describes."""
-    checks = [
-        {"id": r.id, "status": r.status.value, "found": r.found, "needed": r.needed, "fix": r.fix or None}
+    checks = (
+        DoctorCheck(id=r.id, status=r.status, found=r.found, needed=r.needed, fix=r.fix or None)
         for r in results
-    ]
+    )
     ready = exit_code(results) is ExitCode.OK
-    return json.dumps({"version": 1, "ready": ready, "checks": checks}, indent=2)
+    return json.dumps(dump(DoctorReport(ready=ready, checks=tuple(checks))), indent=2)
 
 
 def render_text(results: Sequence[CheckResult]) -> str:

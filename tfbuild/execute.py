@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from tfbuild.archive import extract
 from tfbuild.bake import Layout, candidate_tag, definition
 from tfbuild.buildx import bake
 from tfbuild.docker_cli import DockerCli
+from tfbuild.documents import Artifact, BuildDocument, dump
 from tfbuild.engine_facts import Engine, RunOptions
 from tfbuild.errors import BuildError, Interrupted, PackagingError, TfBuildError, VerificationError
 from tfbuild.flags import cmake_presets
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
+from tfbuild.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
 from tfbuild.model import Arch, Finding, Pin, Reporter
 from tfbuild.package import (
     CHECKSUMS,
@@ -79,18 +81,19 @@ class BuildResult:
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``build-tflite --json``."""
-        return {
-            "version": 1,
-            "status": "built" if self.fresh else "up-to-date",
-            "output": str(self.output),
-            "image": self.image,
-            "image_id": self.image_id,
-            "seconds": round(self.seconds, 1),
-            "artifacts": [
-                {"path": str(row.path), "size": row.size, "sha256": row.sha256} for row in self.rows
-            ],
-            "findings": [asdict(finding) for finding in self.findings],
-        }
+        return dump(
+            BuildDocument(
+                status="built" if self.fresh else "up-to-date",
+                output=str(self.output),
+                image=self.image,
+                image_id=self.image_id,
+                seconds=round(self.seconds, 1),
+                artifacts=tuple(
+                    Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
+                ),
+                findings=self.findings,
+            )
+        )
 
 
 @dataclass
@@ -366,14 +369,10 @@ def _verify(
     archive.unlink()
     outcomes, findings = _smoke(run)
     findings = [*reports[0].findings, *reports[1].findings, *findings]
-    document = {
-        "version": 1,
-        "build_id": plan.build_id,
-        "reports": [report.to_json() for report in reports],
-        "smoke": [asdict(outcome) for outcome in outcomes],
-        "findings": [asdict(finding) for finding in findings],
-    }
-    write_json(layout.work / VERIFY_REPORT, document)
+    record = VerifyRecord(
+        build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
+    )
+    write_json(layout.work / VERIFY_REPORT, record.to_json())
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         details = [
@@ -408,7 +407,7 @@ def _smoke(run: _Run) -> tuple[list[SmokeOutcome], list[Finding]]:
         ran = engine.run_once(candidate_tag(plan), command[1:], options)
         outcome = parse_outcome(case, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
-        findings += judge(case, outcome, version=plan.version, stderr=ran.stderr)
+        findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
     return outcomes, findings
 
 
@@ -425,33 +424,30 @@ def _write(
     image = effects.engine.image(plan.image.tag)
     if image is None:
         raise PackagingError(f"the image {plan.image.tag} is not in the engine", hint="invoke doctor")
-    document = {
-        "version": 1,
-        "build_id": plan.build_id,
-        "key": plan.key,
-        "tfbuild": __version__,
-        "distributable": plan.distributable,
-        "plan": plan.to_json(),
-        "roots": {role: asdict(facts) for role, facts in run.roots.items()},
-        "packages": _packages(run.layout.out / "packages.tsv"),
-        "tools": (run.layout.out / "tools.txt").read_text().splitlines(),
-        "jobs": _jobs(run),
-        "artifacts": [{"path": name, "size": (staging / name).stat().st_size} for name in _ARTIFACTS],
-        "elf": [asdict(facts) | {"exports": len(facts.exports)} for facts in reports[0].facts.elf],
-        "smoke": [asdict(outcome) for outcome in outcomes],
-        "findings": [asdict(finding) for finding in findings],
-        "image": {"name": plan.image.tag, "id": image.id, "size": image.size, "labels": dict(image.labels)},
-        "seconds": run.timings,
-    }
-    write_json(staging / MANIFEST, document)
+    manifest = Manifest(
+        build_id=plan.build_id,
+        key=plan.key,
+        tfbuild=__version__,
+        distributable=plan.distributable,
+        plan=plan,
+        roots=run.roots,
+        packages=parse_packages((run.layout.out / "packages.tsv").read_text()),
+        tools=tuple((run.layout.out / "tools.txt").read_text().splitlines()),
+        jobs=_jobs(run),
+        artifacts=tuple(
+            Artifact(path=str(row.path.relative_to(staging)), size=row.size, sha256=row.sha256)
+            for row in artifact_rows(staging, _ARTIFACTS, 0)
+        ),
+        elf=reports[0].facts.elf,
+        smoke=tuple(outcomes),
+        findings=findings,
+        image=BuiltImage(name=plan.image.tag, id=image.id, size=image.size, labels=image.labels),
+        seconds=run.timings,
+    )
+    write_json(staging / MANIFEST, manifest.to_json())
     write_checksums(staging)
     swap(staging, run.output)
     elapsed = time.monotonic() - started
     rows = artifact_rows(run.output, _ARTIFACTS, run.timings["compile"])
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
     return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)
-
-
-def _packages(table: Path) -> list[dict[str, str]]:
-    fields = ("package", "version", "arch")
-    return [dict(zip(fields, line.split("\t"), strict=True)) for line in table.read_text().splitlines()]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.flags import Flag, cmake_cache, compile_flags, tflite_cmake_flags
@@ -93,10 +93,11 @@ class Step:
 class Plan:
     """A fully resolved build of TFLite from source."""
 
+    version: Literal[1] = field(default=1, kw_only=True)  # of the JSON document
     build_id: str
     product: Product
     release: str
-    version: str
+    library_version: str
     config: str
     arch: Arch
     status: str
@@ -129,7 +130,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
-        return {"version": 1, **asdict(self)}
+        return asdict(self)
 
 
 def fingerprint(value: object) -> str:
@@ -179,7 +180,7 @@ def make_tflite_plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
         product=request.product,
         release=request.release,
-        version=release.version,
+        library_version=release.version,
         config=request.config,
         arch=arch,
         status=release.status,
@@ -256,9 +257,8 @@ def _steps(plan: Plan, recipe: str) -> tuple[Step, ...]:
     fetch = fingerprint([asdict(pin) for pin in plan.pins])
     root = plan.root.key
     builder = fingerprint([root, fetch, plan.packages, plan.arch, recipe])
-    compiled = fingerprint(
-        [builder, plan.source.key, plan.patches, plan.cmake_cache, plan.strip, plan.debug_info, plan.version]
-    )
+    result = [plan.cmake_cache, plan.strip, plan.debug_info, plan.library_version]
+    compiled = fingerprint([builder, plan.source.key, plan.patches, *result])
     image = fingerprint([compiled, plan.image, plan.runtime_root, plan.source_date_epoch])
     verify = fingerprint([image, plan.smoke, plan.policy])
     done = fingerprint([verify, plan.output])
@@ -266,7 +266,7 @@ def _steps(plan: Plan, recipe: str) -> tuple[Step, ...]:
         Step("fetch", f"fetch {len(plan.pins)} pinned files", fetch),
         Step("root", f"Debian root filesystem ({plan.root.suite}, {plan.root.arch})", root),
         Step("builder", f"builder image for {plan.arch}", builder),
-        Step("compile", f"compile TFLite {plan.version}", compiled),
+        Step("compile", f"compile TFLite {plan.library_version}", compiled),
         Step("image", f"runtime image ({plan.image.base})", image),
         Step("verify", "verify files and image, run the smoke test", verify),
         Step("dist", f"write {plan.output}", done),

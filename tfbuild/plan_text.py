@@ -25,7 +25,9 @@ def plan_text(plan: Plan) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.build_id}"
-    state = "compiled and verified by this project" if plan.status == "built" else "pinned, never compiled by it"
+    state = (
+        "compiled and verified by this project" if plan.status == "built" else "pinned, never compiled by it"
+    )
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.config}"
     yield f"  arch      {plan.arch} ({plan.image.platform}), built on {plan.root.arch}"

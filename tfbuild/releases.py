@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.binding import bind
+from tfbuild.documents import ReleaseEntry, ReleaseList, SourceEntry, dump
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.model import Arch, Origin, Product
 from tfbuild.release_schema import Release
@@ -110,24 +111,22 @@ def require_arch(release: Release, arch: Arch) -> None:
 
 def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
     """The document of ``list-releases --json``; its form is part of the interface."""
-    return {
-        "version": 1,
-        "releases": [
-            {
-                "product": str(each.product),
-                "release": each.release,
-                "status": each.status,
-                "arches": [str(arch) for arch in each.arches],
-                "description": each.description,
-                "library_version": each.version,
-                "provider": each.provider,
-                "tag": each.tag,
-                "revision": each.revision,
-                "source": {"urls": list(each.source.urls), "sha256": each.source.sha256},
-            }
-            for each in releases
-        ],
-    }
+    entries = tuple(
+        ReleaseEntry(
+            product=each.product,
+            release=each.release,
+            status=each.status,
+            arches=each.arches,
+            description=each.description,
+            library_version=each.version,
+            provider=each.provider,
+            tag=each.tag,
+            revision=each.revision,
+            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256),
+        )
+        for each in releases
+    )
+    return dump(ReleaseList(releases=entries))
 
 
 def _names(root: Path, product: Product) -> tuple[str, ...]:

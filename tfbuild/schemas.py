@@ -1,4 +1,4 @@
-"""Writes the JSON schemas of the YAML files, for editors and for users' own checks.
+"""Writes the JSON schemas of the YAML files and of every document that a command prints or writes.
 
 ``python -m tfbuild.schemas`` writes them, ``--check`` exits 1 where a stored one is out of date.
 """
@@ -12,13 +12,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from tfbuild.bake import PlanDocument
 from tfbuild.config_schema import BuildConfig, ConfigFile, Kind, known_keys
+from tfbuild.doctor import DoctorReport
+from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseList
+from tfbuild.manifest import Manifest, VerifyRecord
+from tfbuild.policy import policy_schema
 from tfbuild.release_schema import Release
+from tfbuild.verify import VerifyReport
 
 JsonObject = dict[str, Any]
+
+# Each type of a JSON document with the name of its schema in build_configs/ and its title.
+_DOCUMENTS: tuple[tuple[type, str, str], ...] = (
+    (PlanDocument, "plan", "invoke build-tflite --dry-run --json"),
+    (BuildDocument, "build-result", "invoke build-tflite --json"),
+    (Manifest, "manifest", "manifest.json of a dist folder"),
+    (VerifyRecord, "dist-verify", "verify.json of a dist folder"),
+    (VerifyReport, "verify", "invoke verify --json"),
+    (ConfigList, "list-configs", "invoke list-configs --json"),
+    (ReleaseList, "list-releases", "invoke list-releases --json"),
+    (FetchResult, "fetch", "invoke fetch --json"),
+    (DoctorReport, "doctor", "invoke doctor --json"),
+)
 
 
 def config_schema() -> JsonObject:
@@ -41,11 +60,23 @@ def release_schema() -> JsonObject:
     return _schema_of(Release, "tfbuild release")
 
 
+def document_schema(document: type, title: str) -> JsonObject:
+    """The schema of what :func:`tfbuild.documents.dump` makes of ``document``: all keys, and no others."""
+    schema = TypeAdapter(document).json_schema(mode="serialization", schema_generator=_AllKeysPresent)
+    head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
+    return {**head, **_close_objects(_without_titles(schema))}
+
+
 def documents() -> Mapping[str, str]:
     """The text of each schema file, by its path in the project."""
     return {
         "build_configs/schema.json": _text(config_schema()),
         "build_configs/releases/schema.json": _text(release_schema()),
+        "build_configs/policies/schema.json": _text(policy_schema()),
+        **{
+            f"build_configs/{name}.schema.json": _text(document_schema(document, title))
+            for document, name, title in _DOCUMENTS
+        },
     }
 
 
@@ -103,6 +134,26 @@ def _close_maps(node: Any) -> Any:
     closed = {key: _close_maps(value) for key, value in node.items()}
     if "patternProperties" in closed:
         closed.setdefault("additionalProperties", False)
+    return closed
+
+
+class _AllKeysPresent(GenerateJsonSchema):
+    """What is written always has every key, also those that have a default."""
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        del field, total
+        return True
+
+
+def _close_objects(node: Any) -> Any:
+    """Fields of a document are part of the interface: none appears without a new version."""
+    if isinstance(node, list):
+        return [_close_objects(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {key: _close_objects(value) for key, value in node.items()}
+    if node.get("type") == "object" and "properties" in node:
+        closed["additionalProperties"] = False
     return closed
 
 

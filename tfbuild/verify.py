@@ -14,13 +14,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
-
 from tfbuild.binding import bind
 from tfbuild.checks import check_elf, check_image, image_arch
 from tfbuild.checksums import ChecksumFacts, read_checksums
 from tfbuild.closure import Closure, closure
+from tfbuild.documents import dump
 from tfbuild.elf import ELF_MAGIC, ElfFacts, ElfKind, read_elf
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, UsageError, VerificationError
 from tfbuild.image_archive import ImageArchive, is_image_archive
@@ -100,28 +98,7 @@ class VerifyReport:
 
     def to_json(self) -> dict[str, Any]:
         """The document that build_configs/verify.schema.json describes."""
-        document: dict[str, Any] = _REPORT.dump_python(self, mode="json")
-        return document
-
-
-_REPORT = TypeAdapter(VerifyReport)
-
-
-def report_schema() -> dict[str, Any]:
-    """JSON schema of :meth:`VerifyReport.to_json`; build_configs/verify.schema.json is its copy."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Result of invoke verify",
-        **_REPORT.json_schema(mode="serialization", schema_generator=_AllKeysPresent),
-    }
-
-
-class _AllKeysPresent(GenerateJsonSchema):
-    """What is written always has every key, also those that have a default."""
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        del field, total
-        return True
+        return dump(self)
 
 
 def load_policy(root: Path, name: str = DEFAULT_POLICY) -> NamedPolicy:
