@@ -5,7 +5,9 @@ Signatures and help only; the work is in ``tfbuild/``.
 
 from __future__ import annotations
 
-from invoke import Collection, Context, task
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
 
 from tfbuild import commands
 from tfbuild.commands import friendly
@@ -138,7 +140,7 @@ def clean(_context: Context, cache: bool = False) -> int:
 
 @task(auto_shortflags=False, help={"fast": "no engine, no network"})
 @friendly
-def test(_context: Context, fast: bool = False) -> int:
+def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task, not a test
     """Run the tests: lint, types, unit, golden, and real builds."""
     return commands.test(fast=fast)
 
