@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.main import program
 from invoke.tasks import task
 
 from tfbuild import commands
 from tfbuild.commands import friendly
+from tfbuild.invoke_usage import exit_with_usage
+
+exit_with_usage(program)
 
 _COMMON = {
     "release": "a pinned release; invoke list-releases [the newest that is built]",

@@ -6,6 +6,7 @@ Results go to stdout, everything else to stderr. Heavy modules are imported wher
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -14,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tfbuild.errors import ExitCode, Interrupted, TfBuildError, UsageError
+from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
 
+# What a disk or its owner refuses is no bug of ours, wherever it happens.
+_HOST_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 PROJECT = Path(__file__).resolve().parent.parent
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,6 +52,17 @@ def run_command(command: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader of our output left, as with "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitCode.OK)
+    except OSError as error:
+        if error.errno not in _HOST_ERRORS:
+            raise
+        render_error(_host_error(error))
+        return int(ExitCode.HOST_NOT_READY)
+
+
+def _host_error(error: OSError) -> HostError:
+    place = str(error.filename or "")
+    hint = "df -h" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "invoke doctor"
+    return HostError(error.strerror or str(error), details=(place,) if place else (), hint=hint)
 
 
 def print_json(document: Any) -> None:

@@ -109,13 +109,13 @@ class DockerEngine:
 
     def save_image(self, ref: str, path: Path) -> None:
         """Write the image as an archive (``docker save``) to ``path``, which appears when complete."""
+        # Asked first: an engine with the containerd store answers a save of an unknown image with 500.
+        if self.image(ref) is None:
+            raise _no_image(ref)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with _engine_errors(f"saving the image {ref}"):
-                try:
-                    chunks = self._client.api.get_image(ref)
-                except docker.errors.ImageNotFound as error:
-                    raise _no_image(ref) from error
+                chunks = self._client.api.get_image(ref)
                 with part.open("wb") as file:
                     for chunk in chunks:
                         file.write(chunk)

@@ -359,7 +359,13 @@ def _verify(
 ) -> tuple[tuple[VerifyReport, ...], list[SmokeOutcome], tuple[Finding, ...]]:
     plan, layout, engine = run.plan, run.layout, run.effects.engine
     policy = load_policy(layout.project, plan.policy)
-    context = Context(arch=plan.arch, created=plan.source_date_epoch, keep_symbols=not plan.strip)
+    context = Context(
+        arch=plan.arch,
+        created=plan.source_date_epoch,
+        labels=dict(plan.image.labels),
+        exports={"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.xnnpack else {},
+        keep_symbols=not plan.strip,
+    )
     archive = layout.work / "image.tar"
     engine.save_image(candidate_tag(plan), archive)
     reports = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
+from tfbuild.config_schema import BuildConfig
 from tfbuild.flags import Flag, cmake_cache, compile_flags, tflite_cmake_flags
 from tfbuild.model import Arch, Origin, Pin, Product
 from tfbuild.release_schema import Release
@@ -118,6 +119,7 @@ class Plan:
     smoke: tuple[SmokeCase, ...]
     image: Image
     policy: str
+    policy_sha256: str
     source_date_epoch: int
     distributable: bool
     output: str
@@ -150,13 +152,14 @@ def make_tflite_plan(
     *,
     defines: Mapping[str, Origin],
     patches: tuple[Patch, ...],
+    policy_sha256: str,
     recipe: str,
     revision: str,
     source_date_epoch: int | None = None,
 ) -> Plan:
     """The plan of a TFLite build from source.
 
-    ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
+    ``policy_sha256`` is of the policy's file, ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
     ``revision`` the commit of this project (empty: unknown), ``source_date_epoch`` overrides the
     release's (seconds since 1970, https://reproducible-builds.org/specs/source-date-epoch/).
     """
@@ -205,13 +208,19 @@ def make_tflite_plan(
         memory_per_job_mib=values.resources.memory_per_job_mib,
         smoke=smoke_cases(xnnpack=values.tflite.xnnpack),
         image=_image(request, config, release, revision),
-        policy=values.policy or f"tflite-{values.runtime.base}",
+        policy=policy_name(values),
+        policy_sha256=policy_sha256,
         source_date_epoch=epoch,
         distributable=values.distributable,
-        output=f"{request.output}/{request.product}/{request.release}/{request.config}/{arch}",
+        output=str(Path(request.output, request.product, request.release, request.config, arch)),
         steps=(),
     )
     return replace(draft, steps=_steps(draft, recipe))
+
+
+def policy_name(values: BuildConfig) -> str:
+    """The policy that a configuration names, else the one for its kind of image."""
+    return values.policy or f"tflite-{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
@@ -260,7 +269,7 @@ def _steps(plan: Plan, recipe: str) -> tuple[Step, ...]:
     result = [plan.cmake_cache, plan.strip, plan.debug_info, plan.library_version]
     compiled = fingerprint([builder, plan.source.key, plan.patches, *result])
     image = fingerprint([compiled, plan.image, plan.runtime_root, plan.source_date_epoch])
-    verify = fingerprint([image, plan.smoke, plan.policy])
+    verify = fingerprint([image, plan.smoke, plan.policy, plan.policy_sha256])
     done = fingerprint([verify, plan.output])
     return (
         Step("fetch", f"fetch {len(plan.pins)} pinned files", fetch),

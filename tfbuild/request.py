@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,21 @@ from pathlib import Path
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.model import Arch, Product
-from tfbuild.plan import Patch, Plan, Request, make_tflite_plan, recipe_hash
+from tfbuild.plan import Patch, Plan, Request, make_tflite_plan, policy_name, recipe_hash
 from tfbuild.release_schema import Release
 from tfbuild.releases import default_release, define_origins, list_releases, load_release, require_arch
 from tfbuild.suggest import did_you_mean
 
 # What carries a TFLite build out, besides the plan.
 _RECIPE = ("dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake")
+_POLICIES = "build_configs/policies"
+
+# What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
+_HOST = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE_NAME = re.compile(
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,8 @@ def parse_jobs(word: str) -> int | None:
     """Raises :class:`UsageError` for anything but a positive whole number."""
     if not word:
         return None
-    if not word.isascii() or not word.isdigit() or int(word) < 1:
+    # More digits than any machine has CPUs, and fewer than Python refuses to convert.
+    if not re.fullmatch("[0-9]{1,6}", word) or int(word) < 1:
         raise UsageError(f"--jobs takes a positive whole number, not '{word}'", hint="for example --jobs 4")
     return int(word)
 
@@ -103,6 +113,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         config,
         release,
         defines=define_origins(root, Product.TFLITE, release.release),
+        policy_sha256=_policy_hash(root, config),
         patches=_read_patches(root, config.values.source.patches),
         recipe=recipe_hash(root, _RECIPE),
         revision=git_revision(root),
@@ -123,8 +134,7 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
 def _parse_tag(tag: str) -> str | None:
     if not tag:
         return None
-    name = tag.rpartition(":")[0] if ":" in tag.rpartition("/")[2] else tag
-    if name != name.lower() or any(char.isspace() for char in tag) or not name or "@" in tag:
+    if not _IMAGE_NAME.fullmatch(tag):
         raise UsageError(
             f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
         )
@@ -135,11 +145,26 @@ def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
     return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
+def _policy_hash(root: Path, config: ResolvedConfig) -> str:
+    """Also finds out before the build that there is no such policy, rather than after it."""
+    name = policy_name(config.values)
+    known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
+    if name not in known:
+        where = config.origins.get("policy", "")
+        raise NothingMatchesError(
+            f"there is no policy '{name}'{did_you_mean(name, known)}",
+            details=(f"named at {where}", f"there are: {', '.join(known)}"),
+            hint=f"choose one of {_POLICIES}/, or put yours there",
+        )
+    return hashlib.sha256((root / _POLICIES / f"{name}.yaml").read_bytes()).hexdigest()
+
+
 def _epoch(env: Mapping[str, str]) -> int | None:
     text = env.get("SOURCE_DATE_EPOCH", "")
     if not text:
         return None
-    if not text.isascii() or not text.isdigit():
+    # 12 digits reach beyond the year 30000.
+    if not re.fullmatch("[0-9]{1,12}", text):
         raise UsageError(f"SOURCE_DATE_EPOCH is '{text}', which is not a number of seconds since 1970")
     return int(text)
 

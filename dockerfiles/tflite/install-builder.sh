@@ -26,16 +26,18 @@ if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   suffix=":$TARGET_ARCH"
 fi
 
-dependencies=()
+pinned=()
 for dependency in $DEPENDENCIES; do
   name=${dependency%%=*}
   version=${dependency#*=}
-  dependencies+=("$name$suffix=$version")
+  pinned+=("$name$suffix=$version")
 done
+
+mapfile -t downloads < <(find /downloads -name '*.deb')
 
 apt-get "${apt_options[@]}" update
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
-  "${packages[@]}" "${compiler[@]}" "${dependencies[@]}" $(find /downloads -name '*.deb')
+  "${packages[@]}" "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
 
 # What went in, for the manifest: name, version, architecture.
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /etc/tfbuild-packages.tsv

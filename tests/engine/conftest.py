@@ -1,4 +1,4 @@
-"""Engine tests: real builds, run as a user runs them. One build per architecture serves all tests of a session."""
+"""Engine tests: real builds, run as a user runs them. One build per architecture serves a whole session."""
 
 from __future__ import annotations
 

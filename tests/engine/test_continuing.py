@@ -37,7 +37,8 @@ def amd64(build: Callable[[str], Built]) -> Built:
 def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: Invoke, tmp_path: Path) -> None:
     ran = invoke(
         "build-tflite", "--arch", "amd64", "--output", str(tmp_path), "--json",
-        "--set", "compile.strip=false", "--set", "runtime.labels.team=edge", "--tag", "tfbuild-test/relabelled:1",
+        "--set", "compile.strip=false", "--set", "runtime.labels.team=edge",
+        "--tag", "tfbuild-test/relabelled:1",
     )  # fmt: skip
     try:
         assert ran.ok, ran.stderr[-4000:]

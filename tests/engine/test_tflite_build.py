@@ -85,7 +85,8 @@ def test_image_is_small_and_gives_nothing_to_hold_on_to(
         facts = archive.facts
     assert facts.layers_bytes <= 30_000_000
     assert (facts.uid, facts.setid, facts.shells, facts.open_directories) == (65532, (), (), ())
-    assert {"libc6", "libstdc++6", "libxnnpack0.20241108", "ca-certificates"} <= {p.name for p in facts.packages}
+    packages = {package.name for package in facts.packages}
+    assert {"libc6", "libstdc++6", "libxnnpack0.20241108", "ca-certificates"} <= packages
     labels = facts.config.labels
     for name in ("title", "version", "revision", "source", "licenses", "base.name", "base.digest", "created"):
         assert labels.get(f"org.opencontainers.image.{name}"), name

@@ -1,0 +1,1 @@
+"""Measurements of builds and of what they give; see README.md."""

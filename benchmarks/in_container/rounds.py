@@ -1,0 +1,120 @@
+"""Runs in the container: lets the programs take turns, and prints all figures as one JSON document.
+
+rounds.py ROUNDS INFERENCES-PER-ROUND THREADS... -- MODEL...
+
+The programs live through all rounds and wait while it is another's turn; who begins changes every round, so that
+what else the machine does meets all of them alike.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
+
+HERE = Path(__file__).resolve().parent
+PROGRAMS = {
+    "wheel": (sys.executable, str(HERE / "bench_wheel.py")),
+    "C++": (str(HERE / "bench-cc"),),
+    "C": (str(HERE / "bench-c"),),
+}
+# The waiting threads of a thread pool spin for a moment before they sleep; they must not do it in another's time.
+PAUSE_S = 0.02
+
+
+@dataclass
+class Series:
+    """One program's figures. ``rounds`` holds the nanoseconds of each inference, ``cpu`` those of each round."""
+
+    model: str
+    threads: int
+    program: str
+    rounds: list[list[int]] = field(default_factory=list)
+    cpu: list[int] = field(default_factory=list)
+    output: list[float] = field(default_factory=list)
+    peak_kib: int = 0
+    loaded: dict[str, int] = field(default_factory=dict)
+
+
+class Worker:
+    """A program that waits for its turn."""
+
+    def __init__(self, program: str, model: Path, threads: int) -> None:
+        self.series = Series(model.stem, threads, program)
+        self._process = subprocess.Popen(
+            [*PROGRAMS[program], str(model), str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if self._answer() != "ready":
+            raise SystemExit(f"{program} cannot run {model.name}")
+
+    def _answer(self) -> str:
+        return self._pipe(self._process.stdout).readline().rstrip("\n")
+
+    def _ask(self, line: str) -> str:
+        stdin = self._pipe(self._process.stdin)
+        stdin.write(line + "\n")
+        stdin.flush()
+        answer = self._answer()
+        if not answer:
+            raise SystemExit(f"{self.series.program} ended with {self._process.wait()} at '{line}'")
+        return answer
+
+    @staticmethod
+    def _pipe(pipe: IO[str] | None) -> IO[str]:
+        if pipe is None:
+            raise SystemExit("a worker has no pipe")
+        return pipe
+
+    def turn(self, inferences: int) -> None:
+        cpu, *times = map(int, self._ask(f"run {inferences}").split())
+        self.series.cpu.append(cpu)
+        self.series.rounds.append(times)
+
+    def close(self) -> Series:
+        """Output, peak memory and loaded files (proc(5)); then the end."""
+        self.series.output = [float(word) for word in self._ask("output").split()]
+        proc = Path("/proc") / str(self._process.pid)
+        for line in (proc / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                self.series.peak_kib = int(line.split()[1])
+        for line in (proc / "maps").read_text().splitlines():
+            path = line.split(maxsplit=5)[5:]
+            if path and ".so" in path[0] and Path(path[0]).is_file():
+                self.series.loaded[path[0]] = Path(path[0]).stat().st_size
+        self._pipe(self._process.stdin).close()
+        self._process.wait()
+        return self.series
+
+
+def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Series]:
+    workers = [Worker(program, model, threads) for program in PROGRAMS]
+    for number in range(rounds):
+        first = number % len(workers)
+        for worker in (*workers[first:], *workers[:first]):
+            worker.turn(inferences)
+            time.sleep(PAUSE_S)
+    return [worker.close() for worker in workers]
+
+
+def main(words: list[str]) -> int:
+    split = words.index("--")
+    rounds, inferences, *threads = map(int, words[:split])
+    series = [
+        each
+        for model in words[split + 1 :]
+        for count in threads
+        for each in measure(Path(model), count, rounds, inferences)
+    ]
+    print(json.dumps([asdict(each) for each in series]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
