@@ -159,9 +159,10 @@ def make_tflite_plan(
 ) -> Plan:
     """The plan of a TFLite build from source.
 
-    ``policy_sha256`` is of the policy's file, ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
-    ``revision`` the commit of this project (empty: unknown), ``source_date_epoch`` overrides the
-    release's (seconds since 1970, https://reproducible-builds.org/specs/source-date-epoch/).
+    ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
+    ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown),
+    ``source_date_epoch`` overrides the release's (seconds since 1970,
+    https://reproducible-builds.org/specs/source-date-epoch/).
     """
     arch, values = request.arch, config.values
     epoch = release.source_date_epoch if source_date_epoch is None else source_date_epoch
