@@ -134,6 +134,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
         finished = _finished(plan, output, effects, started)
         if finished:
             return finished
+        load_policy(layout.project, plan.policy)  # a broken file is told now, not after the compile
         effects.preflight()
         run = _Run(plan, layout, effects, output)
         shutil.rmtree(run.logs, ignore_errors=True)
