@@ -15,15 +15,15 @@ from tfbuild import __version__
 from tfbuild.archive import extract
 from tfbuild.bake import Layout, candidate_tag, definition
 from tfbuild.buildx import bake
-from tfbuild.docker_cli import DockerCli
-from tfbuild.documents import Artifact, BuildDocument, dump
-from tfbuild.engine_facts import Engine, RunOptions
+from tfbuild.documents import Artifact
+from tfbuild.effects import BuildResult, Effects
+from tfbuild.engine_facts import RunOptions
 from tfbuild.errors import BuildError, Interrupted, PackagingError, TfBuildError, VerificationError
 from tfbuild.flags import cmake_presets
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
-from tfbuild.model import Arch, Finding, Pin, Reporter
+from tfbuild.model import Finding
 from tfbuild.package import (
     CHECKSUMS,
     MANIFEST,
@@ -37,63 +37,15 @@ from tfbuild.package import (
     write_checksums,
     write_json,
 )
-from tfbuild.plan import Plan, Root
+from tfbuild.plan import Plan
 from tfbuild.policy import Context
-from tfbuild.report_text import ArtifactRow, human_duration
+from tfbuild.report_text import human_duration
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
-from tfbuild.runner import Runner
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
 from tfbuild.verify import VerifyReport, load_policy, verify_path
 
 # Main results, in the order of the closing table.
 _ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
-
-
-@dataclass(frozen=True)
-class Effects:
-    """Everything that touches the world; a test passes others."""
-
-    runner: Runner
-    engine: Engine
-    reporter: Reporter
-    find_cli: Callable[[], DockerCli]
-    fetch_all: Callable[[tuple[Pin, ...]], Mapping[str, Path]]
-    archive_of: Callable[[Root], str]
-    preflight: Callable[[], None]
-    host_arch: Arch
-    is_root: bool
-    proxies: Mapping[str, str]
-    ca_bundle: Path | None
-    lock_wait_s: float
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """What a build left; ``fresh`` is False when everything was there already."""
-
-    fresh: bool
-    output: Path
-    image: str
-    image_id: str
-    rows: tuple[ArtifactRow, ...]
-    findings: tuple[Finding, ...]
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of ``build-tflite --json``."""
-        return dump(
-            BuildDocument(
-                status="built" if self.fresh else "up-to-date",
-                output=str(self.output),
-                image=self.image,
-                image_id=self.image_id,
-                seconds=round(self.seconds, 1),
-                artifacts=tuple(
-                    Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
-                ),
-                findings=self.findings,
-            )
-        )
 
 
 @dataclass

@@ -14,7 +14,8 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.engine import connect
 from tfbuild.errors import UsageError
-from tfbuild.execute import BuildResult, Effects, execute
+from tfbuild.effects import BuildResult, Effects
+from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher
 from tfbuild.host import HostFacts, gather
 from tfbuild.mirrors import parse_mirror_rules, url_resolver

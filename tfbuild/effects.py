@@ -1,0 +1,63 @@
+"""What a build asks of the world, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfbuild.docker_cli import DockerCli
+from tfbuild.documents import Artifact, BuildDocument, dump
+from tfbuild.engine_facts import Engine
+from tfbuild.model import Arch, Finding, Pin, Reporter
+from tfbuild.plan import Root
+from tfbuild.report_text import ArtifactRow
+from tfbuild.runner import Runner
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Everything that touches the world; a test passes others."""
+
+    runner: Runner
+    engine: Engine
+    reporter: Reporter
+    find_cli: Callable[[], DockerCli]
+    fetch_all: Callable[[tuple[Pin, ...]], Mapping[str, Path]]
+    archive_of: Callable[[Root], str]
+    preflight: Callable[[], None]
+    host_arch: Arch
+    is_root: bool
+    proxies: Mapping[str, str]
+    ca_bundle: Path | None
+    lock_wait_s: float
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build left; ``fresh`` is False when everything was there already."""
+
+    fresh: bool
+    output: Path
+    image: str
+    image_id: str
+    rows: tuple[ArtifactRow, ...]
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``build-tflite --json``."""
+        return dump(
+            BuildDocument(
+                status="built" if self.fresh else "up-to-date",
+                output=str(self.output),
+                image=self.image,
+                image_id=self.image_id,
+                seconds=round(self.seconds, 1),
+                artifacts=tuple(
+                    Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
+                ),
+                findings=self.findings,
+            )
+        )
