@@ -120,6 +120,11 @@ class FakeApi:
     def containers(self, **_options: Any) -> list[dict[str, Any]]:
         return self.listing
 
+    def inspect_image(self, ref: str) -> dict[str, Any]:
+        if ref != "x":
+            raise docker.errors.ImageNotFound(f"No such image: {ref}")
+        return {"Id": "sha256:1"}
+
     def get_image(self, ref: str) -> Any:
         yield b"half"
         raise OSError("connection reset")
@@ -198,6 +203,11 @@ def test_a_broken_save_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="saving the image x"):
         _engine(FakeApi()).save_image("x", tmp_path / "image.tar")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_an_image_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NothingMatchesError, match="no image absent"):
+        _engine(FakeApi()).save_image("absent", tmp_path / "image.tar")
 
 
 def test_packed_files_keep_their_place_and_their_execute_bit(tmp_path: Path) -> None:
