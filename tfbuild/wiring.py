@@ -12,9 +12,9 @@ from tfbuild.cache import cache_root, prepare_cache
 from tfbuild.docker_cli import find_docker_cli
 from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
+from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
 from tfbuild.errors import UsageError
-from tfbuild.effects import BuildResult, Effects
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher
 from tfbuild.host import HostFacts, gather
