@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfbuild.cache import cache_root, clear_cache
 from tfbuild.errors import HostError, UsageError
+from tfbuild.locks import hold
 from tfbuild.report_text import human_size
 
 
@@ -30,7 +31,15 @@ def clean(project: Path, env: Mapping[str, str], *, cache: bool) -> Iterator[str
     if cache:
         root = cache_root(env)
         if root.exists():
+            _require_unused(root)
             yield f"removed {human_size(clear_cache(root))} from {root}"
         else:
             yield f"no cache at {root}"
         yield "build trees and ccache are in the engine: docker builder prune --filter type=exec.cachemount"
+
+
+def _require_unused(root: Path) -> None:
+    """Raises LockedError, which tells who it is, when a build uses the cache."""
+    for lock in sorted((root / "locks").glob("*.lock")):
+        with hold(lock, what="clearing the cache", wait_s=0, on_wait=lambda _: None):
+            pass

@@ -30,6 +30,7 @@ class Effects:
     host_arch: Arch
     is_root: bool
     proxies: Mapping[str, str]
+    offline: bool
     ca_bundle: Path | None
     lock_wait_s: float
 

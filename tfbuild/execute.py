@@ -18,7 +18,14 @@ from tfbuild.buildx import bake
 from tfbuild.documents import Artifact
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine_facts import RunOptions
-from tfbuild.errors import BuildError, Interrupted, PackagingError, TfBuildError, VerificationError
+from tfbuild.errors import (
+    BuildError,
+    DownloadError,
+    Interrupted,
+    PackagingError,
+    TfBuildError,
+    VerificationError,
+)
 from tfbuild.flags import cmake_presets
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
@@ -163,6 +170,14 @@ def _existing(log: Path) -> Path | None:
 def _fetch(run: _Run) -> str:
     plan, layout = run.plan, run.layout
     run.downloads = run.effects.fetch_all(plan.pins)
+    if plan.provider != "debian":
+        raise BuildError(
+            f"{plan.release} can be planned and fetched, but this version cannot compile it",
+            details=(
+                "its dependencies are not pinned yet, and nothing unpinned is downloaded during a build",
+            ),
+            hint="--release 2.14.1-debian; invoke list-releases tells which are built",
+        )
     extract(
         run.downloads[plan.pins[0].name],
         layout.source(plan),
@@ -205,6 +220,11 @@ def _roots(run: _Run) -> str:
             on_wait=effects.reporter.note,
         ):
             facts = read_facts(folder)
+            if facts is None and effects.offline:
+                raise DownloadError(
+                    f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
+                    hint="build once without --offline",
+                )
             if facts is None:
                 facts = bootstrap(
                     root,
@@ -250,7 +270,17 @@ def _jobs(run: _Run) -> int:
 
 
 def _builder(run: _Run) -> str:
-    _bake(run, ("builder",), run.log("builder"), BuildError)
+    try:
+        _bake(run, ("builder",), run.log("builder"), BuildError)
+    except BuildError as error:
+        if not run.effects.offline:
+            raise
+        raise DownloadError(
+            "--offline, and the builder image is not in the engine's cache",
+            details=error.details,
+            hint="build once without --offline",
+            log=error.log,
+        ) from error
     return ""
 
 

@@ -102,6 +102,7 @@ class Plan:
     config: str
     arch: Arch
     status: str
+    provider: str
     notes: tuple[str, ...]
     pins: tuple[Pin, ...]
     source: SourceTree
@@ -188,6 +189,7 @@ def make_tflite_plan(
         config=request.config,
         arch=arch,
         status=release.status,
+        provider=release.provider,
         notes=_notes(request, config, release),
         pins=release.pins(arch),
         source=SourceTree(

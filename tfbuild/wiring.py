@@ -31,6 +31,7 @@ _OUT_OF_REACH = (
     "the file may be had from a mirror: TFBUILD_MIRRORS=PREFIX=REPLACEMENT; "
     "--release 2.14.1-debian needs nothing but a Debian mirror"
 )
+_NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
 
 
 def lock_wait(env: Mapping[str, str]) -> float:
@@ -111,7 +112,9 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         preflight=preflight,
         host_arch=host.arch or plan.root.arch,
         is_root=host.is_root,
-        proxies={proxy.variable: proxy.value for proxy in host.proxies},
+        # BuildKit's cache keys leave proxies out: what is cached is found, and any request fails.
+        proxies=_NOWHERE if offline else {proxy.variable: proxy.value for proxy in host.proxies},
+        offline=offline,
         ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
         lock_wait_s=lock_wait(env),
     )
