@@ -2,8 +2,8 @@
 
 rounds.py ROUNDS INFERENCES-PER-ROUND THREADS... -- MODEL...
 
-The programs live through all rounds and wait while it is another's turn; who begins changes every round, so that
-what else the machine does meets all of them alike.
+The programs live through all rounds and wait while it is another's turn; who begins changes every round, so
+that what else the machine does meets all of them alike.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PROGRAMS = {
     "C++": (str(HERE / "bench-cc"),),
     "C": (str(HERE / "bench-c"),),
 }
-# The waiting threads of a thread pool spin for a moment before they sleep; they must not do it in another's time.
+# The threads of a pool spin for a moment before they sleep; they must not do it in another's time.
 PAUSE_S = 0.02
 
 
 @dataclass
 class Series:
-    """One program's figures. ``rounds`` holds the nanoseconds of each inference, ``cpu`` those of each round."""
+    """One program's figures: ``rounds`` holds the nanoseconds of each inference, ``cpu`` of each round."""
 
     model: str
     threads: int

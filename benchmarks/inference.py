@@ -1,0 +1,279 @@
+"""Inference of our library against the newest ai-edge-litert wheel, in one container.
+
+    python -m benchmarks.inference [--rounds N] [--dist FOLDER]
+
+MobileNetV2 224, float32 and int8, one and two threads; three programs take turns: the wheel's Python
+interpreter (the time of invoke() alone), our C++ library with the default resolver, our C library with the
+XNNPACK delegate. Needs a finished ``invoke build-tflite``, and TensorFlow once, to make the models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Spread, Target, machine, mib, paired_ratios, say, table
+from benchmarks.lab import (
+    HERE,
+    PROJECT,
+    Lab,
+    bake_with,
+    image_removed,
+    open_lab,
+    plan_for,
+    replace_folder,
+    root_folder,
+)
+from tfbuild.commands import run_command
+from tfbuild.engine_facts import RunOptions
+from tfbuild.errors import BuildError, NothingMatchesError
+from tfbuild.plan import Plan
+from tfbuild.request import Words
+
+IMAGE = "tfbuild-bench/inference:latest"
+# From the issue that asked for them: the source of 2.14.1 is three years older than the wheel.
+LIMITS = {"mobilenet_v2_float32": 1.05, "mobilenet_v2_int8": 1.2}
+# The Python of Debian 13, for which the wheel is taken.
+_PYTHON = "3.13"
+_GLIBC_TAGS = ("manylinux_2_27", "manylinux_2_28")
+# How far outputs may be apart, as a part of the range of the wheel's: kernels sum up in another order, and int8
+# values are rounded after each of 60 layers.
+_SAME_OUTPUT = {"mobilenet_v2_float32": 0.001, "mobilenet_v2_int8": 0.1}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One program's figures: what rounds.py prints."""
+
+    model: str
+    threads: int
+    program: str
+    rounds: tuple[tuple[int, ...], ...]
+    cpu: tuple[int, ...]
+    output: tuple[float, ...]
+    peak_kib: int
+    loaded: dict[str, int]
+
+    @property
+    def medians_ms(self) -> list[float]:
+        """The median of each round, in milliseconds."""
+        return [statistics.median(times) / 1e6 for times in self.rounds]
+
+    @property
+    def cpu_ms(self) -> list[float]:
+        """CPU time of one inference in each round, in milliseconds."""
+        return [total / len(times) / 1e6 for total, times in zip(self.cpu, self.rounds, strict=True)]
+
+    @property
+    def library_bytes(self) -> int:
+        """What the library loads besides the distribution's own."""
+        return sum(
+            size for path, size in self.loaded.items() if path.startswith(("/dist/", "/wheel/ai_edge"))
+        )
+
+
+def models(lab: Lab) -> list[Path]:
+    """The models, made once for each version of their program."""
+    names = [f"{name}.tflite" for name in LIMITS]
+    version = hashlib.sha256((HERE / "make_models.py").read_bytes()).hexdigest()[:12]
+    folder = lab.keep / f"models-{version}"
+
+    def make(target: Path) -> None:
+        say("making the models with TensorFlow")
+        argv = [sys.executable, "-m", "benchmarks.make_models", str(target)]
+        done = lab.runner.run(argv, log=lab.scratch / "models.log", cwd=PROJECT)
+        if not done.ok:
+            raise BuildError(
+                "the models could not be made",
+                details=done.tail[-5:],
+                hint="pip install '.[bench]' brings TensorFlow",
+            )
+
+    _once(lab, folder, make)
+    return [folder / name for name in names]
+
+
+def wheel(lab: Lab, plan: Plan) -> Path:
+    """The wheel and numpy, as pip installs them for the container's Python."""
+    requirements = HERE / "in_container" / "wheel-requirements.txt"
+    machine_tag = plan.arch.platform.triplet.partition("-")[0]
+    version = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+
+    def install(target: Path) -> None:
+        say("installing the wheel")
+        platforms = [f"--platform={tag}_{machine_tag}" for tag in _GLIBC_TAGS]
+        options = [
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary=:all:",
+            f"--python-version={_PYTHON}",
+            *platforms,
+        ]
+        argv = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            *options,
+            f"--target={target}",
+            f"--requirement={requirements}",
+        ]
+        done = lab.runner.run(argv, log=lab.scratch / "pip.log")
+        if not done.ok:
+            raise BuildError("pip could not install the wheel", details=done.tail[-5:])
+
+    folder = lab.keep / f"wheel-{machine_tag}-{version}"
+    _once(lab, folder, install)
+    return folder
+
+
+def _once(lab: Lab, folder: Path, make: Callable[[Path], None]) -> None:
+    if folder.is_dir():
+        return
+    with tempfile.TemporaryDirectory(dir=lab.keep) as temporary:
+        made = Path(temporary) / "made"
+        make(made)
+        replace_folder(made, folder)
+
+
+def build_image(lab: Lab, plan: Plan, dist: Path, installed: Path, tag: str) -> None:
+    """The image with everything in it."""
+    say("making the container")
+    python_root = replace(plan.root, include=("libstdc++6", "python3"))
+    target = {
+        "context": str(HERE / "in_container"),
+        "dockerfile": "inference.Dockerfile",
+        "contexts": {
+            "builder": "target:builder",
+            "root": "target:python-root",
+            "wheel": str(installed),
+            "dist": str(dist),
+        },
+        "args": {"TRIPLET": plan.arch.platform.triplet},
+        "tags": [tag],
+        "output": ["type=docker"],
+        "attest": ["type=provenance,disabled=true"],
+    }
+    root = {
+        "context": str(root_folder(lab, python_root)),
+        "dockerfile": str(PROJECT / "dockerfiles" / "debian" / "base.Dockerfile"),
+        "output": ["type=cacheonly"],
+    }
+    bake_with(lab, plan, {"inference": target, "python-root": root})
+
+
+def run(lab: Lab, tag: str, paths: Sequence[Path], options: argparse.Namespace) -> list[Series]:
+    """All rounds, in one container."""
+    say(f"measuring: {options.rounds} rounds of {options.inferences} inferences")
+    files = {f"/models/{path.name}": path for path in paths}
+    command = (str(options.rounds), str(options.inferences), *map(str, options.threads), "--", *files)
+    # Generous: 30 ms for each inference would be ten times too slow.
+    limit = 120 + options.rounds * (options.inferences + 2) * 3 * len(files) * len(options.threads) * 0.03
+    ran = lab.engine.run_once(tag, command, RunOptions(files=files, mount="/models", timeout_s=limit))
+    if ran.exit_code != 0:
+        raise BuildError(
+            f"the container ended with {ran.exit_code}", details=tuple(ran.stderr.splitlines()[-10:])
+        )
+    return [_series(each) for each in json.loads(ran.stdout.splitlines()[-1])]
+
+
+def _series(entry: dict[str, Any]) -> Series:
+    return Series(
+        model=entry["model"],
+        threads=entry["threads"],
+        program=entry["program"],
+        rounds=tuple(tuple(times) for times in entry["rounds"]),
+        cpu=tuple(entry["cpu"]),
+        output=tuple(entry["output"]),
+        peak_kib=entry["peak_kib"],
+        loaded=entry["loaded"],
+    )
+
+
+def report(series: Sequence[Series]) -> str:
+    """The tables and the targets."""
+    reference = {(each.model, each.threads): each for each in series if each.program == "wheel"}
+    rows, targets, outputs, warnings = [], [], [], []
+    for each in series:
+        wheel_series = reference[each.model, each.threads]
+        ratio = paired_ratios(each.medians_ms, wheel_series.medians_ms)
+        cpu = paired_ratios(each.cpu_ms, wheel_series.cpu_ms)
+        what = f"{each.model}, {each.threads} thread{'s' if each.threads > 1 else ''}, {each.program}"
+        rows.append(
+            (
+                what,
+                Spread.of(each.medians_ms).text(),
+                ratio.text(),
+                f"{cpu.median:.2f}",
+                mib(each.peak_kib << 10),
+                mib(each.library_bytes),
+            )
+        )
+        if each is wheel_series:
+            continue
+        targets.append(str(Target(what, ratio.median, LIMITS[each.model])))
+        theirs = wheel_series.output
+        distance = max(abs(a - b) for a, b in zip(each.output, theirs, strict=True))
+        distance /= max(theirs) - min(theirs)
+        outputs.append(distance)
+        if distance > _SAME_OUTPUT[each.model]:
+            warnings.append(
+                f"WRONG: {what}: the output differs from the wheel's by {distance:.1%} of its range"
+            )
+    heads = ("min/median/max over rounds", "ms", "to the wheel", "CPU time", "peak memory", "files loaded")
+    return (
+        "\n".join(
+            [
+                table(heads, rows),
+                *targets,
+                *(warnings or [f"outputs agree with the wheel's: {max(outputs):.2%} apart at most"]),
+            ]
+        )
+        + "\n"
+    )
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.inference", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--rounds", type=int, default=60, help="turns of each program [60]")
+    parser.add_argument("--inferences", type=int, default=20, help="inferences in a turn [20]")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--release", default="", help="as for invoke build-tflite")
+    parser.add_argument("--config", default="", help="as for invoke build-tflite")
+    parser.add_argument(
+        "--dist", type=Path, help="folder of a finished build [the release's and config's in dist/]"
+    )
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> int:
+    plan = plan_for(Words(release=options.release, config=options.config))
+    dist: Path = (options.dist or PROJECT / plan.output).absolute()
+    if not (dist / "manifest.json").is_file():
+        raise NothingMatchesError(
+            f"there is no finished build in {dist}",
+            hint=f"invoke build-tflite --release {plan.release} --config {plan.config}",
+        )
+    with open_lab() as lab, image_removed(lab, IMAGE) as tag:
+        paths, installed = models(lab), wheel(lab, plan)
+        build_image(lab, plan, dist, installed, tag)
+        before = machine()
+        series = run(lab, tag, paths, options)
+    sys.stdout.write(f"{plan.build_id} against ai-edge-litert; before: {before}; after: {machine()}\n\n")
+    sys.stdout.write(report(series))
+    return 0
+
+
+if __name__ == "__main__":
+    arguments = parse()
+    sys.exit(run_command(lambda: main(arguments)))
