@@ -1,0 +1,56 @@
+"""Plans of the shipped releases and configurations that do not change with the recipe or the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tfbuild.config import list_configs, load_config
+from tfbuild.model import Arch, Product
+from tfbuild.plan import Patch, Plan, Request, make_tflite_plan
+from tfbuild.releases import define_origins, list_releases, load_release
+
+PROJECT = Path(__file__).resolve().parents[2]
+DEBIAN_RELEASE = "2.14.1-debian"
+
+
+def make_plan(
+    release: str = DEBIAN_RELEASE,
+    config: str = "opt",
+    arch: Arch = Arch.AMD64,
+    *sets: str,
+    build_arch: Arch = Arch.AMD64,
+    patches: tuple[Patch, ...] = (),
+    policy_sha256: str = "5" * 64,
+    recipe: str = "recipe",
+    revision: str = "",
+    source_date_epoch: int | None = None,
+    jobs: int | None = None,
+    tag: str | None = None,
+    output: str = "dist",
+) -> Plan:
+    """A plan of the project's own files, with stand-ins for what changes with every commit."""
+    request = Request(
+        Product.TFLITE, release, config, arch, build_arch, sets, jobs=jobs, tag=tag, output=output
+    )
+    return make_tflite_plan(
+        request,
+        load_config(PROJECT, config, arch, sets),
+        load_release(PROJECT, Product.TFLITE, release),
+        defines=define_origins(PROJECT, Product.TFLITE, release),
+        patches=patches,
+        policy_sha256=policy_sha256,
+        recipe=recipe,
+        revision=revision,
+        source_date_epoch=source_date_epoch,
+    )
+
+
+def all_plans() -> Iterator[Plan]:
+    """Every release x config x arch that exists, built on amd64 except where only the target can."""
+    for release in list_releases(PROJECT):
+        for config in list_configs(PROJECT):
+            for arch in release.arches:
+                if not config.arches or arch in config.arches:
+                    build_arch = arch if config.name == "native" else Arch.AMD64
+                    yield make_plan(release.release, config.name, arch, build_arch=build_arch)
