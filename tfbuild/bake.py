@@ -57,6 +57,11 @@ class Layout:
         return self.work / "out"
 
     @property
+    def runtime(self) -> Path:
+        """Folder of runtime.tar, the files of the runtime image."""
+        return self.work / "runtime"
+
+    @property
     def smoke(self) -> Path:
         return self.work / "smoke"
 
@@ -104,6 +109,7 @@ def definition(
         "DEBUG_INFO": plan.debug_info,
         "XNNPACK": "true" if plan.xnnpack else "false",
         "QEMU": platform.qemu if foreign else "",
+        "RUNTIME_BASE": plan.image.base,
         "RUNTIME_UID": str(plan.image.user),
         "JOBS": str(jobs or plan.jobs or 1),
         # The files that a layer writes do not carry the time of the build.
@@ -131,21 +137,24 @@ def definition(
             **more,
         }
 
-    runtime = f"runtime-{plan.image.base}"
-    runtime_contexts = {"runtime-base": "target:runtime-root"} if plan.runtime_root else {}
     targets = {
         "root": _root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
         "logs": target("logs", f"type=local,dest={layout.logs}", args={**arguments, "LOGS_NONCE": nonce}),
         "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
+        # A tar keeps owners and modes whoever runs the client.
+        "runtime-files": target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
+        # For the target's platform, and so apart: BuildKit would build everything above once more for it.
         "image": target(
-            runtime,
+            "image",
             "type=docker",
+            context=str(layout.runtime),
+            dockerfile=str(recipe / "tflite" / "image.Dockerfile"),
+            contexts={"runtime-base": "target:runtime-root"} if plan.runtime_root else {},
             tags=[candidate_tag(plan)],
             platforms=[plan.image.platform],
             labels={**dict(plan.image.labels), **(labels or {})},
-            contexts={**contexts, **runtime_contexts},
         ),
     }
     if plan.runtime_root:

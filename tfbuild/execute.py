@@ -321,7 +321,9 @@ def _explained(run: _Run, error: BuildError) -> BuildError:
 
 
 def _image(run: _Run) -> str:
-    shutil.rmtree(run.layout.smoke, ignore_errors=True)
+    for folder in (run.layout.smoke, run.layout.runtime):
+        shutil.rmtree(folder, ignore_errors=True)
+    run.layout.runtime.mkdir(parents=True)
     base = run.roots["runtime" if run.plan.runtime_root else "builder"]
     labels = {
         # The root filesystem's hash stands for what would be the digest of a registry's image.
@@ -329,7 +331,8 @@ def _image(run: _Run) -> str:
         "org.opencontainers.image.base.digest": f"sha256:{base.sha256}",
         "org.opencontainers.image.created": _timestamp(run.plan.source_date_epoch),
     }
-    _bake(run, ("image", "smoke"), run.log("image"), PackagingError, labels=labels)
+    _bake(run, ("runtime-files", "smoke"), run.log("runtime-files"), PackagingError)
+    _bake(run, ("image",), run.log("image"), PackagingError, labels=labels)
     return run.plan.image.platform
 
 

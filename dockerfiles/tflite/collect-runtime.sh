@@ -2,11 +2,27 @@
 # Makes /runtime: the artifacts, the loader and every shared library that they need, each with its package
 # record (var/lib/dpkg/status.d, as scanners expect it of images without a package manager) and its licence,
 # CA certificates and a user that is not root.
-#   MULTIARCH, RUNTIME_UID, SOURCE_DATE_EPOCH
+# With RUNTIME_BASE=debian only the artifacts: the distribution has the rest.
+#   MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH
 set -euo pipefail
 
 root=/runtime
-mkdir -p "$root"/usr/{bin,lib} "$root"/usr/lib/"$MULTIARCH" "$root"/{etc/ssl/certs,tmp,var/lib/dpkg/status.d,usr/share/doc}
+
+# No time of the build in the files.
+finish() {
+  find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+}
+
+mkdir -p "$root"/usr/{bin,share/doc} "$root/usr/lib/$MULTIARCH"
+cp /out/dist/bin/* "$root/usr/bin/"
+cp /out/dist/lib/libtensorflowlite*.so "$root/usr/lib/$MULTIARCH/"
+install -D --mode=644 /out/dist/share/licenses/tensorflow "$root/usr/share/doc/tensorflow/copyright"
+if [[ $RUNTIME_BASE == debian ]]; then
+  finish
+  exit
+fi
+
+mkdir -p "$root"/{etc/ssl/certs,tmp,var/lib/dpkg/status.d}
 chmod 1777 "$root/tmp"
 # Debian's merged /usr, which the paths inside the libraries expect.
 ln -s usr/lib "$root/lib"
@@ -15,9 +31,6 @@ if [[ -e /lib64 ]]; then
   mkdir "$root/usr/lib64"
   ln -s usr/lib64 "$root/lib64"
 fi
-
-cp /out/dist/bin/* "$root/usr/bin/"
-cp /out/dist/lib/libtensorflowlite*.so "$root/usr/lib/$MULTIARCH/"
 
 record() { # PACKAGE
   local name=${1%%:*}
@@ -48,11 +61,9 @@ cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 cp /etc/os-release /etc/debian_version "$root/etc/"
 record ca-certificates
 record base-files
-install -D --mode=644 /out/dist/share/licenses/tensorflow "$root/usr/share/doc/tensorflow/copyright"
 
 echo "root:x:0:0:root:/root:/sbin/nologin" > "$root/etc/passwd"
 echo "nonroot:x:$RUNTIME_UID:$RUNTIME_UID:nonroot:/:/sbin/nologin" >> "$root/etc/passwd"
 printf 'root:x:0:\nnonroot:x:%s:\n' "$RUNTIME_UID" > "$root/etc/group"
 
-# The time of the build is no property of the files.
-find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+finish
