@@ -42,10 +42,8 @@ class Flag:
     reason: str = ""
 
 
-def compile_flags(
-    config: ResolvedConfig, release: Release, defines: Mapping[str, Origin]
-) -> tuple[Flag, ...]:
-    """Flags that mean the same to any build tool. ``defines`` says where the release names each macro."""
+def compile_flags(config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]) -> tuple[Flag, ...]:
+    """Flags that mean the same to any build tool. ``lines`` says where the release's file has each key."""
     keys = config.values.compile
 
     def of(path: str) -> str:
@@ -68,7 +66,11 @@ def compile_flags(
     )
     for macro in release.compile_defines:
         text = f"-D{macro.name}" if macro.value is None else f"-D{macro.name}={macro.value}"
-        flags.append(Flag(Target.COMPILE, text, str(defines.get(macro.name, BUILT_IN)), macro.reason))
+        flags.append(
+            Flag(
+                Target.COMPILE, text, str(lines.get(f"compile_defines.{macro.name}", BUILT_IN)), macro.reason
+            )
+        )
     for name, value in keys.defines.items():
         text = f"-D{name}" if value is None else f"-D{name}={value}"
         flags.append(Flag(Target.COMPILE, text, of(f"compile.defines.{name}")))
@@ -88,8 +90,10 @@ def compile_flags(
     return tuple(flags)
 
 
-def tflite_cmake_flags(config: ResolvedConfig, release: Release) -> tuple[Flag, ...]:
-    """CMake cache entries of TFLite, as NAME=VALUE."""
+def tflite_cmake_flags(
+    config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]
+) -> tuple[Flag, ...]:
+    """CMake cache entries of TFLite, as NAME=VALUE; ``lines`` as in :func:`compile_flags`."""
     values = config.values
 
     def of(path: str) -> str:
@@ -100,7 +104,7 @@ def tflite_cmake_flags(config: ResolvedConfig, release: Release) -> tuple[Flag, 
 
     flags = [
         Flag(Target.CMAKE, f"TENSORFLOW_SOURCE_DIR={SOURCE_FOLDER}", str(BUILT_IN)),
-        Flag(Target.CMAKE, f"TFBUILD_PROVIDER={release.provider}", f"release {release.release}"),
+        Flag(Target.CMAKE, f"TFBUILD_PROVIDER={release.provider}", str(lines.get("provider", BUILT_IN))),
         Flag(
             Target.CMAKE,
             "CMAKE_BUILD_TYPE=Release",

@@ -151,7 +151,7 @@ def make_tflite_plan(
     config: ResolvedConfig,
     release: Release,
     *,
-    defines: Mapping[str, Origin],
+    release_lines: Mapping[str, Origin],
     patches: tuple[Patch, ...],
     policy_sha256: str,
     recipe: str,
@@ -160,14 +160,17 @@ def make_tflite_plan(
 ) -> Plan:
     """The plan of a TFLite build from source.
 
-    ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
-    ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown),
-    ``source_date_epoch`` overrides the release's (seconds since 1970,
-    https://reproducible-builds.org/specs/source-date-epoch/).
+    ``release_lines`` says where the release's file has each key, ``recipe`` is a hash of the files in
+    ``dockerfiles/`` and ``toolchains/`` that carry the build out, ``policy_sha256`` that of the policy's
+    file, ``revision`` the commit of this project (empty: unknown). ``source_date_epoch`` overrides the
+    release's (seconds since 1970, https://reproducible-builds.org/specs/source-date-epoch/).
     """
     arch, values = request.arch, config.values
     epoch = release.source_date_epoch if source_date_epoch is None else source_date_epoch
-    flags = (*compile_flags(config, release, defines), *tflite_cmake_flags(config, release))
+    flags = (
+        *compile_flags(config, release, release_lines),
+        *tflite_cmake_flags(config, release, release_lines),
+    )
     debian = release.debian
     root = Root(
         suite=debian.suite if debian else "trixie",

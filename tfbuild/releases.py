@@ -60,16 +60,17 @@ def load_release(root: Path, product: Product, name: str) -> Release:
     return release
 
 
-def define_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
-    """The line at which the release's file names each macro of ``compile_defines``."""
+def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
+    """The line of each key of the release's file, and of each macro as ``compile_defines.NAME``."""
     path = f"{RELEASE_FOLDER}/{product}/{name}.yaml"
-    entry = read_yaml(root / path, path).root.get("compile_defines")
+    document = read_yaml(root / path, path)
+    origins = {entry.key: entry.key_origin for entry in document.root.entries}
+    entry = document.root.get("compile_defines")
     items = entry.value.items if entry and isinstance(entry.value, YamlSequence) else ()
-    origins: dict[str, Origin] = {}
     for item in items:
         key = item.get("name") if isinstance(item, YamlMapping) else None
         if key and isinstance(key.value, YamlScalar) and key.value.text:
-            origins[key.value.text] = key.key_origin
+            origins[f"compile_defines.{key.value.text}"] = key.key_origin
     return origins
 
 

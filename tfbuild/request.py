@@ -15,7 +15,7 @@ from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Patch, Plan, Request, make_tflite_plan, policy_name, recipe_hash
 from tfbuild.release_schema import Release
-from tfbuild.releases import default_release, define_origins, list_releases, load_release, require_arch
+from tfbuild.releases import default_release, list_releases, load_release, release_origins, require_arch
 from tfbuild.suggest import did_you_mean
 
 # What carries a TFLite build out, besides the plan.
@@ -112,7 +112,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         request,
         config,
         release,
-        defines=define_origins(root, Product.TFLITE, release.release),
+        release_lines=release_origins(root, Product.TFLITE, release.release),
         policy_sha256=_policy_hash(root, config),
         patches=_read_patches(root, config.values.source.patches),
         recipe=recipe_hash(root, _RECIPE),

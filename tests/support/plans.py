@@ -8,7 +8,7 @@ from pathlib import Path
 from tfbuild.config import list_configs, load_config
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Patch, Plan, Request, make_tflite_plan
-from tfbuild.releases import define_origins, list_releases, load_release
+from tfbuild.releases import list_releases, load_release, release_origins
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN_RELEASE = "2.14.1-debian"
@@ -37,7 +37,7 @@ def make_plan(
         request,
         load_config(PROJECT, config, arch, sets),
         load_release(PROJECT, Product.TFLITE, release),
-        defines=define_origins(PROJECT, Product.TFLITE, release),
+        release_lines=release_origins(PROJECT, Product.TFLITE, release),
         patches=patches,
         policy_sha256=policy_sha256,
         recipe=recipe,

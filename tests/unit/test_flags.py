@@ -101,12 +101,12 @@ def test_linker_flags_reach_libraries_and_programs() -> None:
 
 def test_a_value_with_an_equals_sign_stays_whole(release: Release) -> None:
     config = load_config(PROJECT, "opt", Arch.AMD64, ["tflite.cmake_definitions.FOO=a=b"])
-    assert cmake_cache(tflite_cmake_flags(config, release))["FOO"] == "a=b"
+    assert cmake_cache(tflite_cmake_flags(config, release, {}))["FOO"] == "a=b"
 
 
 def test_a_macro_of_the_release_without_a_known_line_is_not_lost(release: Release) -> None:
     config = load_config(PROJECT, "opt", Arch.AMD64)
-    named = {macro.name: Origin("file.yaml", 7) for macro in release.compile_defines[:1]}
+    named = {f"compile_defines.{release.compile_defines[0].name}": Origin("file.yaml", 7)}
     flags = {flag.text: flag.origin for flag in compile_flags(config, release, named)}
     first, second = (f"-D{macro.name}" for macro in release.compile_defines)
     assert (flags[first], flags[second]) == ("file.yaml:7", "built-in")
