@@ -23,7 +23,8 @@ _RECIPE = ("dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake")
 _POLICIES = "build_configs/policies"
 
 # What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
-_HOST = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
+# A first part without dot or port is a host only if it is called so.
+_HOST = r"(?=[^/]*[.:]|localhost/)(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE_NAME = re.compile(
     rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
