@@ -103,6 +103,7 @@ class Plan:
     arch: Arch
     status: str
     provider: str
+    revision: str  # of this project; in no key, since the recipe's hash says what matters
     notes: tuple[str, ...]
     pins: tuple[Pin, ...]
     source: SourceTree
@@ -193,6 +194,7 @@ def make_tflite_plan(
         arch=arch,
         status=release.status,
         provider=release.provider,
+        revision=revision,
         notes=_notes(request, config, release),
         pins=release.pins(arch),
         source=SourceTree(
@@ -213,7 +215,7 @@ def make_tflite_plan(
         jobs=request.jobs or values.resources.jobs,
         memory_per_job_mib=values.resources.memory_per_job_mib,
         smoke=smoke_cases(xnnpack=values.tflite.xnnpack),
-        image=_image(request, config, release, revision),
+        image=_image(request, config, release),
         policy=policy_name(values),
         policy_sha256=policy_sha256,
         source_date_epoch=epoch,
@@ -241,7 +243,7 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     return tuple(notes)
 
 
-def _image(request: Request, config: ResolvedConfig, release: Release, revision: str) -> Image:
+def _image(request: Request, config: ResolvedConfig, release: Release) -> Image:
     values = config.values
     labels = {
         "org.opencontainers.image.title": (
@@ -255,7 +257,6 @@ def _image(request: Request, config: ResolvedConfig, release: Release, revision:
         "org.opencontainers.image.licenses": release.licenses,
         "tfbuild.build-id": f"{request.product}-{request.release}-{request.config}-{request.arch}",
         "tfbuild.distributable": "true" if values.distributable else "false",
-        **({"tfbuild.revision": revision} if revision else {}),
         **values.runtime.labels,
     }
     return Image(
