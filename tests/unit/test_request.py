@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,9 +28,9 @@ from tfbuild.request import (
 )
 
 
-def plan_of(root: Path = PROJECT, epoch: str | None = None, **words: object) -> Plan:
+def plan_of(root: Path = PROJECT, epoch: str | None = None, **words: Any) -> Plan:
     env = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
-    return plan_tflite(root, replace(Words(), **words), env=env, build_arch=Arch.AMD64)  # type: ignore[arg-type]
+    return plan_tflite(root, replace(Words(), **words), env=env, build_arch=Arch.AMD64)
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_an_unknown_product_names_the_nearest() -> None:
         parse_product("tfllite")
 
 
-@pytest.mark.parametrize("word", ["abc", "0", "-1", "1.5", "٣", " 2", "1e3", "9" * 5000, "2\n"])
+@pytest.mark.parametrize("word", ["abc", "0", "-1", "1.5", "\u0663", " 2", "1e3", "9" * 5000, "2\n"])
 def test_jobs_are_a_positive_whole_number(word: str) -> None:
     with pytest.raises(UsageError, match="--jobs takes a positive whole number"):
         parse_jobs(word)
@@ -80,12 +81,13 @@ def test_jobs_that_are_one() -> None:
     assert (parse_jobs("12"), parse_jobs("")) == (12, None)
 
 
-@given(st.text(max_size=8))
+@given(st.text(min_size=1, max_size=8))
 def test_any_word_for_jobs_is_a_number_or_a_usage_error(word: str) -> None:
-    try:
-        assert parse_jobs(word) is None or int(word) == parse_jobs(word)
-    except UsageError as error:
-        assert error.hint
+    if word.isascii() and word.isdigit() and 0 < int(word) < 10**6 and len(word) < 7:
+        assert parse_jobs(word) == int(word)
+    else:
+        with pytest.raises(UsageError):
+            parse_jobs(word)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_what_is_no_image_name_is_told_before_the_build(tag: str) -> None:
         plan_of(tag=tag)
 
 
-@pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", "١", "9" * 5000, "1\n"])
+@pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", "\u0661", "9" * 5000, "1\n"])
 def test_a_date_that_is_none(epoch: str) -> None:
     with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
         plan_of(epoch=epoch)
@@ -158,7 +160,7 @@ def test_the_date_of_the_environment_wins_over_the_releases() -> None:
         ({"sets": ("compile.mrach=x",)}, ExitCode.USAGE, "1 problem in the configuration"),
     ],
 )
-def test_what_cannot_be_done_is_told(words: dict[str, object], code: ExitCode, message: str) -> None:
+def test_what_cannot_be_done_is_told(words: dict[str, Any], code: ExitCode, message: str) -> None:
     with pytest.raises(TfBuildError) as caught:
         plan_of(**words)
     assert caught.value.exit_code is code
