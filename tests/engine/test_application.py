@@ -26,6 +26,7 @@ def application(built: Built, cli: DockerCli, runner: SubprocessRunner, tmp_path
     plan = built.manifest["plan"]
     rootfs = next((cache_root(os.environ) / "bases").glob(f"*-{plan['root']['arch']}-*"))
     triplet = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}[built.arch]
+    native = built.arch == plan["root"]["arch"]
     definition = {
         "target": {
             "root": {
@@ -42,7 +43,7 @@ def application(built: Built, cli: DockerCli, runner: SubprocessRunner, tmp_path
                 "args": {
                     "TFLITE_IMAGE": built.image,
                     "TRIPLET": triplet,
-                    "COMPILER": f"g++-{triplet.replace('_', '-')}",
+                    "COMPILER": "g++" if native else f"g++-{triplet.replace('_', '-')}",
                 },
                 "platforms": [f"linux/{built.arch}"],
                 "tags": [_TAG],
