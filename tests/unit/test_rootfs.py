@@ -1,0 +1,128 @@
+"""Root filesystems: which mirror, which command line, and nothing half-made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tfbuild.errors import BuildError, HostError
+from tfbuild.model import Arch
+from tfbuild.plan import Root
+from tfbuild.rootfs import KEYRING, archive_of, bootstrap, mmdebstrap_command, read_facts
+from tfbuild.runner import RecordingRunner, Reply
+
+ROOT = Root("trixie", Arch.AMD64, (), None, None, 1_700_000_000)
+MIRROR = "http://mirror.example/debian"
+VERSION = Reply(("mmdebstrap", "--version"), stdout="mmdebstrap 1.2.3\n")
+
+
+def test_the_configured_mirror_wins_then_the_snapshot_then_the_host() -> None:
+    snapshot = replace(ROOT, snapshot="20260101T000000Z")
+    assert archive_of(replace(snapshot, mirror="http://mine.example"), [MIRROR]) == "http://mine.example"
+    assert archive_of(snapshot, [MIRROR]).endswith("/archive/debian/20260101T000000Z")
+    assert archive_of(ROOT, [MIRROR, "http://second.example"]) == MIRROR
+
+
+def test_without_any_mirror_both_ways_out_are_told() -> None:
+    with pytest.raises(HostError, match="no Debian mirror") as caught:
+        archive_of(ROOT, [])
+    assert caught.value.hint is not None
+    assert "debian.mirror" in caught.value.hint
+    assert "debian.snapshot" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arch", "is_root", "mode"),
+    [
+        (Arch.AMD64, True, "root"),
+        (Arch.AMD64, False, "unshare"),
+        (Arch.ARM64, True, "chrootless"),
+        (Arch.ARM64, False, "chrootless"),
+    ],
+)
+def test_the_mode_follows_who_runs_it_for_what(arch: Arch, is_root: bool, mode: str) -> None:
+    argv = mmdebstrap_command(replace(ROOT, arch=arch), MIRROR, Path("/t"), host=Arch.AMD64, is_root=is_root)
+    assert f"--mode={mode}" in argv
+    assert f"--architectures={arch}" in argv
+    assert argv[-3:] == ("trixie", "/t", f"deb {MIRROR} trixie main")
+    assert f"--keyring={KEYRING}" in argv
+
+
+def test_packages_are_included_in_one_argument() -> None:
+    def command(*include: str) -> tuple[str, ...]:
+        root = replace(ROOT, include=include)
+        return mmdebstrap_command(root, MIRROR, Path("/t"), host=Arch.AMD64, is_root=True)
+
+    assert "--include=a,b" in command("a", "b")
+    assert not any(word.startswith("--include") for word in command())
+
+
+def writes(data: bytes) -> Callable[[tuple[str, ...]], None]:
+    def effect(argv: tuple[str, ...]) -> None:
+        Path(argv[-2]).write_bytes(data)
+
+    return effect
+
+
+def make(folder: Path, runner: RecordingRunner, mirror: str = MIRROR) -> None:
+    bootstrap(ROOT, folder, mirror, runner=runner, log=folder.parent / "log", host=Arch.AMD64, is_root=True)
+
+
+def test_a_finished_root_tells_what_it_is_made_of(tmp_path: Path) -> None:
+    runner = RecordingRunner([VERSION, Reply(("mmdebstrap",), effect=writes(b"tar"))])
+    folder = tmp_path / "bases" / "x"
+    make(folder, runner, "http://user:secret@mirror.example/debian")
+    facts = read_facts(folder)
+    assert facts is not None
+    assert (facts.suite, facts.arch, facts.size, facts.maker) == ("trixie", "amd64", 3, "mmdebstrap 1.2.3")
+    assert facts.sha256 == hashlib.sha256(b"tar").hexdigest()
+    assert "secret" not in (folder / "root.json").read_text()
+    assert runner.calls[0].env == {"SOURCE_DATE_EPOCH": "1700000000"}
+    assert sorted(path.name for path in folder.iterdir()) == ["root.json", "rootfs.tar"]
+
+
+def test_a_failure_shows_the_last_lines_and_leaves_nothing(tmp_path: Path) -> None:
+    def half(argv: tuple[str, ...]) -> None:
+        writes(b"half")(argv)
+
+    told = "E: Unable to fetch packages\n"
+    runner = RecordingRunner([Reply(("mmdebstrap",), returncode=25, stderr=told, effect=half)])
+    with pytest.raises(BuildError, match="mmdebstrap could not make a trixie root filesystem") as caught:
+        make(tmp_path / "x", runner, "http://user:secret@mirror.example/debian")
+    assert any("Unable to fetch" in line for line in caught.value.details)
+    assert not any("secret" in line for line in caught.value.details)
+    assert caught.value.hint
+    assert list((tmp_path / "x").iterdir()) == []
+    assert read_facts(tmp_path / "x") is None
+
+
+def test_an_interruption_leaves_nothing_either(tmp_path: Path) -> None:
+    def interrupted(argv: tuple[str, ...]) -> None:
+        writes(b"half")(argv)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "x", RecordingRunner([Reply(("mmdebstrap",), effect=interrupted)]))
+    assert list((tmp_path / "x").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "rootfs.tar").unlink(),
+        lambda folder: (folder / "rootfs.tar").write_bytes(b"other size"),
+        lambda folder: (folder / "root.json").write_text("{"),
+        lambda folder: (folder / "root.json").write_text(json.dumps({"suite": "trixie"})),
+        lambda folder: (folder / "root.json").write_text("[]"),
+    ],
+)
+def test_a_damaged_root_is_made_again(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    make(tmp_path / "x", RecordingRunner([VERSION, Reply(("mmdebstrap",), effect=writes(b"tar"))]))
+    assert read_facts(tmp_path / "x") is not None
+    damage(tmp_path / "x")
+    assert read_facts(tmp_path / "x") is None
