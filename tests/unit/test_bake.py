@@ -16,7 +16,7 @@ from tfbuild.plan import Plan
 
 # docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
 _PREDEFINED = {"BUILDPLATFORM"}
-DOCKERFILE = (PROJECT / "dockerfiles" / "tflite" / "Dockerfile").read_text()
+MAIN = PROJECT / "dockerfiles" / "tflite" / "Dockerfile"
 
 
 def layout_of(plan: Plan) -> Layout:
@@ -34,38 +34,51 @@ def opt(*sets: str, arch: Arch = Arch.AMD64) -> Plan:
     return make_plan(DEBIAN_RELEASE, "opt", arch, *sets)
 
 
-def test_the_arguments_are_those_that_the_dockerfile_declares() -> None:
-    declared = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE))
-    given: set[str] = set().union(*(target.get("args", {}) for target in targets(opt(), nonce="1").values()))
-    assert given == declared
+def dockerfile_of(target: dict[str, Any]) -> Path:
+    return Path(target.get("dockerfile", Path(target["context"], "Dockerfile")))
+
+
+def stages(dockerfile: Path) -> list[str]:
+    """The text of each stage, from FROM on, without the comments."""
+    code = "\n".join(line for line in dockerfile.read_text().splitlines() if not line.startswith("#"))
+    return re.split(r"^(?=FROM )", code, flags=re.MULTILINE)
+
+
+def test_the_arguments_are_those_that_the_dockerfiles_declare() -> None:
+    found = targets(opt("runtime.base=debian"), nonce="1").values()
+    given = {name for target in found for name in target.get("args", {})}
+    texts = [dockerfile_of(target).read_text() for target in found]
+    assert given == {name for text in texts for name in re.findall(r"^ARG (\w+)", text, re.MULTILINE)}
 
 
 def test_every_argument_that_a_stage_uses_is_declared_in_it() -> None:
-    for stage in re.split(r"^(?=FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]:
-        code = "\n".join(line for line in stage.splitlines() if not line.startswith("#"))
-        used = set(re.findall(r"\$\{?([A-Z_]+)", code)) - _PREDEFINED
-        assert used <= set(re.findall(r"^ARG (\w+)", stage, re.MULTILINE)), code.splitlines()[0]
+    for dockerfile in (PROJECT / "dockerfiles").rglob("*Dockerfile"):
+        preamble, *rest = stages(dockerfile)
+        for stage in rest:
+            body = stage.partition("\n")[2]
+            used = set(re.findall(r"\$\{?([A-Z_]+)", body)) - _PREDEFINED
+            assert used <= set(re.findall(r"^ARG (\w+)", stage, re.MULTILINE)), stage.splitlines()[0]
 
 
-def test_every_stage_and_context_that_is_named_exists() -> None:
-    stages = set(re.findall(r"^FROM .* AS (\S+)$", DOCKERFILE, re.MULTILINE))
-    foreign = set(re.findall(r"from=(\w[\w-]*)|^FROM (?:--\S+ )?([\w-]+)", DOCKERFILE, re.MULTILINE))
-    wanted = {name for pair in foreign for name in pair if name} - stages - {"scratch"}
-    for plan in (opt(), opt("runtime.base=debian")):
-        found = targets(plan)
-        for name, target in found.items():
-            if name not in {"root", "runtime-root"}:
-                assert target["target"] in stages
-                assert wanted <= set(target["contexts"]) | {"runtime-base"}
-        contexts = {value for target in found.values() for value in target.get("contexts", {}).values()}
-        linked = {value.removeprefix("target:") for value in contexts if value.startswith("target:")}
-        assert linked <= set(found)
+@pytest.mark.parametrize("base", ["scratch", "debian"])
+def test_every_stage_and_context_that_is_named_exists(base: str) -> None:
+    found = targets(opt(f"runtime.base={base}"))
+    for name, target in found.items():
+        text = "".join(stages(dockerfile_of(target)))
+        defined = set(re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE))
+        if "target" in target:
+            assert target["target"] in defined | {"image"}, name
+        linked = {value for value in target.get("contexts", {}).values() if value.startswith("target:")}
+        assert {value.removeprefix("target:") for value in linked} <= set(found)
+    main = "".join(stages(MAIN))
+    used = re.findall(r"from=(\w[\w-]*)|^FROM (?:--\S+ )?([\w-]+)", main, re.MULTILINE)
+    ours = set(re.findall(r"^FROM .* AS (\S+)$", main, re.MULTILINE)) | {"scratch"}
+    assert {name for pair in used for name in pair if name} - ours == set(found["compile"]["contexts"])
 
 
 def test_the_files_that_a_definition_names_are_there() -> None:
     for target in targets(opt("runtime.base=debian")).values():
-        dockerfile = Path(target.get("dockerfile", Path(target["context"], "Dockerfile")))
-        assert dockerfile.is_file()
+        assert dockerfile_of(target).is_file()
     assert Path(targets(opt())["compile"]["contexts"]["toolchains"]).is_dir()
 
 
@@ -79,13 +92,21 @@ def test_the_tools_run_here_and_the_image_is_for_there(arch: Arch) -> None:
     assert "platforms" not in found["compile"]
 
 
-def test_scratch_and_debian_images_come_from_different_stages() -> None:
+def test_scratch_and_debian_images_stand_on_different_roots() -> None:
     scratch, debian = targets(opt()), targets(opt("runtime.base=debian"))
-    assert scratch["image"]["target"] == "runtime-scratch"
+    for found, base in ((scratch, "scratch"), (debian, "debian")):
+        assert found["image"]["args"]["RUNTIME_BASE"] == base
+    assert scratch["image"]["contexts"] == {}
     assert "runtime-root" not in scratch
-    assert debian["image"]["target"] == "runtime-debian"
-    assert debian["image"]["contexts"]["runtime-base"] == "target:runtime-root"
+    assert debian["image"]["contexts"] == {"runtime-base": "target:runtime-root"}
     assert debian["runtime-root"]["context"] != debian["root"]["context"]
+    assert debian["runtime-root"]["platforms"] == debian["image"]["platforms"]
+
+
+def test_the_image_is_made_of_what_another_target_writes() -> None:
+    found = targets(opt())
+    (output,) = found["runtime-files"]["output"]
+    assert output == f"type=tar,dest={found['image']['context']}/runtime.tar"
 
 
 def test_the_image_is_a_candidate_until_it_is_verified() -> None:
