@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tfbuild.engine_facts import RunOptions
 from tfbuild.errors import (
     BuildError,
     DownloadError,
+    HostError,
     Interrupted,
     PackagingError,
     TfBuildError,
@@ -102,7 +103,8 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
             return _walk(run, started)
         finally:
             shutil.rmtree(staging_of(output), ignore_errors=True)
-            effects.engine.remove_image(candidate_tag(plan))
+            with suppress(HostError):  # an engine that is gone must not hide what failed
+                effects.engine.remove_image(candidate_tag(plan))
 
 
 def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> BuildResult | None:
