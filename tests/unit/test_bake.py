@@ -53,7 +53,7 @@ def test_the_arguments_are_those_that_the_dockerfiles_declare() -> None:
 
 def test_every_argument_that_a_stage_uses_is_declared_in_it() -> None:
     for dockerfile in (PROJECT / "dockerfiles").rglob("*Dockerfile"):
-        preamble, *rest = stages(dockerfile)
+        _before, *rest = stages(dockerfile)
         for stage in rest:
             body = stage.partition("\n")[2]
             used = set(re.findall(r"\$\{?([A-Z_]+)", body)) - _PREDEFINED

@@ -1,0 +1,215 @@
+"""A build without an engine: what mmdebstrap and buildx would leave, and an engine that only remembers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tests.support.images import Image, oci_archive, program
+from tests.support.plans import make_plan
+from tests.support.reporters import ListReporter
+from tfbuild.bake import Layout
+from tfbuild.docker_cli import DockerCli
+from tfbuild.effects import BuildResult, Effects
+from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult, image_facts
+from tfbuild.execute import execute
+from tfbuild.model import Arch, Pin
+from tfbuild.plan import Plan
+from tfbuild.runner import RecordingRunner, Reply
+from tfbuild.smoke import SmokeCase
+
+PROJECT = Path(__file__).resolve().parents[2]
+ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"
+MIRROR = "http://mirror.example/debian"
+TARGETS = ("builder", "compile", "logs", "smoke", "runtime-files", "image")
+
+
+class FakeEngine:
+    """Images by name; ``ids`` are their ids. A container answers as ``answer`` says."""
+
+    def __init__(self, cases: Sequence[SmokeCase], version: str) -> None:
+        self.images: dict[str, str] = {}
+        self.made = 0
+        self.runs: list[tuple[str, tuple[str, ...], RunOptions]] = []
+        self.libc = "libc.so.6"
+        self.labels: dict[str, str] = {}
+        self.answer: Callable[[SmokeCase], RunResult] = lambda case: right_answer(case, version)
+        self._cases = {case.command("/smoke"): case for case in cases}
+
+    def info(self) -> EngineFacts:
+        return EngineFacts("26.1", "1.45", "linux/amd64", 8, 7 << 30, "overlayfs", True, "/d", True)
+
+    def make(self, ref: str) -> None:
+        """What the image target of bake does."""
+        self.made += 1
+        self.images[ref] = f"sha256:{self.made:064}"
+
+    def image(self, ref: str) -> ImageFacts | None:
+        if ref not in self.images:
+            return None
+        return image_facts({"Id": self.images[ref], "Size": 1, "Config": {"Labels": self.labels}})
+
+    def save_image(self, ref: str, path: Path) -> None:
+        assert ref in self.images
+        layer = [
+            program("usr/bin/benchmark_model", (ELF / "pie").read_bytes()),
+            program("usr/lib/libtensorflowlite_c.so", (ELF / "good.so").read_bytes()),
+            program("usr/lib/libc.so.6", (ELF / self.libc).read_bytes()),
+            program("lib64/ld-linux-x86-64.so.2", (ELF / "static").read_bytes()),
+        ]
+        settings = {
+            "User": "65532",
+            "Entrypoint": ["/usr/bin/benchmark_model"],
+            "Labels": self.labels,
+        }
+        oci_archive(
+            path, Image([layer], settings, created=self.labels.get("org.opencontainers.image.created"))
+        )
+
+    def remove_image(self, ref: str) -> bool:
+        return self.images.pop(ref, None) is not None
+
+    def tag_image(self, ref: str, new: str) -> None:
+        self.images[new] = self.images[ref]
+
+    def run_once(self, image: str, command: Sequence[str], options: RunOptions | None = None) -> RunResult:
+        options = options or RunOptions()
+        argv = (*(options.entrypoint or ()), *command)
+        self.runs.append((image, argv, options))
+        return self.answer(self._cases[argv[-len(argv) :] if argv in self._cases else argv[1:]])
+
+    def cleanup_leftovers(self) -> tuple[str, ...]:
+        return ()
+
+
+def right_answer(case: SmokeCase, version: str) -> RunResult:
+    """What the smoke program prints when all is well."""
+    lines = [f"version {version}", f"delegated {int(case.must_delegate)}"]
+    lines.append(f"output {' '.join(map(str, case.outputs))}")
+    return RunResult(0, "\n".join(lines), "")
+
+
+@dataclass
+class Build:
+    """A build in ``folder``; change the plan, the replies or the engine, then :meth:`run`."""
+
+    folder: Path
+    plan: Plan = field(
+        default_factory=lambda: make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default")
+    )
+    reporter: ListReporter = field(default_factory=ListReporter)
+    replies: dict[str, Reply] = field(default_factory=dict)
+    fetched: list[tuple[str, ...]] = field(default_factory=list)
+    preflights: int = 0
+    lock_wait_s: float = 0
+    offline: bool = False
+    runner: RecordingRunner = field(default_factory=RecordingRunner)
+
+    def __post_init__(self) -> None:
+        self.engine = FakeEngine(self.plan.smoke, self.plan.library_version)
+        self.output = self.folder / "dist" / "amd64"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(PROJECT, self.folder / "cache", self.plan.build_id)
+
+    @property
+    def done(self) -> list[str]:
+        """The programs of the last run in their order: mmdebstrap, or the targets of bake."""
+        names = []
+        for argv in self.runner.commands:
+            if "bake" in argv:
+                names.append(" ".join(argv[5:]))
+            elif "--version" not in argv:
+                names.append(argv[0])
+        return names
+
+    def run(self) -> BuildResult:
+        self.reporter.events.clear()
+        self.runner = RecordingRunner(self._replies())
+        return execute(self.plan, self.layout, self.output, self.effects())
+
+    def effects(self) -> Effects:
+        return Effects(
+            runner=self.runner,
+            engine=self.engine,
+            reporter=self.reporter,
+            find_cli=lambda: DockerCli(None, ("docker", "buildx"), "0.13.1"),
+            fetch_all=self._fetch,
+            archive_of=lambda root: MIRROR,
+            preflight=self._preflight,
+            host_arch=Arch.AMD64,
+            is_root=True,
+            proxies={},
+            ca_bundle=None,
+            offline=self.offline,
+            lock_wait_s=self.lock_wait_s,
+        )
+
+    def _preflight(self) -> None:
+        self.preflights += 1
+
+    def _fetch(self, pins: tuple[Pin, ...]) -> Mapping[str, Path]:
+        self.fetched.append(tuple(pin.name for pin in pins))
+        folder = self.folder / "cache" / "downloads"
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {}
+        for number, pin in enumerate(pins):
+            files[pin.name] = folder / pin.filename
+            if number == 0 and not files[pin.name].exists():
+                _write_source(files[pin.name], self.plan)
+            elif number:
+                files[pin.name].write_bytes(b"package")
+        return files
+
+    def _replies(self) -> list[Reply]:
+        def bake(*targets: str) -> tuple[str, ...]:
+            file = f"--file={self.layout.bake_file}"
+            return ("docker", "buildx", "bake", file, "--progress=rawjson", *targets)
+
+        usual = {
+            "mmdebstrap": Reply(("mmdebstrap",), effect=lambda argv: _write(Path(argv[-2]), "root")),
+            "builder": Reply(bake("builder")),
+            "compile": Reply(bake("compile"), effect=lambda _: self.compile()),
+            "logs": Reply(bake("logs")),
+            "runtime-files": Reply(bake("runtime-files", "smoke"), effect=lambda _: self._smoke()),
+            "image": Reply(bake("image"), effect=lambda argv: self._image()),
+        }
+        changed = [replace(reply, match=usual[name].match) for name, reply in self.replies.items()]
+        version = Reply(("mmdebstrap", "--version"), stdout="mmdebstrap 1.2.3\n")
+        return [*changed, version, *usual.values()]
+
+    def compile(self, library: str = "good.so") -> None:
+        """What the compile target writes."""
+        dist = self.layout.out / "dist"
+        for name in ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model"):
+            (dist / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ELF / ("pie" if name.startswith("bin") else library), dist / name)
+        _write(self.layout.out / "log" / "compile.log", "[1/1] Linking libtensorflowlite.so\n")
+        _write(self.layout.out / "packages.tsv", "gcc-14\t14.2.0-19\tamd64\nlibabsl-dev\t1\tamd64\n")
+        _write(self.layout.out / "tools.txt", "gcc 14.2.0\ncmake 3.31\n")
+
+    def _smoke(self) -> None:
+        for name in ("smoke-c", "smoke-cc", "add.bin"):
+            _write(self.layout.smoke / name, "x")
+
+    def _image(self) -> None:
+        target = json.loads(self.layout.bake_file.read_text())["target"]["image"]
+        self.engine.labels = target["labels"]
+        for tag in target["tags"]:
+            self.engine.make(tag)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _write_source(path: Path, plan: Plan) -> None:
+    with tarfile.open(path, "w:xz") as tar:
+        for tree in plan.source.subtrees:
+            tar.addfile(tarfile.TarInfo(f"{plan.source.strip_prefix}/{tree}"))
