@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild.errors import HostError
-from tfbuild.runner import Runner
+from tfbuild.programs import Runner
 
 _ONE_LINE = re.compile(r"^(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<rest>\S.*)$")
 # Fields of ``apt-get indextargets``: https://manpages.debian.org/stable/apt/apt-get.8.en.html#indextargets

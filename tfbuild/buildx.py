@@ -11,6 +11,7 @@ from tfbuild.docker_cli import DockerCli
 from tfbuild.errors import BuildError, HostError, TfBuildError
 from tfbuild.hints import failure_summary
 from tfbuild.model import Reporter
+from tfbuild.programs import Runner
 from tfbuild.progress import (
     BuildKitProgress,
     Event,
@@ -20,7 +21,6 @@ from tfbuild.progress import (
     VertexStarted,
     parse_ninja,
 )
-from tfbuild.runner import Runner
 
 # bake of buildx >= 0.19 asks before it reads folders outside the working directory; ours come from our own
 # plan (https://docs.docker.com/build/bake/reference/#targetentitlements).

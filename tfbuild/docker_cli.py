@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild.errors import HostError
-from tfbuild.runner import Captured, Runner
+from tfbuild.programs import Captured, Runner
 
 # rewrite-timestamp, named contexts and attestations together: https://github.com/moby/buildkit/releases/tag/v0.13.0
 MINIMUM_BUILDKIT = (0, 13)

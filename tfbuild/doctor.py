@@ -29,7 +29,7 @@ from tfbuild.documents import dump
 from tfbuild.engine_facts import Engine, EngineFacts
 from tfbuild.errors import ExitCode, HostError
 from tfbuild.host import HostFacts, find_program, free_disk, gather, writable
-from tfbuild.runner import Runner
+from tfbuild.programs import Runner
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # Where a containerd that runs beside the engine keeps images.

@@ -12,8 +12,8 @@ from tfbuild.documents import Artifact, BuildDocument, dump
 from tfbuild.engine_facts import Engine
 from tfbuild.model import Arch, Finding, Pin, Reporter
 from tfbuild.plan import Root
+from tfbuild.programs import Runner
 from tfbuild.report_text import ArtifactRow
-from tfbuild.runner import Runner
 
 
 @dataclass(frozen=True)

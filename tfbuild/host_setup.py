@@ -18,7 +18,7 @@ from tfbuild.engine_facts import Engine, EngineUnavailable
 from tfbuild.errors import ExitCode, HostError
 from tfbuild.host import find_program, gather
 from tfbuild.model import Reporter
-from tfbuild.runner import Completed, Runner
+from tfbuild.programs import Completed, Runner
 from tfbuild.setup_plan import (
     DEBIAN_KEYRING,
     MANAGED_FILES,

@@ -16,6 +16,7 @@ from tfbuild.errors import ExitCode, UsageError
 from tfbuild.suggest import did_you_mean
 
 _UNKNOWN = re.compile(r"No idea what '(.+)' is!")
+_MISSING = re.compile(r"'.+' did not receive required positional arguments: (.+)")
 _NO_VALUE = re.compile(r"Flag <Argument: ([^ >]+).*> needed value")
 
 
@@ -40,6 +41,8 @@ def _explained(error: ParseError, tasks: Iterable[str]) -> UsageError:
     hint = f"invoke --help {task}" if task else "invoke --list"
     if no_value := _NO_VALUE.match(str(error)):
         return UsageError(f"--{no_value[1].replace('_', '-')} needs a value", hint=hint)
+    if missing := _MISSING.fullmatch(str(error)):
+        return UsageError(f"invoke {task} needs {missing[1]}", hint=hint)
     unknown = _UNKNOWN.fullmatch(str(error))
     if not unknown:
         return UsageError(str(error).rstrip("."), hint=hint)

@@ -16,7 +16,7 @@ from tfbuild.hints import failure_summary
 from tfbuild.mirrors import safe_url
 from tfbuild.model import Arch
 from tfbuild.plan import Root
-from tfbuild.runner import Runner
+from tfbuild.programs import Runner
 from tfbuild.store import hash_file
 
 # In Debian's and Ubuntu's debian-archive-keyring. Named, because mmdebstrap otherwise trusts what the host

@@ -17,7 +17,7 @@ from tfbuild.docker_cli import DockerCli
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult, image_facts
 from tfbuild.execute import execute
-from tfbuild.model import Arch, Pin
+from tfbuild.model import Arch, Pin, Reporter
 from tfbuild.plan import Plan
 from tfbuild.runner import RecordingRunner, Reply
 from tfbuild.smoke import SmokeCase
@@ -128,10 +128,12 @@ class Build:
                 names.append(argv[0])
         return names
 
-    def run(self) -> BuildResult:
+    def run(self, reporter: Reporter | None = None) -> BuildResult:
+        """Carry the plan out; tell ``reporter``, else :attr:`reporter`."""
         self.reporter.events.clear()
         self.runner = RecordingRunner(self._replies())
-        return execute(self.plan, self.layout, self.output, self.effects())
+        effects = replace(self.effects(), reporter=reporter or self.reporter)
+        return execute(self.plan, self.layout, self.output, effects)
 
     def effects(self) -> Effects:
         return Effects(
