@@ -4,29 +4,11 @@
 #   /request      CMakePresets.json and patches/, made from the plan, read only
 #   /work         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
-#   JOBS, TARGET_ARCH, TRIPLET, VERSION, STRIP, DEBUG_INFO, CCACHE
+#   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, SOURCE_DATE_EPOCH
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
 log=/work/log
-mkdir -p "$log" /work/build
-rm -f "$log"/*
-# The complete log is a file: BuildKit clips what a step prints at 2 MiB. Only progress goes to stdout.
-exec 3>&1
-trap 'echo $? > "$log/exit-code"' EXIT
-
-step() { # NAME COMMAND...
-  local name=$1
-  shift
-  echo "tfbuild: $name" >&3
-  local status=0
-  "$@" > "$log/$name.log" 2>&1 || status=$?
-  if ((status != 0)); then
-    echo "tfbuild: $name failed with exit code $status" >&3
-    tail -n 40 "$log/$name.log" >&3
-    return "$status"
-  fi
-}
 
 # By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
 # becomes new.
@@ -61,22 +43,38 @@ configure() {
 }
 
 compile() {
-  local status=0
   export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G CCACHE_BASEDIR=/work CCACHE_NOHASHDIR=1
-  # Only "[n/m] ..." reaches the terminal; the log gets everything.
-  ninja -C /work/build -j "$JOBS" artifacts 2>&1 | tee "$log/compile.log" |
-    { grep --line-buffered '^\[' || [[ $? == 1 ]]; } >&3 || status=$?
-  if ((status != 0)); then
-    # From the first failed edge on, without the flood of warnings before it.
-    sed -n '/^FAILED: /,$p' "$log/compile.log" | grep --extended-regexp --invert-match 'warning:|note:' |
-      head -n 40 | cut -c -500 >&3
-  fi
-  return "$status"
+  # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
+  ninja -C /work/build -j "$JOBS" artifacts 2>&1 |
+    tee >(grep --line-buffered '^\[' >&3 || true)
 }
 
-step prepare prepare
-step configure configure
-echo "tfbuild: compile" >&3
-compile
-step install bash "$scripts/install.sh"
-cp -r "$log" /out/log
+# Each phase is a bash of its own: inside "phase || ..." errexit would be off, and a failed patch would pass.
+run() { # PHASE
+  local status=0
+  echo "tfbuild: $1" >&3
+  bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
+  if ((status != 0)); then
+    echo "tfbuild: $1 failed with exit code $status" >&3
+    # From the first failed edge on, without the flood of warnings before it.
+    { sed -n '/^FAILED: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
+      head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3
+    exit "$status"
+  fi
+}
+
+# The complete logs are files: BuildKit clips what a step prints at 2 MiB. Only progress goes to descriptor 3.
+case ${1:-all} in
+  all)
+    exec 3>&1
+    mkdir -p "$log" /work/build
+    rm -f "$log"/*
+    trap 'echo $? > "$log/exit-code"' EXIT
+    for phase in prepare configure compile install; do
+      run "$phase"
+    done
+    cp -r "$log" /out/log
+    ;;
+  prepare | configure | compile) "$1" ;;
+  install) bash "$scripts/install.sh" ;;
+esac

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,7 +90,8 @@ def test_a_build_that_xnnpack_does_not_take_part_in_is_refused(amd64: Built, inv
     assert (amd64.folder / "SHA256SUMS").read_bytes() == before
 
 
-def _start(*words: str) -> subprocess.Popen[str]:
+def _start(work: Path, *words: str) -> subprocess.Popen[str]:
+    shutil.rmtree(work / "logs", ignore_errors=True)
     return subprocess.Popen(
         [str(Path(sys.executable).parent / "invoke"), *words],
         cwd=PROJECT,
@@ -121,7 +123,7 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
         "--set", "compile.ccache=false", "--set", f"compile.defines.TFBUILD_TEST={int(time.time())}",
     )  # fmt: skip
     work = cache_root(os.environ) / "state" / "tflite-2.14.1-debian-debug-amd64"
-    process = _start(*words)
+    process = _start(work, *words)
     _wait_for(work, 4, process)
     began = time.monotonic()
     os.kill(process.pid, number)
@@ -131,7 +133,7 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
     assert "the same command continues" in stderr
     assert not _compilers()
 
-    process = _start(*words)
+    process = _start(work, *words)
     _wait_for(work, 1, process)
     os.kill(process.pid, number)
     process.communicate(timeout=30)
@@ -157,9 +159,10 @@ def _compilers() -> list[str]:
 
 def test_the_same_build_twice_at_once(invoke: Invoke, tmp_path: Path) -> None:
     words = ("build-tflite", "--arch", "amd64", "--config", "debug", "--output", str(tmp_path))
-    process = _start(*words, "--set", "compile.ccache=false")
+    work = cache_root(os.environ) / "state" / "tflite-2.14.1-debian-debug-amd64"
+    process = _start(work, *words, "--set", "compile.ccache=false")
     try:
-        _wait_for(cache_root(os.environ) / "state" / "tflite-2.14.1-debian-debug-amd64", 1, process)
+        _wait_for(work, 1, process)
         second = invoke(*words, env={"TFBUILD_LOCK_WAIT": "0"}, timeout_s=60)
         assert second.returncode == 9
         assert str(process.pid) in second.stderr
