@@ -147,7 +147,7 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
 
 
 def _left_running(build_id: str) -> list[str]:
-    """Processes of the build, those in the builder's containers included: its arguments are their environment."""
+    """Processes of the build, those in builder containers included: its arguments are their environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
