@@ -42,6 +42,7 @@ class Root:
     mirror: str | None  # None: the one that the host is set up with
     snapshot: str | None
     source_date_epoch: int
+    security_mirror: str | None = None  # None: the host's, where the host's mirror is used
 
     @property
     def key(self) -> str:
@@ -179,6 +180,7 @@ def make_tflite_plan(
         arch=request.build_arch,
         include=(),
         mirror=values.debian.mirror,
+        security_mirror=values.debian.security_mirror,
         snapshot=values.debian.snapshot,
         source_date_epoch=epoch,
     )

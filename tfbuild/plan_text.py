@@ -26,7 +26,9 @@ def plan_text(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.build_id}"
     state = (
-        "compiled and verified by this project" if plan.status == "built" else "pinned; this project has never compiled it"
+        "compiled and verified by this project"
+        if plan.status == "built"
+        else "pinned; this project has never compiled it"
     )
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.config}"
