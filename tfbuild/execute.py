@@ -50,7 +50,8 @@ from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
-from tfbuild.verify import VerifyReport, load_policy, verify_path
+from tfbuild.verify import load_policy, verify_path
+from tfbuild.verify_report import VerifyReport
 
 # Main results, in the order of the closing table.
 _ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
@@ -353,12 +354,14 @@ def _verify(
         labels=dict(plan.image.labels),
         exports={"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.xnnpack else {},
         keep_symbols=not plan.strip,
+        march=plan.march,
     )
+    symbols = layout.out / "symbols"
     archive = layout.work / "image.tar"
     engine.save_image(candidate_tag(plan), archive)
     reports = (
-        verify_path(staging, policy, context=context, checksums=False),
-        verify_path(archive, policy, context=context, platform=plan.image.platform),
+        verify_path(staging, policy, context=context, checksums=False, symbols=symbols),
+        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=symbols),
     )
     archive.unlink()
     outcomes, findings = _smoke(run)

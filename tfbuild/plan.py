@@ -134,6 +134,13 @@ class Plan:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
 
+    @property
+    def march(self) -> str | None:
+        """The lowest CPU that the result has to run on, in GCC's words; None: the compiler's choice."""
+        prefix = "-march="
+        found = [flag.text.removeprefix(prefix) for flag in self.flags if flag.text.startswith(prefix)]
+        return found[-1] if found else None
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
