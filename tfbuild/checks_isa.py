@@ -41,7 +41,7 @@ def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: 
     if unclear:
         found.add(
             "isa-unclear",
-            f"{name} is meant for {march} and has {_names(unclear)}; nothing tells whether it asks the CPU first",
+            f"{name} is meant for {march} and has {_names(unclear)}; whether it asks first is unclear",
             tuple(_evidence(e) for e in unclear),
             "verify the file before it is stripped, or beside its .debug file: names of functions tell",
         )
@@ -50,7 +50,13 @@ def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: 
 def _arrived(found: Findings, name: str, isa: IsaFacts, march: str) -> None:
     expected = witnesses(march)
     there = isa.names(Verdict.ALWAYS, Verdict.UNCLEAR)
-    if not expected or expected & set(there) or isa.modern + isa.legacy < _ENOUGH.get(isa.machine, 0):
+    beyond = set(isa.names(Verdict.ALWAYS)) - (allowed(march) or frozenset())
+    if (
+        not expected
+        or expected & set(there)
+        or beyond
+        or isa.modern + isa.legacy < _ENOUGH.get(isa.machine, 0)
+    ):
         return
     found.add(
         "isa-not-arrived",

@@ -49,8 +49,15 @@ _CLASSES: tuple[tuple[str, int, int], ...] = (
     ("fp16", 0xFFC0B400, 0x5F001000),  # scalar by element
     ("fp16", 0xDFC0F400, 0x5F009000),
     ("fp16", 0xBFF8FC00, 0x0F00FC00),  # FMOV, immediate
-    ("fp16fml", 0xBFA0FC00, 0x0E20EC00),  # FMLAL, FMLSL
-    ("fp16fml", 0xBFA0FC00, 0x2E20CC00),  # FMLAL2, FMLSL2
+    ("fp16", 0xFF7FFC00, 0x5E30C800),  # pairwise: FMAXNMP, FMINNMP
+    ("fp16", 0xFF7FFC00, 0x5E30D800),  # FADDP
+    ("fp16", 0xFF7FFC00, 0x5E30F800),  # FMAXP, FMINP
+    ("fp16", 0x9FF0FC00, 0x0F10E400),  # vectors from and to fixed point
+    ("fp16", 0x9FF0FC00, 0x0F10FC00),
+    ("fp16", 0xDFF0FC00, 0x5F10E400),  # and scalar
+    ("fp16", 0xDFF0FC00, 0x5F10FC00),
+    ("fp16fml", 0xBF60FC00, 0x0E20EC00),  # FMLAL, FMLSL
+    ("fp16fml", 0xBF60FC00, 0x2E20CC00),  # FMLAL2, FMLSL2
     ("fp16fml", 0xBFC0B400, 0x0F800000),  # by element
     ("fp16fml", 0xBFC0B400, 0x2F808000),
     ("dotprod", 0x9FE0FC00, 0x0E809400),  # SDOT, UDOT
@@ -67,6 +74,7 @@ _CLASSES: tuple[tuple[str, int, int], ...] = (
     ("bf16", 0xFFFFFC00, 0x1E634000),  # BFCVT
     ("FCMA", 0xBF20E400, 0x2E00C400),  # FCMLA
     ("FCMA", 0xBF20EC00, 0x2E00E400),  # FCADD
+    ("FCMA", 0xBF009400, 0x2F001000),  # FCMLA by element
     ("JSCVT", 0xFFFFFC00, 0x1E7E0000),
     ("PAuth", 0xFFFFFBFF, 0xD65F0BFF),  # RETAA, RETAB; the forms that older CPUs take for NOP do not count
     ("SVE", 0x1E000000, 0x04000000),

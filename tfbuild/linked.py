@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from iced_x86 import Decoder, FlowControl, Mnemonic
+from iced_x86 import Decoder, FlowControl, Mnemonic, Register
 
 from tfbuild.elf_code import Code
 from tfbuild.elf_facts import LinkedLibrary
@@ -72,25 +72,38 @@ def returned_text(code: Code, function: str, data: bytes) -> str | None:
 
 def _x86_address(raw: bytes, start: int) -> Iterator[int]:
     """lea rax, [rip + x]; ret"""
+    last: int | None = None
     for instruction in islice(Decoder(64, raw, ip=start), _INSTRUCTIONS):
-        if instruction.mnemonic == Mnemonic.LEA and instruction.is_ip_rel_memory_operand:
-            yield instruction.ip_rel_memory_address
+        if instruction.flow_control == FlowControl.RETURN and last is not None:
+            yield last
         if instruction.flow_control != FlowControl.NEXT:
             return
+        address = instruction.mnemonic == Mnemonic.LEA and instruction.is_ip_rel_memory_operand
+        last = None
+        if address and instruction.op0_register == Register.RAX:
+            last = instruction.ip_rel_memory_address
 
 
 def _arm64_address(raw: bytes, start: int) -> Iterator[int]:
     """adrp x0, page; add x0, x0, #x; ret"""
-    page = None
+    page = last = None
     for index, (word,) in enumerate(struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])):
+        place = start + 4 * index
         if word & 0x9F00001F == 0x90000000:  # ADRP x0
-            pages = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
-            pages -= (pages & 1 << 20) << 1
-            page = (start + 4 * index & ~0xFFF) + (pages << 12)
+            page, last = (place & ~0xFFF) + (_offset(word) << 12), None
         elif word & 0xFF8003FF == 0x91000000 and page is not None:  # ADD x0, x0, #imm
-            yield page + ((word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0))
+            last = page + ((word >> 10 & 0xFFF) << (12 if word >> 22 & 1 else 0))
         elif word & 0x9F00001F == 0x10000000:  # ADR x0
-            low = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
-            yield start + 4 * index + low - ((low & 1 << 20) << 1)
+            last = place + _offset(word)
         elif word == 0xD65F03C0:  # RET
+            if last is not None:
+                yield last
             return
+        elif word & 0xFFFFFF1F != 0xD503241F:  # anything but BTI
+            return
+
+
+def _offset(word: int) -> int:
+    """The 21-bit signed immediate of ADR and ADRP."""
+    value = (word >> 5 & 0x7FFFF) << 2 | word >> 29 & 3
+    return value - ((value & 1 << 20) << 1)

@@ -84,17 +84,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 
 
 # Told, but no reason to fail, unless a policy says so.
-_WARNINGS = frozenset(
-    {
-        "isa-unclear",
-        "isa-not-arrived",
-        "api-missing",
-        "archive-bitcode",
-        "wheel-tag-strict",
-        "elf-bind-now",
-        "elf-not-pie",
-    }
-)
+_WARNINGS = frozenset({"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict"})
 
 
 class _Model(BaseModel):

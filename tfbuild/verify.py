@@ -137,7 +137,7 @@ def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyRepo
         subject=str(path),
         kind=_ELF_KINDS[facts.kind],
         policy=policy.name,
-        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,))),
+        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=_siblings(path, facts))),
         findings=check_elf(facts, policy.policy, role, context),
     )
 
@@ -147,9 +147,22 @@ def _dist_of(path: Path) -> Path:
     return path.resolve().parent.parent
 
 
-def _runs_on(files: tuple[ElfFacts, ...], *, image: bool = False) -> RunsOn | None:
+def _siblings(path: Path, facts: ElfFacts) -> frozenset[str]:
+    """Names of files that the loader finds beside ``path`` (or where its run path leads from there)."""
+    origin = path.resolve().parent
+    folders = [
+        origin / run.replace("${ORIGIN}", ".").replace("$ORIGIN", ".").lstrip("/")
+        for run in (*facts.runpath, *facts.rpath)
+        if run.startswith(("$ORIGIN", "${ORIGIN}"))
+    ]
+    return frozenset(name for name in facts.needed for folder in folders if (folder / name).is_file())
+
+
+def _runs_on(
+    files: tuple[ElfFacts, ...], *, image: bool = False, beside: frozenset[str] = frozenset()
+) -> RunsOn | None:
     loaded = tuple(each for each in files if each.kind is not ElfKind.DEBUG)
-    return runs_on(loaded, load_platforms(PROJECT), image=image) if loaded else None
+    return runs_on(loaded, load_platforms(PROJECT), image=image, beside=beside) if loaded else None
 
 
 def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:

@@ -59,10 +59,16 @@ def provided_by(files: Iterable[ElfFacts]) -> frozenset[str]:
     return frozenset(name for each in files for name in (each.soname, each.path.rpartition("/")[2]) if name)
 
 
-def runs_on(files: tuple[ElfFacts, ...], platforms: Platforms, *, image: bool = False) -> RunsOn:
-    """Where a program can load and run all of ``files``."""
+def runs_on(
+    files: tuple[ElfFacts, ...],
+    platforms: Platforms,
+    *,
+    image: bool = False,
+    beside: frozenset[str] = frozenset(),
+) -> RunsOn:
+    """Where a program can load and run all of ``files``; ``beside`` are libraries that come along."""
     arch = arch_of(files)
-    beside = provided_by(files)
+    beside |= provided_by(files)
     floors = highest(files, beside)
     suppliers = _suppliers(files, beside, platforms)
     musl = any("musl" in name for each in files for name in (*each.needed, each.interpreter or ""))
