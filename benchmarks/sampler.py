@@ -8,14 +8,17 @@ started with. This works where the engine is on this machine and its processes m
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 CLIENT_VARIABLE = "TFBUILD_BENCH"
-# Looking at all processes takes about a millisecond; a run with nothing to do, half a second.
-_INTERVAL_S = 0.1
+# A run with nothing to do is over after half a second. A long one must not be slowed down: a look at
+# compilers takes some ten milliseconds.
+_FIRST_INTERVAL_S, _LATER_INTERVAL_S = 0.1, 1.0
+_FIRST_S = 2.0
 
 
 @dataclass
@@ -42,7 +45,8 @@ def sampled(build_id: str) -> Iterator[Usage]:
     }
 
     def watch() -> None:
-        while not stop.wait(_INTERVAL_S):
+        began = time.monotonic()
+        while not stop.wait(_FIRST_INTERVAL_S if time.monotonic() - began < _FIRST_S else _LATER_INTERVAL_S):
             _sample(usage, markers)
 
     thread = threading.Thread(target=watch, daemon=True)
