@@ -139,6 +139,7 @@ def _cpus(files: tuple[ElfFacts, ...]) -> str:
 
 def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
     unclear = sorted({n for each in files if each.isa for n in each.isa.names(Verdict.UNCLEAR)})
+    alone: dict[str, list[str]] = {}
     always = {n for each in files if each.isa for n in each.isa.names(Verdict.ALWAYS)}
     unclear = [name for name in unclear if name not in always]
     if unclear:
@@ -146,6 +147,12 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
             f"perhaps {', '.join(unclear)}: in use, and without function names nothing tells whether they "
             "are chosen at run time"
         )
+    for name in sorted(always):
+        users = [each for each in files if each.isa and name in each.isa.names(Verdict.ALWAYS)]
+        if len(users) == 1 < len(files):
+            alone.setdefault(users[0].path.rpartition("/")[2], []).append(name)
+    for library, names in alone.items():
+        yield f"only {library} needs {', '.join(names)}"
     for each in files:
         if each.abi:
             yield f"{each.path.rpartition('/')[2]}: {', '.join(each.abi)}"

@@ -96,6 +96,13 @@ def test_a_library_for_musl_is_for_no_distribution_with_glibc() -> None:
     assert any("musl" in each for each in found.conditions)
 
 
+def test_the_only_file_that_needs_a_newer_cpu_is_named() -> None:
+    files = tuple(examine_file(ELF / "x86_64" / f"isa-{name}.so") for name in ("old", "new"))
+    found = runs_on(files, PLATFORMS)
+    assert "Haswell" in found.cpus
+    assert "only isa-new.so needs AVX, AVX2, FMA" in found.conditions
+
+
 def test_an_image_brings_its_own_libraries() -> None:
     assert runs_on((library(GLIBC="2.99"),), PLATFORMS, image=True).distributions == ()
 
