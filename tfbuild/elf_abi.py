@@ -76,4 +76,5 @@ def _x86(segment: NoteSegment) -> Iterator[str]:
             if each["pr_type"] in {_X86_ISA_NEEDED, "GNU_PROPERTY_X86_ISA_1_NEEDED"}:
                 bits = each["pr_data"]
                 top = max((n for n in range(4) if isinstance(bits, int) and bits >> n & 1), default=0)
-                yield f"marked as needing {_X86_LEVELS[top]}"
+                if top:
+                    yield f"marked as needing {_X86_LEVELS[top]}"

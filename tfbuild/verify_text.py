@@ -41,8 +41,9 @@ def render(report: VerifyReport) -> str:
         libraries = {link.needed for link in closure.links}
         missing = {link.needed for link in closure.missing}
         state = f"{len(missing)} of them missing" if missing else "all of them there"
-        places = dict.fromkeys(f"  {k.needed} => {k.found or 'not found'}" for k in closure.links)
-        lines += [f"Loaded libraries: {len(libraries)}, {state}.", *places, ""]
+        places = {link.needed: link.found or "not found" for link in reversed(closure.links)}
+        shown = [f"  {name} => {place}" for name, place in sorted(places.items())]
+        lines += [f"Loaded libraries: {len(libraries)}, {state}.", *shown, ""]
     if sums is not None:
         lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
     for finding in report.findings:

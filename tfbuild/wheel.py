@@ -23,7 +23,8 @@ from tfbuild.errors import UsageError, VerificationError
 ZIP_MAGIC = b"PK\x03\x04"
 _MAX_FILE = 4 << 30  # bytes of one member; the largest of TensorFlow's wheels is 0.7 GB
 _MAX_DOCUMENT = 64 << 20
-_MAX_RATIO = 200  # deflate cannot do better than 1032, code hardly better than 5
+_MAX_RATIO = 200  # deflate can do 1032, code hardly 5; tables of small numbers in headers are beyond it
+_SMALL = 16 << 20  # bytes that do no harm whatever they were compressed to
 _DAMAGE = (
     ArithmeticError, EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError,
     TypeError, ValueError, csv.Error, zipfile.BadZipFile, zlib.error,
@@ -73,7 +74,7 @@ class Wheel:
         """The bytes of a member. Raises VerificationError when it is damaged or beyond all measure."""
         with _damage(self.path):
             member = self._members[name]
-            if member.file_size > limit or member.file_size > _MAX_RATIO * max(member.compress_size, 1024):
+            if member.file_size > min(limit, max(_SMALL, _MAX_RATIO * member.compress_size)):
                 raise ValueError(f"{name} says it has {member.file_size} bytes")
             return self._zip.read(member)
 

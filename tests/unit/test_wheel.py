@@ -116,8 +116,11 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_member_that_grows_without_measure_is_not_unpacked(tmp_path: Path) -> None:
-    path = make_wheel(tmp_path, {"pkg/bomb.so": b"\x7fELF" + bytes(50_000_000)})
+    path = make_wheel(
+        tmp_path, {"pkg/bomb.so": b"\x7fELF" + bytes(50_000_000), "pkg/table.h": bytes(300_000)}
+    )
     with Wheel(path) as wheel, pytest.raises(VerificationError, match="damaged wheel"):
+        assert len(wheel.read("pkg/table.h")) == 300_000
         wheel.read("pkg/bomb.so")
 
 
