@@ -198,7 +198,7 @@ def _write_request(run: _Run) -> None:
     for folder in (layout.request, layout.downloads):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    presets = cmake_presets(dict(plan.cmake_cache), plan.arch)
+    presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
     patches = layout.request / "patches"
     patches.mkdir()
@@ -351,7 +351,7 @@ def _verify(
         arch=plan.arch,
         created=plan.source_date_epoch,
         labels=dict(plan.image.labels),
-        exports={"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.xnnpack else {},
+        exports={"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
         keep_symbols=not plan.strip,
     )
     archive = layout.work / "image.tar"
@@ -392,8 +392,8 @@ def _smoke(run: _Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(plan.smoke, start=1):
-        run.effects.reporter.progress(number, len(plan.smoke), case.id)
+    for number, case in enumerate(plan.tflite.smoke, start=1):
+        run.effects.reporter.progress(number, len(plan.tflite.smoke), case.id)
         command = (*emulator, *case.command(folder))
         options = RunOptions(
             platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300

@@ -110,7 +110,7 @@ class Build:
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(self.plan.smoke, self.plan.library_version)
+        self.engine = FakeEngine(self.plan.tflite.smoke, self.plan.library_version)
         self.output = self.folder / "dist" / "amd64"
 
     @property

@@ -122,10 +122,10 @@ def test_any_flag_survives_the_way_through_a_shell_line(texts: list[str]) -> Non
 
 def test_the_presets_configure_with_the_toolchain_of_the_target() -> None:
     plan = make_plan(DEBIAN_RELEASE, "opt", Arch.ARM64)
-    presets = json.loads(json.dumps(cmake_presets(dict(plan.cmake_cache), plan.arch)))
+    presets = json.loads(json.dumps(cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)))
     (preset,) = presets["configurePresets"]
     assert (presets["version"], preset["name"], preset["generator"]) == (6, "tfbuild", "Ninja")
-    assert preset["cacheVariables"] == dict(plan.cmake_cache)
+    assert preset["cacheVariables"] == dict(plan.tflite.cmake_cache)
     name = preset["toolchainFile"].removeprefix("/toolchains/")
     assert "aarch64" in (PROJECT / "toolchains" / "cmake" / name).read_text()
 
