@@ -141,21 +141,21 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     """``invoke fetch``"""
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
-    from tfbuild.request import find_release, host_arch, parse_arch, parse_product
+    from tfbuild.request import downloads_of, find_release, host_arch, parse_arch, parse_product
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wiring import fetch_release
 
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins = found.pins(wanted)
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch())
     with ConsoleReporter() as reporter:
-        files = fetch_release(found, pins, offline=offline, reporter=reporter)
+        files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
     if as_json:
-        entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(files[pin.name])) for pin in pins]
+        entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
         print_json(dump(FetchResult(files=tuple(entries))))
     else:
-        sys.stdout.writelines(f"{files[pin.name]}\n" for pin in pins)
+        sys.stdout.writelines(f"{path}\n" for _, path in files)
     return ExitCode.OK
 
 

@@ -27,6 +27,7 @@ from tfbuild.errors import (
     TfBuildError,
     VerificationError,
 )
+from tfbuild.first_seen import prove
 from tfbuild.flags import cmake_presets
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
@@ -171,7 +172,7 @@ def _existing(log: Path) -> Path | None:
 
 def _fetch(run: _Run) -> str:
     plan, layout = run.plan, run.layout
-    run.downloads = run.effects.fetch_all(plan.pins)
+    run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     if plan.provider != "debian":
         raise BuildError(
             f"{plan.release} can be planned and fetched, but this version cannot compile it",
@@ -181,12 +182,13 @@ def _fetch(run: _Run) -> str:
             hint="--release 2.14.1-debian; invoke list-releases tells which are built",
         )
     extract(
-        run.downloads[plan.pins[0].name],
+        run.downloads[plan.source.name],
         layout.source(plan),
         strip_prefix=plan.source.strip_prefix,
         subtrees=plan.source.subtrees,
         on_wait=run.effects.reporter.note,
     )
+    prove(layout.source(plan), plan.source.tree, plan.source.filename)
     _write_request(run)
     run.log("fetch").write_text("".join(f"{pin.sha256}  {run.downloads[pin.name]}\n" for pin in plan.pins))
     return f"{len(plan.pins)} files, checked"

@@ -16,21 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfbuild.errors import ChecksumError, ConfigError, ConfigProblem, DownloadError
-from tfbuild.model import Pin
+from tfbuild.git_tree import tree_id
+from tfbuild.model import Pin, Unhashed
+from tfbuild.store import hash_file
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Unhashed:
-    """A download whose sha256 nobody published; ``tree`` is the git tree id of what is in it."""
-
-    name: str
-    urls: tuple[str, ...]
-    filename: str
-    strip_prefix: str
-    tree: str
-    lock: str  # of the release, relative to the project
 
 
 @dataclass(frozen=True)
@@ -97,8 +87,9 @@ def write_lock(path: Path, lock: Lock) -> None:
     staging.replace(path)
 
 
-def check_tree(expected: str, actual: str, what: str) -> None:
-    """Raises :class:`ChecksumError` where the content is not the pinned one."""
+def prove(folder: Path, expected: str | None, what: str) -> None:
+    """Raises :class:`ChecksumError` where what lies in ``folder`` is not the git tree ``expected``, if any."""
+    actual = tree_id(folder) if expected else None
     if actual != expected:
         raise ChecksumError(
             f"{what} is not the source that is pinned",
@@ -112,23 +103,21 @@ def obtain(
     project: Path,
     *,
     download: Callable[[Unhashed], tuple[Path, str]],
-    tree_of: Callable[[Path, Unhashed], str],
+    unpack: Callable[[Path, Unhashed], Path],
     keep: Callable[[Path, Pin], Path],
     warn: Callable[[str], None],
 ) -> tuple[Path, Pin]:
     """The archive of ``source``, proven by its git tree, and the pin that it has from now on.
 
-    ``download`` gives a file and the URL that it came from, ``tree_of`` the git tree id of its content,
+    ``download`` gives a file and the URL that it came from, ``unpack`` extracts it to a folder,
     ``keep`` moves it to where a pinned download lies. What is not the pinned tree is deleted.
 
     :raises ChecksumError: the content is another.
     :raises DownloadError: no URL gave it.
     """
-    from tfbuild.store import hash_file  # here, since only this reads a file that large
-
     path, url = download(source)
     try:
-        check_tree(source.tree, tree_of(path, source), source.filename)
+        prove(unpack(path, source), source.tree, source.filename)
     except DownloadError:
         path.unlink(missing_ok=True)
         raise

@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
-from tfbuild.first_seen import Unhashed
 from tfbuild.flags import Flag
-from tfbuild.model import Arch, Pin, Product
+from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
 
@@ -52,6 +51,7 @@ class Root:
 class SourceTree:
     """What is extracted of which archive; ``sha256``, ``tree`` (a git tree id) or both prove its content."""
 
+    name: str  # of its pin
     sha256: str | None
     tree: str | None
     filename: str
@@ -223,7 +223,9 @@ def assemble(
         notes=_notes(request, config, release) + specifics.notes,
         pins=specifics.pins,
         unhashed=specifics.unhashed,
-        source=SourceTree(source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees),
+        source=SourceTree(
+            source.name, source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees
+        ),
         patches=circumstances.patches,
         root=root,
         runtime_root=runtime_root,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from tfbuild.bazel_flags import STARTUP, BazelInputs, bazel_flags
 from tfbuild.config import ResolvedConfig
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
-from tfbuild.first_seen import Unhashed
 from tfbuild.flags import Target
 from tfbuild.model import Origin
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
@@ -73,7 +72,7 @@ def make_serving_plan(
         part=part,
         notes=tuple(_notes(serving, way, part, request)),
         pins=pins,
-        unhashed=_unhashed(release, more),
+        unhashed=release.source.unhashed(more.lock, more.seen),
         compiled_from=(
             part.startup,
             part.arguments,
@@ -165,13 +164,6 @@ def _overrides(serving: ServingKeys, build_files: Mapping[str, str]) -> tuple[Ov
         )
         for each in serving.overrides
     )
-
-
-def _unhashed(release: Release, more: ServingCircumstances) -> Unhashed | None:
-    source = release.source
-    if source.sha256 or more.seen or not source.tree:
-        return None
-    return Unhashed(source.name, source.urls, source.filename, source.strip_prefix, source.tree, more.lock)
 
 
 def _notes(serving: ServingKeys, way: Way, part: ServingPart, request: Request) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from tfbuild.config_schema import FileStem, Keys, MacroName, PositiveInt, Prose, Text
-from tfbuild.model import Arch, Pin, Product
+from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.release_serving import ServingKeys
 from tfbuild.release_types import (
     Commit,
@@ -47,6 +47,12 @@ class Source(Keys):
     def pin(self, sha256: str) -> Pin:
         """The download, with the hash that decides: the pinned one, or the one that was seen first."""
         return Pin(self.name, self.urls, sha256, self.filename, self.size)
+
+    def unhashed(self, lock: str, seen: str | None) -> Unhashed | None:
+        """The source as a download without a hash, unless one is pinned or was ``seen`` before."""
+        if self.sha256 or seen or not self.tree:
+            return None
+        return Unhashed(self.name, self.urls, self.filename, self.strip_prefix, self.tree, lock)
 
 
 class DebianDownload(Download):

@@ -15,7 +15,7 @@ from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.first_seen import lock_path, read_lock
-from tfbuild.model import Arch, Origin, Product
+from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
@@ -141,8 +141,7 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
         raise tf_revision_refused("in the environment")
     found = _resolve(root, Product.SERVING, words, env, build_arch)
     release = found.release
-    lock = lock_path(release_file(Product.SERVING, words.release or release.release))
-    seen = read_lock(root / lock, lock).sha256_of(release.source.filename, release.source.tree)
+    lock, seen = _first_seen(root, release, words.release)
     more = ServingCircumstances(
         raw=split_raw(words.raw),
         model=read_model(Path(words.model)) if words.model else None,
@@ -158,6 +157,20 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
         circumstances=found.circumstances,
         more=more,
     )
+
+
+def downloads_of(
+    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch
+) -> tuple[tuple[Pin, ...], Unhashed | None]:
+    """What ``invoke fetch`` gets; ``word`` is the release as it was typed."""
+    lock, seen = _first_seen(root, release, word)
+    return release.pins(arch, build_arch, seen), release.source.unhashed(lock, seen)
+
+
+def _first_seen(root: Path, release: Release, word: str) -> tuple[str, str | None]:
+    """The path of the release's lock, and the hash of the source that was recorded in it."""
+    lock = lock_path(release_file(release.product, word or release.release))
+    return lock, read_lock(root / lock, lock).sha256_of(release.source.filename, release.source.tree)
 
 
 def split_raw(text: str) -> tuple[str, ...]:

@@ -105,9 +105,8 @@ def test_only_the_verified_image_has_the_name(build: Build) -> None:
 
 def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> None:
     build.run()
-    assert [argv for _, argv, _ in build.engine.runs] == [
-        case.command("/smoke") for case in build.plan.tflite.smoke
-    ]
+    cases = build.plan.tflite.smoke
+    assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
         assert image == candidate_tag(build.plan)
         assert options.platform == "linux/amd64"

@@ -86,7 +86,7 @@ def test_c_and_cxx_flags_do_not_mix() -> None:
     cache = dict(
         make_plan(
             DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.cflags=[-fc]", "compile.cxxflags=[-fx]"
-        ).cmake_cache
+        ).tflite.cmake_cache
     )
     assert "-fc" in cache["CMAKE_C_FLAGS"].split()
     assert "-fx" not in cache["CMAKE_C_FLAGS"].split()
@@ -95,7 +95,8 @@ def test_c_and_cxx_flags_do_not_mix() -> None:
 
 
 def test_linker_flags_reach_libraries_and_programs() -> None:
-    cache = dict(make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.ldflags=['-Wl,-z,now']").cmake_cache)
+    plan = make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.ldflags=['-Wl,-z,now']")
+    cache = dict(plan.tflite.cmake_cache)
     assert cache["CMAKE_SHARED_LINKER_FLAGS"] == cache["CMAKE_EXE_LINKER_FLAGS"] == "-Wl,-z,now"
 
 
