@@ -11,8 +11,7 @@ from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
 from tfbuild.releases import list_releases
 
-PLANS = tuple(all_server_plans())
-NATIVE_ARM = Arch.ARM64
+PLANS = all_server_plans()
 
 
 def options(
