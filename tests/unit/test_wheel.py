@@ -119,9 +119,10 @@ def test_a_member_that_grows_without_measure_is_not_unpacked(tmp_path: Path) -> 
     path = make_wheel(
         tmp_path, {"pkg/bomb.so": b"\x7fELF" + bytes(50_000_000), "pkg/table.h": bytes(300_000)}
     )
-    with Wheel(path) as wheel, pytest.raises(VerificationError, match="damaged wheel"):
+    with Wheel(path) as wheel:
         assert len(wheel.read("pkg/table.h")) == 300_000
-        wheel.read("pkg/bomb.so")
+        with pytest.raises(VerificationError, match="damaged wheel"):
+            wheel.read("pkg/bomb.so")
 
 
 def test_damaged_wheels_are_told_of(tmp_path: Path) -> None:
