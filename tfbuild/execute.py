@@ -358,12 +358,11 @@ def _verify(
         keep_symbols=not plan.strip,
         march=plan.march,
     )
-    symbols = layout.out / "symbols"
     archive = layout.work / "image.tar"
     engine.save_image(candidate_tag(plan), archive)
     reports = (
-        verify_path(staging, policy, context=context, checksums=False, symbols=symbols),
-        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=symbols),
+        verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols),
+        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols),
     )
     archive.unlink()
     outcomes, findings = _smoke(run)
@@ -374,9 +373,7 @@ def _verify(
     write_json(layout.work / VERIFY_REPORT, record.to_json())
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
-        details = [
-            line for finding in errors for line in (f"{finding.id}: {finding.message}", *finding.evidence)
-        ]
+        details = [line for each in errors for line in (f"{each.id}: {each.message}", *each.evidence)]
         raise VerificationError(
             f"{len(errors)} error{'s' if len(errors) > 1 else ''} in what was built",
             details=tuple(details[:20]),
