@@ -17,6 +17,9 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from tfbuild.bake import PlanDocument
 from tfbuild.config_schema import BuildConfig, ConfigFile, Kind, known_keys
+from tfbuild.diagnose import DiagnoseReport
+from tfbuild.diagnose_host import TargetHost
+from tfbuild.diagnose_known import known_errors_schema
 from tfbuild.doctor import DoctorReport
 from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseList
 from tfbuild.manifest import Manifest, VerifyRecord
@@ -37,6 +40,8 @@ _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
     (ReleaseList, "list-releases", "invoke list-releases --json"),
     (FetchResult, "fetch", "invoke fetch --json"),
     (DoctorReport, "doctor", "invoke doctor --json"),
+    (DiagnoseReport, "diagnose", "invoke diagnose --json"),
+    (TargetHost, "host-facts", "invoke diagnose --host-facts"),
 )
 
 
@@ -73,6 +78,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/schema.json": _text(config_schema()),
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_schema()),
+        "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
         **{
             f"build_configs/{name}.schema.json": _text(document_schema(document, title))
             for document, name, title in _DOCUMENTS
