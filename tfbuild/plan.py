@@ -42,6 +42,7 @@ class Root:
     mirror: str | None  # None: the one that the host is set up with
     snapshot: str | None
     source_date_epoch: int
+    security_mirror: str | None = None  # None: the host's, where the host's mirror is used
 
     @property
     def key(self) -> str:
@@ -105,6 +106,7 @@ class Plan:
     provider: str
     revision: str  # of this project; in no key, since the recipe's hash says what matters
     notes: tuple[str, ...]
+    quirks: tuple[str, ...]  # what is known to be odd about the release
     pins: tuple[Pin, ...]
     source: SourceTree
     patches: tuple[Patch, ...]
@@ -178,6 +180,7 @@ def make_tflite_plan(
         arch=request.build_arch,
         include=(),
         mirror=values.debian.mirror,
+        security_mirror=values.debian.security_mirror,
         snapshot=values.debian.snapshot,
         source_date_epoch=epoch,
     )
@@ -196,6 +199,7 @@ def make_tflite_plan(
         provider=release.provider,
         revision=revision,
         notes=_notes(request, config, release),
+        quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=release.pins(arch),
         source=SourceTree(
             release.source.sha256,
@@ -235,7 +239,6 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     notes = []
     if release.status != "built":
         notes.append(f"this project has never compiled {release.product} {release.release}")
-        notes += [f"known: {quirk.text}" for quirk in release.quirks]
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
     if request.arch is not request.build_arch:
@@ -279,7 +282,7 @@ def _steps(plan: Plan, recipe: str) -> tuple[Step, ...]:
     verify = fingerprint([image, plan.smoke, plan.policy, plan.policy_sha256])
     done = fingerprint([verify, plan.output])
     return (
-        Step("fetch", f"fetch {len(plan.pins)} pinned files", fetch),
+        Step("fetch", f"fetch {len(plan.pins)} pinned file{'s' if len(plan.pins) > 1 else ''}", fetch),
         Step("root", f"Debian root filesystem ({plan.root.suite}, {plan.root.arch})", root),
         Step("builder", f"builder image for {plan.arch}", builder),
         Step("compile", f"compile TFLite {plan.library_version}", compiled),

@@ -26,7 +26,9 @@ def plan_text(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.build_id}"
     state = (
-        "compiled and verified by this project" if plan.status == "built" else "pinned, never compiled by it"
+        "compiled and verified by this project"
+        if plan.status == "built"
+        else "pinned; this project has never compiled it"
     )
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.config}"
@@ -37,6 +39,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  policy    build_configs/policies/{plan.policy}.yaml"
     for note in plan.notes:
         yield f"  note      {note}"
+    for quirk in plan.quirks:
+        yield f"  known     {quirk}"
     yield ""
     yield "downloads"
     for pin in plan.pins:

@@ -31,10 +31,7 @@ from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
-_OUT_OF_REACH = (
-    "the file may be had from a mirror: TFBUILD_MIRRORS=PREFIX=REPLACEMENT; "
-    "--release 2.14.1-debian needs nothing but a Debian mirror"
-)
+_OUT_OF_REACH = "take --release 2.14.1-debian, which needs nothing but a Debian mirror"
 _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
 
 

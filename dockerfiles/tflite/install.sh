@@ -13,12 +13,12 @@ cp /work/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 # --- headers -----------------------------------------------------------------------------------------------
 # What upstream's own install rule takes, and what those headers include.
 rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
-  --exclude='*_test.h' --exclude='*test_util*' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
-  --include='*/' --include='*.h' --exclude='*' \
+  --exclude='*_test.h' --exclude='*test_util*' --exclude='*_test_common.h' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
+  --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
   /work/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
 for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
   [[ -d /work/source/$extra ]] || continue
-  rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --exclude='*' \
+  rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
     "/work/source/./$extra/" "$dist/include/"
 done
 cp -r /usr/include/flatbuffers "$dist/include/"

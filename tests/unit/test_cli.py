@@ -19,9 +19,11 @@ from invoke.main import program
 from tests.support.builds import Build
 from tests.support.plans import PROJECT
 from tfbuild import commands, wiring
+from tfbuild.cache import prepare_cache
 from tfbuild.commands import run_command
 from tfbuild.effects import BuildResult
 from tfbuild.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
+from tfbuild.locks import hold
 from tfbuild.model import Reporter
 
 
@@ -371,6 +373,40 @@ def test_a_failed_build_leaves_stdout_empty_and_names_the_log(invoke: Invoke, fa
     assert (ended.code, ended.stdout) == (ExitCode.VERIFICATION_FAILED, "")
     assert "image-version-missing" in ended.stderr
     assert "verify.json" in ended.stderr
+
+
+# -- clean --------------------------------------------------------------------------------------------
+
+
+def test_clean_removes_results_and_only_when_asked_the_cache(
+    invoke: Invoke, project: Path, tmp_path: Path
+) -> None:
+    cache = prepare_cache(tmp_path / "cache")
+    (cache / "downloads" / "file").write_bytes(b"x" * 2000)
+    (project / "dist" / "tflite").mkdir(parents=True)
+    ended = invoke("clean")
+    assert (ended.code, ended.stdout) == (0, f"removed {project / 'dist'}\n")
+    assert cache.exists()
+    ended = invoke("clean", "--cache")
+    assert ended.code == 0
+    assert ended.stdout.startswith(f"no dist/ to remove\nremoved 2.0 kB from {cache}\n")
+    assert not cache.exists()
+
+
+def test_clean_leaves_a_cache_that_a_build_uses(invoke: Invoke, project: Path, tmp_path: Path) -> None:
+    cache = prepare_cache(tmp_path / "cache")
+    with hold(cache / "locks" / "a.lock", what="building something", wait_s=0, on_wait=lambda _: None):
+        ended = invoke("clean", "--cache")
+    assert ended.code == ExitCode.LOCKED
+    assert "building something" in ended.stderr
+    assert cache.exists()
+
+
+def test_clean_does_not_follow_a_link(invoke: Invoke, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (project / "dist").symlink_to(tmp_path / "precious")
+    assert invoke("clean").code == ExitCode.USAGE
+    assert (tmp_path / "precious").is_dir()
 
 
 # -- errors to exit codes -----------------------------------------------------------------------------
