@@ -14,15 +14,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from tfbuild.diagnose_facts import ModelFile
+from tfbuild.hdf5_text import text_attribute
 
 # Bytes of a model file that are read: the parts that are looked at come first in SavedModel (the graph
 # follows) and, in practice, in HDF5. A .keras file has its directory at the end and is read whole.
 MODEL_BYTES = 64 << 20
 _LENGTH_DELIMITED = 2
 _VERSION = re.compile(rb"[0-9]+\.[0-9]+(?:\.[0-9]+)?")
-# Name of the attribute, its type and size fields (under 64 bytes), and its value, a fixed-length string.
-_H5_VERSION = re.compile(rb"keras_version\x00.{0,64}?(?<![0-9.])([0-9]+\.[0-9]+\.[0-9]+)", re.DOTALL)
-_H5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def model_paths(paths: Iterable[str]) -> tuple[str, ...]:
@@ -42,9 +40,8 @@ def read_model(path: str, data: bytes) -> ModelFile | None:
         return _model(path, "saved_model", "tensorflow", version)
     if path.endswith(".keras"):
         return _model(path, "keras", "keras", _keras_version(data))
-    if data.startswith(_H5_MAGIC) and (match := _H5_VERSION.search(data)):
-        return _model(path, "h5", "keras", match[1].decode())
-    return None
+    version = text_attribute(data, "keras_version")
+    return _model(path, "h5", "keras", version if version and _VERSION.match(version.encode()) else None)
 
 
 def _model(path: str, kind: str, maker: str, version: str | None) -> ModelFile | None:

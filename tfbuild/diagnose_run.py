@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfbuild.diagnose_binaries import image_arch
@@ -44,6 +44,7 @@ class RunCase:
     files: tuple[tuple[str, Path], ...] = ()
     env: tuple[tuple[str, str], ...] = field(default=())
     serves: bool = False
+    platform: str | None = None
 
     @property
     def shown(self) -> str:
@@ -52,8 +53,10 @@ class RunCase:
 
 def run_cases(facts: DiagnoseFacts, host: TargetHost, root: Path) -> tuple[RunCase, ...]:
     """What can be run of the image; ``root`` is the project, whose probe goes into the container."""
-    slower = _EMULATED if image_arch(facts) is not host.arch else 1
-    return tuple(_cases(facts, root, slower))
+    arch = image_arch(facts)
+    if arch is None or arch is host.arch:
+        return tuple(_cases(facts, root, 1))
+    return tuple(replace(case, platform=arch.platform.oci) for case in _cases(facts, root, _EMULATED))
 
 
 def _cases(facts: DiagnoseFacts, root: Path, slower: float) -> Iterator[RunCase]:
@@ -102,6 +105,7 @@ def run_image(reference: str, cases: tuple[RunCase, ...], engine: Engine) -> tup
 
 def _run(reference: str, case: RunCase, engine: Engine) -> RunOutcome:
     options = RunOptions(
+        platform=case.platform,
         entrypoint=case.entrypoint,
         files=dict(case.files),
         mount=_MOUNT,

@@ -40,9 +40,10 @@ def exit_with_usage(program: Program) -> None:
 def _fill_positional(words: list[str]) -> None:
     """``invoke diagnose --host-facts`` is complete without its argument.
 
-    invoke has no optional positional arguments: https://github.com/pyinvoke/invoke/issues/159
+    invoke knows positional arguments without a default only.
     """
-    if words[:1] == ["diagnose"] and "--host-facts" in words and all(w.startswith("-") for w in words[1:]):
+    given = any(not word.startswith("-") or word.startswith("--image") for word in words[1:])
+    if words[:1] == ["diagnose"] and "--host-facts" in words and not given:
         words.insert(1, "--image=")
 
 
