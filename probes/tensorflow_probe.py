@@ -18,7 +18,8 @@ def shared_memory():
 
 
 def locale_is_known():
-    return locale.setlocale(locale.LC_ALL, "") or "C"
+    locale.setlocale(locale.LC_ALL, "")
+    return locale.setlocale(locale.LC_CTYPE)
 
 
 def import_tensorflow():

@@ -69,7 +69,7 @@ def _cudnn(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
         if build.cudnn is None:
             continue
         major = build.cudnn.partition(".")[0]
-        wanted = f"{build.path} was built with cuDNN {build.cudnn}"
+        wanted = f"built with cuDNN {build.cudnn}: {build.path}"
         if not files:
             evidence = f"no libcudnn.so.{major} anywhere in the image"
             yield diagnosis("gpu-cudnn-missing", Weight.ERROR, wanted, evidence)

@@ -124,7 +124,7 @@ def _requirements(
     lines = tuple(
         f"{c.owner.name} {c.owner.version} needs {c.needs}; installed: {c.found}" for c in conflicts
     )
-    wanted = " ".join(f"'{c.needs}'" for c in conflicts)
+    wanted = " ".join(f"'{needs}'" for needs in _together(conflicts))
     first = (serious or conflicts)[0]
     yield diagnosis(
         "python-requirements",
@@ -133,6 +133,14 @@ def _requirements(
         title=f"{first.owner.name} and {first.name} do not go together",
         fix=f"pip install {wanted}",
     )
+
+
+def _together(conflicts: list[_Conflict]) -> list[str]:
+    """All demands on a package as one requirement."""
+    demands: dict[str, list[str]] = {}
+    for conflict in conflicts:
+        demands.setdefault(conflict.name, []).append(conflict.needs.removeprefix(conflict.name))
+    return [name + ",".join(sorted(set(filter(None, parts)))) for name, parts in demands.items()]
 
 
 def _reached(environment: PythonEnvironment, arch: Arch | None) -> list[Distribution]:

@@ -11,6 +11,7 @@ from tfbuild.diagnose_known import RunOutcome
 from tfbuild.diagnosis import Diagnosis
 
 _WIDTH = 110
+_UNREMARKABLE = ("shared-memory", "locale")  # told only when they fail
 
 
 def render(report: DiagnoseReport) -> str:
@@ -62,7 +63,7 @@ def host_rows(host: TargetHost) -> Iterator[tuple[str, str]]:
     gpus = ", ".join(gpu.name or gpu.address for gpu in host.gpus) or "no GPU"
     driver = f", driver {host.nvidia_driver}" if host.nvidia_driver else ""
     memory = f"{host.memory / (1 << 30):.1f} GiB"
-    yield "machine", f"{host.arch}{level}, Linux {host.kernel}, {memory}, {gpus}{driver}"
+    yield "machine", f"{host.name}: {host.arch}{level}, Linux {host.kernel}, {memory}, {gpus}{driver}"
 
 
 def run_rows(runs: tuple[RunOutcome, ...]) -> Iterator[tuple[str, str]]:
@@ -70,7 +71,8 @@ def run_rows(runs: tuple[RunOutcome, ...]) -> Iterator[tuple[str, str]]:
         if run.skipped is not None:
             yield "not run", run.skipped
             continue
-        steps = "; ".join(f"{s.name}: {s.detail if s.ok else 'FAILED, ' + s.detail}" for s in run.steps)
+        told = [s for s in run.steps if not s.ok or s.name not in _UNREMARKABLE]
+        steps = "; ".join(f"{s.name}: {s.detail if s.ok else 'FAILED, ' + s.detail}" for s in told)
         yield "run", f"{run.name}: {'worked' if run.ok else 'failed'}{', ' + steps if steps else ''}"
 
 
