@@ -37,15 +37,19 @@ cp /work/source/LICENSE "$dist/share/licenses/tensorflow"
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do
+  # gdb looks for the link in .debug beside the file, wherever the folder was moved to:
+  # https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html
+  debug_file=${file%/*}/.debug/${file##*/}.debug
   if [[ $DEBUG_INFO == separate ]]; then
-    mkdir -p "$dist/lib/debug"
-    "$TRIPLET-objcopy" --only-keep-debug "$file" "$dist/lib/debug/${file##*/}.debug"
+    mkdir -p "${debug_file%/*}"
+    "$TRIPLET-objcopy" --only-keep-debug "$file" "$debug_file"
+    chmod 644 "$debug_file"
   fi
   if [[ $STRIP == true ]]; then
     "$TRIPLET-strip" --strip-unneeded "$file"
   fi
   if [[ $DEBUG_INFO == separate ]]; then
-    "$TRIPLET-objcopy" --add-gnu-debuglink="$dist/lib/debug/${file##*/}.debug" "$file"
+    "$TRIPLET-objcopy" --add-gnu-debuglink="$debug_file" "$file"
   fi
 done
 
