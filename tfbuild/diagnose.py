@@ -140,8 +140,9 @@ def _diagnose(
 ) -> DiagnoseReport:
     with ImageArchive(path) as archive:
         facts = read_image(archive, subject, effects.read_isa)
-    if kind == "image":
-        facts = replace(facts, tags=(subject,))  # what was asked for; other names are others' business
+    summary = _summary(facts)
+    # Judged is the name that was asked for; what else an image or an archive is called is others' business.
+    facts = replace(facts, tags=(subject,) if kind == "image" else ())
     runs = _runs(facts, kind, effects)
     host = replace(effects.host, shm_size=measured_shm(runs) or effects.host.shm_size)
     findings = explain(judge(facts, host), runs, effects.known)
@@ -149,7 +150,7 @@ def _diagnose(
     return DiagnoseReport(
         subject=subject,
         kind=kind,
-        image=_summary(facts),
+        image=summary,
         host=host,
         runs=runs,
         findings=tuple(ordered),

@@ -30,7 +30,8 @@ def gpu_findings(facts: DiagnoseFacts, host: TargetHost) -> Iterator[Diagnosis]:
     if not facts.cuda:
         return
     yield from _host_has_gpu(facts, host)
-    yield from _cudnn(facts)
+    if host.gpus or _needs_gpu(facts):
+        yield from _cudnn(facts)
     if host.gpus:
         yield from _runtime_variables(facts)
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from tests.support.diagnosis import AMD64, CASES, SITE, Case, distribution, speaking
-from tests.support.images import Image, Member, docker_archive
+from tests.support.images import Image, Member, docker_archive, oci_archive
 from tests.support.plans import PROJECT
 from tfbuild.diagnose import DiagnoseEffects, DiagnoseReport, diagnose
 from tfbuild.diagnose_host import TargetHost
@@ -76,10 +76,11 @@ def test_the_text_names_what_was_looked_at_and_counts(tmp_path: Path) -> None:
 
 
 def test_an_archive_is_judged_but_not_run(tmp_path: Path) -> None:
-    file = docker_archive(tmp_path / "image.tar", CASES["clean"].image())
-    report = diagnose(str(file), effects())
-    assert report.kind == "image archive"
-    assert "docker load" in str(report.runs[0].skipped)
+    for write in (docker_archive, oci_archive):
+        report = diagnose(str(write(tmp_path / "image.tar", CASES["clean"].image())), effects())
+        assert report.kind == "image archive"
+        assert report.findings == ()
+        assert "docker load" in str(report.runs[0].skipped)
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
