@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tfbuild.apt_sources import debian_archive_mirrors
+from tfbuild.archive import extract
 from tfbuild.bake import Layout
 from tfbuild.cache import cache_root, prepare_cache
 from tfbuild.diagnose import DiagnoseEffects
@@ -18,14 +20,16 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
-from tfbuild.errors import UsageError
+from tfbuild.errors import ChecksumError, UsageError
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher
+from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
-from tfbuild.model import Pin, Reporter
+from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
+from tfbuild.plan_parts import ServingPart
 from tfbuild.release_schema import Release
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
@@ -72,13 +76,56 @@ def make_fetcher(
 
 
 def fetch_release(
-    release: Release, pins: tuple[Pin, ...], *, offline: bool, reporter: Reporter
-) -> dict[str, Path]:
-    """Download ``pins`` into the cache; what is there and intact is not fetched again."""
+    release: Release,
+    pins: tuple[Pin, ...],
+    unhashed: Unhashed | None = None,
+    *,
+    offline: bool,
+    reporter: Reporter,
+) -> tuple[tuple[Pin, Path], ...]:
+    """Download ``pins`` into the cache; what is there and intact is not fetched again.
+
+    ``unhashed`` is fetched too, proven by its tree, and comes first with the pin that it has from then on.
+    """
     fetcher = make_fetcher(
         release, env=os.environ, reporter=reporter, offline=offline, runner=SubprocessRunner(), host=gather()
     )
-    return fetcher.fetch_all(pins, hint=_OUT_OF_REACH)
+    first = (obtain_source(unhashed, fetcher, reporter),) if unhashed else ()
+    try:
+        files = fetcher.fetch_all(pins, hint=_hint_for(release))
+    except ChecksumError as error:
+        if release.source.sha256:
+            raise
+        anew = (
+            f"if upstream only compressed {release.source.filename} anew, delete the release's .lock.json: "
+        )
+        hint = f"{anew}its git tree decides then; else {error.hint}"
+        raise ChecksumError(error.message, details=error.details, hint=hint) from error
+    return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
+
+
+def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:
+    """The archive of a source whose hash nobody published, proven by its git tree, and its pin."""
+    cache = cache_root(os.environ)
+
+    def unpack(path: Path, source: Unhashed) -> Path:
+        folder = cache / "sources" / f"tree-{source.tree}"
+        extract(path, folder, strip_prefix=source.strip_prefix, on_wait=reporter.note)
+        return folder
+
+    return obtain(
+        source,
+        PROJECT,
+        download=fetcher.fetch_unhashed,
+        unpack=unpack,
+        keep=fetcher.adopt,
+        warn=reporter.warn,
+    )
+
+
+def _hint_for(release: Release) -> str:
+    """What helps where upstream is out of reach, besides a mirror."""
+    return _OUT_OF_REACH if release.product is Product.TFLITE else ""
 
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
@@ -94,13 +141,18 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
             cached_mirrors.append(_mirrors_of(runner, host))
         return cached_mirrors[0]
 
-    def fetch_all(pins: tuple[Pin, ...]) -> Mapping[str, Path]:
-        fetcher = make_fetcher(release, env=env, reporter=reporter, offline=offline, runner=runner, host=host)
-        return fetcher.fetch_all(pins, hint=_OUT_OF_REACH)
+    def fetch_all(pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
+        files = fetch_release(release, pins, unhashed, offline=offline, reporter=reporter)
+        return {pin.name: path for pin, path in files}
 
     def preflight() -> None:
         engine.cleanup_leftovers()
         context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
+        if isinstance(plan.part, ServingPart):
+            context = replace(context, engine_disk=plan.part.needs.disk)
+            info = engine.info()
+            for doubt in plan.part.needs.doubts(info.memory, info.cpus):
+                reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
 
     effects = Effects(
