@@ -34,8 +34,7 @@ class Beside:
         }
         if symbols is not None and symbols.is_dir():
             found |= {path.name: path for path in sorted(symbols.iterdir()) if path.is_file()}
-        include = folder / "include"
-        return cls(found, read_headers(include), str(include))
+        return cls(found, read_headers(folder / "include"), "the headers in include/")
 
 
 def examine_file(path: Path, beside: Beside | None = None) -> ElfFacts:
@@ -67,7 +66,7 @@ def _api(facts: ElfFacts, linked: tuple[LinkedLibrary, ...], beside: Beside) -> 
     version = next((each.version for each in linked if each.name == "TensorFlow Lite"), "")
     known = load_api(PROJECT, version)
     return (
-        compare(f"headers of TensorFlow Lite {known.release}", known.functions, facts.exports)
+        compare(f"the headers of TensorFlow Lite {known.release}", known.functions, facts.exports)
         if known
         else None
     )

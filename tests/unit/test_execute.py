@@ -307,6 +307,18 @@ def test_an_image_that_lacks_a_library_version_is_exit_7(build: Build) -> None:
     assert build.engine.images == {}
 
 
+def test_code_beyond_the_march_that_was_asked_for_is_exit_7(tmp_path: Path) -> None:
+    build = Build(tmp_path, plan=make_plan("2.14.1-debian", "portable", Arch.AMD64, "policy=default"))
+    assert build.plan.march == "x86-64-v2"
+    build.replies = {"compile": Reply((), effect=lambda _: build.compile("isa-new.so"))}
+    with pytest.raises(VerificationError) as caught:
+        build.run()
+    assert any("executes AVX, AVX2, FMA without asking the CPU" in line for line in caught.value.details)
+    assert not build.output.exists()
+    build.replies = {"compile": Reply((), effect=lambda _: build.compile("isa-dispatch.so"))}
+    assert build.run().fresh
+
+
 def test_an_image_with_other_labels_is_exit_7(build: Build) -> None:
     def unlabelled(_: tuple[str, ...]) -> None:
         build.engine.make(candidate_tag(build.plan))
