@@ -97,7 +97,7 @@ def read_image(archive: ImageArchive, subject: str, read_isa: ReadIsa) -> Diagno
         unowned=_unowned(archive, links, texts),
         openmp=tuple(sorted({archive.resolve(p) or p for p in archive.files if _OPENMP.search(p)})),
         libc=_libc(archive, regular),
-        isa=(*read_isa(archive, ours), *_wheels(archive, pythons, elf)),
+        isa=_isa(archive, pythons, elf, read_isa(archive, ours)),
         models=models,
         start_lines=start_lines(archive.config, texts),
         locales=_locales(archive),
@@ -147,11 +147,17 @@ def _cuda(texts: Mapping[str, bytes], elf: Mapping[str, ElfFacts]) -> tuple[Cuda
     return tuple(builds)
 
 
-def _wheels(
-    archive: ImageArchive, pythons: tuple[PythonEnvironment, ...], elf: Mapping[str, ElfFacts]
+def _isa(
+    archive: ImageArchive,
+    pythons: tuple[PythonEnvironment, ...],
+    elf: Mapping[str, ElfFacts],
+    read: tuple[IsaNeed, ...],
 ) -> tuple[IsaNeed, ...]:
+    """``read``, and what is known of official wheels where that says nothing of AVX."""
+    if archive.config.architecture != "amd64" or any("avx" in need.features for need in read):
+        return read
     x86 = [path for path, facts in elf.items() if facts.machine == "EM_X86_64"]
-    return wheel_needs(pythons, x86) if archive.config.architecture == "amd64" else ()
+    return (*read, *wheel_needs(pythons, x86))
 
 
 def _missing(archive: ImageArchive, links: Closure) -> tuple[Link, ...]:

@@ -238,6 +238,19 @@ CASES: Mapping[str, Case] = {
         ),
         says="AVX512F",
     ),
+    "code for x86-64-v3 on v2": Case(
+        "cpu-instructions",
+        add=(program("usr/lib/libtensorflowlite.so", (ELF / "x86_64" / "isa-new.so").read_bytes()),),
+        drop=without("-packages/"),
+        host=replace(AMD64, cpu_flags=("sse4_2", "avx"), cpu_level=2),
+        says="AVX (2), AVX2 (1), FMA (56); this CPU lacks avx2, fma",
+    ),
+    "code for x86-64-v2 with kernels that are chosen": Case(
+        None,
+        add=(program("usr/lib/libtensorflowlite.so", (ELF / "x86_64" / "isa-dispatch.so").read_bytes()),),
+        drop=without("-packages/"),
+        host=replace(AMD64, cpu_flags=("sse4_2",), cpu_level=2),
+    ),
     "another architecture": Case(
         "cpu-architecture", host=replace(AMD64, arch=Arch.ARM64), says="no emulation is set up"
     ),
