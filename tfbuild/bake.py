@@ -121,6 +121,7 @@ def definition(
         "source": str(layout.source(plan)),
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
+        "common": str(recipe / "common"),
     }
 
     def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
