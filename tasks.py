@@ -17,7 +17,7 @@ from tfbuild.invoke_usage import exit_with_usage
 exit_with_usage(program)
 
 _COMMON = {
-    "release": "a pinned release; invoke list-releases [the newest that is built]",
+    "release": "a pinned release, or a release file; invoke list-releases [the one marked *]",
     "config": "a build configuration; invoke list-configs [opt]",
     "arch": "amd64 or arm64 (also x86_64, aarch64) [this machine's]",
     "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
@@ -67,8 +67,65 @@ def build_tflite(
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
+    help={**_COMMON, "model": "a SavedModel folder (MODEL/1/saved_model.pb) to put into the image"},
+)
+@friendly
+def build_serving(
+    context: Context,
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    set: list[str] | None = None,
+    jobs: str = "",
+    tag: str = "",
+    output: str = "",
+    model: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    offline: bool = False,
+) -> int:
+    """Build tensorflow_model_server and its runtime image. Words after -- go to Bazel as they are.
+
+    invoke build-serving --dry-run
+    invoke build-serving --release 2.19.1 --config portable --model ./half_plus_two
+    invoke build-serving --set serving.monitoring.prometheus=true -- --copt=-fno-plt
+    """
+    words = {
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "jobs": jobs,
+        "tag": tag,
+        "output": output,
+        "model": model,
+        "raw": context.remainder,
+    }
+    return commands.build_serving(words, dry_run=dry_run, as_json=json, offline=offline)
+
+
+@task(
+    auto_shortflags=False,
     help={
-        "product": "tflite",
+        "clone": "a clone of github.com/tensorflow/serving, bare or not",
+        "release": "a pinned release of serving [the newest]",
+        "json": "machine-readable",
+    },
+)
+@friendly
+def check_upstream(_context: Context, clone: str = "", release: str = "", json: bool = False) -> int:
+    """Compare what a release file says of upstream with a clone of it; exit 0 or 7.
+
+    invoke check-upstream --clone ~/src/serving --release 2.19.1
+    """
+    return commands.check_upstream(clone, release, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "product": "tflite or serving",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
         "json": _COMMON["json"],
@@ -149,6 +206,18 @@ def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task,
     return commands.test(fast=fast)
 
 
-ns = Collection(build_tflite, clean, doctor, fetch, list_configs, list_releases, setup, test, verify)
+ns = Collection(
+    build_serving,
+    build_tflite,
+    check_upstream,
+    clean,
+    doctor,
+    fetch,
+    list_configs,
+    list_releases,
+    setup,
+    test,
+    verify,
+)
 # invoke's own form prints ANSI codes even with NO_COLOR.
 ns.configure({"run": {"echo_format": "+ {command}"}})

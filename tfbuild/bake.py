@@ -18,7 +18,7 @@ from tfbuild.plan import Plan, Root
 class PlanDocument(Plan):
     """``--dry-run --json``: the plan, and the definition that ``docker buildx bake`` takes."""
 
-    bake: dict[Literal["target"], dict[str, dict[str, Any]]]
+    bake: dict[Literal["target"], dict[str, dict[str, Any]]] | None
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def definition(
         "VERSION": plan.library_version,
         "STRIP": "true" if plan.strip else "false",
         "DEBUG_INFO": plan.debug_info,
-        "XNNPACK": "true" if plan.xnnpack else "false",
+        "XNNPACK": "true" if plan.tflite.xnnpack else "false",
         "QEMU": platform.qemu if foreign else "",
         "RUNTIME_BASE": plan.image.base,
         "RUNTIME_UID": str(plan.image.user),

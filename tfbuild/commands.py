@@ -13,10 +13,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
+
+if TYPE_CHECKING:
+    from tfbuild.plan import Plan
+    from tfbuild.release_schema import Release
 
 # What a disk or its owner refuses is no bug of ours, wherever it happens.
 _HOST_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
@@ -72,7 +76,7 @@ def print_json(document: Any) -> None:
 def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
     """``invoke build-tflite``"""
     from tfbuild.releases import load_release
-    from tfbuild.request import Words, host_arch, output_folder, plan_tflite
+    from tfbuild.request import Words, host_arch, plan_tflite
 
     origin = words.pop("origin")
     if origin not in {"source", "wheel"}:
@@ -84,10 +88,27 @@ def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline
     plan = plan_tflite(PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
     if dry_run:
         return _show(plan, as_json)
+    release = load_release(PROJECT, Product.TFLITE, words["release"] or plan.release)
+    return _build(plan, release, as_json=as_json, offline=offline)
+
+
+def build_serving(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
+    """``invoke build-serving``"""
+    from tfbuild.releases import load_release
+    from tfbuild.request import Words, host_arch, plan_serving
+
+    plan = plan_serving(PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
+    if dry_run:
+        return _show(plan, as_json)
+    release = load_release(PROJECT, Product.SERVING, words["release"] or plan.release)
+    return _build(plan, release, as_json=as_json, offline=offline)
+
+
+def _build(plan: Plan, release: Release, *, as_json: bool, offline: bool) -> int:
+    from tfbuild.request import output_folder
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wiring import build
 
-    release = load_release(PROJECT, Product.TFLITE, plan.release)
     with ConsoleReporter() as reporter:
         for note in plan.notes:
             reporter.warn(note)
@@ -102,14 +123,15 @@ def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline
     return ExitCode.OK
 
 
-def _show(plan: Any, as_json: bool) -> int:
+def _show(plan: Plan, as_json: bool) -> int:
     from tfbuild.bake import Layout, definition
     from tfbuild.cache import cache_root
     from tfbuild.plan_text import plan_text
 
     if as_json:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        print_json({**plan.to_json(), "bake": definition(plan, layout)})
+        bake = definition(plan, layout) if plan.product is Product.TFLITE else None
+        print_json({**plan.to_json(), "bake": bake})
     else:
         sys.stdout.write(plan_text(plan))
     return ExitCode.OK
@@ -119,22 +141,44 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     """``invoke fetch``"""
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
-    from tfbuild.request import find_release, host_arch, parse_arch, parse_product
+    from tfbuild.request import downloads_of, find_release, host_arch, parse_arch, parse_product
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wiring import fetch_release
 
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins = found.pins(wanted)
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch())
     with ConsoleReporter() as reporter:
-        files = fetch_release(found, pins, offline=offline, reporter=reporter)
+        files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
     if as_json:
-        entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(files[pin.name])) for pin in pins]
+        entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
         print_json(dump(FetchResult(files=tuple(entries))))
     else:
-        sys.stdout.writelines(f"{files[pin.name]}\n" for pin in pins)
+        sys.stdout.writelines(f"{path}\n" for _, path in files)
     return ExitCode.OK
+
+
+def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
+    """``invoke check-upstream``"""
+    from tfbuild.documents import dump
+    from tfbuild.request import find_release
+    from tfbuild.runner import SubprocessRunner
+    from tfbuild.upstream_check import check_upstream, tell
+
+    if not clone:
+        raise UsageError(
+            "where is the clone of tensorflow/serving?",
+            hint="invoke check-upstream --clone PATH --release 2.20.0",
+        )
+    report = check_upstream(
+        find_release(PROJECT, Product.SERVING, release), Path(clone).expanduser(), SubprocessRunner()
+    )
+    if as_json:
+        print_json(dump(report))
+    else:
+        tell(report, sys.stdout.write)
+    return ExitCode.VERIFICATION_FAILED if report.wrong else ExitCode.OK
 
 
 def list_configs(*, as_json: bool) -> int:
@@ -172,10 +216,10 @@ def list_releases(*, as_json: bool) -> int:
     if as_json:
         print_json(list_releases_json(releases))
         return ExitCode.OK
-    default = default_release(releases, Product.TFLITE)
+    defaults = [default_release(releases, product) for product in (Product.TFLITE, Product.SERVING)]
     width = max(len(each.release) for each in releases)
     for each in releases:
-        mark = "*" if each is default else " "
+        mark = "*" if each in defaults else " "
         state = (
             "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
         )

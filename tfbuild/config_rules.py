@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from tfbuild.config_schema import BuildConfig
 from tfbuild.model import Origin
+from tfbuild.server_files import server_contradictions
 
 _WHY_NOT_MCPU = (
     "-mcpu clashes with the -march that XNNPACK gives each of its files (XNNPACK issues 1884, 1559): "
@@ -52,6 +53,12 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
         if owner := _OWNED_DEFINITIONS.get(name.partition(":")[0]):
             where = origins[f"tflite.cmake_definitions.{name}"]
             yield where, f"'{name}' is set by the build: use {owner}"
+    for group in ("copts", "linkopts"):  # host_copts may say anything of the machine that builds
+        options: tuple[str, ...] = getattr(values.serving, group)
+        for index, flag in enumerate(options):
+            if why := next((why for form, why in _COMPILE_FLAGS if form.match(flag)), None):
+                yield origins[f"serving.{group}.{index}"], f"'{flag}': {why}"
+    yield from server_contradictions(values.serving, origins)
     if values.compile.lto and values.compile.optimisation == "0":
         other = origins["compile.optimisation"]
         message = f"lto does nothing at optimisation 0 ({other}): choose one"

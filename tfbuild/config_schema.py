@@ -104,8 +104,22 @@ CpuName = Annotated[
     Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$", json_schema_extra={"type": ["string", "boolean"]}),
     BeforeValidator(_cpu_name),
 ]
+WholeNumber = Annotated[
+    int,
+    BeforeValidator(_read_int),
+    Field(ge=0),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]}
+    ),
+]
 MacroName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
+# https://bazel.build/run/bazelrc#config
+BazelName = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", json_schema_extra={"type": ["string", "boolean"]})
+]
+RemoteUrl = Annotated[str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$")]
+UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 FileStem = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra={"type": [*_SCALARS]})
@@ -168,6 +182,80 @@ class TfliteKeys(Keys):
     )
 
 
+class BatchingKeys(Keys):
+    """Server-side batching: requests that come at the same time are computed together.
+
+    The names, and what the server demands of the values, are those of BatchingParameters in
+    tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
+    """
+
+    enabled: YamlBool = Field(default=False, description="Start the server with --enable_batching.")
+    max_batch_size: PositiveInt | None = Field(
+        default=None, description="Largest batch; null: the server's default (1000)."
+    )
+    batch_timeout_micros: WholeNumber | None = Field(
+        default=None, description="Microseconds to wait for a batch to fill; 0: take what is there."
+    )
+    max_enqueued_batches: PositiveInt | None = Field(
+        default=None, description="Batches that may wait; further requests are refused."
+    )
+    num_batch_threads: PositiveInt | None = Field(
+        default=None, description="Batches computed at a time; null: one for each CPU."
+    )
+    allowed_batch_sizes: tuple[PositiveInt, ...] = Field(
+        default=(), description="Sizes to pad batches to: increasing, the last one max_batch_size."
+    )
+    pad_variable_length_inputs: YamlBool = Field(
+        default=False, description="Pad inputs whose other dimensions differ, so that they fit one batch."
+    )
+
+
+class MonitoringKeys(Keys):
+    """Metrics: MonitoringConfig in tensorflow_serving/config/monitoring_config.proto."""
+
+    prometheus: YamlBool = Field(default=False, description="Answer Prometheus on the REST port.")
+    path: UrlPath = Field(
+        default="/monitoring/prometheus/metrics",
+        description="Path of the metrics; upstream's own by default.",
+    )
+
+
+class ServingKeys(Keys):
+    """TensorFlow Serving: Bazel, and how the server starts."""
+
+    bazel_configs: tuple[BazelName, ...] = Field(
+        default=(),
+        description="Names of upstream's .bazelrc for --config, such as mkl, mkl_aarch64, cuda_clang.",
+    )
+    bazel_defines: Mapping[BazelName, Text] = Field(
+        default_factory=dict, description="NAME: value gives --define=NAME=value."
+    )
+    copts: tuple[Flag, ...] = Field(
+        default=(), description="Further flags for C and C++ of the target, one per item (--copt)."
+    )
+    host_copts: tuple[Flag, ...] = Field(
+        default=(), description="Flags for the tools that run during the build (--host_copt)."
+    )
+    linkopts: tuple[Flag, ...] = Field(
+        default=(), description="Further flags for linking the target, after compile.ldflags (--linkopt)."
+    )
+    build_on: Literal["host", "target"] = Field(
+        default="host",
+        description="'host' cross-compiles where need be; 'target' builds on a node of that architecture.",
+    )
+    remote_cache: RemoteUrl | None = Field(
+        default=None, description="Address of a remote cache; the compile then has the network."
+    )
+    remote_executor: RemoteUrl | None = Field(
+        default=None, description="Address of remote execution; the compile then has the network."
+    )
+    server_args: tuple[Flag, ...] = Field(
+        default=(), description="Arguments that the image always passes to the server, one per item."
+    )
+    batching: BatchingKeys = Field(default=BatchingKeys(), description="Batching of requests.")
+    monitoring: MonitoringKeys = Field(default=MonitoringKeys(), description="Metrics.")
+
+
 class SourceKeys(Keys):
     """Changes to the source."""
 
@@ -222,6 +310,7 @@ class BuildConfig(Keys):
 
     compile: CompileKeys = Field(default=CompileKeys(), description="What every build tool understands.")
     tflite: TfliteKeys = Field(default=TfliteKeys(), description="Options of TFLite.")
+    serving: ServingKeys = Field(default=ServingKeys(), description="Bazel and the model server.")
     source: SourceKeys = Field(default=SourceKeys(), description="Changes to the source.")
     runtime: RuntimeKeys = Field(default=RuntimeKeys(), description="The runtime image.")
     debian: DebianKeys = Field(default=DebianKeys(), description="Where Debian packages come from.")

@@ -17,6 +17,8 @@ from tfbuild.model import Arch, Finding, Product
 Bytes = Annotated[int, Field(ge=0, description="Bytes.")]
 HexDigest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex.")]
 
+GitId = Annotated[str, Field(pattern="^[0-9a-f]{40}$", description="Git object id, in hex.")]
+
 
 def dump(document: Any) -> dict[str, Any]:
     """JSON values of a frozen dataclass, as its schema describes them."""
@@ -55,7 +57,8 @@ class SourceEntry:
     """Where the source of a release may be had; ``debian:pool/...`` is a path in the Debian archive."""
 
     urls: tuple[str, ...]
-    sha256: HexDigest
+    sha256: HexDigest | None  # null: nobody published one, and the tree decides
+    tree: GitId | None
 
 
 @dataclass(frozen=True, kw_only=True)

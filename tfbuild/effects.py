@@ -10,7 +10,7 @@ from typing import Any
 from tfbuild.docker_cli import DockerCli
 from tfbuild.documents import Artifact, BuildDocument, dump
 from tfbuild.engine_facts import Engine
-from tfbuild.model import Arch, Finding, Pin, Reporter
+from tfbuild.model import Arch, Finding, Pin, Reporter, Unhashed
 from tfbuild.plan import Root
 from tfbuild.programs import Runner
 from tfbuild.report_text import ArtifactRow
@@ -24,7 +24,7 @@ class Effects:
     engine: Engine
     reporter: Reporter
     find_cli: Callable[[], DockerCli]
-    fetch_all: Callable[[tuple[Pin, ...]], Mapping[str, Path]]
+    fetch_all: Callable[[tuple[Pin, ...], Unhashed | None], Mapping[str, Path]]
     archive_of: Callable[[Root], str]
     preflight: Callable[[], None]
     host_arch: Arch

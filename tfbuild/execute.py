@@ -27,6 +27,7 @@ from tfbuild.errors import (
     TfBuildError,
     VerificationError,
 )
+from tfbuild.first_seen import prove
 from tfbuild.flags import cmake_presets
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
@@ -171,7 +172,7 @@ def _existing(log: Path) -> Path | None:
 
 def _fetch(run: _Run) -> str:
     plan, layout = run.plan, run.layout
-    run.downloads = run.effects.fetch_all(plan.pins)
+    run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     if plan.provider != "debian":
         raise BuildError(
             f"{plan.release} can be planned and fetched, but this version cannot compile it",
@@ -181,12 +182,13 @@ def _fetch(run: _Run) -> str:
             hint="--release 2.14.1-debian; invoke list-releases tells which are built",
         )
     extract(
-        run.downloads[plan.pins[0].name],
+        run.downloads[plan.source.name],
         layout.source(plan),
         strip_prefix=plan.source.strip_prefix,
         subtrees=plan.source.subtrees,
         on_wait=run.effects.reporter.note,
     )
+    prove(layout.source(plan), plan.source.tree, plan.source.filename)
     _write_request(run)
     run.log("fetch").write_text("".join(f"{pin.sha256}  {run.downloads[pin.name]}\n" for pin in plan.pins))
     return f"{len(plan.pins)} files, checked"
@@ -198,7 +200,7 @@ def _write_request(run: _Run) -> None:
     for folder in (layout.request, layout.downloads):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    presets = cmake_presets(dict(plan.cmake_cache), plan.arch)
+    presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
     patches = layout.request / "patches"
     patches.mkdir()
@@ -351,7 +353,7 @@ def _verify(
         arch=plan.arch,
         created=plan.source_date_epoch,
         labels=dict(plan.image.labels),
-        exports={"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.xnnpack else {},
+        exports={"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
         keep_symbols=not plan.strip,
     )
     archive = layout.work / "image.tar"
@@ -392,8 +394,8 @@ def _smoke(run: _Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(plan.smoke, start=1):
-        run.effects.reporter.progress(number, len(plan.smoke), case.id)
+    for number, case in enumerate(plan.tflite.smoke, start=1):
+        run.effects.reporter.progress(number, len(plan.tflite.smoke), case.id)
         command = (*emulator, *case.command(folder))
         options = RunOptions(
             platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import threading
 import time
@@ -27,12 +28,13 @@ from tfbuild.attempts import (
 )
 from tfbuild.cache import prepare_cache
 from tfbuild.errors import DownloadError, HostError, UsageError
+from tfbuild.http_headers import content_length, suspicion, validator
 from tfbuild.locks import hold
 from tfbuild.mirrors import is_local, safe_url
-from tfbuild.model import Pin, Reporter
+from tfbuild.model import Pin, Reporter, Unhashed
 from tfbuild.pool import Pool
 from tfbuild.retry import ATTEMPTS, is_transient, retry_after
-from tfbuild.store import Entry, Part, Validator, disk_errors, entry_of, hash_file
+from tfbuild.store import Entry, Part, disk_errors, entry_of, hash_file, unhashed_entry
 
 _CHUNK = 64 * 1024
 # A progress line per chunk would cost more than the download.
@@ -139,6 +141,39 @@ class Fetcher:
         """
         return self._fetch(pin, hint, threading.Event())
 
+    def fetch_unhashed(self, source: Unhashed, *, hint: str = "") -> tuple[Path, str]:
+        """A whole file that nobody has a hash of, and the URL that gave it. It is not checked: the caller
+        looks at what is in it, and hands it to :meth:`adopt` or deletes it.
+
+        :raises: as :meth:`fetch`.
+        """
+        entry = unhashed_entry(self._root, source)
+        prepare_cache(self._root)
+        pin = Pin(source.name, source.urls, "", source.filename)
+        with (
+            hold(
+                self._root / "locks" / f"download-{source.tree[:16]}.lock",
+                what=f"downloading {source.name}",
+                wait_s=self._lock_wait_s,
+                on_wait=self._note,
+            ),
+            disk_errors(entry.folder),
+        ):
+            entry.folder.mkdir(exist_ok=True)
+            entry.discard_part()  # nothing could tell whether it belongs to the same file
+            url = self._download(pin, entry, hint, threading.Event())
+        return entry.file, safe_url(url)
+
+    def adopt(self, path: Path, pin: Pin) -> Path:
+        """Move ``path``, whose hash ``pin`` now has, to where pinned downloads lie."""
+        entry = entry_of(self._root, pin)
+        with disk_errors(entry.folder):
+            entry.folder.mkdir(exist_ok=True)
+            path.replace(entry.file)
+            entry.stamp()
+            shutil.rmtree(path.parent, ignore_errors=True)
+        return entry.file
+
     def fetch_all(self, pins: Sequence[Pin], workers: int = 4, *, hint: str = "") -> dict[str, Path]:
         """All ``pins``, ``workers`` at a time; the files by the pins' names, in the order of ``pins``.
 
@@ -204,7 +239,8 @@ class Fetcher:
         )
         return False
 
-    def _download(self, pin: Pin, entry: Entry, hint: str, stop: threading.Event) -> None:
+    def _download(self, pin: Pin, entry: Entry, hint: str, stop: threading.Event) -> str:
+        """Get the file from the first URL that has it; returns that."""
         urls = tuple(dict.fromkeys(u for url in pin.urls for u in self._resolve_urls(url)))
         if self._offline:
             urls = tuple(url for url in urls if is_local(url))
@@ -221,7 +257,7 @@ class Fetcher:
                     attempts.failed(source, failure, self._clock())
                     self._tell_failure(job, source, failure, attempts.next())
                 else:
-                    return
+                    return source.url
         raise attempts.error(hint)
 
     def _wait_for(self, source: Source, stop: threading.Event) -> None:
@@ -273,8 +309,8 @@ class Fetcher:
         with self._response(job, url, partial) as response:
             resumed = response.status_code == HTTPStatus.PARTIAL_CONTENT
             kept = partial if resumed else Part()
-            length = _content_length(response)
-            job.entry.write_origin(_validator(url, response))
+            length = content_length(response.headers)
+            job.entry.write_origin(validator(url, response.headers))
             total = job.pin.size or (None if length is None else kept.size + length)
             started_at = kept.size
             broken: AttemptFailed | None = None
@@ -288,7 +324,7 @@ class Fetcher:
                 if resumed:
                     # The part may have come from elsewhere: only a whole file can convict this server.
                     raise _StartOver
-            self._accept(job, actual, _suspicion(response))
+            self._accept(job, actual, suspicion(response.headers))
 
     @contextmanager
     def _response(self, job: _Job, url: str, partial: Part) -> Iterator[requests.Response]:
@@ -357,7 +393,7 @@ class Fetcher:
     def _accept(self, job: _Job, actual: str, suspicion: str) -> None:
         """Commit a whole part when its hash is right; otherwise delete it."""
         size = job.entry.part.stat().st_size
-        if actual == job.entry.sha256:
+        if job.entry.accepts(actual):
             self._finish(job, size)
             return
         job.entry.discard_part()
@@ -405,23 +441,3 @@ def _explained(error: Exception, timeouts: Timeouts) -> AttemptFailed:
         return AttemptFailed(f"not a URL that can be fetched ({type(error).__name__})", permanent=True)
     where = "the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
     return AttemptFailed(where + described(cause))
-
-
-def _content_length(response: requests.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _validator(url: str, response: requests.Response) -> Validator:
-    headers = response.headers
-    return Validator(safe_url(url), headers.get("ETag", ""), headers.get("Last-Modified", ""))
-
-
-def _suspicion(response: requests.Response) -> str:
-    """What the headers of wrong content say about how it came to be wrong."""
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        return f", compressed on the way (Content-Encoding: {encoding})"
-    if response.headers.get("Content-Type", "").startswith("text/html"):
-        return ", an HTML page: perhaps of a login, a proxy or an error"
-    return ""

@@ -30,6 +30,7 @@ class Target(str, Enum):
     OPTIMISE = "optimise"  # CMAKE_<LANG>_FLAGS_RELEASE: comes last on the command line
     LINK = "link"
     CMAKE = "cmake"
+    BAZEL = "bazel"  # a whole option of its command line
 
 
 @dataclass(frozen=True)

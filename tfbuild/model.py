@@ -140,6 +140,18 @@ class Pin:
     size: int | None = None  # bytes, where known
 
 
+@dataclass(frozen=True)
+class Unhashed:
+    """A download whose sha256 nobody published; ``tree`` is the git tree id of what is in it."""
+
+    name: str
+    urls: tuple[str, ...]
+    filename: str
+    strip_prefix: str
+    tree: str
+    lock: str  # of the release, relative to the project: gets the sha256 that is seen first
+
+
 class Reporter(Protocol):
     """Where a running build tells what it does. Everything goes to stderr; results do not pass here."""
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
-from tfbuild.flags import Flag, cmake_cache, compile_flags, tflite_cmake_flags
-from tfbuild.model import Arch, Origin, Pin, Product
+from tfbuild.flags import Flag
+from tfbuild.model import Arch, Pin, Product, Unhashed
+from tfbuild.plan_parts import Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
-from tfbuild.smoke import SmokeCase, smoke_cases
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,19 @@ class Root:
 
 @dataclass(frozen=True)
 class SourceTree:
-    """What is extracted of which archive."""
+    """What is extracted of which archive; ``sha256``, ``tree`` (a git tree id) or both prove its content."""
 
-    sha256: str
+    name: str  # of its pin
+    sha256: str | None
+    tree: str | None
     filename: str
     strip_prefix: str
     subtrees: tuple[str, ...]
 
     @property
     def key(self) -> str:
-        return fingerprint(self)
+        """The same for two archives of one tree."""
+        return fingerprint(replace(self, sha256=None) if self.tree else self)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A fully resolved build of TFLite from source."""
+    """A fully resolved build from source; ``part`` is what only this product has."""
 
     version: Literal[1] = field(default=1, kw_only=True)  # of the JSON document
     build_id: str
@@ -106,19 +108,18 @@ class Plan:
     revision: str  # of this project; in no key, since the recipe's hash says what matters
     notes: tuple[str, ...]
     pins: tuple[Pin, ...]
+    unhashed: Unhashed | None  # the source, as long as nobody has seen its bytes
     source: SourceTree
     patches: tuple[Patch, ...]
     root: Root
     runtime_root: Root | None
     packages: tuple[str, ...]
     flags: tuple[Flag, ...]
-    cmake_cache: tuple[tuple[str, str], ...]
     strip: bool
     debug_info: str
-    xnnpack: bool
     jobs: int | None
     memory_per_job_mib: int
-    smoke: tuple[SmokeCase, ...]
+    part: Part
     image: Image
     policy: str
     policy_sha256: str
@@ -131,6 +132,20 @@ class Plan:
     def key(self) -> str:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
+
+    @property
+    def tflite(self) -> TflitePart:
+        """The part of a TFLite plan; asking another plan for it is a bug."""
+        if not isinstance(self.part, TflitePart):
+            raise TypeError(f"a plan of {self.product}, not of tflite")
+        return self.part
+
+    @property
+    def serving(self) -> ServingPart:
+        """The part of a model server's plan; asking another plan for it is a bug."""
+        if not isinstance(self.part, ServingPart):
+            raise TypeError(f"a plan of {self.product}, not of serving")
+        return self.part
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
@@ -147,44 +162,54 @@ def _plain(value: Any) -> object:
     return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
 
 
-def make_tflite_plan(
+@dataclass(frozen=True)
+class Circumstances:
+    """What a plan depends on besides request, configuration and release.
+
+    ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
+    ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown).
+    ``source_date_epoch`` overrides the release's (seconds since 1970,
+    https://reproducible-builds.org/specs/source-date-epoch/).
+    """
+
+    patches: tuple[Patch, ...]
+    policy_sha256: str
+    recipe: str
+    revision: str
+    source_date_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Specifics:
+    """What one product adds to the common plan."""
+
+    title: str  # of the compile step
+    image_title: str
+    flags: tuple[Flag, ...]
+    part: Part
+    notes: tuple[str, ...]
+    pins: tuple[Pin, ...]
+    compiled_from: tuple[object, ...]  # what the compiler sees, besides source, patches and builder
+    builder_from: tuple[object, ...] = ()  # what only this product's builder has
+    image_from: tuple[object, ...] = ()
+    verified_by: tuple[object, ...] = ()
+    unhashed: Unhashed | None = None
+    steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+
+
+def assemble(
     request: Request,
     config: ResolvedConfig,
     release: Release,
-    *,
-    release_lines: Mapping[str, Origin],
-    patches: tuple[Patch, ...],
-    policy_sha256: str,
-    recipe: str,
-    revision: str,
-    source_date_epoch: int | None = None,
+    circumstances: Circumstances,
+    specifics: Specifics,
 ) -> Plan:
-    """The plan of a TFLite build from source.
-
-    ``release_lines`` says where the release's file has each key, ``recipe`` is a hash of the files in
-    ``dockerfiles/`` and ``toolchains/`` that carry the build out, ``policy_sha256`` that of the policy's
-    file, ``revision`` the commit of this project (empty: unknown). ``source_date_epoch`` overrides the
-    release's (seconds since 1970, https://reproducible-builds.org/specs/source-date-epoch/).
-    """
+    """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
-    epoch = release.source_date_epoch if source_date_epoch is None else source_date_epoch
-    flags = (
-        *compile_flags(config, release, release_lines),
-        *tflite_cmake_flags(config, release, release_lines),
-    )
-    debian = release.debian
-    root = Root(
-        suite=debian.suite if debian else "trixie",
-        arch=request.build_arch,
-        include=(),
-        mirror=values.debian.mirror,
-        snapshot=values.debian.snapshot,
-        source_date_epoch=epoch,
-    )
-    runtime_root = None
-    if values.runtime.base == "debian":
-        include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
-        runtime_root = replace(root, arch=arch, include=include)
+    override = circumstances.source_date_epoch
+    epoch = release.source_date_epoch if override is None else override
+    root, runtime_root = _roots(request, config, release, epoch)
+    source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
         product=request.product,
@@ -194,41 +219,57 @@ def make_tflite_plan(
         arch=arch,
         status=release.status,
         provider=release.provider,
-        revision=revision,
-        notes=_notes(request, config, release),
-        pins=release.pins(arch),
+        revision=circumstances.revision,
+        notes=_notes(request, config, release) + specifics.notes,
+        pins=specifics.pins,
+        unhashed=specifics.unhashed,
         source=SourceTree(
-            release.source.sha256,
-            release.source.filename,
-            release.source.strip_prefix,
-            release.source.subtrees,
+            source.name, source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees
         ),
-        patches=patches,
+        patches=circumstances.patches,
         root=root,
         runtime_root=runtime_root,
         packages=tuple(f"{package.name}={package.version}" for package in release.packages(arch)),
-        flags=flags,
-        cmake_cache=tuple(sorted(cmake_cache(flags).items())),
+        flags=specifics.flags,
         strip=values.compile.strip,
         debug_info=values.compile.debug_info,
-        xnnpack=values.tflite.xnnpack,
         jobs=request.jobs or values.resources.jobs,
         memory_per_job_mib=values.resources.memory_per_job_mib,
-        smoke=smoke_cases(xnnpack=values.tflite.xnnpack),
-        image=_image(request, config, release),
-        policy=policy_name(values),
-        policy_sha256=policy_sha256,
+        part=specifics.part,
+        image=_image(request, config, release, specifics.image_title),
+        policy=policy_name(request.product, values),
+        policy_sha256=circumstances.policy_sha256,
         source_date_epoch=epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
         steps=(),
     )
-    return replace(draft, steps=_steps(draft, recipe))
+    return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
 
 
-def policy_name(values: BuildConfig) -> str:
+def _roots(
+    request: Request, config: ResolvedConfig, release: Release, epoch: int
+) -> tuple[Root, Root | None]:
+    """The builder's root filesystem, and that of an image with a distribution in it."""
+    values, debian = config.values, release.debian
+    pinned = debian.snapshot if debian and debian.base == "snapshot" else None
+    root = Root(
+        suite=debian.suite if debian else "trixie",
+        arch=request.build_arch,
+        include=(),
+        mirror=values.debian.mirror,
+        snapshot=values.debian.snapshot or (None if values.debian.mirror else pinned),
+        source_date_epoch=epoch,
+    )
+    if values.runtime.base != "debian":
+        return root, None
+    include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
+    return root, replace(root, arch=request.arch, include=include)
+
+
+def policy_name(product: Product, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
-    return values.policy or f"tflite-{values.runtime.base}"
+    return values.policy or f"{product}-{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
@@ -243,12 +284,10 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     return tuple(notes)
 
 
-def _image(request: Request, config: ResolvedConfig, release: Release) -> Image:
+def _image(request: Request, config: ResolvedConfig, release: Release, title: str) -> Image:
     values = config.values
     labels = {
-        "org.opencontainers.image.title": (
-            f"TensorFlow Lite {release.version} ({request.config}, {request.arch})"
-        ),
+        "org.opencontainers.image.title": f"{title} {release.version} ({request.config}, {request.arch})",
         "org.opencontainers.image.description": release.description,
         "org.opencontainers.image.version": release.version,
         "org.opencontainers.image.revision": release.revision or f"sha256:{release.source.sha256}",
@@ -268,25 +307,35 @@ def _image(request: Request, config: ResolvedConfig, release: Release) -> Image:
     )
 
 
-def _steps(plan: Plan, recipe: str) -> tuple[Step, ...]:
-    """The order of the work. Each key covers the keys before it that the step builds on."""
-    fetch = fingerprint([asdict(pin) for pin in plan.pins])
-    root = plan.root.key
-    builder = fingerprint([root, fetch, plan.packages, plan.arch, recipe])
-    result = [plan.cmake_cache, plan.strip, plan.debug_info, plan.library_version]
-    compiled = fingerprint([builder, plan.source.key, plan.patches, *result])
-    image = fingerprint([compiled, plan.image, plan.runtime_root, plan.source_date_epoch])
-    verify = fingerprint([image, plan.smoke, plan.policy, plan.policy_sha256])
-    done = fingerprint([verify, plan.output])
-    return (
-        Step("fetch", f"fetch {len(plan.pins)} pinned files", fetch),
-        Step("root", f"Debian root filesystem ({plan.root.suite}, {plan.root.arch})", root),
-        Step("builder", f"builder image for {plan.arch}", builder),
-        Step("compile", f"compile TFLite {plan.library_version}", compiled),
-        Step("image", f"runtime image ({plan.image.base})", image),
-        Step("verify", "verify files and image, run the smoke test", verify),
-        Step("dist", f"write {plan.output}", done),
+def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
+    """The order of the work. Each key covers the keys before it that the step builds on.
+
+    Numbers of jobs, estimates and notes are in no key: no result depends on them.
+    """
+    fetch = fingerprint(
+        [*(asdict(pin) for pin in plan.pins), *([plan.source.tree] if plan.source.tree else [])]
     )
+    root = plan.root.key
+    builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
+    result = [plan.strip, plan.debug_info, plan.library_version]
+    compiled = fingerprint([builder, plan.source.key, plan.patches, *specifics.compiled_from, *result])
+    image = fingerprint(
+        [compiled, plan.image, plan.runtime_root, plan.source_date_epoch, *specifics.image_from]
+    )
+    verify = fingerprint([image, *specifics.verified_by, plan.policy, plan.policy_sha256])
+    done = fingerprint([verify, plan.output])
+    count = len(plan.pins) + (plan.unhashed is not None)
+    known = {
+        "fetch": (f"fetch {count} pinned files", fetch),
+        "root": (f"Debian root filesystem ({plan.root.suite}, {plan.root.arch})", root),
+        "builder": (f"builder image for {plan.arch}", builder),
+        "fetch-deps": ("fetch what Bazel wants from the network", compiled),
+        "compile": (specifics.title, compiled),
+        "image": (f"runtime image ({plan.image.base})", image),
+        "verify": ("verify files and image, run the smoke test", verify),
+        "dist": (f"write {plan.output}", done),
+    }
+    return tuple(Step(id, *known[id]) for id in specifics.steps)
 
 
 def recipe_hash(root: Path, folders: tuple[str, ...]) -> str:

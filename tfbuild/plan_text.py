@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tfbuild.flags import Flag, Target
 from tfbuild.plan import Plan
+from tfbuild.plan_parts import ServingPart
 from tfbuild.report_text import human_size
 
 _HEADINGS = {
@@ -15,6 +16,7 @@ _HEADINGS = {
     Target.OPTIMISE: "optimisation",
     Target.LINK: "linker",
     Target.CMAKE: "CMake",
+    Target.BAZEL: "Bazel",
 }
 
 
@@ -35,10 +37,16 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  output    {plan.output}"
     yield f"  jobs      {plan.jobs or f'one for each {plan.memory_per_job_mib} MiB and CPU of the engine'}"
     yield f"  policy    build_configs/policies/{plan.policy}.yaml"
+    if isinstance(plan.part, ServingPart):
+        yield from _serving_lines(plan.part)
     for note in plan.notes:
         yield f"  note      {note}"
     yield ""
     yield "downloads"
+    if plan.unhashed:
+        yield f"  {plan.unhashed.filename}"
+        yield f"    tree   {plan.unhashed.tree} (no sha256 was published; then in {plan.unhashed.lock})"
+        yield from (f"    from   {url}" for url in plan.unhashed.urls)
     for pin in plan.pins:
         size = f", {human_size(pin.size)}" if pin.size else ""
         yield f"  {pin.filename}{size}"
@@ -62,7 +70,21 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield ""
     yield "steps"
     for number, step in enumerate(plan.steps, start=1):
-        yield f"  {number}. {step.id:<8} {step.title}  [{step.key[:12]}]"
+        yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
+
+
+def _serving_lines(part: ServingPart) -> Iterator[str]:
+    where = f"package {part.bazel.package}" if part.bazel.package else "upstream's binary"
+    yield f"  bazel     {part.bazel.version} ({where}); {' '.join(part.targets)}"
+    compiler = part.compiler.cc or "which Bazel downloads"
+    yield f"  compiler  {part.compiler.kind} {part.compiler.version} ({compiler}), Python {part.python}"
+    yield f"  source    TensorFlow {part.tensorflow.version} inside, commit {part.tensorflow.commit}"
+    yield f"  phases    downloads first, then the compile {'with' if part.network else 'without'} network"
+    for argument in part.server_args:
+        yield f"  server    {argument}"
+    if part.model:
+        versions = ", ".join(map(str, part.model.versions))
+        yield f"  model     {part.model.path} as /models/{part.model.name}, version {versions}"
 
 
 def _flag_line(flag: Flag, width: int) -> str:

@@ -2,94 +2,57 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from tfbuild.config_schema import FileStem, Keys, MacroName, PositiveInt, Prose, Text
-from tfbuild.model import Arch, Pin, Product
-
-_DEBIAN_PATH = re.compile(r"debian:pool/[A-Za-z0-9+._~/-]+")
-_WEB_URL = re.compile(r"https://[A-Za-z0-9.-]+/[^\s]+")
-
-_RELEASE_PATTERN = r"^[0-9]+(\.[0-9]+)+(-?rc[0-9]+)?(-[a-z][a-z0-9]*)?$"
-
-
-def _url(value: object) -> object:
-    """https, or a path in the Debian archive; nothing that climbs out of its folder."""
-    if isinstance(value, str):
-        if ".." in value.split("/"):
-            raise ValueError("'..' in a URL")
-        if not (_DEBIAN_PATH.fullmatch(value) or _WEB_URL.fullmatch(value)):
-            raise ValueError("expected https://… or debian:pool/…")
-    return value
+from tfbuild.model import Arch, Pin, Product, Unhashed
+from tfbuild.release_serving import ServingKeys
+from tfbuild.release_types import (
+    Commit,
+    Download,
+    FileName,
+    InnerPath,
+    PackageName,
+    Quirk,
+    ReleaseName,
+    Sha256,
+    Snapshot,
+    Url,
+)
 
 
-def _path(value: object) -> object:
-    """A path inside an archive."""
-    if isinstance(value, str):
-        parts = value.split("/")
-        if not value or value.startswith("/") or {"", ".", ".."} & set(parts):
-            raise ValueError("expected a path inside the archive")
-    return value
-
-
-# 2.20 may stand there without quotes: the text is what counts, not the number that YAML sees.
-ReleaseName = Annotated[
-    str,
-    Field(pattern=_RELEASE_PATTERN),
-    WithJsonSchema({"type": ["string", "number"], "pattern": _RELEASE_PATTERN}),
-]
-Url = Annotated[
-    str,
-    BeforeValidator(_url),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "pattern": r"^(https://[A-Za-z0-9.-]+/|debian:pool/)[^\s]+$",
-            "not": {"pattern": r"(^|/)\.\.(/|$)"},
-        }
-    ),
-]
-InnerPath = Annotated[
-    str,
-    BeforeValidator(_path),
-    WithJsonSchema({"type": "string", "pattern": r"^(?!\.{1,2}(/|$))[^/]+(/(?!\.{1,2}(/|$))[^/]+)*$"}),
-]
-# As Debian names files: https://www.debian.org/doc/debian-policy/ch-controlfields.html#version
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-Snapshot = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")]
-PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
-Thread = Annotated[
-    str, Field(pattern=r"^https://github\.com/[^\s/]+/[^\s/]+/(issues|pull|commit)/[0-9a-f]+$")
-]
-
-
-class Download(Keys):
-    """One file to fetch; the hash decides, the URLs only say where to look."""
+class Source(Keys):
+    """The source archive."""
 
     name: FileStem = Field(description="Short name, for progress and logs.")
     urls: tuple[Url, ...] = Field(
         min_length=1, description="Where to get it, in this order; debian:pool/… is a path in the archive."
     )
-    sha256: Sha256 = Field(description="Of the bytes as published.")
+    sha256: Sha256 | None = Field(
+        default=None, description="Of the bytes as published; null where nobody published one: then 'tree'."
+    )
+    tree: Commit | None = Field(
+        default=None,
+        description="Git tree id of what is in the archive; it does not depend on how that was compressed.",
+    )
     filename: FileName = Field(description="Name in the download cache.")
     size: PositiveInt | None = Field(default=None, description="Bytes, where known.")
-
-    def pin(self) -> Pin:
-        return Pin(self.name, self.urls, self.sha256, self.filename, self.size)
-
-
-class Source(Download):
-    """The source archive."""
-
     strip_prefix: FileName = Field(description="The one folder at the top of the archive.")
     subtrees: tuple[InnerPath, ...] = Field(
         default=(), description="What to extract, below the top folder; empty: everything."
     )
+
+    def pin(self, sha256: str) -> Pin:
+        """The download, with the hash that decides: the pinned one, or the one that was seen first."""
+        return Pin(self.name, self.urls, sha256, self.filename, self.size)
+
+    def unhashed(self, lock: str, seen: str | None) -> Unhashed | None:
+        """The source as a download without a hash, unless one is pinned or was ``seen`` before."""
+        if self.sha256 or seen or not self.tree:
+            return None
+        return Unhashed(self.name, self.urls, self.filename, self.strip_prefix, self.tree, lock)
 
 
 class DebianDownload(Download):
@@ -113,6 +76,10 @@ class Debian(Keys):
 
     suite: FileStem = Field(description="Debian release that the builder image is made of.")
     snapshot: Snapshot = Field(description="State of snapshot.debian.org to fall back to.")
+    base: Literal["mirror", "snapshot"] = Field(
+        default="mirror",
+        description="State of the suite that the builder image is made of: the mirror's own, or 'snapshot'.",
+    )
     packages: tuple[DebianPackage, ...] = Field(default=(), description="Build dependencies from the suite.")
     downloads: tuple[DebianDownload, ...] = Field(default=(), description="Packages from elsewhere.")
     runtime_packages: tuple[PackageName, ...] = Field(
@@ -126,14 +93,6 @@ class CompileDefine(Keys):
     name: MacroName = Field(description="-DNAME")
     value: Text | None = Field(default=None, description="-DNAME=value; null: no value.")
     reason: Prose = Field(description="What goes wrong without it.")
-
-
-class Quirk(Keys):
-    """Something odd about this release that a build, or a reader, has to know."""
-
-    id: FileStem = Field(description="Stable short name.")
-    text: Prose = Field(description="What happens, and the way around it.")
-    threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
 
 
 class Release(Keys):
@@ -157,15 +116,27 @@ class Release(Keys):
     )
     source_date_epoch: PositiveInt = Field(description="Seconds since 1970, UTC: when upstream made it.")
     source: Source = Field(description="The source archive.")
-    debian: Debian | None = Field(default=None, description="Dependencies from Debian, for that provider.")
+    debian: Debian | None = Field(
+        default=None, description="The builder image, and the dependencies of the provider 'debian'."
+    )
+    serving: ServingKeys | None = Field(
+        default=None, description="What a release of the model server has besides; not for other products."
+    )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
 
-    def pins(self, arch: Arch) -> tuple[Pin, ...]:
-        """Everything to download for ``arch``: the source first, then packages that the suite lacks."""
-        extra = self.debian.downloads if self.debian else ()
-        return (self.source.pin(), *(each.pin() for each in extra if each.arch is arch))
+    def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
+        """Everything to download whose sha256 is known: the source first, then what the suite lacks.
+
+        ``build_arch`` is the builder's, which Bazel runs on (None: ``arch``); ``seen`` is the hash of a
+        source whose own hash nobody published, where it was recorded.
+        """
+        known = self.source.sha256 or seen
+        source = (self.source.pin(known),) if known else ()
+        debs = self.debian.downloads if self.debian else ()
+        tools = self.serving.downloads(build_arch or arch) if self.serving else ()
+        return (*source, *(each.pin() for each in debs if each.arch is arch), *(each.pin() for each in tools))
 
     def packages(self, arch: Arch) -> tuple[DebianPackage, ...]:
         """The Debian packages that a build for ``arch`` needs."""

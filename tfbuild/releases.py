@@ -13,8 +13,9 @@ from tfbuild.documents import ReleaseEntry, ReleaseList, SourceEntry, dump
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.model import Arch, Origin, Product
 from tfbuild.release_schema import Release
+from tfbuild.release_serving import ServingKeys
 from tfbuild.suggest import did_you_mean
-from tfbuild.yaml_source import YamlDocument, YamlMapping, YamlScalar, YamlSequence, read_yaml
+from tfbuild.yaml_source import YamlDocument, YamlMapping, YamlNode, YamlScalar, YamlSequence, read_yaml
 
 RELEASE_FOLDER = "build_configs/releases"
 _PARTS = re.compile(r"([0-9]+(?:\.[0-9]+)*)(?:-?rc([0-9]+))?(?:-(.+))?")
@@ -44,12 +45,24 @@ def release_key(name: str) -> ReleaseKey:
     )
 
 
+def release_file(product: Product, name: str) -> str:
+    """The path of the release ``name``, relative to the project; a name that ends in .yaml is one itself.
+
+    So a fork of upstream, or a source that is not public, is built from a release file of one's own.
+    """
+    return name if name.endswith(".yaml") else f"{RELEASE_FOLDER}/{product}/{name}.yaml"
+
+
 def load_release(root: Path, product: Product, name: str) -> Release:
-    """The release ``name`` of ``product``.
+    """The release ``name`` of ``product``, or the one in the file ``name``, if that ends in .yaml.
 
     Raises :class:`NothingMatchesError` for an unknown one, :class:`ConfigError` for a broken file.
     """
     names = _names(root, product)
+    if name.endswith(".yaml"):
+        if not (root / name).is_file():
+            raise NothingMatchesError(f"there is no release file '{name}'", hint="invoke list-releases")
+        names = (name,)
     if name not in names:
         what = f"there is no {product} release '{name}'{did_you_mean(name, names)}"
         known = f"there are: {', '.join(names)}" if names else f"{product} has none yet"
@@ -62,7 +75,7 @@ def load_release(root: Path, product: Product, name: str) -> Release:
 
 def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
     """The line of each key of the release's file, and of each macro as ``compile_defines.NAME``."""
-    path = f"{RELEASE_FOLDER}/{product}/{name}.yaml"
+    path = release_file(product, name)
     document = read_yaml(root / path, path)
     origins = {entry.key: entry.key_origin for entry in document.root.entries}
     entry = document.root.get("compile_defines")
@@ -71,7 +84,21 @@ def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin
         key = item.get("name") if isinstance(item, YamlMapping) else None
         if key and isinstance(key.value, YamlScalar) and key.value.text:
             origins[f"compile_defines.{key.value.text}"] = key.key_origin
+    serving = document.root.get("serving")
+    if serving and isinstance(serving.value, YamlMapping):
+        for each in serving.value.entries:
+            origins[f"serving.{each.key}"] = each.key_origin
+            origins |= _item_origins(f"serving.{each.key}", each.value)
     return origins
+
+
+def _item_origins(path: str, node: YamlNode) -> dict[str, Origin]:
+    """The lines of what a key holds: of a list's items by number, of a map's entries by name."""
+    if isinstance(node, YamlSequence):
+        return {f"{path}.{number}": item.origin for number, item in enumerate(node.items)}
+    if isinstance(node, YamlMapping):
+        return {f"{path}.{each.key}": each.key_origin for each in node.entries}
+    return {}
 
 
 def list_releases(root: Path) -> tuple[Release, ...]:
@@ -89,8 +116,13 @@ def list_releases(root: Path) -> tuple[Release, ...]:
 
 
 def default_release(releases: Sequence[Release], product: Product) -> Release:
-    """The newest release of ``product`` that this project has compiled and verified."""
-    built = [each for each in releases if each.product is product and each.status == "built"]
+    """The newest release of ``product`` that this project has compiled and verified.
+
+    Of the model server simply the newest: compiling one takes more than most machines have, and the plan
+    says what was never done.
+    """
+    able = ("built", "pinned") if product is Product.SERVING else ("built",)
+    built = [each for each in releases if each.product is product and each.status in able]
     if not built:
         raise NothingMatchesError(
             f"no {product} release has been built by this project yet",
@@ -123,7 +155,7 @@ def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
             provider=each.provider,
             tag=each.tag,
             revision=each.revision,
-            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256),
+            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree),
         )
         for each in releases
     )
@@ -136,7 +168,7 @@ def _names(root: Path, product: Product) -> tuple[str, ...]:
 
 
 def _read(root: Path, product: Product, name: str) -> tuple[Release | None, tuple[ConfigProblem, ...]]:
-    path = f"{RELEASE_FOLDER}/{product}/{name}.yaml"
+    path = release_file(product, name)
     document = read_yaml(root / path, path)
     if document.problems and not document.root.entries:
         return None, document.problems
@@ -154,8 +186,21 @@ def _disagreements(
     found: list[ConfigProblem] = []
     if release.product is not product:
         found.append(_at(document, "product", f"the file is in the folder of '{product}'"))
-    if release.release != name:
-        found.append(_at(document, "release", f"the file is called '{name}.yaml'"))
+    stem = Path(name).name.removesuffix(".yaml")
+    if release.release != stem:
+        found.append(_at(document, "release", f"the file is called '{stem}.yaml'"))
+    if release.source.sha256 is None and release.source.tree is None:
+        found.append(
+            _at(document, "source", "the source has neither sha256 nor tree: nothing could be checked")
+        )
+    if release.source.tree and release.source.subtrees:
+        found.append(_at(document, "source", "a tree is that of the whole source: it goes without subtrees"))
+    if (release.serving is None) == (release.product is Product.SERVING):
+        found.append(
+            _at(document, "serving", "the key 'serving' belongs to releases of serving, and to all of them")
+        )
+    if release.serving:
+        found += [_at(document, "serving", text) for text in _serving_disagreements(release, release.serving)]
     if release.provider == "debian" and release.debian is None:
         found.append(_at(document, "provider", "the provider 'debian' needs the key 'debian'"))
     if release.debian:
@@ -164,6 +209,22 @@ def _disagreements(
         if strange := sorted(map(str, named - set(release.arches))):
             text = f"names {', '.join(strange)}, which the release's arches do not have"
             found.append(_at(document, "debian", text))
+    return found
+
+
+def _serving_disagreements(release: Release, serving: ServingKeys) -> list[str]:
+    found: list[str] = []
+    if bool(serving.bazel.binaries) == bool(serving.bazel.package):
+        found.append("bazel comes from 'binaries' or from 'package', and from one of them")
+    builders = {way.build_arch for way in serving.ways}
+    if serving.bazel.binaries and (lacking := sorted(map(str, builders - set(serving.bazel.binaries)))):
+        found.append(f"'ways' builds on {', '.join(lacking)}, and 'bazel.binaries' has none for it")
+    if {way.arch for way in serving.ways} != set(release.arches):
+        found.append("'ways' and 'arches' name different architectures")
+    if serving.compiler.origin == "suite" and not serving.compiler.packages:
+        found.append("a compiler of the suite comes from packages: 'compiler.packages' names none")
+    if release.debian is None:
+        found.append("the builder image is made of a Debian suite: the key 'debian' says which")
     return found
 
 

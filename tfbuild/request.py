@@ -6,20 +6,37 @@ import hashlib
 import os
 import platform
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
-from tfbuild.model import Arch, Product
-from tfbuild.plan import Patch, Plan, Request, make_tflite_plan, policy_name, recipe_hash
+from tfbuild.first_seen import lock_path, read_lock
+from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
+from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
+from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
+from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.release_schema import Release
-from tfbuild.releases import default_release, list_releases, load_release, release_origins, require_arch
+from tfbuild.releases import (
+    default_release,
+    list_releases,
+    load_release,
+    release_file,
+    release_origins,
+    require_arch,
+)
+from tfbuild.saved_model import read_model
 from tfbuild.suggest import did_you_mean
 
-# What carries a TFLite build out, besides the plan.
-_RECIPE = ("dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake")
+# What carries a build out, besides the plan.
+_RECIPES = {
+    Product.TFLITE: ("dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
+    Product.SERVING: ("dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
+}
+_BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
 # What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
@@ -42,6 +59,8 @@ class Words:
     jobs: str = ""
     tag: str = ""
     output: str = ""
+    model: str = ""
+    raw: str = ""  # all that stood after --
 
 
 def host_arch() -> Arch:
@@ -86,20 +105,97 @@ def parse_product(word: str) -> Product:
 
 
 def find_release(root: Path, product: Product, name: str) -> Release:
-    """The release ``name``, or the newest that this project has built when ``name`` is empty."""
+    """The release ``name`` (or file, if it ends in .yaml); the default one when ``name`` is empty."""
     return load_release(root, product, name) if name else default_release(list_releases(root), product)
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    """The words, looked up in the project's files."""
+
+    request: Request
+    config: ResolvedConfig
+    release: Release
+    lines: Mapping[str, Origin]
+    circumstances: Circumstances
 
 
 def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
     """The plan of ``invoke build-tflite``. Raises the errors of configuration, all at once where possible."""
+    found = _resolve(root, Product.TFLITE, words, env, build_arch)
+    return make_tflite_plan(
+        found.request,
+        found.config,
+        found.release,
+        release_lines=found.lines,
+        circumstances=found.circumstances,
+    )
+
+
+def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+    """The plan of ``invoke build-serving``.
+
+    :raises UsageError: also where TF_REVISION is set, --model is no model, or a word after -- no option.
+    """
+    if env.get("TF_REVISION"):
+        raise tf_revision_refused("in the environment")
+    found = _resolve(root, Product.SERVING, words, env, build_arch)
+    release = found.release
+    lock, seen = _first_seen(root, release, words.release)
+    more = ServingCircumstances(
+        raw=split_raw(words.raw),
+        model=read_model(Path(words.model)) if words.model else None,
+        lock=lock,
+        seen=seen,
+        build_files=_build_files(root),
+    )
+    return make_serving_plan(
+        found.request,
+        found.config,
+        release,
+        release_lines=found.lines,
+        circumstances=found.circumstances,
+        more=more,
+    )
+
+
+def downloads_of(
+    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch
+) -> tuple[tuple[Pin, ...], Unhashed | None]:
+    """What ``invoke fetch`` gets; ``word`` is the release as it was typed."""
+    lock, seen = _first_seen(root, release, word)
+    return release.pins(arch, build_arch, seen), release.source.unhashed(lock, seen)
+
+
+def _first_seen(root: Path, release: Release, word: str) -> tuple[str, str | None]:
+    """The path of the release's lock, and the hash of the source that was recorded in it."""
+    lock = lock_path(release_file(release.product, word or release.release))
+    return lock, read_lock(root / lock, lock).sha256_of(release.source.filename, release.source.tree)
+
+
+def split_raw(text: str) -> tuple[str, ...]:
+    """The words after ``--``. Invoke joins them with spaces: a value with spaces has to keep its quotes."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(
+            f"the words after -- cannot be told apart: {error}", hint="close the quotes"
+        ) from None
+
+
+def _resolve(
+    root: Path, product: Product, words: Words, env: Mapping[str, str], build_arch: Arch
+) -> _Resolved:
     jobs = parse_jobs(words.jobs)
     arch = parse_arch(words.arch, build_arch)
-    release = find_release(root, Product.TFLITE, words.release)
+    release = find_release(root, product, words.release)
     require_arch(release, arch)
     config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets)
+    if product is Product.SERVING and config.values.serving.build_on == "target":
+        build_arch = arch
     _refuse_foreign_native(config, arch, build_arch)
     request = Request(
-        product=Product.TFLITE,
+        product=product,
         release=release.release,
         config=config.name,
         arch=arch,
@@ -109,17 +205,20 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         tag=_parse_tag(words.tag),
         output=words.output or "dist",
     )
-    return make_tflite_plan(
-        request,
-        config,
-        release,
-        release_lines=release_origins(root, Product.TFLITE, release.release),
-        policy_sha256=_policy_hash(root, config),
+    circumstances = Circumstances(
         patches=_read_patches(root, config.values.source.patches),
-        recipe=recipe_hash(root, _RECIPE),
+        policy_sha256=_policy_hash(root, product, config),
+        recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
         source_date_epoch=_epoch(env),
     )
+    lines = release_origins(root, product, words.release or release.release)
+    return _Resolved(request, config, release, lines, circumstances)
+
+
+def _build_files(root: Path) -> dict[str, str]:
+    files = sorted((root / _BUILD_FILES).glob("*"))
+    return {each.name: hashlib.sha256(each.read_bytes()).hexdigest() for each in files if each.is_file()}
 
 
 def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch) -> None:
@@ -146,9 +245,9 @@ def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
     return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
-def _policy_hash(root: Path, config: ResolvedConfig) -> str:
+def _policy_hash(root: Path, product: Product, config: ResolvedConfig) -> str:
     """Also finds out before the build that there is no such policy, rather than after it."""
-    name = policy_name(config.values)
+    name = policy_name(product, config.values)
     known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
     if name not in known:
         where = config.origins.get("policy", "")

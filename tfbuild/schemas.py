@@ -22,13 +22,14 @@ from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseLis
 from tfbuild.manifest import Manifest, VerifyRecord
 from tfbuild.policy import policy_schema
 from tfbuild.release_schema import Release
+from tfbuild.upstream_check import UpstreamReport
 from tfbuild.verify import VerifyReport
 
 JsonObject = dict[str, Any]
 
 # Each type of a JSON document with the name of its schema in build_configs/ and its title.
 _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
-    (PlanDocument, "plan", "invoke build-tflite --dry-run --json"),
+    (PlanDocument, "plan", "invoke build-tflite or build-serving --dry-run --json"),
     (BuildDocument, "build-result", "invoke build-tflite --json"),
     (Manifest, "manifest", "manifest.json of a dist folder"),
     (VerifyRecord, "dist-verify", "verify.json of a dist folder"),
@@ -36,6 +37,7 @@ _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
     (ConfigList, "list-configs", "invoke list-configs --json"),
     (ReleaseList, "list-releases", "invoke list-releases --json"),
     (FetchResult, "fetch", "invoke fetch --json"),
+    (UpstreamReport, "check-upstream", "invoke check-upstream --json"),
     (DoctorReport, "doctor", "invoke doctor --json"),
 )
 
@@ -43,10 +45,7 @@ _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
 def config_schema() -> JsonObject:
     """The schema of ``build_configs/*.yaml``. Lists also have a ``key+`` form, which appends."""
     schema = _schema_of(ConfigFile, "tfbuild configuration")
-    groups = {"": [schema, schema["$defs"][BuildConfig.__name__]]}
-    for name, field in BuildConfig.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            groups[name] = [schema["$defs"][field.annotation.__name__]]
+    groups = {"": [schema, schema["$defs"][BuildConfig.__name__]], **_groups(schema, BuildConfig, "")}
     for key in known_keys().values():
         section, _, leaf = key.path.rpartition(".")
         if key.kind is Kind.LIST:
@@ -99,6 +98,17 @@ def _schema_of(model: type[BaseModel], title: str) -> JsonObject:
     schema = _close_maps(_without_titles(model.model_json_schema()))
     head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
     return {**head, **schema}
+
+
+def _groups(schema: JsonObject, model: type[BaseModel], prefix: str) -> dict[str, list[JsonObject]]:
+    """The definition of each section, by its dotted path."""
+    found: dict[str, list[JsonObject]] = {}
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found[prefix + name] = [schema["$defs"][inner.__name__]]
+            found |= _groups(schema, inner, f"{prefix}{name}.")
+    return found
 
 
 def _add_append_form(group: JsonObject, leaf: str) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfbuild.errors import HostError, UsageError
-from tfbuild.model import Pin
+from tfbuild.model import Pin, Unhashed
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~@=-]{0,199}\Z")
@@ -40,7 +40,7 @@ class Validator:
 
 @dataclass(frozen=True)
 class Entry:
-    """The places of one pinned file in the store."""
+    """The places of one file in the store; an empty ``sha256`` is that of a file that nobody has seen."""
 
     folder: Path
     filename: str
@@ -68,6 +68,10 @@ class Entry:
             return self._stamp.read_text(encoding="utf-8") == _fingerprint(self.file)
         except (OSError, UnicodeDecodeError):
             return False
+
+    def accepts(self, digest: str) -> bool:
+        """Whether a whole file with this hash is the one; without a hash of its own, any is."""
+        return self.sha256 in {"", digest}
 
     def stamp(self) -> None:
         """Record that the file as it is now has been hashed and is right."""
@@ -143,6 +147,13 @@ def entry_of(cache_dir: Path, pin: Pin) -> Entry:
     if not _PLAIN_NAME.match(pin.filename):
         raise UsageError(f"the pin {pin.name} has an unusable file name: {pin.filename!r}")
     return Entry(cache_dir / "downloads" / f"sha256-{digest}", pin.filename, digest)
+
+
+def unhashed_entry(cache_dir: Path, source: Unhashed) -> Entry:
+    """Where a file arrives whose hash nobody published; it stays there only until its content is proven."""
+    if not _PLAIN_NAME.match(source.filename):
+        raise UsageError(f"{source.name} has an unusable file name: {source.filename!r}")
+    return Entry(cache_dir / "downloads" / f"tree-{source.tree}", source.filename, "")
 
 
 @contextmanager

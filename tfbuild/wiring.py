@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tfbuild.apt_sources import debian_archive_mirrors
+from tfbuild.archive import extract
 from tfbuild.bake import Layout
 from tfbuild.cache import cache_root, prepare_cache
 from tfbuild.docker_cli import find_docker_cli
@@ -17,9 +18,10 @@ from tfbuild.engine import connect
 from tfbuild.errors import UsageError
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher
+from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
-from tfbuild.model import Pin, Reporter
+from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.release_schema import Release
@@ -27,10 +29,7 @@ from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
-_OUT_OF_REACH = (
-    "the file may be had from a mirror: TFBUILD_MIRRORS=PREFIX=REPLACEMENT; "
-    "--release 2.14.1-debian needs nothing but a Debian mirror"
-)
+_OUT_OF_REACH = "the file may be had from a mirror: TFBUILD_MIRRORS=PREFIX=REPLACEMENT"
 _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
 
 
@@ -71,13 +70,48 @@ def make_fetcher(
 
 
 def fetch_release(
-    release: Release, pins: tuple[Pin, ...], *, offline: bool, reporter: Reporter
-) -> dict[str, Path]:
-    """Download ``pins`` into the cache; what is there and intact is not fetched again."""
+    release: Release,
+    pins: tuple[Pin, ...],
+    unhashed: Unhashed | None = None,
+    *,
+    offline: bool,
+    reporter: Reporter,
+) -> tuple[tuple[Pin, Path], ...]:
+    """Download ``pins`` into the cache; what is there and intact is not fetched again.
+
+    ``unhashed`` is fetched too, proven by its tree, and comes first with the pin that it has from then on.
+    """
     fetcher = make_fetcher(
         release, env=os.environ, reporter=reporter, offline=offline, runner=SubprocessRunner(), host=gather()
     )
-    return fetcher.fetch_all(pins, hint=_OUT_OF_REACH)
+    first = (obtain_source(unhashed, fetcher, reporter),) if unhashed else ()
+    files = fetcher.fetch_all(pins, hint=_hint_for(release))
+    return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
+
+
+def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:
+    """The archive of a source whose hash nobody published, proven by its git tree, and its pin."""
+    cache = cache_root(os.environ)
+
+    def unpack(path: Path, source: Unhashed) -> Path:
+        folder = cache / "sources" / f"tree-{source.tree}"
+        extract(path, folder, strip_prefix=source.strip_prefix, on_wait=reporter.note)
+        return folder
+
+    return obtain(
+        source,
+        PROJECT,
+        download=lambda wanted: fetcher.fetch_unhashed(wanted, hint=_OUT_OF_REACH),
+        unpack=unpack,
+        keep=fetcher.adopt,
+        warn=reporter.warn,
+    )
+
+
+def _hint_for(release: Release) -> str:
+    """What helps where upstream is out of reach."""
+    other = "; --release 2.14.1-debian needs nothing but a Debian mirror"
+    return _OUT_OF_REACH + (other if release.product is Product.TFLITE else "")
 
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
@@ -93,9 +127,9 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
             cached_mirrors.append(_mirrors_of(runner, host))
         return cached_mirrors[0]
 
-    def fetch_all(pins: tuple[Pin, ...]) -> Mapping[str, Path]:
-        fetcher = make_fetcher(release, env=env, reporter=reporter, offline=offline, runner=runner, host=host)
-        return fetcher.fetch_all(pins, hint=_OUT_OF_REACH)
+    def fetch_all(pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
+        files = fetch_release(release, pins, unhashed, offline=offline, reporter=reporter)
+        return {pin.name: path for pin, path in files}
 
     def preflight() -> None:
         engine.cleanup_leftovers()

@@ -17,7 +17,7 @@ from tfbuild.docker_cli import DockerCli
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult, image_facts
 from tfbuild.execute import execute
-from tfbuild.model import Arch, Pin, Reporter
+from tfbuild.model import Arch, Pin, Reporter, Unhashed
 from tfbuild.plan import Plan
 from tfbuild.runner import RecordingRunner, Reply
 from tfbuild.smoke import SmokeCase
@@ -110,7 +110,7 @@ class Build:
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(self.plan.smoke, self.plan.library_version)
+        self.engine = FakeEngine(self.plan.tflite.smoke, self.plan.library_version)
         self.output = self.folder / "dist" / "amd64"
 
     @property
@@ -155,7 +155,8 @@ class Build:
     def _preflight(self) -> None:
         self.preflights += 1
 
-    def _fetch(self, pins: tuple[Pin, ...]) -> Mapping[str, Path]:
+    def _fetch(self, pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
+        assert unhashed is None
         self.fetched.append(tuple(pin.name for pin in pins))
         folder = self.folder / "cache" / "downloads"
         folder.mkdir(parents=True, exist_ok=True)

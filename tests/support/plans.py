@@ -7,11 +7,15 @@ from pathlib import Path
 
 from tfbuild.config import list_configs, load_config
 from tfbuild.model import Arch, Product
-from tfbuild.plan import Patch, Plan, Request, make_tflite_plan
+from tfbuild.plan import Circumstances, Patch, Plan, Request
+from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
+from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.releases import list_releases, load_release, release_origins
+from tfbuild.saved_model import ModelFolder
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN_RELEASE = "2.14.1-debian"
+SERVING_RELEASE = "2.20.0"
 
 
 def make_plan(
@@ -38,17 +42,40 @@ def make_plan(
         load_config(PROJECT, config, arch, sets),
         load_release(PROJECT, Product.TFLITE, release),
         release_lines=release_origins(PROJECT, Product.TFLITE, release),
-        patches=patches,
-        policy_sha256=policy_sha256,
-        recipe=recipe,
-        revision=revision,
-        source_date_epoch=source_date_epoch,
+        circumstances=Circumstances(patches, policy_sha256, recipe, revision, source_date_epoch),
+    )
+
+
+def make_server_plan(
+    release: str = SERVING_RELEASE,
+    config: str = "opt",
+    arch: Arch = Arch.AMD64,
+    *sets: str,
+    build_arch: Arch = Arch.AMD64,
+    raw: tuple[str, ...] = (),
+    model: ModelFolder | None = None,
+    seen: str | None = None,
+    recipe: str = "recipe",
+    jobs: int | None = None,
+) -> Plan:
+    """A model server's plan; as :func:`make_plan`."""
+    return make_serving_plan(
+        Request(Product.SERVING, release, config, arch, build_arch, sets, jobs=jobs),
+        load_config(PROJECT, config, arch, sets),
+        load_release(PROJECT, Product.SERVING, release),
+        release_lines=release_origins(PROJECT, Product.SERVING, release),
+        circumstances=Circumstances((), "5" * 64, recipe, ""),
+        more=ServingCircumstances(
+            raw, model, f"releases/{release}.lock.json", seen, {"org_boost.BUILD": "b" * 64}
+        ),
     )
 
 
 def all_plans() -> Iterator[Plan]:
-    """Every release x config x arch that exists, built on amd64 except where only the target can."""
+    """Every TFLite release x config x arch that exists, built on amd64 except where only the target can."""
     for release in list_releases(PROJECT):
+        if release.product is not Product.TFLITE:
+            continue
         for config in list_configs(PROJECT):
             for arch in release.arches:
                 if not config.arches or arch in config.arches:

@@ -95,7 +95,7 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
     assert manifest["roots"]["builder"]["mirror"] == "http://mirror.example/debian"
     assert manifest["image"]["id"] == build.engine.images[build.plan.image.tag]
     assert set(manifest["seconds"]) >= {"fetch", "compile", "verify"}
-    assert {case["case"] for case in manifest["smoke"]} == {case.id for case in build.plan.smoke}
+    assert {case["case"] for case in manifest["smoke"]} == {case.id for case in build.plan.tflite.smoke}
 
 
 def test_only_the_verified_image_has_the_name(build: Build) -> None:
@@ -105,7 +105,8 @@ def test_only_the_verified_image_has_the_name(build: Build) -> None:
 
 def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> None:
     build.run()
-    assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in build.plan.smoke]
+    cases = build.plan.tflite.smoke
+    assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
         assert image == candidate_tag(build.plan)
         assert options.platform == "linux/amd64"
@@ -146,7 +147,7 @@ def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path:
     assert sorted(path.name for path in patches.iterdir()) == ["001-b.patch", "002-a.patch"]
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
-    assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.cmake_cache)
+    assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.tflite.cmake_cache)
 
 
 # -- a second run -------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_c_and_cxx_flags_do_not_mix() -> None:
     cache = dict(
         make_plan(
             DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.cflags=[-fc]", "compile.cxxflags=[-fx]"
-        ).cmake_cache
+        ).tflite.cmake_cache
     )
     assert "-fc" in cache["CMAKE_C_FLAGS"].split()
     assert "-fx" not in cache["CMAKE_C_FLAGS"].split()
@@ -95,7 +95,8 @@ def test_c_and_cxx_flags_do_not_mix() -> None:
 
 
 def test_linker_flags_reach_libraries_and_programs() -> None:
-    cache = dict(make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.ldflags=['-Wl,-z,now']").cmake_cache)
+    plan = make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.ldflags=['-Wl,-z,now']")
+    cache = dict(plan.tflite.cmake_cache)
     assert cache["CMAKE_SHARED_LINKER_FLAGS"] == cache["CMAKE_EXE_LINKER_FLAGS"] == "-Wl,-z,now"
 
 
@@ -122,10 +123,10 @@ def test_any_flag_survives_the_way_through_a_shell_line(texts: list[str]) -> Non
 
 def test_the_presets_configure_with_the_toolchain_of_the_target() -> None:
     plan = make_plan(DEBIAN_RELEASE, "opt", Arch.ARM64)
-    presets = json.loads(json.dumps(cmake_presets(dict(plan.cmake_cache), plan.arch)))
+    presets = json.loads(json.dumps(cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)))
     (preset,) = presets["configurePresets"]
     assert (presets["version"], preset["name"], preset["generator"]) == (6, "tfbuild", "Ninja")
-    assert preset["cacheVariables"] == dict(plan.cmake_cache)
+    assert preset["cacheVariables"] == dict(plan.tflite.cmake_cache)
     name = preset["toolchainFile"].removeprefix("/toolchains/")
     assert "aarch64" in (PROJECT / "toolchains" / "cmake" / name).read_text()
 

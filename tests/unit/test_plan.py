@@ -90,8 +90,8 @@ def test_what_the_compiler_sees_compiles_again(setting: str) -> None:
 def test_without_xnnpack_it_is_neither_built_nor_asked_for() -> None:
     plan = opt("tflite.xnnpack=false")
     assert changed(plan) == {"compile", "image", "verify", "dist"}
-    assert not plan.xnnpack
-    assert not any(case.must_delegate or case.with_delegate for case in plan.smoke)
+    assert not plan.tflite.xnnpack
+    assert not any(case.must_delegate or case.with_delegate for case in plan.tflite.smoke)
 
 
 def test_a_patch_compiles_again_by_its_bytes() -> None:
