@@ -2,13 +2,13 @@
 # Makes /runtime: the server, its entry program and model folder, and what they need (collect-closure.sh).
 #   TRIPLET, MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH
 #   /model   a folder with one model (NAME/VERSION/saved_model.pb) that becomes part of the image; may be empty
-#   /server-config   batching.config, monitoring.config; may be empty
+#   /request  server-args (what the entry program always passes on), batching.conf, monitoring.conf: what there is
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
 root=/runtime
 
-mkdir -p "$root"/usr/{bin,share/doc} "$root/models" "$root/etc/tfserving"
+mkdir -p "$root"/usr/{bin,share/doc} "$root/models" "$root/etc/tensorflow-serving"
 cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
 # Static: it needs nothing that the image might not have.
 "$TRIPLET-gcc" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
@@ -16,5 +16,5 @@ cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
 install -D --mode=644 /out/dist/share/licenses/tensorflow-serving "$root/usr/share/doc/tensorflow-serving/copyright"
 cp -r --no-preserve=mode /model/. "$root/models/"
 cp -r --no-preserve=mode /server-config/. "$root/etc/tfserving/"
-chmod -R u=rwX,go=rX "$root/models" "$root/etc/tfserving"
+chmod -R u=rwX,go=rX "$root/models" "$root/etc/tensorflow-serving"
 bash /common/collect-closure.sh "$root/usr/bin/tensorflow_model_server"

@@ -7,11 +7,8 @@ rm -rf /out
 mkdir -p "$dist"/{bin,share/licenses} /out/smoke/protos
 
 # --- the server --------------------------------------------------------------------------------------------
-# //PACKAGE:NAME of the first target, below the symlink that Bazel left.
-target=$(head -n 1 /request/bazel-targets)
-path=${target#//}
 server=$dist/bin/tensorflow_model_server
-install --mode=755 "/work/bazel-bin/${path/:/\/}" "$server"
+install --mode=755 "/work/bazel-bin/$BINARY" "$server"
 
 # The linker was told -rdynamic: the symbols that op registration needs are dynamic ones, which stay.
 if [[ $DEBUG_INFO == separate ]]; then

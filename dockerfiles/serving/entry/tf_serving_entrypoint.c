@@ -1,6 +1,7 @@
 /* Starts tensorflow_model_server as upstream's shell script of this name does, in an image without a shell:
  *
  *   MODEL_NAME, MODEL_BASE_PATH   become --model_name and --model_base_path
+ *   /etc/tensorflow-serving/server-args   what the image was built with, an argument in each line, comes next
  *   ARGUMENT...                   are passed on after them
  *   --healthcheck                 alone: exit 0 if the server that runs in this container has its model AVAILABLE
  *
@@ -24,6 +25,10 @@
 #ifndef SERVER
 #define SERVER "/usr/bin/tensorflow_model_server"
 #endif
+#ifndef SERVER_ARGUMENTS
+#define SERVER_ARGUMENTS "/etc/tensorflow-serving/server-args"
+#endif
+#define MOST_ARGUMENTS 256
 #define GRPC_PORT 8500
 #define REST_PORT 8501
 #define HEALTH_TIMEOUT_S 4 /* below the image's HEALTHCHECK timeout */
@@ -106,10 +111,29 @@ static int run(char **arguments) {
   }
 }
 
+/* The lines of SERVER_ARGUMENTS from arguments[have] on; how many there are then. */
+static size_t read_arguments(char **arguments, size_t have) {
+  FILE *file = fopen(SERVER_ARGUMENTS, "r");
+  char *line = NULL;
+  size_t size = 0;
+  ssize_t length;
+  if (file == NULL) return have;
+  while (have < MOST_ARGUMENTS && (length = getline(&line, &size, file)) > 0) {
+    if (line[length - 1] == '\n') line[--length] = '\0';
+    if (length == 0) continue;
+    arguments[have++] = line;
+    line = NULL;
+    size = 0;
+  }
+  free(line);
+  fclose(file);
+  return have;
+}
+
 static int start(int count, char **more) {
   const char *name = setting("MODEL_NAME", "model"), *base = setting("MODEL_BASE_PATH", "/models");
   char port[32], rest[32];
-  char **arguments = calloc((size_t)count + 6, sizeof(char *));
+  char **arguments = calloc((size_t)count + MOST_ARGUMENTS + 1, sizeof(char *));
   if (!is_name(name)) return usage("MODEL_NAME is not the name of a folder in MODEL_BASE_PATH");
   snprintf(port, sizeof(port), "--port=%d", GRPC_PORT);
   snprintf(rest, sizeof(rest), "--rest_api_port=%d", REST_PORT);
@@ -117,7 +141,8 @@ static int start(int count, char **more) {
   if (arguments == NULL || model == NULL || path == NULL) return usage("out of memory");
   char *fixed[] = {(char *)SERVER, port, rest, model, path};
   memcpy(arguments, fixed, sizeof(fixed));
-  memcpy(arguments + 5, more, (size_t)count * sizeof(char *));
+  size_t have = read_arguments(arguments, sizeof(fixed) / sizeof(*fixed));
+  memcpy(arguments + have, more, (size_t)count * sizeof(char *));
   return run(arguments);
 }
 
