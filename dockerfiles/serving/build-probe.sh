@@ -8,8 +8,9 @@ work=$(mktemp -d)
 mapfile -t protos < <(cd /out/smoke/protos && find . -name '*.proto' -printf '%P\n' | sort)
 protoc --proto_path=/out/smoke/protos --cpp_out="$work" "${protos[@]}"
 mapfile -t sources < <(find "$work" -name '*.pb.cc' | sort)
-g++ -std=c++17 -O1 -Wall -I"$work" "$here/smoke/probe.cc" "${sources[@]}" -o "$work/probe" \
-  -lgrpc++ -lgrpc -lgpr -lprotobuf -lpthread
+# gRPC's headers use libraries of its own dependencies; which, depends on its version.
+g++ -std=c++17 -O0 -Wall -I"$work" "$here/smoke/probe.cc" "${sources[@]}" -o "$work/probe" \
+  -Wl,--copy-dt-needed-entries -lgrpc++ -lgrpc -lgpr -lprotobuf -lpthread
 
 mkdir -p /smoke/lib
 cp "$work/probe" /smoke/probe

@@ -15,6 +15,8 @@ cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
   "$scripts/entry/tf_serving_entrypoint.c" -o "$root/usr/bin/tf_serving_entrypoint"
 install -D --mode=644 /out/dist/share/licenses/tensorflow-serving "$root/usr/share/doc/tensorflow-serving/copyright"
 cp -r --no-preserve=mode /model/. "$root/models/"
-cp -r --no-preserve=mode /server-config/. "$root/etc/tfserving/"
-chmod -R u=rwX,go=rX "$root/models" "$root/etc/tensorflow-serving"
+for file in server-args batching.conf monitoring.conf; do
+  if [[ -s /request/$file ]]; then install --mode=644 "/request/$file" "$root/etc/tensorflow-serving/$file"; fi
+done
+chmod -R u=rwX,go=rX "$root/models"
 bash /common/collect-closure.sh "$root/usr/bin/tensorflow_model_server"

@@ -9,9 +9,9 @@
 //   metrics 12           lines of the metrics page that name a series of TensorFlow Serving
 //   error WHAT TEXT      instead of one of these
 #include <arpa/inet.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
