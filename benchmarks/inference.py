@@ -44,8 +44,8 @@ LIMITS = {"mobilenet_v2_float32": 1.05, "mobilenet_v2_int8": 1.2}
 # The Python of Debian 13, for which the wheel is taken.
 _PYTHON = "3.13"
 _GLIBC_TAGS = ("manylinux_2_27", "manylinux_2_28")
-# How far outputs may be apart, as a part of the range of the wheel's: kernels sum up in another order, and int8
-# values are rounded after each of 60 layers.
+# How far outputs may be apart, as a part of the range of the wheel's: kernels sum up in another order, and
+# int8 values are rounded after each of 60 layers.
 _SAME_OUTPUT = {"mobilenet_v2_float32": 0.001, "mobilenet_v2_int8": 0.1}
 
 
@@ -225,9 +225,7 @@ def report(series: Sequence[Series]) -> str:
         distance /= max(theirs) - min(theirs)
         outputs.append(distance)
         if distance > _SAME_OUTPUT[each.model]:
-            warnings.append(
-                f"WRONG: {what}: the output differs from the wheel's by {distance:.1%} of its range"
-            )
+            warnings.append(f"WRONG: {what}: output differs from the wheel's by {distance:.1%} of its range")
     heads = ("min/median/max over rounds", "ms", "to the wheel", "CPU time", "peak memory", "files loaded")
     return (
         "\n".join(

@@ -38,6 +38,16 @@ def _samples() -> Iterator[list[Any]]:
         yield [random.uniform(-1.0, 1.0, IMAGE).astype(np.float32)]
 
 
+def _normalise(model: Any) -> None:
+    """Give the batch normalisations the statistics of noise. Untrained ones let the signal fade from layer to
+    layer until every output is the same, and a wrong inference would not be seen."""
+    for layer in model.layers:
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            layer.momentum = 0.5
+    for sample in _samples():
+        model(sample[0], training=True)
+
+
 def float32(model: Any) -> bytes:
     """The model as it is."""
     return bytes(_converter(model).convert())
@@ -63,6 +73,7 @@ def main(folder: Path) -> int:
     picture = tf.keras.Input(batch_shape=IMAGE)
     # No softmax: over random weights it gives 1/1000 everywhere, which would tell nothing about correctness.
     model = tf.keras.applications.MobileNetV2(weights=None, input_tensor=picture, classifier_activation=None)
+    _normalise(model)
     kinds: dict[str, Callable[[Any], bytes]] = {"float32": float32, "int8": int8}
     for kind, convert in kinds.items():
         path = folder / f"mobilenet_v2_{kind}.tflite"

@@ -21,7 +21,8 @@ _ONE_LINE = re.compile(r"^(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)
 INDEXTARGETS_FORMAT = "$(ORIGIN)|$(LABEL)|$(CODENAME)|$(SUITE)|$(COMPONENT)|$(REPO_URI)"
 # Names that a suite of Debian's main archive can have beside its codename.
 _SUITE_ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable", "sid")
-_MAIN_LABEL = "Debian"  # the security archive says Debian-Security, backports say "Debian Backports"
+_MAIN_LABEL = "Debian"  # backports say "Debian Backports"
+_SECURITY_LABEL = "Debian-Security"
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,9 @@ def main_archive_sources(sources: Iterable[AptSource], codename: str) -> tuple[A
     return tuple(s for s in sources if "main" in s.components and suites.intersection(s.suites))
 
 
-def parse_indextargets(text: str, codename: str = "") -> tuple[str, ...]:
-    """Repository addresses of Debian's main archive out of ``apt-get indextargets``.
+def parse_indextargets(text: str, codename: str = "", label: str = _MAIN_LABEL) -> tuple[str, ...]:
+    """Repository addresses of Debian's main archive (or of the one with ``label``) out of
+    ``apt-get indextargets``.
 
     Those that serve the release ``codename`` come first; the order is else apt's own.
     """
@@ -127,8 +129,10 @@ def parse_indextargets(text: str, codename: str = "") -> tuple[str, ...]:
         fields = line.split("|")
         if len(fields) != 6:
             continue
-        origin, label, release, suite, component, uri = fields
-        if origin != "Debian" or label != _MAIN_LABEL or component != "main" or suite.endswith("-security"):
+        origin, name, release, suite, component, uri = fields
+        if origin != "Debian" or name != label or component != "main":
+            continue
+        if label == _MAIN_LABEL and suite.endswith("-security"):
             continue
         (preferred if release == codename else others).append(uri)
     return _unique(preferred + others)
@@ -142,16 +146,26 @@ def debian_archive_mirrors(
     Empty where apt knows none, for example on Ubuntu. apt's downloaded lists are asked first, for
     they say the origin; on a Debian host without lists the source files are read.
     """
-    uris: tuple[str, ...] = ()
-    with suppress(HostError):  # no apt here
-        answer = runner.capture(
-            ("apt-get", "indextargets", "--format", INDEXTARGETS_FORMAT, "Created-By: Packages")
-        )
-        uris = parse_indextargets(answer.stdout, codename) if answer.ok else ()
+    uris = parse_indextargets(_indextargets(runner), codename)
     if not uris and os_id == "debian":
         sources = main_archive_sources(read_sources(root), codename)
         uris = tuple(uri for source in sources for uri in source.uris)
     return expand_mirrors(uris, lambda path: (root / path.lstrip("/")).read_text(encoding="utf-8"))
+
+
+def debian_security_mirrors(runner: Runner, root: Path = Path("/")) -> tuple[str, ...]:
+    """Addresses of Debian's security archive that the host's apt uses; empty where apt's lists name none."""
+    uris = parse_indextargets(_indextargets(runner), label=_SECURITY_LABEL)
+    return expand_mirrors(uris, lambda path: (root / path.lstrip("/")).read_text(encoding="utf-8"))
+
+
+def _indextargets(runner: Runner) -> str:
+    with suppress(HostError):  # no apt here
+        answer = runner.capture(
+            ("apt-get", "indextargets", "--format", INDEXTARGETS_FORMAT, "Created-By: Packages")
+        )
+        return answer.stdout if answer.ok else ""
+    return ""
 
 
 def expand_mirrors(uris: Iterable[str], read: Callable[[str], str]) -> tuple[str, ...]:

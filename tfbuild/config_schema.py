@@ -287,6 +287,10 @@ class DebianKeys(Keys):
     mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
         default=None, description="Debian mirror; null takes the one that the host is set up with."
     )
+    security_mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+        default=None,
+        description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
+    )
     snapshot: Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")] | None = Field(
         default=None, description="State of snapshot.debian.org to build against, as 20261030T080801Z."
     )

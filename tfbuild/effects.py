@@ -14,6 +14,7 @@ from tfbuild.model import Arch, Finding, Pin, Reporter, Unhashed
 from tfbuild.plan import Root
 from tfbuild.programs import Runner
 from tfbuild.report_text import ArtifactRow
+from tfbuild.rootfs import Archive
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Effects:
     reporter: Reporter
     find_cli: Callable[[], DockerCli]
     fetch_all: Callable[[tuple[Pin, ...], Unhashed | None], Mapping[str, Path]]
-    archive_of: Callable[[Root], str]
+    archive_of: Callable[[Root], Archive]
     preflight: Callable[[], None]
     host_arch: Arch
     is_root: bool

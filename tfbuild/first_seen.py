@@ -88,7 +88,7 @@ def write_lock(path: Path, lock: Lock) -> None:
 
 
 def prove(folder: Path, expected: str | None, what: str) -> None:
-    """Raises :class:`ChecksumError` where what lies in ``folder`` is not the git tree ``expected``, if any."""
+    """Raises :class:`ChecksumError` where what lies in ``folder`` is not the tree ``expected``, if any."""
     actual = tree_id(folder) if expected else None
     if actual != expected:
         raise ChecksumError(

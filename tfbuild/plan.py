@@ -41,6 +41,7 @@ class Root:
     mirror: str | None  # None: the one that the host is set up with
     snapshot: str | None
     source_date_epoch: int
+    security_mirror: str | None = None  # None: the host's, where the host's mirror is used
 
     @property
     def key(self) -> str:
@@ -107,6 +108,7 @@ class Plan:
     provider: str
     revision: str  # of this project; in no key, since the recipe's hash says what matters
     notes: tuple[str, ...]
+    quirks: tuple[str, ...]  # what is known to be odd about the release
     pins: tuple[Pin, ...]
     unhashed: Unhashed | None  # the source, as long as nobody has seen its bytes
     source: SourceTree
@@ -221,6 +223,7 @@ def assemble(
         provider=release.provider,
         revision=circumstances.revision,
         notes=_notes(request, config, release) + specifics.notes,
+        quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=specifics.pins,
         unhashed=specifics.unhashed,
         source=SourceTree(
@@ -258,6 +261,7 @@ def _roots(
         arch=request.build_arch,
         include=(),
         mirror=values.debian.mirror,
+        security_mirror=values.debian.security_mirror,
         snapshot=values.debian.snapshot or (None if values.debian.mirror else pinned),
         source_date_epoch=epoch,
     )
@@ -276,7 +280,6 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     notes = []
     if release.status != "built":
         notes.append(f"this project has never compiled {release.product} {release.release}")
-        notes += [f"known: {quirk.text}" for quirk in release.quirks]
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
     if request.arch is not request.build_arch:
@@ -326,7 +329,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
     done = fingerprint([verify, plan.output])
     count = len(plan.pins) + (plan.unhashed is not None)
     known = {
-        "fetch": (f"fetch {count} pinned files", fetch),
+        "fetch": (f"fetch {count} pinned file{'s' if count > 1 else ''}", fetch),
         "root": (f"Debian root filesystem ({plan.root.suite}, {plan.root.arch})", root),
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),

@@ -28,7 +28,9 @@ def plan_text(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.build_id}"
     state = (
-        "compiled and verified by this project" if plan.status == "built" else "pinned, never compiled by it"
+        "compiled and verified by this project"
+        if plan.status == "built"
+        else "pinned; this project has never compiled it"
     )
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.config}"
@@ -41,6 +43,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _serving_lines(plan.part)
     for note in plan.notes:
         yield f"  note      {note}"
+    for quirk in plan.quirks:
+        yield f"  known     {quirk}"
     yield ""
     yield "downloads"
     if plan.unhashed:

@@ -23,6 +23,20 @@ from tfbuild.store import hash_file
 # trusts for its other sources too.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian"
+SECURITY_SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian-security"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where packages come from. Without ``security`` there are no fixes since the last point release."""
+
+    main: str
+    security: str | None = None
+
+    def sources(self, suite: str) -> tuple[str, ...]:
+        """Lines of apt's sources.list."""
+        fixes = (f"deb {self.security} {suite}-security main",) if self.security else ()
+        return (f"deb {self.main} {suite} main", *fixes)
 
 
 @dataclass(frozen=True)
@@ -32,22 +46,23 @@ class RootFacts:
     suite: str
     arch: str
     mirror: str
+    security: str | None
     sha256: str
     size: int  # bytes
     maker: str
 
 
-def archive_of(root: Root, host_mirrors: Sequence[str]) -> str:
-    """The mirror to use: the configured one, the configured snapshot, the host's, else Debian's snapshots.
+def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[str] = ()) -> Archive:
+    """The mirrors to use: the configured ones, the configured snapshot, or the host's.
 
     Raises :class:`HostError` when there is none.
     """
     if root.mirror:
-        return root.mirror
+        return Archive(root.mirror, root.security_mirror)
     if root.snapshot:
-        return f"{SNAPSHOT_ARCHIVE}/{root.snapshot}"
+        return Archive(f"{SNAPSHOT_ARCHIVE}/{root.snapshot}", f"{SECURITY_SNAPSHOT_ARCHIVE}/{root.snapshot}")
     if host_mirrors:
-        return host_mirrors[0]
+        return Archive(host_mirrors[0], root.security_mirror or next(iter(host_security), None))
     raise HostError(
         "no Debian mirror: the host's apt has none",
         hint="name one: --set debian.mirror=http://... or --set debian.snapshot=20261030T080801Z",
@@ -55,7 +70,7 @@ def archive_of(root: Root, host_mirrors: Sequence[str]) -> str:
 
 
 def mmdebstrap_command(
-    root: Root, mirror: str, target: Path, *, host: Arch, is_root: bool
+    root: Root, archive: Archive, target: Path, *, host: Arch, is_root: bool
 ) -> tuple[str, ...]:
     """The argument list, a pure value."""
     # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
@@ -78,7 +93,7 @@ def mmdebstrap_command(
         *include,
         root.suite,
         str(target),
-        f"deb {mirror} {root.suite} main",
+        *archive.sources(root.suite),
     )
 
 
@@ -95,7 +110,7 @@ def read_facts(folder: Path) -> RootFacts | None:
 def bootstrap(
     root: Root,
     folder: Path,
-    mirror: str,
+    archive: Archive,
     *,
     runner: Runner,
     log: Path,
@@ -105,7 +120,7 @@ def bootstrap(
     """Make ``folder``/rootfs.tar. Raises :class:`BuildError` with the cause; leaves nothing half-made."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "rootfs.tar.part"
-    argv = mmdebstrap_command(root, mirror, partial, host=host, is_root=is_root)
+    argv = mmdebstrap_command(root, archive, partial, host=host, is_root=is_root)
     # mmdebstrap clamps file times to it and so gives the same bytes for the same packages.
     environment = {"SOURCE_DATE_EPOCH": str(root.source_date_epoch)}
     try:
@@ -114,14 +129,15 @@ def bootstrap(
             summary = failure_summary(done.tail, returncode=done.returncode)
             raise BuildError(
                 f"mmdebstrap could not make a {root.suite} root filesystem for {root.arch}",
-                details=(f"mirror: {safe_url(mirror)}", *(line for line in summary.tail[-8:])),
+                details=(f"mirror: {safe_url(archive.main)}", *(line for line in summary.tail[-8:])),
                 hint=summary.hint or "another mirror: --set debian.mirror=http://...",
                 log=log,
             )
         facts = RootFacts(
             root.suite,
             str(root.arch),
-            safe_url(mirror),
+            safe_url(archive.main),
+            safe_url(archive.security) if archive.security else None,
             hash_file(partial),
             partial.stat().st_size,
             runner.capture(["mmdebstrap", "--version"]).stdout.strip(),

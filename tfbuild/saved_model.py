@@ -75,7 +75,7 @@ def _check_version(folder: Path) -> None:
         raise UsageError(f"{folder} has no saved_model.pb", details=(f"it holds: {held}",), hint=_LAYOUT)
     if found.suffix == ".pb":
         with found.open("rb") as file:
-            problem = saved_model_problem(file.read(16))
+            problem = saved_model_problem(file.read(64))
         if problem:
             raise UsageError(
                 f"{found} is not a SavedModel: {problem}", hint="save it once more: tf.saved_model.save"

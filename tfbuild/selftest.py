@@ -10,6 +10,8 @@ from tfbuild.errors import ExitCode, HostError
 from tfbuild.report_text import human_duration
 from tfbuild.runner import Runner, SubprocessRunner
 
+_FOLDERS = ("benchmarks", "dockerfiles", "tests")
+
 
 @dataclass(frozen=True)
 class Check:
@@ -23,8 +25,9 @@ def checks(project: Path, *, fast: bool) -> tuple[Check, ...]:
     """The checks of a full or a fast run; pure but for listing the scripts and Dockerfiles."""
     tools = Path(sys.executable).parent
     python = (sys.executable, "-m")
-    scripts = [*sorted((project / "dockerfiles").rglob("*.sh")), project / ".ci" / "run"]
-    recipes = sorted(path for path in (project / "dockerfiles").rglob("*Dockerfile"))
+    files = [path for folder in _FOLDERS for path in sorted((project / folder).rglob("*"))]
+    scripts = [*(path for path in files if path.suffix == ".sh"), project / ".ci" / "run"]
+    recipes = [path for path in files if path.name.endswith("Dockerfile")]
     selection = ("-m", "not engine") if fast else ()
     return (
         Check("ruff check", (*python, "ruff", "check", ".")),

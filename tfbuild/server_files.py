@@ -45,8 +45,8 @@ class TextFile:
 def server_files(keys: ServingKeys) -> tuple[TextFile, ...]:
     """The parameter files that ``keys`` ask for."""
     files = []
-    if keys.batching.enabled:
-        files.append(TextFile(BATCHING, batching_text(keys.batching)))
+    if keys.batching.enabled and (text := batching_text(keys.batching)):
+        files.append(TextFile(BATCHING, text))
     if keys.monitoring.prometheus:
         files.append(TextFile(MONITORING, monitoring_text(keys.monitoring)))
     return tuple(files)
@@ -54,11 +54,9 @@ def server_files(keys: ServingKeys) -> tuple[TextFile, ...]:
 
 def server_args(keys: ServingKeys) -> tuple[str, ...]:
     """What the entry program passes to the server besides ports and model."""
-    arguments = []
-    if keys.batching.enabled:
-        arguments += ["--enable_batching=true", f"--batching_parameters_file={FOLDER}/{BATCHING}"]
-    if keys.monitoring.prometheus:
-        arguments.append(f"--monitoring_config_file={FOLDER}/{MONITORING}")
+    options = {BATCHING: "--batching_parameters_file", MONITORING: "--monitoring_config_file"}
+    arguments = ["--enable_batching=true"] if keys.batching.enabled else []
+    arguments += [f"{options[file.name]}={FOLDER}/{file.name}" for file in server_files(keys)]
     return (*arguments, *keys.server_args)
 
 

@@ -62,10 +62,8 @@ class Clone:
     def ask(self, *arguments: str) -> str | None:
         """What git prints, or None where it fails."""
         # The folder may be somebody else's, on a shared disk: git would refuse to read it.
-        trusted = ("-c", f"safe.directory={self._path}", "-c", "safe.directory=*")
-        answer = self._runner.capture(
-            ("git", *trusted, f"--git-dir={self._path}", *arguments), timeout_s=_TIMEOUT_S
-        )
+        command = ("git", "-c", "safe.directory=*", f"--git-dir={self._path}", *arguments)
+        answer = self._runner.capture(command, timeout_s=_TIMEOUT_S)
         return answer.stdout if answer.ok else None
 
     def file(self, path: str) -> str | None:

@@ -29,7 +29,7 @@ from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
-_OUT_OF_REACH = "the file may be had from a mirror: TFBUILD_MIRRORS=PREFIX=REPLACEMENT"
+_OUT_OF_REACH = "take --release 2.14.1-debian, which needs nothing but a Debian mirror"
 _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
 
 
@@ -101,7 +101,7 @@ def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tup
     return obtain(
         source,
         PROJECT,
-        download=lambda wanted: fetcher.fetch_unhashed(wanted, hint=_OUT_OF_REACH),
+        download=fetcher.fetch_unhashed,
         unpack=unpack,
         keep=fetcher.adopt,
         warn=reporter.warn,
@@ -109,9 +109,8 @@ def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tup
 
 
 def _hint_for(release: Release) -> str:
-    """What helps where upstream is out of reach."""
-    other = "; --release 2.14.1-debian needs nothing but a Debian mirror"
-    return _OUT_OF_REACH + (other if release.product is Product.TFLITE else "")
+    """What helps where upstream is out of reach, besides a mirror."""
+    return _OUT_OF_REACH if release.product is Product.TFLITE else ""
 
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:

@@ -14,7 +14,8 @@ WARM_UP = 2  # HARNESS_WARM_UP
 
 def picture(shape: tuple[int, ...], kind: type) -> np.ndarray:
     """The input of harness_fill."""
-    pattern = ((np.arange(int(np.prod(shape)), dtype=np.int64) * 31 + 7) & 0xFF).reshape(shape)
+    index = np.arange(int(np.prod(shape)), dtype=np.uint32)
+    pattern = ((index * np.uint32(2654435761)) >> np.uint32(24)).astype(np.int64).reshape(shape)
     if kind == np.float32:
         return pattern.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
     return (pattern - 128).astype(np.int8)

@@ -9,7 +9,9 @@ RUN --network=none \
     bash /bench-source/build-programs.sh
 
 FROM root
+# hadolint ignore=DL3022
 COPY --from=dist /lib /dist/lib
+# hadolint ignore=DL3022
 COPY --from=wheel / /wheel
 COPY --from=programs /bench /bench
 COPY bench_wheel.py rounds.py /bench/

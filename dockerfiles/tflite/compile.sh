@@ -43,7 +43,8 @@ configure() {
 }
 
 compile() {
-  export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G CCACHE_BASEDIR=/work CCACHE_NOHASHDIR=1
+  # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
+  export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
   ninja -C /work/build -j "$JOBS" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)

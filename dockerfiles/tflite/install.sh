@@ -13,12 +13,12 @@ cp /work/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 # --- headers -----------------------------------------------------------------------------------------------
 # What upstream's own install rule takes, and what those headers include.
 rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
-  --exclude='*_test.h' --exclude='*test_util*' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
-  --include='*/' --include='*.h' --exclude='*' \
+  --exclude='*_test.h' --exclude='*test_util*' --exclude='*_test_common.h' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
+  --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
   /work/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
 for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
   [[ -d /work/source/$extra ]] || continue
-  rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --exclude='*' \
+  rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
     "/work/source/./$extra/" "$dist/include/"
 done
 cp -r /usr/include/flatbuffers "$dist/include/"
@@ -37,15 +37,19 @@ cp /work/source/LICENSE "$dist/share/licenses/tensorflow"
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do
+  # gdb looks for the link in .debug beside the file, wherever the folder was moved to:
+  # https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html
+  debug_file=${file%/*}/.debug/${file##*/}.debug
   if [[ $DEBUG_INFO == separate ]]; then
-    mkdir -p "$dist/lib/debug"
-    "$TRIPLET-objcopy" --only-keep-debug "$file" "$dist/lib/debug/${file##*/}.debug"
+    mkdir -p "${debug_file%/*}"
+    "$TRIPLET-objcopy" --only-keep-debug "$file" "$debug_file"
+    chmod 644 "$debug_file"
   fi
   if [[ $STRIP == true ]]; then
     "$TRIPLET-strip" --strip-unneeded "$file"
   fi
   if [[ $DEBUG_INFO == separate ]]; then
-    "$TRIPLET-objcopy" --add-gnu-debuglink="$dist/lib/debug/${file##*/}.debug" "$file"
+    "$TRIPLET-objcopy" --add-gnu-debuglink="$debug_file" "$file"
   fi
 done
 

@@ -20,6 +20,7 @@ from tests.engine.conftest import PROJECT, Built, Invoke
 from tfbuild.cache import cache_root
 
 _LEAF_PATCH = PROJECT / "tests" / "data" / "patches" / "leaf.patch"
+_DEBUG = "tflite-2.14.1-debian-debug-amd64"
 _BAD_PATCH = PROJECT / "tests" / "data" / "patches" / "does-not-apply.patch"
 
 
@@ -122,16 +123,17 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
         "build-tflite", "--arch", "amd64", "--config", "debug", "--output", str(tmp_path), "--jobs", "2",
         "--set", "compile.ccache=false", "--set", f"compile.defines.TFBUILD_TEST={int(time.time())}",
     )  # fmt: skip
-    work = cache_root(os.environ) / "state" / "tflite-2.14.1-debian-debug-amd64"
+    work = cache_root(os.environ) / "state" / _DEBUG
     process = _start(work, *words)
     _wait_for(work, 4, process)
+    assert _left_running(_DEBUG), "the check below would not notice a compiler"
     began = time.monotonic()
     os.kill(process.pid, number)
     _, stderr = process.communicate(timeout=30)
     assert time.monotonic() - began < 10
     assert process.returncode == 130
     assert "the same command continues" in stderr
-    assert not _compilers()
+    assert not _left_running(_DEBUG)
 
     process = _start(work, *words)
     _wait_for(work, 1, process)
@@ -141,32 +143,33 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
     left = int(re.findall(r"^\[\d+/(\d+)\]", transcript, re.MULTILINE)[0])
     whole = 254
     assert left <= whole - 4, f"{left} of {whole} files are compiled again"
-    assert not _compilers()
+    assert not _left_running(_DEBUG)
 
 
-def _compilers() -> list[str]:
-    """Compilers that run anywhere on this machine, the builder containers included."""
+def _left_running(build_id: str) -> list[str]:
+    """Processes of the build, those in builder containers included: its arguments are their environment."""
     found = []
-    for status in Path("/proc").glob("[0-9]*/comm"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            name = status.read_text().strip()
+            environment = (process / "environ").read_bytes().split(b"\0")
+            name = (process / "comm").read_text().strip()
         except OSError:
             continue
-        if name in {"cc1plus", "cc1", "ninja"}:
+        if f"BUILD_ID={build_id}".encode() in environment:
             found.append(name)
     return found
 
 
 def test_the_same_build_twice_at_once(invoke: Invoke, tmp_path: Path) -> None:
     words = ("build-tflite", "--arch", "amd64", "--config", "debug", "--output", str(tmp_path))
-    work = cache_root(os.environ) / "state" / "tflite-2.14.1-debian-debug-amd64"
+    work = cache_root(os.environ) / "state" / _DEBUG
     process = _start(work, *words, "--set", "compile.ccache=false")
     try:
         _wait_for(work, 1, process)
         second = invoke(*words, env={"TFBUILD_LOCK_WAIT": "0"}, timeout_s=60)
         assert second.returncode == 9
         assert str(process.pid) in second.stderr
-        assert "building tflite-2.14.1-debian-debug-amd64" in second.stderr
+        assert f"building {_DEBUG}" in second.stderr
     finally:
         os.kill(process.pid, signal.SIGINT)
         process.communicate(timeout=30)

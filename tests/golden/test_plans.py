@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.golden.conftest import GOLDEN
-from tests.support.plans import all_plans, make_plan
+from tests.support.plans import all_plans, all_server_plans, make_plan, make_server_plan
 from tfbuild.bake import Layout, definition
 from tfbuild.flags import Target
-from tfbuild.model import Arch
+from tfbuild.model import Arch, Product
 from tfbuild.plan import Patch, Plan
 from tfbuild.plan_text import plan_text
+from tfbuild.saved_model import ModelFolder
 
 Golden = Callable[[str, str], None]
 
@@ -42,6 +43,32 @@ REPRESENTATIVE = {
     "native-arm64": make_plan("2.14.1-debian", "native", Arch.ARM64, build_arch=Arch.ARM64),
     "debug-amd64": make_plan("2.14.1-debian", "debug"),
     "opt-arm64-pinned": make_plan("2.20.0", "opt", Arch.ARM64),
+    # The model server: the default, an old compiler and a cross build, everything set by hand.
+    "server-amd64": make_server_plan(),
+    "server-arm64-cross": make_server_plan("2.19.1", "portable", Arch.ARM64),
+    "server-arm64-native": make_server_plan("2.20.0", "neoverse-n1", Arch.ARM64, build_arch=Arch.ARM64),
+    "server-amd64-by-hand": make_server_plan(
+        "2.16.1",
+        "debug",
+        Arch.AMD64,
+        "compile.lto=true",
+        "compile.defines.WIDTH=4",
+        "runtime.base=debian",
+        "serving.bazel_configs=mkl",
+        "serving.bazel_defines.no_aws_support=true",
+        "serving.copts=-fno-plt",
+        "serving.host_copts=-O1",
+        "serving.linkopts=-Wl,-z,now",
+        "serving.remote_cache=grpcs://cache.example",
+        "serving.server_args=--grpc_max_threads=4",
+        "serving.batching.enabled=true",
+        "serving.batching.max_batch_size=8",
+        "serving.monitoring.prometheus=true",
+        raw=("--copt=-DLAST",),
+        model=ModelFolder("models/half_plus_two", "half_plus_two", (1, 123), "7" * 40),
+        seen="a" * 64,
+        jobs=3,
+    ),
 }
 
 
@@ -50,16 +77,30 @@ def test_the_text_of_a_plan(name: str, golden: Golden) -> None:
     golden(f"{name}.txt", plan_text(REPRESENTATIVE[name]))
 
 
-@pytest.mark.parametrize("name", ["opt-amd64", "size-amd64-by-hand"])
+@pytest.mark.parametrize("name", ["opt-amd64", "size-amd64-by-hand", "server-amd64", "server-amd64-by-hand"])
 def test_the_json_of_a_plan(name: str, golden: Golden) -> None:
     plan = REPRESENTATIVE[name]
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
-    document = {**plan.to_json(), "bake": definition(plan, layout)}
+    bake = definition(plan, layout) if plan.product is Product.TFLITE else None
+    document = {**plan.to_json(), "bake": bake}
     golden(f"{name}.json", json.dumps(document, indent=2) + "\n")
 
 
 def test_the_flags_of_every_plan(golden: Golden) -> None:
     golden("flags.txt", "".join(f"{line}\n" for plan in all_plans() for line in _flags(plan)))
+
+
+def test_the_options_of_every_model_server(golden: Golden) -> None:
+    lines = (
+        f"{plan.build_id} on {plan.root.arch}\n  {' '.join(_own(plan))}\n" for plan in all_server_plans()
+    )
+    golden("bazel.txt", "".join(lines))
+
+
+def _own(plan: Plan) -> Iterator[str]:
+    """The options that differ from build to build."""
+    same = ("for the log", "XNNPACK compiles", "upstream clones")
+    return (flag.text for flag in plan.flags if not flag.reason.startswith(same))
 
 
 def _flags(plan: Plan) -> Iterator[str]:
@@ -73,7 +114,10 @@ def _flags(plan: Plan) -> Iterator[str]:
 def test_no_golden_file_is_left_behind() -> None:
     written = {f"{name}.txt" for name in REPRESENTATIVE}
     assert {path.name for path in GOLDEN.iterdir()} == written | {
+        "bazel.txt",
         "flags.txt",
+        "server-amd64.json",
+        "server-amd64-by-hand.json",
         "opt-amd64.json",
         "size-amd64-by-hand.json",
     }

@@ -19,6 +19,7 @@ from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult,
 from tfbuild.execute import execute
 from tfbuild.model import Arch, Pin, Reporter, Unhashed
 from tfbuild.plan import Plan
+from tfbuild.rootfs import Archive
 from tfbuild.runner import RecordingRunner, Reply
 from tfbuild.smoke import SmokeCase
 
@@ -142,7 +143,7 @@ class Build:
             reporter=self.reporter,
             find_cli=lambda: DockerCli(None, ("docker", "buildx"), "0.13.1"),
             fetch_all=self._fetch,
-            archive_of=lambda root: MIRROR,
+            archive_of=lambda root: Archive(MIRROR),
             preflight=self._preflight,
             host_arch=Arch.AMD64,
             is_root=True,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tfbuild.config import list_configs, load_config
+from tfbuild.errors import NothingMatchesError
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Circumstances, Patch, Plan, Request
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
@@ -81,3 +83,16 @@ def all_plans() -> Iterator[Plan]:
                 if not config.arches or arch in config.arches:
                     build_arch = arch if config.name == "native" else Arch.AMD64
                     yield make_plan(release.release, config.name, arch, build_arch=build_arch)
+
+
+def all_server_plans() -> Iterator[Plan]:
+    """Every serving release x config x way that exists, as far as its compiler knows the CPU."""
+    for release in list_releases(PROJECT):
+        for config in list_configs(PROJECT) if release.serving else ():
+            for way in release.serving.ways if release.serving else ():
+                if config.arches and way.arch not in config.arches:
+                    continue
+                if config.name == "native" and way.arch is not way.build_arch:
+                    continue
+                with suppress(NothingMatchesError):
+                    yield make_server_plan(release.release, config.name, way.arch, build_arch=way.build_arch)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tfbuild.apt_sources import (
     AptSource,
     debian_archive_mirrors,
+    debian_security_mirrors,
     expand_mirrors,
     main_archive_sources,
     parse_deb822,
@@ -91,6 +92,12 @@ def test_security_and_foreign_origins_are_not_the_main_archive() -> None:
         )
     )
     assert parse_indextargets(text, "bookworm") == (f"{MIRROR}/", "http://second.example/debian/")
+    runner = RecordingRunner([Reply(("apt-get", "indextargets"), stdout=text)])
+    assert debian_security_mirrors(runner) == ("http://security.example",)
+
+
+def test_a_host_without_apt_has_no_security_mirror() -> None:
+    assert debian_security_mirrors(RecordingRunner(missing=["apt-get"])) == ()
 
 
 def test_a_mirror_list_of_a_cloud_image_is_read() -> None:

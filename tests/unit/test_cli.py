@@ -18,11 +18,15 @@ from invoke.main import program
 
 from tests.support.builds import Build
 from tests.support.plans import PROJECT
-from tfbuild import commands, wiring
+from tfbuild import commands, upstream_check, wiring
+from tfbuild.cache import prepare_cache
 from tfbuild.commands import run_command
 from tfbuild.effects import BuildResult
 from tfbuild.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
+from tfbuild.locks import hold
 from tfbuild.model import Reporter
+from tfbuild.release_schema import Release
+from tfbuild.upstream_check import Check, UpstreamReport
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,10 @@ def test_a_lock_wait_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     ("argv", "code", "message"),
     [
         (["fetch", "--product", "tflight"], 3, "unknown product 'tflight'; did you mean 'tflite'?"),
-        (["fetch", "--product", "serving"], 3, "no serving release has been built"),
+        (["fetch", "--product", "keras"], 3, "no keras release has been built"),
+        (["fetch", "--product", "serving", "--arch", "armhf"], 3, "cannot be built for armhf"),
+        (["check-upstream"], 2, "where is the clone of tensorflow/serving?"),
+        (["check-upstream", "--clone", "/nowhere", "--release", "2.19.2"], 3, "did you mean '2.19.1'?"),
         (["fetch", "--product", "tflite", "--arch", "riscv64"], 3, "cannot be built for riscv64"),
         (["verify", "/nowhere/at/all"], 2, "there is no file or folder /nowhere/at/all"),
         (["verify", "tasks.py"], 2, "tasks.py is nothing that can be verified"),
@@ -293,19 +300,92 @@ def test_the_configs(invoke: Invoke) -> None:
 def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invoke) -> None:
     document = invoke("list-releases", "--json").json()
     jsonschema.validate(document, schema("list-releases"))
-    states = {entry["release"]: entry["status"] for entry in document["releases"]}
-    assert states["2.14.1-debian"] == "built"
-    assert {states[name] for name in ("2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")} == {"pinned"}
+    built = {entry["release"] for entry in document["releases"] if entry["status"] == "built"}
+    assert built == {"2.14.1-debian"}
+    sources = [entry["source"] for entry in document["releases"] if entry["product"] == "serving"]
+    assert len(sources) == 7
+    assert all(source["sha256"] is None and len(source["tree"]) == 40 for source in sources)
     lines = invoke("list-releases").stdout.splitlines()
-    assert [line.split()[2] for line in lines if line.startswith("*")] == ["2.14.1-debian"]
-    assert sum("never compiled here" in line for line in lines) == 5
+    assert [line.split()[1:3] for line in lines if line.startswith("*")] == [
+        ["serving", "2.20.0"],
+        ["tflite", "2.14.1-debian"],
+    ]
+    assert sum("never compiled here" in line for line in lines) == 5 + 7
+
+
+def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path: Path) -> None:
+    """The guard of unit tests forbids processes, sockets and the engine."""
+    ended = invoke("build-serving", "--arch", "aarch64", "--dry-run", "--", "--copt=-fno-plt", "-k")
+    assert ended.code == 0
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "serving-2.20.0-opt-arm64"
+    assert [line.split()[0] for line in lines if "command line, after --" in line] == [
+        "--copt=-fno-plt",
+        "-k",
+    ]
+    assert not (tmp_path / "cache").exists()
+    document = invoke("build-serving", "--release", "2.16.1", "--dry-run", "--json").json()
+    jsonschema.validate(document, schema("plan"))
+    assert document["part"]["tensorflow"]["version"] == "2.16.1"
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["--release", "2.20.1"], 3, "there is no serving release '2.20.1'; did you mean '2.20.0'?"),
+        (["--release", "no/such.yaml"], 3, "there is no release file 'no/such.yaml'"),
+        (["--arch", "riscv64"], 3, "serving 2.20.0 cannot be built for riscv64"),
+        (["--model", "/nowhere"], 2, "--model takes a folder, and there is none at /nowhere"),
+        (["--", "//a:b"], 2, "'//a:b' after --: only options of Bazel can stand there"),
+        (["--", "'--copt=-DA"], 2, "the words after -- cannot be told apart"),
+        (["--", "--config=opt"], 3, "Bazel's --config=opt cannot be used"),
+        (["--set", "serving.batching.max_batch_size=2"], 2, "batching is off"),
+        (["--set", "serving.bazel_config=mkl"], 2, "did you mean 'serving.bazel_configs'?"),
+        (["--release", "2.14.1", "--config", "znver4"], 3, "-march=znver4 needs gcc 12.3"),
+    ],
+)
+def test_what_cannot_be_a_model_server(invoke: Invoke, argv: list[str], code: int, message: str) -> None:
+    ended = invoke("build-serving", "--dry-run", *argv)
+    assert (ended.code, ended.stdout) == (code, "")
+    assert message in ended.stderr
+
+
+def test_another_tensorflow_by_the_back_door_is_refused(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_REVISION", "0" * 40)
+    ended = invoke("build-serving", "--dry-run")
+    assert (ended.code, ended.stdout) == (ExitCode.USAGE, "")
+    assert "TF_REVISION is set (in the environment)" in ended.stderr
+    assert "hint: unset TF_REVISION" in ended.stderr
+    assert invoke("build-tflite", "--dry-run").code == 0
+
+
+def test_the_check_of_a_release_file_ends_with_what_is_wrong(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = [Check("label", "//a:b", "a target", ok=True), Check("file", "WORKSPACE", "not there", ok=False)]
+
+    def report(release: Release, clone: Path, runner: object) -> UpstreamReport:
+        del clone, runner
+        return UpstreamReport(release.release, "c" * 40, tuple(checks))
+
+    monkeypatch.setattr(upstream_check, "check_upstream", report)
+    words = ("check-upstream", "--clone", "~/src/serving", "--release", "2.19.1")
+    ended = invoke(*words)
+    assert ended.code == ExitCode.VERIFICATION_FAILED
+    assert "WRONG file" in ended.stdout
+    assert "1 of 2 as the release file says" in ended.stdout
+    jsonschema.validate(invoke(*words, "--json").json(), schema("check-upstream"))
+    del checks[1]
+    assert invoke(*words).code == 0
 
 
 def test_fetched_files_are_named_one_to_a_line_or_in_json(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        wiring, "fetch_release", lambda _, pins, **__: {p.name: Path("/c", p.filename) for p in pins}
+        wiring, "fetch_release", lambda _, pins, *__, **___: tuple((p, Path("/c", p.filename)) for p in pins)
     )
     words = ("fetch", "--product", "tflite", "--arch", "arm64")
     assert invoke(*words).stdout.splitlines() == [
@@ -371,6 +451,40 @@ def test_a_failed_build_leaves_stdout_empty_and_names_the_log(invoke: Invoke, fa
     assert (ended.code, ended.stdout) == (ExitCode.VERIFICATION_FAILED, "")
     assert "image-version-missing" in ended.stderr
     assert "verify.json" in ended.stderr
+
+
+# -- clean --------------------------------------------------------------------------------------------
+
+
+def test_clean_removes_results_and_only_when_asked_the_cache(
+    invoke: Invoke, project: Path, tmp_path: Path
+) -> None:
+    cache = prepare_cache(tmp_path / "cache")
+    (cache / "downloads" / "file").write_bytes(b"x" * 2000)
+    (project / "dist" / "tflite").mkdir(parents=True)
+    ended = invoke("clean")
+    assert (ended.code, ended.stdout) == (0, f"removed {project / 'dist'}\n")
+    assert cache.exists()
+    ended = invoke("clean", "--cache")
+    assert ended.code == 0
+    assert ended.stdout.startswith(f"no dist/ to remove\nremoved 2.0 kB from {cache}\n")
+    assert not cache.exists()
+
+
+def test_clean_leaves_a_cache_that_a_build_uses(invoke: Invoke, project: Path, tmp_path: Path) -> None:
+    cache = prepare_cache(tmp_path / "cache")
+    with hold(cache / "locks" / "a.lock", what="building something", wait_s=0, on_wait=lambda _: None):
+        ended = invoke("clean", "--cache")
+    assert ended.code == ExitCode.LOCKED
+    assert "building something" in ended.stderr
+    assert cache.exists()
+
+
+def test_clean_does_not_follow_a_link(invoke: Invoke, project: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (project / "dist").symlink_to(tmp_path / "precious")
+    assert invoke("clean").code == ExitCode.USAGE
+    assert (tmp_path / "precious").is_dir()
 
 
 # -- errors to exit codes -----------------------------------------------------------------------------

@@ -53,6 +53,24 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "tflite.gpu_delegate": ("true", True),
     "tflite.ruy": ("yes", True),
     "tflite.cmake_definitions": ("{X: 2.20}", {"X": "2.20"}),
+    "serving.bazel_configs": ("mkl,cuda_clang", ("mkl", "cuda_clang")),
+    "serving.bazel_defines": ("{no_aws: true}", {"no_aws": "true"}),
+    "serving.copts": ("-fa", ("-fa",)),
+    "serving.host_copts": ("[-O1]", ("-O1",)),
+    "serving.linkopts": ("-Wl,-z,now", ("-Wl,-z,now",)),
+    "serving.build_on": ("target", "target"),
+    "serving.remote_cache": ("grpcs://cache.example", "grpcs://cache.example"),
+    "serving.remote_executor": ("grpc://run.example:1", "grpc://run.example:1"),
+    "serving.server_args": ("--grpc_max_threads=4", ("--grpc_max_threads=4",)),
+    "serving.batching.enabled": ("true", True),
+    "serving.batching.max_batch_size": ("8", 8),
+    "serving.batching.batch_timeout_micros": ("0", 0),
+    "serving.batching.max_enqueued_batches": ("9", 9),
+    "serving.batching.num_batch_threads": ("2", 2),
+    "serving.batching.allowed_batch_sizes": ("[2, 4]", (2, 4)),
+    "serving.batching.pad_variable_length_inputs": ("on", True),
+    "serving.monitoring.prometheus": ("yes", True),
+    "serving.monitoring.path": ("/metrics", "/metrics"),
     "source.patches": ("fix.patch", ("fix.patch",)),
     "runtime.base": ("debian", "debian"),
     "runtime.user": ("1000", 1000),
@@ -64,6 +82,15 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "distributable": ("no", False),
     "distributable_note": ("only here", "only here"),
     "policy": ("strict", "strict"),
+}
+
+
+# A key of batching says nothing as long as batching is off.
+_ON = "serving.batching.enabled=true"
+NEEDED = {
+    key: (_ON, "serving.batching.max_batch_size=4") if key.endswith("sizes") else (_ON,)
+    for key in EXAMPLES
+    if key.startswith("serving.batching.") and not key.endswith("enabled")
 }
 
 
@@ -83,7 +110,7 @@ def test_set_reaches_every_key(folder: Folder, key: str) -> None:
             found = getattr(found, part)
         return found
 
-    config = folder.load("mine", Arch.AMD64, f"{key}={text}")
+    config = folder.load("mine", Arch.AMD64, *NEEDED.get(key, ()), f"{key}={text}")
     assert value(config) == expected
     assert value(folder.load()) != expected
     assert str(config.origins[key]) == f"--set {key}={text}"

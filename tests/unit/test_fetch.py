@@ -20,7 +20,7 @@ from tests.support import http_server as web
 from tfbuild.errors import ChecksumError, DownloadError, HostError, UsageError
 from tfbuild.fetch import Fetcher, Timeouts, new_session
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
-from tfbuild.model import Pin, SilentReporter
+from tfbuild.model import Pin, SilentReporter, Unhashed
 from tfbuild.retry import LONGEST_RETRY_AFTER_S
 
 pytestmark = [pytest.mark.real_sockets, pytest.mark.timeout(60)]
@@ -587,3 +587,42 @@ def test_a_disk_that_takes_no_more_is_a_matter_of_the_host(site: web.Site, bench
     assert failure.value.exit_code == 4
     assert bench.fetcher().fetch(wanted).read_bytes() == BODY
     assert site.seen[-1].headers["range"] == "bytes=100000-"
+
+
+# -- a file whose hash nobody published ----------------------------------------------------------------
+
+UNSEEN = Unhashed("serving", ("https://example.org/s.tar.gz",), "s.tar.gz", "s", "7" * 40, "s.lock.json")
+
+
+def test_a_file_without_a_hash_arrives_whole_and_is_adopted_with_its_own(
+    bench: Bench, tmp_path: Path
+) -> None:
+    mirror = tmp_path / "mirror.tar.gz"
+    mirror.write_bytes(BODY)
+    fetcher = bench.fetcher(resolve_urls=lambda _: (str(mirror),), offline=True)
+    path, url = fetcher.fetch_unhashed(UNSEEN)
+    assert (path.read_bytes(), url) == (BODY, str(mirror))
+    pin = Pin("serving", UNSEEN.urls, hashlib.sha256(BODY).hexdigest(), "s.tar.gz")
+    kept = fetcher.adopt(path, pin)
+    mirror.unlink()
+    assert fetcher.fetch(pin) == kept
+    assert not path.exists()
+    assert bench.told.warnings == []
+
+
+def test_a_part_of_a_file_without_a_hash_is_never_taken_for_the_whole(bench: Bench, site: web.Site) -> None:
+    """Neither one that an earlier run left, nor one that the server cut off."""
+    left = bench.root / "downloads" / f"tree-{UNSEEN.tree}" / "s.tar.gz.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(OTHER[:1000])
+    etag = '"v1"'
+    answers = (web.cut_chunked(BODY, 200_000), web.cut(BODY, 100_000, etag=etag), web.whole(BODY, etag=etag))
+    url = site.on("/s.tar.gz", *answers)
+    path, _ = bench.fetcher(attempts=5, resolve_urls=lambda _: (url,)).fetch_unhashed(UNSEEN)
+    assert path.read_bytes() == BODY
+    assert bench.parts() == []
+
+
+def test_offline_a_file_without_a_hash_is_missing_by_its_name(bench: Bench) -> None:
+    with pytest.raises(DownloadError, match="serving"):
+        bench.fetcher(offline=True).fetch_unhashed(UNSEEN)

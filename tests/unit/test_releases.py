@@ -19,6 +19,7 @@ from tfbuild.releases import (
     list_releases_json,
     load_release,
     release_key,
+    release_origins,
     require_arch,
 )
 
@@ -123,10 +124,16 @@ def test_any_name_has_a_key(name: str) -> None:
 
 def test_the_default_is_the_newest_that_was_built() -> None:
     assert default_release(RELEASES, Product.TFLITE).release == "2.14.1-debian"
-    with pytest.raises(NothingMatchesError, match="no serving release has been built"):
-        default_release([each for each in RELEASES if each.product is Product.TFLITE], Product.SERVING)
-    both = [RELEASES[0], RELEASES[0].model_copy(update={"release": "2.9.0"})]
+    with pytest.raises(NothingMatchesError, match="no keras release has been built"):
+        default_release(RELEASES, Product.KERAS)
+    built = load_release(PROJECT, Product.TFLITE, "2.14.1-debian")
+    both = [built, built.model_copy(update={"release": "2.9.0"})]
     assert default_release(both, Product.TFLITE).release == "2.14.1-debian"
+
+
+def test_the_default_model_server_is_the_newest_though_nobody_has_compiled_it() -> None:
+    release = default_release(RELEASES, Product.SERVING)
+    assert (release.release, release.status) == ("2.20.0", "pinned")
 
 
 # -- what is pinned --------------------------------------------------------------------------------
@@ -172,7 +179,7 @@ def test_no_pin_is_used_twice() -> None:
 def test_the_json_is_the_contract() -> None:
     document = list_releases_json(RELEASES)
     assert document["version"] == 1
-    first = document["releases"][0]
+    first = next(each for each in document["releases"] if each["product"] == "tflite")
     assert {key: first[key] for key in ("product", "release", "status", "arches")} == {
         "product": "tflite",
         "release": "2.14.1-debian",
@@ -248,4 +255,94 @@ def test_a_wrong_release_file_is_refused_at_its_place(
 def test_no_host_of_a_package_registry_stands_in_a_release() -> None:
     for path in (PROJECT / "build_configs" / "releases").rglob("*.yaml"):
         hosts = set(re.findall(r"https?://([^/\s]+)", path.read_text(encoding="utf-8")))
-        assert hosts <= {"github.com", "www.tensorflow.org", "ai.google.dev", "snapshot.debian.org"}, path
+        known = {"releases.bazel.build", "archives.boost.io"}  # of the projects themselves
+        assert hosts - known <= {
+            "github.com",
+            "www.tensorflow.org",
+            "ai.google.dev",
+            "snapshot.debian.org",
+        }, path
+
+
+# -- the model server ------------------------------------------------------------------------------
+
+SERVER = (PROJECT / "build_configs" / "releases" / "serving" / "2.20.0.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("  tree: 58d07a8e5c46abb303cbfe3b54d28406c3a31c20\n", "", "the source has neither sha256 nor tree"),
+        ("  strip_prefix: serving-bc", "  subtrees: [tools]\n  strip_prefix: serving-bc", "without subtrees"),
+        ("arches: [amd64, arm64]", "arches: [amd64]", "'ways' and 'arches' name different architectures"),
+        ("      build_arch: arm64\n", "      build_arch: armhf\n", "'bazel.binaries' has none for it"),
+        (
+            "    version: 7.4.1\n",
+            "    version: 7.4.1\n    package: bazel-bootstrap=4.2.3\n",
+            "from one of them",
+        ),
+        ("    origin: hermetic\n  python", "    origin: suite\n  python", "'compiler.packages' names none"),
+        ("version_pattern: '^", "version_pattern: '(", "not a regular expression"),
+        (
+            "//tensorflow_serving/model_servers:tensorflow",
+            "tensorflow_serving/model_servers:tensorflow",
+            "match",
+        ),
+        ("product: serving", "product: tflite", "the file is in the folder of 'serving'"),
+    ],
+)
+def test_a_wrong_release_of_the_model_server_is_refused(
+    tmp_path: Path, before: str, after: str, expected: str
+) -> None:
+    assert before in SERVER
+    file = tmp_path / "build_configs" / "releases" / "serving" / "2.20.0.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(SERVER.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_release(tmp_path, Product.SERVING, "2.20.0")
+    assert any(expected in str(each) for each in caught.value.problems), caught.value.problems
+
+
+def test_a_release_of_tflite_has_no_part_of_the_model_server(root: Path) -> None:
+    write(root, "2.20", MINIMAL)
+    load_release(root, Product.TFLITE, "2.20")
+    section = SERVER[SERVER.index("serving:\n") : SERVER.index("quirks:")]
+    path = root / "build_configs" / "releases" / "tflite" / "2.20.yaml"
+    path.write_text(path.read_text() + section, encoding="utf-8")
+    assert any("belongs to releases of serving" in each for each in problems(root, "2.20"))
+
+
+def test_a_release_file_of_ones_own_is_read_from_anywhere(tmp_path: Path) -> None:
+    own = tmp_path / "2.20.0-fork.yaml"
+    own.write_text(SERVER.replace("release: 2.20.0", "release: 2.20.0-fork"), encoding="utf-8")
+    release = load_release(PROJECT, Product.SERVING, str(own))
+    assert release.release == "2.20.0-fork"
+    lines = release_origins(PROJECT, Product.SERVING, str(own))
+    assert lines["serving.overrides.0"].path == str(own)
+    with pytest.raises(ConfigError, match="1 problem"):
+        load_release(PROJECT, Product.TFLITE, str(own))
+
+
+def test_every_server_is_pinned_by_commit_tree_and_hashes() -> None:
+    releases = [each for each in RELEASES if each.serving]
+    assert [each.release for each in releases] == [
+        "2.14.1",
+        "2.15.1",
+        "2.16.1",
+        "2.17.1",
+        "2.18.1",
+        "2.19.1",
+        "2.20.0",
+    ]
+    for release in releases:
+        assert release.serving
+        assert release.revision
+        assert release.revision in release.source.urls[0]
+        assert set(release.serving.bazel.binaries) == {Arch.AMD64, Arch.ARM64}
+        assert {way.state for way in release.serving.ways} == {"never-run"}
+        assert re.match(release.serving.version_pattern, f"TensorFlow ModelServer: {release.version}")
+        suffixed = (
+            f"TensorFlow ModelServer: {release.version}{release.serving.version_suffix}+dev.sha.1a2b3c4"
+        )
+        assert re.match(release.serving.version_pattern, suffixed)
+        assert not re.match(release.serving.version_pattern, "TensorFlow ModelServer: 2.13.0")

@@ -13,7 +13,7 @@ import pytest
 from tfbuild.errors import BuildError, HostError
 from tfbuild.model import Arch
 from tfbuild.plan import Root
-from tfbuild.rootfs import KEYRING, archive_of, bootstrap, mmdebstrap_command, read_facts
+from tfbuild.rootfs import KEYRING, Archive, archive_of, bootstrap, mmdebstrap_command, read_facts
 from tfbuild.runner import RecordingRunner, Reply
 
 ROOT = Root("trixie", Arch.AMD64, (), None, None, 1_700_000_000)
@@ -23,9 +23,28 @@ VERSION = Reply(("mmdebstrap", "--version"), stdout="mmdebstrap 1.2.3\n")
 
 def test_the_configured_mirror_wins_then_the_snapshot_then_the_host() -> None:
     snapshot = replace(ROOT, snapshot="20260101T000000Z")
-    assert archive_of(replace(snapshot, mirror="http://mine.example"), [MIRROR]) == "http://mine.example"
-    assert archive_of(snapshot, [MIRROR]).endswith("/archive/debian/20260101T000000Z")
-    assert archive_of(ROOT, [MIRROR, "http://second.example"]) == MIRROR
+    assert archive_of(replace(snapshot, mirror="http://mine.example"), [MIRROR]) == Archive(
+        "http://mine.example"
+    )
+    assert archive_of(snapshot, [MIRROR]).main.endswith("/archive/debian/20260101T000000Z")
+    assert archive_of(ROOT, [MIRROR, "http://second.example"]) == Archive(MIRROR)
+
+
+def test_security_fixes_come_from_where_the_archive_comes_from() -> None:
+    """A mirror of one's own is not mixed with the host's: it may be the only thing that can be reached."""
+    security = "http://mirror.example/debian-security"
+    assert archive_of(ROOT, [MIRROR], [security]) == Archive(MIRROR, security)
+    mine = replace(ROOT, mirror="http://mine.example")
+    assert archive_of(mine, [MIRROR], [security]) == Archive("http://mine.example")
+    fixes = replace(mine, security_mirror="http://mine.example/fixes")
+    assert archive_of(fixes, [MIRROR], [security]).security == "http://mine.example/fixes"
+    snapshot = archive_of(replace(ROOT, snapshot="20260101T000000Z"), [MIRROR], [security])
+    assert snapshot.security is not None
+    assert snapshot.security.endswith("/archive/debian-security/20260101T000000Z")
+    assert Archive(MIRROR, security).sources("trixie") == (
+        f"deb {MIRROR} trixie main",
+        f"deb {security} trixie-security main",
+    )
 
 
 def test_without_any_mirror_both_ways_out_are_told() -> None:
@@ -46,7 +65,9 @@ def test_without_any_mirror_both_ways_out_are_told() -> None:
     ],
 )
 def test_the_mode_follows_who_runs_it_for_what(arch: Arch, is_root: bool, mode: str) -> None:
-    argv = mmdebstrap_command(replace(ROOT, arch=arch), MIRROR, Path("/t"), host=Arch.AMD64, is_root=is_root)
+    argv = mmdebstrap_command(
+        replace(ROOT, arch=arch), Archive(MIRROR), Path("/t"), host=Arch.AMD64, is_root=is_root
+    )
     assert f"--mode={mode}" in argv
     assert f"--architectures={arch}" in argv
     assert argv[-3:] == ("trixie", "/t", f"deb {MIRROR} trixie main")
@@ -56,7 +77,7 @@ def test_the_mode_follows_who_runs_it_for_what(arch: Arch, is_root: bool, mode: 
 def test_packages_are_included_in_one_argument() -> None:
     def command(*include: str) -> tuple[str, ...]:
         root = replace(ROOT, include=include)
-        return mmdebstrap_command(root, MIRROR, Path("/t"), host=Arch.AMD64, is_root=True)
+        return mmdebstrap_command(root, Archive(MIRROR), Path("/t"), host=Arch.AMD64, is_root=True)
 
     assert "--include=a,b" in command("a", "b")
     assert not any(word.startswith("--include") for word in command())
@@ -70,7 +91,8 @@ def writes(data: bytes) -> Callable[[tuple[str, ...]], None]:
 
 
 def make(folder: Path, runner: RecordingRunner, mirror: str = MIRROR) -> None:
-    bootstrap(ROOT, folder, mirror, runner=runner, log=folder.parent / "log", host=Arch.AMD64, is_root=True)
+    archive = Archive(mirror)
+    bootstrap(ROOT, folder, archive, runner=runner, log=folder.parent / "log", host=Arch.AMD64, is_root=True)
 
 
 def test_a_finished_root_tells_what_it_is_made_of(tmp_path: Path) -> None:

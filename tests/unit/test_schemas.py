@@ -47,10 +47,26 @@ def test_the_stored_schemas_are_the_generated_ones() -> None:
     assert schemas.main(["--check"]) == 0
 
 
-@pytest.mark.parametrize("schema", [schemas.config_schema(), schemas.release_schema()])
-def test_the_schemas_are_schemas(schema: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema)
-    json.dumps(schema)
+@pytest.mark.parametrize("path", schemas.documents())
+def test_the_schemas_are_schemas(path: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(schemas.documents()[path]))
+
+
+def test_no_schema_is_there_that_nothing_writes() -> None:
+    stored = {
+        path.relative_to(PROJECT).as_posix() for path in (PROJECT / "build_configs").rglob("*schema.json")
+    }
+    assert stored == set(schemas.documents())
+
+
+@pytest.mark.parametrize("path", [path for path in schemas.documents() if path.endswith(".schema.json")])
+def test_every_document_has_a_version_and_no_field_by_chance(path: str) -> None:
+    schema = json.loads(schemas.documents()[path])
+    assert schema["properties"]["version"]["const"] == 1
+    for each in (schema, *schema.get("$defs", {}).values()):
+        if "properties" in each:
+            assert each["additionalProperties"] is False
+            assert set(each["required"]) == set(each["properties"])
 
 
 @pytest.mark.parametrize(
