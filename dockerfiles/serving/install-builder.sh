@@ -2,10 +2,8 @@
 # Installs Bazel, the compiler and the release's packages into the builder image.
 #   BUILD_ARCH, TARGET_ARCH   Debian architecture names
 #   TRIPLET                   GNU triplet of the target
-#   COMPILER                  package of the C++ compiler: g++ or g++-VERSION
-#   BAZEL_PACKAGES            NAME[=VERSION] ... of Bazel, where the release takes it from the root's suite; or empty
-#   BAZEL_FILE                name in /downloads of Bazel as one program, where the release takes upstream's; or empty
-#   BUILD_PACKAGES            NAME[=VERSION] ... for the machine that builds
+#   BAZEL_FILE                name in /downloads of Bazel as one program; empty where it is among BUILD_PACKAGES
+#   BUILD_PACKAGES            NAME[=VERSION] ... for the machine that builds: compilers and tools
 #   TARGET_PACKAGES           NAME[=VERSION] ... for the target
 #   /downloads                files that were checked by hash before they came here
 set -euo pipefail
@@ -19,15 +17,12 @@ if [[ -s /run/secrets/ca ]]; then
 fi
 
 # git, patch, unzip, zip, Python: programs that upstream's repository rules and version stamping call.
-packages=(ca-certificates git patch pax-utils python3 rsync unzip xz-utils zip)
-compilers=("$COMPILER")
+# gcc compiles the entry program, whatever compiles the server.
+packages=(bzip2 ca-certificates gcc git libc6-dev patch pax-utils python3 rsync unzip xz-utils zip)
 read -ra build_packages <<< "$BUILD_PACKAGES"
-read -ra bazel_packages <<< "$BAZEL_PACKAGES"
 suffix=""
 if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   dpkg --add-architecture "$TARGET_ARCH"
-  # Beside the native one, which compiles the tools that run during the build.
-  compilers+=("$COMPILER-${TRIPLET//_/-}" qemu-user)
   suffix=":$TARGET_ARCH"
 fi
 target_packages=()
@@ -39,8 +34,17 @@ done
 # The root has no manual pages; the alternatives of the JDK, which Bazel's package needs, want their folder.
 mkdir -p /usr/share/man/man1
 apt-get "${apt_options[@]}" update
+if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
+  packages+=("gcc-${TRIPLET//_/-}" "libc6-dev-$TARGET_ARCH-cross")
+  # Static emulators: since QEMU 9.1 in qemu-user, before in a package of their own.
+  if apt-cache show qemu-user-static 2> /dev/null | grep -q '^Package:'; then
+    packages+=(qemu-user-static)
+  else
+    packages+=(qemu-user)
+  fi
+fi
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
-  "${packages[@]}" "${compilers[@]}" "${bazel_packages[@]}" "${build_packages[@]}" "${target_packages[@]}"
+  "${packages[@]}" "${build_packages[@]}" "${target_packages[@]}"
 
 if [[ -n $BAZEL_FILE ]]; then
   install --mode=755 "/downloads/$BAZEL_FILE" /usr/bin/bazel

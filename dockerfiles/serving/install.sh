@@ -42,7 +42,7 @@ cp /etc/tfbuild-packages.tsv /out/packages.tsv
   # Debian's says "development version" of itself.
   echo "bazel $(tail -n 1 /work/log/check.log | sed 's/^release //')" \
     "$(dpkg-query --show --showformat='${Package} ${Version}' bazel-bootstrap 2> /dev/null || true)"
-  "$TRIPLET-g++" --version | head -n 1
+  "$TRIPLET-gcc" --version | head -n 1
   "$TRIPLET-ld" --version | head -n 1
 } > /out/tools.txt
 chmod -R u=rwX,go=rX /out
