@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from tfbuild.plan import Plan, Root
 
-
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]
 

@@ -1,4 +1,4 @@
-"""What carrying out a plan has in common for every product: the state, steps, roots, builder, logs of failures."""
+"""What carrying out a plan has in common for every product: state, steps, roots, builder, logs of failures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfbuild import bake as bake_tflite
-from tfbuild import bake_serving
-from tfbuild.bake import Layout
+from tfbuild.archive import extract
+from tfbuild.bake import Layout, definition
+from tfbuild.bake_serving import serving_definition
 from tfbuild.buildx import bake
 from tfbuild.effects import Effects
-from tfbuild.errors import BuildError, DownloadError, Interrupted, TfBuildError
+from tfbuild.errors import BuildError, DownloadError, Interrupted, PackagingError, TfBuildError
+from tfbuild.first_seen import prove
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.package import write_json
@@ -36,6 +37,8 @@ class Run:
     roots: dict[str, RootFacts] = field(default_factory=dict)
     downloads: Mapping[str, Path] = field(default_factory=dict)
     number: int = 0
+    # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
+    nonce: str = field(default_factory=lambda: str(time.time_ns()))
 
     @property
     def logs(self) -> Path:
@@ -46,7 +49,8 @@ class Run:
 
 
 @contextmanager
-def step(run: Run, step_id: str) -> Iterator[None]:
+def step_of(run: Run, step_id: str) -> Iterator[None]:
+    """Tells the reporter of the step, and keeps its time."""
     run.number += 1
     title = next(step.title for step in run.plan.steps if step.id == step_id)
     run.effects.reporter.step_started(run.number, len(run.plan.steps), title)
@@ -71,7 +75,8 @@ def existing(log: Path) -> Path | None:
     return log if log.exists() else None
 
 
-def roots(run: Run) -> str:
+def make_roots(run: Run) -> str:
+    """The Debian root filesystems of builder and image, made or found in the cache."""
     effects, made = run.effects, []
     for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
         if root is None:
@@ -109,10 +114,20 @@ def roots(run: Run) -> str:
 def bake_targets(
     run: Run, targets: tuple[str, ...], log: Path, failure: type[TfBuildError], **options: Any
 ) -> None:
+    """Build ``targets`` of this run's bake definition. Raises ``failure``."""
     plan, layout, effects = run.plan, run.layout, run.effects
-    document = definition(
-        plan, layout, environment=effects.proxies, ca_bundle=effects.ca_bundle, jobs=jobs(run), **options
-    )
+    common: dict[str, Any] = {
+        "environment": effects.proxies,
+        "ca_bundle": effects.ca_bundle,
+        "jobs": jobs_of(run),
+        "nonce": run.nonce,
+        **options,
+    }
+    if isinstance(plan.part, ServingPart):
+        memory_mib = effects.engine.info().memory >> 20
+        document = serving_definition(plan, layout, memory_mib=memory_mib, **common)
+    else:
+        document = definition(plan, layout, **common)
     write_json(layout.bake_file, document)
     bake(
         effects.find_cli(),
@@ -125,7 +140,7 @@ def bake_targets(
     )
 
 
-def jobs(run: Run) -> int:
+def jobs_of(run: Run) -> int:
     """Parallel compile jobs: what was asked for, else what the engine's CPUs and memory allow."""
     if run.plan.jobs:
         return run.plan.jobs
@@ -133,7 +148,8 @@ def jobs(run: Run) -> int:
     return max(1, min(info.cpus, info.memory // (run.plan.memory_per_job_mib << 20)))
 
 
-def builder(run: Run) -> str:
+def make_builder(run: Run) -> str:
+    """The builder image. Raises :class:`DownloadError` where it is missing and must not be made."""
     try:
         bake_targets(run, ("builder",), run.log("builder"), BuildError)
     except BuildError as error:
@@ -153,7 +169,7 @@ def explained(run: Run, error: BuildError) -> BuildError:
     shutil.rmtree(run.layout.logs, ignore_errors=True)
     try:
         transcript = run.logs / "read-logs.log"
-        bake_targets(run, ("logs",), transcript, BuildError, nonce=str(time.time_ns()))
+        bake_targets(run, ("logs",), transcript, BuildError)
     except TfBuildError:
         return error
     transcript.unlink(missing_ok=True)
@@ -175,3 +191,56 @@ def explained(run: Run, error: BuildError) -> BuildError:
 
 def timestamp(epoch: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+
+
+def unpack_source(run: Run) -> None:
+    """The source in the cache, proven by its git tree where that decides. Needs ``run.downloads``."""
+    plan, layout = run.plan, run.layout
+    extract(
+        run.downloads[plan.source.name],
+        layout.source(plan),
+        strip_prefix=plan.source.strip_prefix,
+        subtrees=plan.source.subtrees,
+        on_wait=run.effects.reporter.note,
+    )
+    prove(layout.source(plan), plan.source.tree, plan.source.filename)
+
+
+def empty_folders(*folders: Path) -> None:
+    """Folders that BuildKit sees. Same content, same cache key."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+
+def copy_patches(run: Run) -> None:
+    """``request/patches``, numbered in their order."""
+    patches = run.layout.request / "patches"
+    patches.mkdir()
+    for number, patch in enumerate(run.plan.patches, start=1):
+        source = run.layout.project / patch.path
+        shutil.copyfile(source, patches / f"{number:03}-{source.name}")
+
+
+def write_fetch_log(run: Run) -> str:
+    """The hashes of what was fetched, into the step's log; a line for the reporter."""
+    pins = run.plan.pins
+    run.log("fetch").write_text("".join(f"{pin.sha256}  {run.downloads[pin.name]}\n" for pin in pins))
+    return f"{len(pins)} files, checked"
+
+
+def make_image(run: Run) -> str:
+    """The runtime image under its candidate name, and the files of the smoke test."""
+    for folder in (run.layout.smoke, run.layout.runtime):
+        shutil.rmtree(folder, ignore_errors=True)
+    run.layout.runtime.mkdir(parents=True)
+    base = run.roots["runtime" if run.plan.runtime_root else "builder"]
+    labels = {
+        # The root filesystem's hash stands for what would be the digest of a registry's image.
+        "org.opencontainers.image.base.name": f"debian:{base.suite}",
+        "org.opencontainers.image.base.digest": f"sha256:{base.sha256}",
+        "org.opencontainers.image.created": timestamp(run.plan.source_date_epoch),
+    }
+    bake_targets(run, ("runtime-files", "smoke"), run.log("runtime-files"), PackagingError)
+    bake_targets(run, ("image",), run.log("image"), PackagingError, labels=labels)
+    return run.plan.image.platform

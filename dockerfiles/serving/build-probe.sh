@@ -22,5 +22,8 @@ while read -r library; do
     *) cp --dereference "$library" /smoke/lib/ ;;
   esac
 done < <(lddtree --list "$work/probe")
+# Starts a server of another architecture under the emulator, and stands in for the image's own entry program.
+gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static -DEMULATOR='"/smoke/qemu"' \
+  "$here/entry/tf_serving_entrypoint.c" -o /smoke/entry
 cp -r /out/smoke/half_plus_two /smoke/half_plus_two
-cp "$here/smoke/monitoring.config" "$here/smoke/batching.config" /smoke/
+cp "$here/smoke/monitoring.config" /smoke/

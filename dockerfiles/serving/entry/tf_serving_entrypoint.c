@@ -29,6 +29,12 @@
 #define SERVER_ARGUMENTS "/etc/tensorflow-serving/server-args"
 #endif
 #define MOST_ARGUMENTS 256
+/* EMULATOR: a program that runs SERVER, which is for another architecture; for tests on the machine that builds. */
+#ifdef EMULATOR
+#define STARTED EMULATOR
+#else
+#define STARTED SERVER
+#endif
 #define GRPC_PORT 8500
 #define REST_PORT 8501
 #define HEALTH_TIMEOUT_S 4 /* below the image's HEALTHCHECK timeout */
@@ -89,9 +95,9 @@ static int run(char **arguments) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(EXIT_NOT_EXECUTABLE);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    execv(SERVER, arguments);
+    execv(STARTED, arguments);
     int code = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    perror("tf_serving_entrypoint: " SERVER);
+    perror("tf_serving_entrypoint: " STARTED);
     _exit(code);
   }
   child = pid;
@@ -139,7 +145,11 @@ static int start(int count, char **more) {
   snprintf(rest, sizeof(rest), "--rest_api_port=%d", REST_PORT);
   char *model = joined("--model_name=", name, "", ""), *path = joined("--model_base_path=", base, "/", name);
   if (arguments == NULL || model == NULL || path == NULL) return usage("out of memory");
-  char *fixed[] = {(char *)SERVER, port, rest, model, path};
+  char *fixed[] = {
+#ifdef EMULATOR
+      (char *)EMULATOR,
+#endif
+      (char *)SERVER, port, rest, model, path};
   memcpy(arguments, fixed, sizeof(fixed));
   size_t have = read_arguments(arguments, sizeof(fixed) / sizeof(*fixed));
   memcpy(arguments + have, more, (size_t)count * sizeof(char *));

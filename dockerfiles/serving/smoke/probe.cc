@@ -1,7 +1,7 @@
 // Asks a model server that listens on this machine what upstream's documentation asks half_plus_two, and prints
 // what came back, a line for each fact; whoever started it judges.
 //
-//   probe MODEL SECONDS METRICS-PATH VALUE...
+//   probe MODEL SECONDS [METRICS-PATH VALUE...]
 //
 //   state AVAILABLE      of the model, once it has it, else what it was after SECONDS
 //   rest 2.5 3 4.5       predictions through REST
@@ -172,11 +172,13 @@ void Metrics(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5) return 2;
-  const std::string model = argv[1], metrics = argv[3];
+  if (argc < 3) return 2;
+  const std::string model = argv[1];
+  if (!WaitUntilAvailable(model, std::atoi(argv[2]))) return 1;
+  if (argc < 5) return 0;
+  const std::string metrics = argv[3];
   std::vector<float> values;
   for (int i = 4; i < argc; ++i) values.push_back(std::strtof(argv[i], nullptr));
-  if (!WaitUntilAvailable(model, std::atoi(argv[2]))) return 1;
   PredictRest(model, values);
   PredictGrpc(model, values);
   Metrics(metrics);

@@ -7,7 +7,7 @@ def _tensorflow_http_archive_impl(ctx):
     ctx.download_and_extract(
         url,
         sha256 = ctx.attr.sha256,
-        stripPrefix = "tensorflow-" + ctx.attr.git_commit,
+        stripPrefix = "tensorflow-mini",
     )
 
 tensorflow_http_archive = repository_rule(
