@@ -45,6 +45,7 @@ def serving_definition(
         "toolchains": str(layout.project / "toolchains" / "bazel"),
         "common": str(recipe / "common"),
         "model": str(layout.model),
+        "out": str(layout.out),
     }
 
     def target(stage: str, output: str) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def fetch(run: Run) -> str:
     plan, layout = run.plan, run.layout
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     unpack_source(run)
-    empty_folders(layout.request, layout.downloads, layout.archives, layout.model)
+    empty_folders(layout.request, layout.downloads, layout.archives, layout.model, layout.out)
     for name, text in request_files(plan, plan.serving).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
@@ -73,7 +73,7 @@ def fetch_dependencies(run: Run) -> str:
 
 def compile_(run: Run) -> str:
     """The compile, with its complete logs and profile also when it fails."""
-    shutil.rmtree(run.layout.out, ignore_errors=True)
+    empty_folders(run.layout.out)
     try:
         bake_targets(run, ("compile",), run.log("compile"), BuildError)
     except BuildError as error:
