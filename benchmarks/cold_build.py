@@ -84,7 +84,8 @@ def bare(lab: Lab, prepared: Trial, jobs: int) -> Figures:
     finally:
         forget_build_cache(lab, "bare-build.sh")
     say(f"bare: {seconds:.0f} s, ninja {state.seconds:.0f} s")
-    return Figures(seconds, seconds, state, usage, size_below(out))
+    result = size_below(out) - size_below(out / "probe")
+    return Figures(seconds, seconds, state, usage, result)
 
 
 # What is compared as time; the first three have the target.

@@ -91,6 +91,7 @@ def bazel_flags(inputs: BazelInputs) -> tuple[Flag, ...]:
     return (
         *(Flag(Target.BAZEL, text, str(BUILT_IN), "for the log") for text in _OUTPUT),
         *_of_release(inputs),
+        *_of_rc_configs(inputs),
         *_of_compile_keys(inputs),
         *_of_serving_keys(inputs),
         *(Flag(Target.BAZEL, text, "command line, after --") for text in inputs.raw),
@@ -189,6 +190,13 @@ def _of_release(inputs: BazelInputs) -> Iterator[Flag]:
         yield flag(f"--copt=-D{text}", f"compile_defines.{macro.name}", macro.reason)
 
 
+def _of_rc_configs(inputs: BazelInputs) -> Iterator[Flag]:
+    """Before all that this project says itself, so that the configuration's CPU and level win."""
+    for index, name in enumerate(inputs.config.values.serving.bazel_configs):
+        where = inputs.config.origins.get(f"serving.bazel_configs.{index}", BUILT_IN)
+        yield Flag(Target.BAZEL, f"--config={name}", str(where), "upstream's .bazelrc")
+
+
 def _of_compile_keys(inputs: BazelInputs) -> Iterator[Flag]:
     """The keys that mean the same for every product."""
     config = inputs.config
@@ -255,8 +263,6 @@ def _of_serving_keys(inputs: BazelInputs) -> Iterator[Flag]:
     def of(path: str) -> str:
         return str(config.origins.get(f"serving.{path}", BUILT_IN))
 
-    for index, name in enumerate(keys.bazel_configs):
-        yield Flag(Target.BAZEL, f"--config={name}", of(f"bazel_configs.{index}"), "upstream's .bazelrc")
     for name, value in keys.bazel_defines.items():
         yield Flag(Target.BAZEL, f"--define={name}={value}", of(f"bazel_defines.{name}"))
     yield from _listed("--copt", "serving.copts", keys.copts, config)

@@ -25,7 +25,12 @@ from tfbuild.progress import (
 
 # bake of buildx >= 0.19 asks before it reads folders outside the working directory; ours come from our own
 # plan (https://docs.docker.com/build/bake/reference/#targetentitlements).
-_ENVIRONMENT = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0", "DOCKER_CLI_HINTS": "false"}
+_ENVIRONMENT = {
+    "BUILDX_BAKE_ENTITLEMENTS_FS": "0",
+    # Without it every linked target ends as an image without a name in the engine.
+    "BUILDX_NO_DEFAULT_LOAD": "1",
+    "DOCKER_CLI_HINTS": "false",
+}
 # Apt and our own scripts announce what they do.
 _ACTIVITY = re.compile(r"tfbuild: (.+)|(?:Get:\d+ \S+ \S+ \S+ \S+ (\S+))|Setting up (\S+) ")
 

@@ -137,8 +137,13 @@ class DockerEngine:
     def tag_image(self, ref: str, new: str) -> None:
         """Give the image ``ref`` the further name ``new`` (``repository[:tag]``), even if another has it."""
         repository, _, tag = new.rpartition(":") if ":" in new.rpartition("/")[2] else (new, "", "latest")
+        before = self.image(new)
         with _engine_errors(f"naming the image {new}"):
             self._client.images.get(ref).tag(repository, tag=tag)
+        # What had the name before would stay as an image without one.
+        left = self.image(before.id) if before else None
+        if left and not left.tags:
+            self.remove_image(left.id)
 
     def run_once(self, image: str, command: Sequence[str], options: RunOptions | None = None) -> RunResult:
         """Run ``command`` in a fresh container of ``image`` and remove the container, whatever happens.

@@ -144,22 +144,19 @@ class ServingKeys(Keys):
         default_factory=dict, description="--repo_env=NAME=VALUE"
     )
     defines: tuple[BazelDefine, ...] = Field(default=(), description="--define options that it needs.")
+    overrides: tuple[Override, ...] = Field(default=(), description="Repositories taken from elsewhere.")
     archives: tuple[Download, ...] = Field(
         default=(),
-        description="Archives that WORKSPACE names by hash, fetched beforehand: mirrors count for them.",
+        description="What upstream's rules download, fetched by us; 'filename' is the URL's last part.",
     )
-    overrides: tuple[Override, ...] = Field(default=(), description="Repositories taken from elsewhere.")
     ways: tuple[Way, ...] = Field(min_length=1, description="Which architecture is built where, and how.")
     needs: Needs = Field(description="Estimates for the preflight.")
 
     def downloads(self, build_arch: Arch) -> tuple[Download, ...]:
-        """Bazel for ``build_arch``, archives for it, and those of overridden repositories."""
+        """Bazel for ``build_arch``, archives of overridden repositories, and those that Bazel will find."""
         binary = self.bazel.binaries.get(build_arch)
-        return (
-            *([binary] if binary else ()),
-            *self.archives,
-            *(each.download for each in self.overrides),
-        )
+        overrides = (each.download for each in self.overrides)
+        return (*([binary] if binary else ()), *overrides, *self.archives)
 
     def way(self, arch: Arch, build_arch: Arch) -> Way | None:
         return next((each for each in self.ways if (each.arch, each.build_arch) == (arch, build_arch)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tfbuild.apt_sources import debian_archive_mirrors
@@ -15,7 +16,7 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
-from tfbuild.errors import UsageError
+from tfbuild.errors import ChecksumError, UsageError
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher
 from tfbuild.first_seen import obtain
@@ -24,6 +25,7 @@ from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
+from tfbuild.plan_parts import ServingPart
 from tfbuild.release_schema import Release
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
@@ -85,7 +87,16 @@ def fetch_release(
         release, env=os.environ, reporter=reporter, offline=offline, runner=SubprocessRunner(), host=gather()
     )
     first = (obtain_source(unhashed, fetcher, reporter),) if unhashed else ()
-    files = fetcher.fetch_all(pins, hint=_hint_for(release))
+    try:
+        files = fetcher.fetch_all(pins, hint=_hint_for(release))
+    except ChecksumError as error:
+        if release.source.sha256:
+            raise
+        anew = (
+            f"if upstream only compressed {release.source.filename} anew, delete the release's .lock.json: "
+        )
+        hint = f"{anew}its git tree decides then; else {error.hint}"
+        raise ChecksumError(error.message, details=error.details, hint=hint) from error
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
 
 
@@ -133,6 +144,11 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
     def preflight() -> None:
         engine.cleanup_leftovers()
         context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
+        if isinstance(plan.part, ServingPart):
+            context = replace(context, engine_disk=plan.part.needs.disk)
+            info = engine.info()
+            for doubt in plan.part.needs.doubts(info.memory, info.cpus):
+                reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
 
     effects = Effects(

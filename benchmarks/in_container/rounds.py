@@ -9,6 +9,7 @@ that what else the machine does meets all of them alike.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -24,17 +25,25 @@ PROGRAMS = {
 }
 # The threads of a pool spin for a moment before they sleep; they must not do it in another's time.
 PAUSE_S = 0.02
+# A round counts as calm when others used less of the CPUs than this: a tenth of one of two.
+CALM = 0.05
+# So many rounds are tried for each calm one that was asked for.
+PATIENCE = 4
 
 
 @dataclass
 class Series:
-    """One program's figures: ``rounds`` holds the nanoseconds of each inference, ``cpu`` of each round."""
+    """One program's figures: ``rounds`` holds the nanoseconds of each inference, ``cpu`` of each round.
+
+    ``others`` is the part of all CPUs that the rest of the machine used in each round.
+    """
 
     model: str
     threads: int
     program: str
     rounds: list[list[int]] = field(default_factory=list)
     cpu: list[int] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
     output: list[float] = field(default_factory=list)
     peak_kib: int = 0
     loaded: dict[str, int] = field(default_factory=dict)
@@ -53,6 +62,10 @@ class Worker:
         )
         if self._answer() != "ready":
             raise SystemExit(f"{program} cannot run {model.name}")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def _answer(self) -> str:
         return self._pipe(self._process.stdout).readline().rstrip("\n")
@@ -80,7 +93,7 @@ class Worker:
     def close(self) -> Series:
         """Output, peak memory and loaded files (proc(5)); then the end."""
         self.series.output = [float(word) for word in self._ask("output").split()]
-        proc = Path("/proc") / str(self._process.pid)
+        proc = Path("/proc") / str(self.pid)
         for line in (proc / "status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 self.series.peak_kib = int(line.split()[1])
@@ -93,13 +106,41 @@ class Worker:
         return self.series
 
 
+def busy_s() -> float:
+    """Seconds that all CPUs together have worked, or been taken by another machine: /proc/stat of proc(5)."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def children_s(workers: list[Worker]) -> float:
+    """CPU seconds that we and the workers have used so far."""
+    total = time.process_time()
+    for worker in workers:
+        # After the command, which may hold spaces: fields 14 and 15 of proc(5), pid/stat.
+        fields = Path("/proc", str(worker.pid), "stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Series]:
     workers = [Worker(program, model, threads) for program in PROGRAMS]
-    for number in range(rounds):
+    cpus = os.cpu_count() or 1
+    calm = 0
+    for number in range(rounds * PATIENCE):
+        began, busy, own = time.monotonic(), busy_s(), children_s(workers)
         first = number % len(workers)
         for worker in (*workers[first:], *workers[:first]):
             worker.turn(inferences)
             time.sleep(PAUSE_S)
+        others = busy_s() - busy - (children_s(workers) - own)
+        part = max(0.0, others) / ((time.monotonic() - began) * cpus)
+        for worker in workers:
+            worker.series.others.append(part)
+        calm += part < CALM
+        if calm == rounds:
+            break
     return [worker.close() for worker in workers]
 
 

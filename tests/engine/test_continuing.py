@@ -36,7 +36,12 @@ def amd64(build: Callable[[str], Built]) -> Built:
     return build("amd64")
 
 
+def _nameless() -> set[str]:
+    return {image.id for image in docker.from_env().images.list(filters={"dangling": True})}
+
+
 def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: Invoke, tmp_path: Path) -> None:
+    before = _nameless()
     ran = invoke(
         "build-tflite", "--arch", "amd64", "--output", str(tmp_path), "--json",
         "--set", "compile.strip=false", "--set", "runtime.labels.team=edge",
@@ -47,6 +52,7 @@ def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: In
         assert _edges(amd64.build_id) == []
         manifest = json.loads((Path(json.loads(ran.stdout)["output"]) / "manifest.json").read_text())
         assert manifest["image"]["labels"]["team"] == "edge"
+        assert _nameless() <= before, "the build left an image without a name"
     finally:
         docker.from_env().images.remove("tfbuild-test/relabelled:1", force=True)
 

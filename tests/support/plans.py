@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from tfbuild.config import list_configs, load_config
@@ -85,8 +86,13 @@ def all_plans() -> Iterator[Plan]:
                     yield make_plan(release.release, config.name, arch, build_arch=build_arch)
 
 
-def all_server_plans() -> Iterator[Plan]:
+@cache
+def all_server_plans() -> tuple[Plan, ...]:
     """Every serving release x config x way that exists, as far as its compiler knows the CPU."""
+    return tuple(_server_plans())
+
+
+def _server_plans() -> Iterator[Plan]:
     for release in list_releases(PROJECT):
         for config in list_configs(PROJECT) if release.serving else ():
             for way in release.serving.ways if release.serving else ():

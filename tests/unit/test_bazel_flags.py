@@ -11,8 +11,7 @@ from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
 from tfbuild.releases import list_releases
 
-PLANS = tuple(all_server_plans())
-NATIVE_ARM = Arch.ARM64
+PLANS = all_server_plans()
 
 
 def options(
@@ -88,6 +87,13 @@ def test_each_key_gives_its_options(setting: str, expected: list[str]) -> None:
 
 def test_gcc_takes_the_other_form_of_link_time_optimisation() -> None:
     assert "--linkopt=-flto=auto" in options("compile.lto=true", release="2.18.1")
+
+
+def test_the_cpu_of_the_configuration_wins_over_that_of_an_upstream_config() -> None:
+    """mkl_aarch64 brings -march=armv8.2-a: what comes later on Bazel's line counts."""
+    found = options("serving.bazel_configs=mkl_aarch64", config="neoverse-n1", arch=Arch.ARM64)
+    march = "--copt=-march=armv8.2-a+fp16+dotprod+rcpc"
+    assert found.index("--config=mkl_aarch64") < found.index(march)
 
 
 def test_what_the_user_adds_comes_last_and_as_it_is() -> None:

@@ -76,6 +76,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "runtime.user": ("1000", 1000),
     "runtime.labels": ("{a.b: c}", {"a.b": "c"}),
     "debian.mirror": ("https://mirror.example/debian", "https://mirror.example/debian"),
+    "debian.security_mirror": ("https://mirror.example/security", "https://mirror.example/security"),
     "debian.snapshot": ("20261030T080801Z", "20261030T080801Z"),
     "resources.jobs": ("3", 3),
     "resources.memory_per_job_mib": ("4096", 4096),

@@ -78,9 +78,7 @@ def test_having_seen_the_archive_compiles_nothing_again() -> None:
     assert BASE.unhashed.lock == "releases/2.20.0.lock.json"
 
 
-@pytest.mark.parametrize(
-    "plan", tuple(all_server_plans()), ids=lambda plan: f"{plan.build_id}-{plan.root.arch}"
-)
+@pytest.mark.parametrize("plan", all_server_plans(), ids=lambda plan: f"{plan.build_id}-{plan.root.arch}")
 def test_every_plan_is_what_the_schema_says_and_tells_its_state(plan: Plan) -> None:
     document = json.loads(json.dumps({**plan.to_json(), "bake": None}, default=str))
     jsonschema.validate(document, SCHEMA)
@@ -151,3 +149,12 @@ def test_the_request_has_one_word_to_a_line() -> None:
 def test_the_parts_are_not_mistaken_for_each_other() -> None:
     with pytest.raises(TypeError, match="a plan of serving, not of tflite"):
         _ = BASE.tflite
+
+
+def test_what_an_engine_lacks_is_told_in_its_own_numbers() -> None:
+    needs = BASE.serving.needs
+    assert needs.disk == 60 << 30
+    assert needs.doubts(memory=64 << 30, cpus=64) == ()
+    few, slow = needs.doubts(memory=6 << 30, cpus=2)
+    assert few.startswith("the engine has 6.0 GiB of memory, 16 are reckoned")
+    assert slow == "about 15 hours on the 2 CPUs of the engine"

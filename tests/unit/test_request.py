@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
+from tfbuild.first_seen import Lock, Seen, write_lock
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
 from tfbuild.request import (
@@ -24,7 +25,9 @@ from tfbuild.request import (
     parse_arch,
     parse_jobs,
     parse_product,
+    plan_serving,
     plan_tflite,
+    split_raw,
 )
 
 
@@ -252,3 +255,77 @@ def test_this_machine_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host_arch() is Arch.ARM64
     monkeypatch.setattr("platform.machine", lambda: "s390x")
     assert host_arch() is Arch.AMD64
+
+
+# -- the model server ---------------------------------------------------------------------------------
+
+
+def server_of(root: Path = PROJECT, env: dict[str, str] | None = None, **words: Any) -> Plan:
+    return plan_serving(root, replace(Words(), **words), env=env or {}, build_arch=Arch.AMD64)
+
+
+def test_a_model_server_without_any_word_is_the_newest() -> None:
+    plan = server_of()
+    assert (plan.build_id, plan.status) == ("serving-2.20.0-opt-amd64", "pinned")
+    assert plan.policy == "serving-scratch"
+    assert plan.image.tag == "tfbuild/serving:2.20.0-opt-amd64"
+    assert plan.unhashed is not None
+    assert plan.unhashed.lock == "build_configs/releases/serving/2.20.0.lock.json"
+
+
+def test_arm64_is_crossed_or_built_on_a_node_of_its_own() -> None:
+    assert server_of(arch="arm64").root.arch is Arch.AMD64
+    plan = server_of(arch="arm64", sets=("serving.build_on=target",))
+    assert (plan.root.arch, plan.serving.way.kind) == (Arch.ARM64, "native")
+    native = server_of(arch="arm64", config="native", sets=("serving.build_on=target",))
+    assert "--copt=-march=native" in native.serving.arguments
+    with pytest.raises(NothingMatchesError, match="cannot be cross-compiled"):
+        server_of(arch="arm64", config="native")
+
+
+def test_a_recorded_hash_is_a_pin_from_then_on(project: Path) -> None:
+    unhashed = server_of(project).unhashed
+    assert unhashed is not None
+    seen = Seen(unhashed.filename, "a" * 64, unhashed.tree, 1, unhashed.urls[0])
+    write_lock(project / unhashed.lock, Lock().recorded(seen))
+    plan = server_of(project)
+    assert (plan.unhashed, plan.pins[0].sha256) == (None, "a" * 64)
+    assert plan.pins[0].name == plan.source.name
+    (project / unhashed.lock).write_text("[]")
+    with pytest.raises(ConfigError, match="1 problem"):
+        server_of(project)
+
+
+def test_another_build_file_of_a_repository_compiles_again(project: Path) -> None:
+    before = server_of(project)
+    (project / "toolchains" / "bazel" / "overrides" / "org_boost.BUILD").write_text("# nothing\n")
+    assert server_of(project).key != before.key
+
+
+def test_words_after_the_dashes_keep_what_is_quoted_twice() -> None:
+    assert split_raw("--copt=-DA=1 '--copt=-DB=two words'") == ("--copt=-DA=1", "--copt=-DB=two words")
+    assert split_raw("") == ()
+
+
+def test_bazel_from_a_package_of_the_suite(tmp_path: Path) -> None:
+    """For places without GitHub: a release file of one's own, whose Bazel comes with the builder."""
+    text = (PROJECT / "build_configs" / "releases" / "serving" / "2.19.1.yaml").read_text(encoding="utf-8")
+    start, end = text.index("    binaries:\n"), text.index("  compiler:\n")
+    text = f"{text[:start]}    package: bazel-bootstrap=4.2.3+ds-11\n{text[end:]}"
+    own = tmp_path / "1.0-mini.yaml"
+    changes = {
+        "release: 2.19.1": "release: 1.0-mini",
+        "suite: bullseye": "suite: sid",
+        "base: snapshot": "base: mirror",
+    }
+    for before, after in changes.items():
+        assert before in text
+        text = text.replace(before, after)
+    own.write_text(text, encoding="utf-8")
+    plan = server_of(release=str(own))
+    assert plan.build_id == "serving-1.0-mini-opt-amd64"
+    assert (plan.serving.bazel.pin, plan.serving.bazel.package) == (None, "bazel-bootstrap=4.2.3+ds-11")
+    assert not [pin.name for pin in plan.pins if pin.name.startswith("bazel")]
+    assert (plan.root.suite, plan.root.snapshot) == ("sid", None)
+    assert plan.unhashed is not None
+    assert plan.unhashed.lock == f"{tmp_path}/1.0-mini.lock.json"
