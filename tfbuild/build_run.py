@@ -1,4 +1,4 @@
-"""What carrying out a plan has in common for every product: state, steps, roots, builder, logs of failures."""
+"""What carrying out a plan has in common for every product: state, steps, roots, builder, failure logs."""
 
 from __future__ import annotations
 
