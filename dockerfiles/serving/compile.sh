@@ -109,15 +109,6 @@ actions() {
   bazel aquery --output=text "mnemonic('CppCompile|CppLink', ${targets[0]})"
 }
 
-explain() { # EXIT-CODE; https://bazel.build/run/scripts#exit-codes
-  case $1 in
-    33) echo "tfbuild: Bazel ran out of memory" ;;
-    36) echo "tfbuild: a local fault of this machine stopped Bazel" ;;
-    37) echo "tfbuild: Bazel itself failed" ;;
-    39) echo "tfbuild: the remote cache lost what Bazel needed" ;;
-  esac
-}
-
 # Each phase is a bash of its own: inside "phase || ..." errexit would be off, and a failed patch would pass.
 run() { # PHASE
   local status=0
@@ -125,7 +116,10 @@ run() { # PHASE
   bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
   if ((status != 0)); then
     echo "tfbuild: $1 failed with exit code $status" >&3
-    explain "$status" >&3
+    # In the log too, for whoever explains it: https://bazel.build/run/scripts#exit-codes
+    if [[ $1 != prepare && $1 != install ]]; then
+      echo "tfbuild: Bazel ended with exit code $status" | tee --append "$log/$1.log" >&3
+    fi
     # From the first error on, without the flood of warnings before it.
     { sed -E -n '/^(\([0-9:]+\) )?ERROR: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
       head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3

@@ -33,7 +33,7 @@ namespace {
 constexpr int kGrpcPort = 8500;
 constexpr int kRestPort = 8501;
 constexpr auto kPause = std::chrono::milliseconds(100);
-constexpr auto kRequest = std::chrono::seconds(20);
+constexpr auto kRequest = std::chrono::seconds(60);
 
 struct Answer {
   int status = 0;
@@ -125,9 +125,12 @@ grpc::Status Call(grpc::Channel* channel, const tensorflow::serving::PredictRequ
                                          grpc::internal::RpcMethod::NORMAL_RPC);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kRequest);
-  return grpc::internal::BlockingUnaryCall<tensorflow::serving::PredictRequest, tensorflow::serving::PredictResponse,
-                                           google::protobuf::MessageLite, google::protobuf::MessageLite>(
-      channel, method, &context, request, response);
+  // The two ports need not open at the same moment.
+  context.set_wait_for_ready(true);
+  using tensorflow::serving::PredictRequest;
+  using tensorflow::serving::PredictResponse;
+  return grpc::internal::BlockingUnaryCall<PredictRequest, PredictResponse>(channel, method, &context, request,
+                                                                            response);
 }
 
 void PredictGrpc(const std::string& model, const std::vector<float>& values) {
