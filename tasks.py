@@ -178,6 +178,35 @@ def verify(_context: Context, target: str, policy: str = "", json: bool = False)
     return commands.verify(target, policy, as_json=json)
 
 
+@task(
+    auto_shortflags=False,
+    positional=["image"],
+    help={
+        "image": "an image in the engine, or an image archive (docker save, OCI)",
+        "json": "machine-readable report",
+        "html": "write the report as a self-contained page to this file",
+        "facts": "judge for the machine that this file describes, and run nothing",
+        "host-facts": "print such a file for this machine",
+    },
+)
+@friendly
+def diagnose(
+    _context: Context,
+    image: str,
+    json: bool = False,
+    html: str = "",
+    facts: str = "",
+    host_facts: bool = False,
+) -> int:
+    """Tell why a TensorFlow image does not work here: cause and fix; exit 0 or 7.
+
+    invoke diagnose registry.example/team/model:1.4 --html report.html
+    invoke diagnose --host-facts > gpu-node.json
+    invoke diagnose image.tar --facts gpu-node.json
+    """
+    return commands.diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
+
+
 @task(auto_shortflags=False, help={"json": "machine-readable"})
 @friendly
 def doctor(_context: Context, json: bool = False) -> int:
@@ -211,6 +240,7 @@ ns = Collection(
     build_tflite,
     check_upstream,
     clean,
+    diagnose,
     doctor,
     fetch,
     list_configs,

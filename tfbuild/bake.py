@@ -79,6 +79,11 @@ class Layout:
         return self.work / "smoke"
 
     @property
+    def symbols(self) -> Path:
+        """The compiled files as they were before they were stripped."""
+        return self.out / "symbols"
+
+    @property
     def logs(self) -> Path:
         """Logs of the compile step, read out of its cache mount after a failure."""
         return self.work / "compile-logs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 
+from tfbuild.checks_isa import check_api, check_isa
 from tfbuild.closure import Closure
 from tfbuild.elf_facts import ElfFacts, ElfKind, Relro, version_key
 from tfbuild.image_facts import ImageFacts
@@ -29,6 +30,10 @@ def check_elf(
     if role is not None:
         _role(found, facts, policy.roles[role], context.exports.get(role, ()))
     _hardening(found, facts, policy)
+    if facts.isa is not None:
+        check_isa(found, facts.path, facts.isa, policy, role, context)
+    if role is not None and policy.roles[role].complete_api:
+        check_api(found, facts)
     if policy.elf.require_stripped and not context.keep_symbols:
         _stripped(found, facts)
     return found.all()
@@ -124,6 +129,10 @@ def _hardening(found: Findings, facts: ElfFacts, policy: Policy) -> None:
             f"{facts.path} has RELRO {facts.relro}, at least {rules.min_relro} is asked for",
             fix="link with -Wl,-z,relro" + (",-z,now" if full else ""),
         )
+    if rules.require_bind_now and not facts.bind_now and not facts.static:
+        found.add("elf-bind-now", f"{facts.path} is bound lazily", fix="link with -Wl,-z,now")
+    if rules.require_pie and facts.kind is ElfKind.EXECUTABLE:
+        found.add("elf-not-pie", f"{facts.path} is not position-independent", fix="link with -pie")
     if facts.text_relocations and not rules.allow_text_relocations:
         found.add(
             "elf-text-relocations",

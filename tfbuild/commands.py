@@ -246,6 +246,39 @@ def verify(target: str, policy: str, *, as_json: bool) -> int:
     return report.exit_code
 
 
+def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bool) -> int:
+    """``invoke diagnose``"""
+    from tfbuild.diagnose import diagnose
+    from tfbuild.diagnose_host import gather_target, load_target, target_json
+    from tfbuild.diagnose_text import render
+    from tfbuild.wiring import diagnose_effects
+
+    if host_facts:
+        print_json(target_json(gather_target()))
+        return ExitCode.OK
+    if not image:
+        raise UsageError("nothing to diagnose", hint="invoke diagnose IMAGE, or invoke diagnose --host-facts")
+    host = load_target(Path(facts)) if facts else gather_target()
+    report = diagnose(image, diagnose_effects(host, this_machine=not facts))
+    if html:
+        _write_html(report, Path(html))
+    if as_json:
+        print_json(report.to_json())
+    else:
+        sys.stdout.write(render(report))
+    return report.exit_code
+
+
+def _write_html(report: Any, path: Path) -> None:
+    from tfbuild.diagnose_html import STYLE, render_html
+
+    text = render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8"))
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="--html FILE") from error
+
+
 def doctor(*, as_json: bool) -> int:
     """``invoke doctor``"""
     from tfbuild.cache import cache_root

@@ -27,6 +27,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section
 from elftools.elf.segments import NoteSegment, Segment
 
+from tfbuild.elf_abi import abi_words, compilers
 from tfbuild.elf_facts import (
     ElfFacts,
     ElfKind,
@@ -39,12 +40,12 @@ from tfbuild.elf_facts import (
 )
 from tfbuild.errors import UsageError, VerificationError
 
-__all__ = ["ELF_MAGIC", "ElfFacts", "ElfKind", "Relro", "parse_elf", "read_elf"]
+__all__ = ["DAMAGE", "ELF_MAGIC", "ElfFacts", "ElfKind", "Relro", "damaged", "parse_elf", "read_elf"]
 
 ELF_MAGIC = b"\x7fELF"
 
 # What pyelftools lets out on damaged input, beside its ELFError; found by the mutation tests.
-_DAMAGE = (
+DAMAGE = (
     ELFError,
     ArithmeticError,
     AssertionError,
@@ -86,17 +87,22 @@ def parse_elf(data: bytes, name: str) -> ElfFacts:
         )
     try:
         return _Reader(data, name).facts()
-    except _DAMAGE as error:
-        reason = f"{type(error).__name__}: {error}".rstrip(": ")
-        raise VerificationError(
-            f"{name} is a damaged ELF file",
-            details=(f"{len(data)} bytes; {reason[:300]}",),
-            hint="copy or build the file again, and compare its sha256 with the original's",
-        ) from error
+    except DAMAGE as error:
+        raise damaged(name, len(data), error) from error
+
+
+def damaged(name: str, size: int, error: Exception) -> VerificationError:
+    """What is said of the ELF file ``name`` of ``size`` bytes that could not be read to the end."""
+    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    return VerificationError(
+        f"{name} is a damaged ELF file",
+        details=(f"{size} bytes; {reason[:300]}",),
+        hint="copy or build the file again, and compare its sha256 with the original's",
+    )
 
 
 class _Reader:
-    """Reads one file; all methods may raise anything in ``_DAMAGE``."""
+    """Reads one file; all methods may raise anything in ``DAMAGE``."""
 
     def __init__(self, data: bytes, name: str) -> None:
         self.data = data
@@ -142,6 +148,8 @@ class _Reader:
             stripped=".symtab" not in names,
             has_debug_info=bool(names & {".debug_info", ".zdebug_info"}),
             sections=tuple(SectionSize(s.name, s["sh_size"]) for s in self.sections if s.name),
+            abi=() if debug_only else abi_words(self.sections, self.segments),
+            compilers=() if debug_only else compilers(self._comment()),
         )
 
     def _check_type(self) -> None:
@@ -188,6 +196,10 @@ class _Reader:
                     if note["n_type"] == "NT_GNU_BUILD_ID" and isinstance(note["n_desc"], str):
                         return str(note["n_desc"])
         return None
+
+    def _comment(self) -> bytes:
+        section = next((s for s in self.sections if s.name == ".comment"), None)
+        return _table(self.data, section["sh_offset"], section["sh_size"]) if section is not None else b""
 
     def _dynamic(self) -> _Dynamic:
         segment = next((s for s in self.segments if isinstance(s, DynamicSegment)), None)

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import PlainSerializer, TypeAdapter
 
+from tfbuild.isa_facts import IsaFacts
+
 
 class ElfKind(str, Enum):
     """What a loader would take the file for."""
@@ -64,6 +66,25 @@ class SectionSize:
     size: int
 
 
+@dataclass(frozen=True, order=True)
+class LinkedLibrary:
+    """A library in the file; ``version`` is what the file says, ``evidence`` where it says so."""
+
+    name: str
+    version: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class ApiFacts:
+    """How complete the C interface of a library is, judged by ``source``."""
+
+    source: str
+    declared: int
+    exported: int
+    missing: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class ExportSummary:
     """How :attr:`ElfFacts.exports` is written to JSON: C names in full, mangled C++ names counted."""
@@ -105,6 +126,12 @@ class ElfFacts:
     stripped: bool
     has_debug_info: bool
     sections: tuple[SectionSize, ...]
+    abi: tuple[str, ...] = ()  # what the file says of the CPU that it was compiled for
+    compilers: tuple[str, ...] = ()
+    # Read on request, see tfbuild.measure: None or empty where nobody asked.
+    isa: IsaFacts | None = None
+    linked: tuple[LinkedLibrary, ...] = ()
+    api: ApiFacts | None = None
 
     @property
     def pie(self) -> bool:

@@ -36,7 +36,8 @@ from tfbuild.plan_parts import ServingPart
 from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
-from tfbuild.verify import VerifyReport, load_policy, verify_path
+from tfbuild.verify import load_policy, verify_path
+from tfbuild.verify_report import VerifyReport
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,13 @@ def _verify(
         labels=dict(plan.image.labels),
         exports=_product(plan).exports,
         keep_symbols=not plan.strip,
+        march=plan.march,
     )
     archive = layout.work / "image.tar"
     engine.save_image(candidate_tag(plan), archive)
     reports = (
-        verify_path(staging, policy, context=context, checksums=False),
-        verify_path(archive, policy, context=context, platform=plan.image.platform),
+        verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols),
+        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols),
     )
     archive.unlink()
     outcomes, findings = _product(plan).smoke(run)
@@ -160,9 +162,7 @@ def _verify(
     write_json(layout.work / VERIFY_REPORT, record.to_json())
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
-        details = [
-            line for finding in errors for line in (f"{finding.id}: {finding.message}", *finding.evidence)
-        ]
+        details = [line for each in errors for line in (f"{each.id}: {each.message}", *each.evidence)]
         raise VerificationError(
             f"{len(errors)} error{'s' if len(errors) > 1 else ''} in what was built",
             details=tuple(details[:20]),

@@ -175,6 +175,11 @@ def x86_64_level(flags: frozenset[str]) -> int:
     return level
 
 
+def x86_64_features(level: int) -> frozenset[str]:
+    """What a CPU of micro-architecture ``level`` has beyond the first one, as named in /proc/cpuinfo."""
+    return frozenset[str]().union(*(needed for each, needed in _X86_64_LEVELS if each <= level))
+
+
 def parse_meminfo(text: str) -> int:
     """MemTotal of /proc/meminfo in bytes; 0 if it is not there."""
     for line in text.splitlines():

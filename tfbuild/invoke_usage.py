@@ -27,6 +27,7 @@ def exit_with_usage(program: Program) -> None:
     def parse_tasks() -> None:
         from tfbuild.ui import render_error
 
+        _fill_positional(program.core.unparsed)
         try:
             parse()
         except ParseError as error:
@@ -34,6 +35,16 @@ def exit_with_usage(program: Program) -> None:
             raise Exit(code=int(ExitCode.USAGE)) from error
 
     program.parse_tasks = parse_tasks  # type: ignore[method-assign]
+
+
+def _fill_positional(words: list[str]) -> None:
+    """``invoke diagnose --host-facts`` is complete without its argument.
+
+    invoke knows positional arguments without a default only.
+    """
+    given = any(not word.startswith("-") or word.startswith("--image") for word in words[1:])
+    if words[:1] == ["diagnose"] and "--host-facts" in words and not given:
+        words.insert(1, "--image=")
 
 
 def _explained(error: ParseError, tasks: Iterable[str]) -> UsageError:

@@ -14,7 +14,7 @@ from tfbuild.model import Finding
 from tfbuild.plan import Plan
 from tfbuild.rootfs import RootFacts
 from tfbuild.smoke import SmokeOutcome
-from tfbuild.verify import VerifyReport
+from tfbuild.verify_report import VerifyReport
 
 Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
 

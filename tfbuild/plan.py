@@ -136,6 +136,13 @@ class Plan:
         return self.steps[-1].key
 
     @property
+    def march(self) -> str | None:
+        """The lowest CPU that the result has to run on, in GCC's words; None: the compiler's choice."""
+        words = [flag.text.removeprefix("--copt=") for flag in self.flags]
+        found = [word.removeprefix("-march=") for word in words if word.startswith("-march=")]
+        return found[-1] if found else None
+
+    @property
     def tflite(self) -> TflitePart:
         """The part of a TFLite plan; asking another plan for it is a bug."""
         if not isinstance(self.part, TflitePart):

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tfbuild.elf_facts import Relro
+from tfbuild.isa_march import X86_MARCH, allowed
 from tfbuild.model import Arch, Finding
 from tfbuild.suggest import did_you_mean
 
@@ -31,7 +32,7 @@ class Severity(str, Enum):
         return self.value
 
 
-# id: what it means. All are errors unless a policy's ``severities`` says otherwise.
+# id: what it means. All but those in _WARNINGS are errors unless a policy's ``severities`` says otherwise.
 FINDINGS: Mapping[str, str] = MappingProxyType(
     {
         "elf-damaged": "the file starts like an ELF file but cannot be read to the end",
@@ -47,6 +48,20 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "elf-text-relocations": "the code must be modified to load it: SELinux refuses, pages are not shared",
         "elf-run-path": "a run path leads out of the installation, for example into a build tree",
         "elf-not-stripped": "the symbol table or debug information is still in the file",
+        "elf-bind-now": "functions are found only when they are called: their table stays writable",
+        "elf-not-pie": "a program is always loaded at the same address",
+        "isa-exceeded": "ordinary code has instructions that a CPU of the allowed level does not have",
+        "isa-unclear": "perhaps ordinary code has instructions that a CPU of the allowed level does not have",
+        "isa-not-arrived": "ordinary code has nothing of what -march allowed: the flag got lost",
+        "api-missing": "functions that the release's headers declare are not exported",
+        "archive-empty": "there is no object in the archive",
+        "archive-mixed": "the objects of an archive are for different machines",
+        "archive-bitcode": "objects of an archive are intermediate code: only the same compiler links it",
+        "wheel-tag": "the platform tag promises older systems than the libraries in the wheel need",
+        "wheel-tag-strict": "the platform tag keeps systems out on which the wheel would load",
+        "wheel-library": "a library in the wheel needs one that neither is in it nor belongs to every system",
+        "wheel-machine": "a library in the wheel is for another machine than the tag says",
+        "wheel-record": "files in the wheel are not those that its RECORD names",
         "image-architecture": "the image is for another platform than the one that was built for",
         "image-size": "the uncompressed layers are larger than the policy allows",
         "image-root": "a container would run as root",
@@ -66,6 +81,10 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "dist-nothing": "no ELF file in lib/ or bin/",
     }
 )
+
+
+# Told, but no reason to fail, unless a policy says so.
+_WARNINGS = frozenset({"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict"})
 
 
 class _Model(BaseModel):
@@ -93,6 +112,24 @@ class ElfRules(_Model):
         default=("$ORIGIN*", "${ORIGIN}*"), description="RPATH and RUNPATH entries; null for any."
     )
     require_stripped: bool = False
+    require_bind_now: bool = Field(
+        default=False, description="All functions are found when a file is loaded."
+    )
+    require_pie: bool = Field(default=False, description="Programs can be loaded at any address.")
+    max_march: dict[Arch, str] = Field(
+        default_factory=dict,
+        description="Per architecture the lowest CPU that has to suffice, in the words of GCC's -march.",
+    )
+
+    @field_validator("max_march")
+    @classmethod
+    def _known_march(cls, value: dict[Arch, str]) -> dict[Arch, str]:
+        for arch, march in value.items():
+            if allowed(march) is None:
+                raise ValueError(
+                    f"what -march={march} has on {arch} is not known here{did_you_mean(march, X86_MARCH)}"
+                )
+        return value
 
 
 class Role(_Model):
@@ -102,6 +139,9 @@ class Role(_Model):
     soname: str | None = Field(default=None, description="Must be exactly this.")
     required_exports: tuple[Glob, ...] = Field(default=(), description="Each must match at least one symbol.")
     allowed_exports: tuple[Glob, ...] | None = Field(default=None, description="Without it, any.")
+    complete_api: bool = Field(
+        default=False, description="Exports every function that the release's C headers declare."
+    )
 
 
 class ImageRules(_Model):
@@ -142,7 +182,8 @@ class Policy(_Model):
         return value
 
     def severity(self, finding: str) -> Severity:
-        return self.severities.get(finding, Severity.ERROR)
+        mild = Severity.WARNING if finding in _WARNINGS else Severity.ERROR
+        return self.severities.get(finding, mild)
 
     def role_for(self, name: str) -> str | None:
         """The name of the first role that a file called ``name`` has."""
@@ -167,6 +208,7 @@ class Context:
     labels: Mapping[str, str] = field(default_factory=dict)  # expected values
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role: further required exports
     keep_symbols: bool = False  # a debug build is not stripped
+    march: str | None = None  # what the build was asked for; files of a role must use it and not exceed it
 
 
 class Findings:

@@ -15,15 +15,20 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from tfbuild.api import ApiList
 from tfbuild.bake import PlanDocument
 from tfbuild.config_schema import BuildConfig, ConfigFile, Kind, known_keys
+from tfbuild.diagnose import DiagnoseReport
+from tfbuild.diagnose_host import TargetHost
+from tfbuild.diagnose_known import known_errors_schema
 from tfbuild.doctor import DoctorReport
 from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseList
 from tfbuild.manifest import Manifest, VerifyRecord
+from tfbuild.platforms import Platforms
 from tfbuild.policy import policy_schema
 from tfbuild.release_schema import Release
 from tfbuild.upstream_check import UpstreamReport
-from tfbuild.verify import VerifyReport
+from tfbuild.verify_report import VerifyReport
 
 JsonObject = dict[str, Any]
 
@@ -39,6 +44,8 @@ _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
     (FetchResult, "fetch", "invoke fetch --json"),
     (UpstreamReport, "check-upstream", "invoke check-upstream --json"),
     (DoctorReport, "doctor", "invoke doctor --json"),
+    (DiagnoseReport, "diagnose", "invoke diagnose --json"),
+    (TargetHost, "host-facts", "invoke diagnose --host-facts"),
 )
 
 
@@ -72,6 +79,9 @@ def documents() -> Mapping[str, str]:
         "build_configs/schema.json": _text(config_schema()),
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_schema()),
+        "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
+        "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
+        "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
         **{
             f"build_configs/{name}.schema.json": _text(document_schema(document, title))
             for document, name, title in _DOCUMENTS

@@ -1,7 +1,7 @@
 """Verifies an artifact: reads its facts, applies a policy, and gives one report.
 
-Takes a shared library, a program, a dist folder, an image archive, or an image in the engine. The
-engine is not known here: the caller passes what saves an image to a file.
+Takes a shared library, a program, a static archive, a wheel, a dist folder, an image archive, or an image in
+the engine. The engine is not known here: the caller passes what saves an image to a file.
 """
 
 from __future__ import annotations
@@ -9,23 +9,29 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 from tfbuild.binding import bind
 from tfbuild.checks import check_elf, check_image, image_arch
-from tfbuild.checksums import ChecksumFacts, read_checksums
-from tfbuild.closure import Closure, closure
-from tfbuild.documents import dump
-from tfbuild.elf import ELF_MAGIC, ElfFacts, ElfKind, read_elf
-from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, UsageError, VerificationError
+from tfbuild.checks_isa import check_isa
+from tfbuild.checks_wheel import check_archive, check_wheel, tag_facts
+from tfbuild.checksums import read_checksums
+from tfbuild.closure import closure
+from tfbuild.elf import ELF_MAGIC
+from tfbuild.elf_facts import ElfFacts, ElfKind
+from tfbuild.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
 from tfbuild.image_archive import ImageArchive, is_image_archive
-from tfbuild.image_facts import FileType, ImageFacts
-from tfbuild.model import Arch, Finding
+from tfbuild.image_facts import FileType
+from tfbuild.measure import Beside, examine, examine_file
+from tfbuild.model import Arch
+from tfbuild.platforms import PROJECT, load_platforms
 from tfbuild.policy import Context, Findings, Policy, matches
+from tfbuild.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
 from tfbuild.suggest import did_you_mean
+from tfbuild.verify_report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
+from tfbuild.wheel import ZIP_MAGIC, Wheel
+from tfbuild.where import RunsOn, runs_on
 from tfbuild.yaml_source import read_yaml
 
 POLICY_FOLDER = Path("build_configs", "policies")
@@ -36,69 +42,12 @@ SaveImage = Callable[[str, Path], None]
 """Writes the image that the first argument names to a file; raises NothingMatchesError if there is none."""
 
 
-class SubjectKind(str, Enum):
-    """What was verified."""
-
-    LIBRARY = "shared library"
-    PROGRAM = "program"
-    DEBUG = "separate debug information"
-    DIST = "dist folder"
-    ARCHIVE = "image archive"
-    IMAGE = "image"
-
-    def __str__(self) -> str:
-        return self.value
-
-
 _ELF_KINDS = {
     ElfKind.SHARED_LIBRARY: SubjectKind.LIBRARY,
     ElfKind.EXECUTABLE: SubjectKind.PROGRAM,
     ElfKind.PIE: SubjectKind.PROGRAM,
     ElfKind.DEBUG: SubjectKind.DEBUG,
 }
-
-
-@dataclass(frozen=True)
-class NamedPolicy:
-    """A policy with the name that reports give it."""
-
-    name: str
-    policy: Policy
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyFacts:
-    """Everything that was read. What does not apply to the kind of subject is None."""
-
-    elf: tuple[ElfFacts, ...]
-    image: ImageFacts | None = None
-    closure: Closure | None = None
-    checksums: ChecksumFacts | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyReport:
-    """The result of one verification."""
-
-    version: Literal[1] = 1  # of the JSON document
-    subject: str
-    kind: SubjectKind
-    policy: str
-    facts: VerifyFacts
-    findings: tuple[Finding, ...]
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        return tuple(f for f in self.findings if f.severity == "error")
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """7 with at least one error; warnings do not fail."""
-        return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that build_configs/verify.schema.json describes."""
-        return dump(self)
 
 
 def load_policy(root: Path, name: str = DEFAULT_POLICY) -> NamedPolicy:
@@ -145,7 +94,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="tfbuild-verify-") as folder:
         file = Path(folder) / "image.tar"
         save_image(target, file)
-        return _verify_image(file, policy, context, platform, target, SubjectKind.IMAGE)
+        return _verify_image(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
 
 
 def verify_path(
@@ -155,13 +104,16 @@ def verify_path(
     context: Context = _NO_CONTEXT,
     platform: str | None = None,
     checksums: bool = True,
+    symbols: Path | None = None,
 ) -> VerifyReport:
     """Verifies a file or a dist folder. ``checksums=False`` is for a folder that is not complete yet.
 
-    ``platform`` ("linux/arm64") picks an image where an archive holds several.
+    ``platform`` ("linux/arm64") picks an image where an archive holds several; ``symbols`` is a folder with
+    the same files as they were before they were stripped.
     """
+    beside = Beside.of(path, symbols)
     if path.is_dir():
-        return _verify_dist(path, policy, context, checksums)
+        return _verify_dist(path, policy, context, checksums, beside)
     try:
         with path.open("rb") as file:
             start = file.read(512)
@@ -169,24 +121,99 @@ def verify_path(
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     if start.startswith(ELF_MAGIC):
         return _verify_elf(path, policy, context)
+    if start.startswith((AR_MAGIC, THIN_MAGIC)):
+        return _verify_static(path, policy, context)
+    if start.startswith(ZIP_MAGIC):
+        return _verify_wheel(path, policy, context)
     if is_image_archive(path):
-        return _verify_image(path, policy, context, platform, str(path), SubjectKind.ARCHIVE)
+        return _verify_image(path, policy, context, platform, str(path), SubjectKind.ARCHIVE, beside)
     raise _unknown(path, start)
 
 
 def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
-    facts = read_elf(path)
+    facts = examine_file(path, Beside.of(_dist_of(path)))
     role = policy.policy.role_for(path.name)
     return VerifyReport(
         subject=str(path),
         kind=_ELF_KINDS[facts.kind],
         policy=policy.name,
-        facts=VerifyFacts(elf=(facts,)),
+        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=_siblings(path, facts))),
         findings=check_elf(facts, policy.policy, role, context),
     )
 
 
-def _verify_dist(path: Path, policy: NamedPolicy, context: Context, checksums: bool) -> VerifyReport:
+def _dist_of(path: Path) -> Path:
+    """The dist folder that the file lies in, if it does: its headers and debug files tell more."""
+    return path.resolve().parent.parent
+
+
+def _siblings(path: Path, facts: ElfFacts) -> frozenset[str]:
+    """Names of files that the loader finds beside ``path`` (or where its run path leads from there)."""
+    origin = path.resolve().parent
+    folders = [
+        origin / run.replace("${ORIGIN}", ".").replace("$ORIGIN", ".").lstrip("/")
+        for run in (*facts.runpath, *facts.rpath)
+        if run.startswith(("$ORIGIN", "${ORIGIN}"))
+    ]
+    return frozenset(name for name in facts.needed for folder in folders if (folder / name).is_file())
+
+
+def _runs_on(
+    files: tuple[ElfFacts, ...], *, image: bool = False, beside: frozenset[str] = frozenset()
+) -> RunsOn | None:
+    loaded = tuple(each for each in files if each.kind is not ElfKind.DEBUG)
+    return runs_on(loaded, load_platforms(PROJECT), image=image, beside=beside) if loaded else None
+
+
+def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    try:
+        facts = read_archive(path.read_bytes(), str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    found = Findings(policy.policy)
+    if facts.isa is not None:
+        check_isa(found, facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.STATIC,
+        policy=policy.name,
+        facts=VerifyFacts(elf=(), static=facts),
+        findings=(*check_archive(facts, policy.policy, context), *found.all()),
+    )
+
+
+def _verify_wheel(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    rules, found = policy.policy, Findings(policy.policy)
+    files: list[ElfFacts] = []
+    with Wheel(path) as wheel:
+        facts = wheel.facts()
+        for name in wheel.elf_names():
+            try:
+                files.append(examine(wheel.read(name), name))
+            except VerificationError as error:
+                found.add("elf-damaged", error.message, error.details, error.hint)
+            except UsageError:
+                continue  # an object file: nothing that is loaded
+    elf = tuple(files)
+    platforms = load_platforms(PROJECT)
+    tag = tag_facts(elf, platforms)
+    judged = (
+        finding
+        for each in elf
+        for finding in check_elf(each, rules, rules.role_for(posixpath.basename(each.path)), context)
+    )
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.WHEEL,
+        policy=policy.name,
+        facts=VerifyFacts(elf=elf, wheel=facts, tag=tag, runs_on=_runs_on(elf)),
+        findings=(*found.all(), *check_wheel(facts, tag, platforms, rules), *judged),
+    )
+
+
+def _verify_dist(
+    path: Path, policy: NamedPolicy, context: Context, checksums: bool, beside: Beside
+) -> VerifyReport:
     parts = [path / name for name in ("lib", "bin") if (path / name).is_dir()]
     if not parts and not (path / "SHA256SUMS").exists():
         raise UsageError(
@@ -201,7 +228,7 @@ def _verify_dist(path: Path, policy: NamedPolicy, context: Context, checksums: b
             with file.open("rb") as stream:
                 is_elf = stream.read(len(ELF_MAGIC)) == ELF_MAGIC
             if is_elf:
-                facts.append(read_elf(file))
+                facts.append(examine_file(file, beside))
         except VerificationError as error:
             found.add("elf-damaged", error.message, error.details, error.hint)
         except UsageError:
@@ -220,7 +247,7 @@ def _verify_dist(path: Path, policy: NamedPolicy, context: Context, checksums: b
         subject=str(path),
         kind=SubjectKind.DIST,
         policy=policy.name,
-        facts=VerifyFacts(elf=tuple(facts), checksums=sums),
+        facts=VerifyFacts(elf=tuple(facts), checksums=sums, runs_on=_runs_on(tuple(facts))),
         findings=(*found.all(), *judged),
     )
 
@@ -232,6 +259,7 @@ def _verify_image(
     platform: str | None,
     subject: str,
     kind: SubjectKind,
+    beside: Beside,
 ) -> VerifyReport:
     rules = policy.policy
     with ImageArchive(path, platform=platform) as archive:
@@ -241,7 +269,10 @@ def _verify_image(
         entry = _entrypoint(archive)
         start = {n for n in names if matches(n, rules.image.closure)} | set(ours) | set(entry)
         links = closure(archive, start)
-        elf = archive.elf_facts([*ours, *entry])
+        elf = {
+            name: replace(examine(archive.read(name), name, beside), path=name)
+            for name in archive.elf_facts([*ours, *entry])
+        }
         damaged = dict(archive.damaged)
     found = Findings(rules)
     for name, error in sorted(damaged.items()):
@@ -261,7 +292,12 @@ def _verify_image(
         subject=subject,
         kind=kind,
         policy=policy.name,
-        facts=VerifyFacts(elf=tuple(elf[name] for name in sorted(elf)), image=facts, closure=links),
+        facts=VerifyFacts(
+            elf=(examined := tuple(elf[name] for name in sorted(elf))),
+            image=facts,
+            closure=links,
+            runs_on=_runs_on(examined, image=True),
+        ),
         findings=(*found.all(), *check_image(facts, links, rules, context), *judged),
     )
 
@@ -280,13 +316,11 @@ def _entrypoint(archive: ImageArchive) -> tuple[str, ...]:
 
 
 def _with_arch(context: Context, arch: Arch | None) -> Context:
-    return Context(arch, context.created, context.labels, context.exports, context.keep_symbols)
+    return replace(context, arch=arch)
 
 
 def _unknown(path: Path, start: bytes) -> UsageError:
     hints = (
-        (b"!<arch>\n", "a static archive (.a)", "verify the library or the program that it is linked into"),
-        (b"PK\x03\x04", "a zip file or a wheel", "unpack it and verify the libraries in it"),
         (b"\x1f\x8b", "compressed with gzip", "decompress it first: gunzip"),
         (b"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it first: zstd -d"),
         (b"BZh", "compressed with bzip2", "decompress it first: bunzip2"),
@@ -304,5 +338,5 @@ def _unknown(path: Path, start: bytes) -> UsageError:
     return UsageError(
         f"{path} is nothing that can be verified",
         details=(what,),
-        hint="give a shared library, a program, a dist folder, an image archive or an image",
+        hint="give a shared library, a program, a static archive, a wheel, a dist folder or an image",
     )

@@ -8,7 +8,8 @@ from tfbuild.checks import machine_name
 from tfbuild.elf_facts import ElfFacts, ElfKind, VersionFloor, version_key
 from tfbuild.image_facts import ImageFacts
 from tfbuild.model import Finding
-from tfbuild.verify import VerifyReport
+from tfbuild.verify_code_text import archive_lines, content_lines, isa_lines, runs_on_lines, wheel_lines
+from tfbuild.verify_report import VerifyReport
 
 # Which version of a family comes with which release: https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html
 _FAMILIES = {
@@ -18,6 +19,7 @@ _FAMILIES = {
     "GCC": "libgcc",
 }
 _SYMBOLS = 4  # named behind a floor
+_DETAILED = 12  # files with all their facts; a wheel may have a hundred, the JSON has all
 
 
 def render(report: VerifyReport) -> str:
@@ -25,14 +27,23 @@ def render(report: VerifyReport) -> str:
     lines = [f"{report.subject}: {report.kind}, policy {report.policy}", ""]
     if report.facts.image is not None:
         lines += [*_image(report.facts.image), ""]
+    if report.facts.wheel is not None:
+        lines += [*wheel_lines(report.facts.wheel, report.facts.tag), ""]
+    if report.facts.static is not None:
+        lines += [*archive_lines(report.facts.static), ""]
+    largest = sorted(report.facts.elf, key=lambda facts: -facts.size)[:_DETAILED]
     for facts in report.facts.elf:
-        lines += [*_elf(facts), ""]
+        lines += [*_elf(facts), ""] if facts in largest else [f"{facts.path}: {_what(facts)}"]
+    if report.facts.runs_on is not None:
+        lines += ["", *runs_on_lines(report.facts.runs_on), ""]
     closure, sums = report.facts.closure, report.facts.checksums
     if closure is not None and closure.links:
         libraries = {link.needed for link in closure.links}
         missing = {link.needed for link in closure.missing}
         state = f"{len(missing)} of them missing" if missing else "all of them there"
-        lines += [f"Loaded libraries: {len(libraries)}, {state}.", ""]
+        places = {link.needed: link.found or "not found" for link in reversed(closure.links)}
+        shown = [f"  {name} => {place}" for name, place in sorted(places.items())]
+        lines += [f"Loaded libraries: {len(libraries)}, {state}.", *shown, ""]
     if sums is not None:
         lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
     for finding in report.findings:
@@ -52,8 +63,7 @@ def _summary(report: VerifyReport) -> str:
 
 
 def _elf(facts: ElfFacts) -> Iterator[str]:
-    what = f"{facts.kind}, {machine_name(facts.machine)}, {facts.bits} bit, {facts.size / 1e6:.1f} MB"
-    yield f"{facts.path}: {what}"
+    yield f"{facts.path}: {_what(facts)}"
     if facts.kind is ElfKind.DEBUG:
         return
     if facts.soname:
@@ -72,6 +82,13 @@ def _elf(facts: ElfFacts) -> Iterator[str]:
     symbols = "stripped" if facts.stripped else "not stripped"
     debug = ", with debug information" if facts.has_debug_info else ""
     yield f"  symbols    {symbols}{debug}; build id {facts.build_id or 'none'}"
+    yield from content_lines(facts)
+    if facts.isa is not None:
+        yield from isa_lines(facts.isa)
+
+
+def _what(facts: ElfFacts) -> str:
+    return f"{facts.kind}, {machine_name(facts.machine)}, {facts.bits} bit, {facts.size / 1e6:.1f} MB"
 
 
 def _floors(facts: ElfFacts) -> Iterator[str]:
@@ -83,7 +100,7 @@ def _floors(facts: ElfFacts) -> Iterator[str]:
     if floors:
         yield f"  at least   {', '.join(_newer(floor) for floor in floors)}"
     for floor in floors:
-        if floor.family == "GLIBC" and floor.symbols:
+        if floor.family in {"GLIBC", "GLIBCXX"} and floor.symbols:
             rest = len(floor.symbols) - _SYMBOLS
             more = f" and {rest} more" if rest > 0 else ""
             yield f"             because of {', '.join(floor.symbols[:_SYMBOLS])}{more}"

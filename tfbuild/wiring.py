@@ -11,6 +11,10 @@ from tfbuild.apt_sources import debian_archive_mirrors
 from tfbuild.archive import extract
 from tfbuild.bake import Layout
 from tfbuild.cache import cache_root, prepare_cache
+from tfbuild.diagnose import DiagnoseEffects
+from tfbuild.diagnose_host import TargetHost
+from tfbuild.diagnose_known import RunOutcome, load_known_errors
+from tfbuild.diagnose_run import RunCase, run_image
 from tfbuild.docker_cli import find_docker_cli
 from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
@@ -168,6 +172,23 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         lock_wait_s=lock_wait(env),
     )
     return execute(plan, Layout(PROJECT, cache, plan.build_id), output, effects)
+
+
+def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:
+    """What a diagnosis needs; the image is run only where ``host`` is this machine."""
+
+    def run(reference: str, cases: tuple[RunCase, ...]) -> tuple[RunOutcome, ...]:
+        engine = connect()
+        engine.cleanup_leftovers()
+        return run_image(reference, cases, engine)
+
+    return DiagnoseEffects(
+        save_image=save_image,
+        run=run if this_machine else None,
+        host=host,
+        known=load_known_errors(PROJECT),
+        project=PROJECT,
+    )
 
 
 SaveImage = Callable[[str, Path], None]

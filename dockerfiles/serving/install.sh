@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), tools.txt, packages.tsv.
+# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/, tools.txt, packages.tsv.
 set -euo pipefail
 
 dist=/out/dist
@@ -16,6 +16,9 @@ if [[ $DEBUG_INFO == separate ]]; then
   "$TRIPLET-objcopy" --only-keep-debug "$server" "$dist/lib/debug/tensorflow_model_server.debug"
 fi
 if [[ $STRIP == true ]]; then
+  # The verification names functions; what is shipped does not.
+  mkdir -p /out/symbols
+  "$TRIPLET-strip" --strip-debug -o /out/symbols/tensorflow_model_server "$server"
   "$TRIPLET-strip" --strip-unneeded "$server"
 fi
 if [[ $DEBUG_INFO == separate ]]; then

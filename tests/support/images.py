@@ -95,8 +95,8 @@ def _write(path: Path, files: Mapping[str, bytes]) -> Path:
     return path
 
 
-def docker_archive(path: Path, *images: Image) -> Path:
-    """As ``docker save`` wrote it before it wrote an OCI layout, too."""
+def docker_archive(path: Path, *images: Image, tags: Sequence[str] = ()) -> Path:
+    """As ``docker save`` wrote it before it wrote an OCI layout, too. ``tags``: names of the images."""
     files: dict[str, bytes] = {}
     manifest: list[dict[str, Any]] = []
     for number, image in enumerate(images):
@@ -104,7 +104,13 @@ def docker_archive(path: Path, *images: Image) -> Path:
         names = [f"{number}-{index}/layer.tar" for index in range(len(tars))]
         files.update({name: image.compress(tar) for name, tar in zip(names, tars, strict=True)})
         files[f"{number}.json"] = _config(image, tars)
-        manifest.append({"Config": f"{number}.json", "RepoTags": [f"test:{number}"], "Layers": names})
+        manifest.append(
+            {
+                "Config": f"{number}.json",
+                "RepoTags": [tags[number] if tags else f"test:{number}"],
+                "Layers": names,
+            }
+        )
     files["manifest.json"] = json.dumps(manifest).encode()
     return _write(path, files)
 

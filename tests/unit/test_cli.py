@@ -17,10 +17,13 @@ import pytest
 from invoke.main import program
 
 from tests.support.builds import Build
+from tests.support.diagnosis import CASES
+from tests.support.images import docker_archive
 from tests.support.plans import PROJECT
 from tfbuild import commands, upstream_check, wiring
 from tfbuild.cache import prepare_cache
 from tfbuild.commands import run_command
+from tfbuild.diagnose_host import target_json
 from tfbuild.effects import BuildResult
 from tfbuild.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
 from tfbuild.locks import hold
@@ -553,3 +556,51 @@ def test_the_traceback_of_an_expected_error_can_be_asked_for(monkeypatch: pytest
     monkeypatch.setenv("TFBUILD_DEBUG", "1")
     with pytest.raises(Interrupted):
         run_command(raising(Interrupted("x")))
+
+
+# -- diagnose -----------------------------------------------------------------------------------------
+
+
+def test_diagnose_of_an_archive_for_another_machine(invoke: Invoke, tmp_path: Path) -> None:
+    case = CASES["old driver"]
+    archive, host, page = tmp_path / "image.tar", tmp_path / "host.json", tmp_path / "report.html"
+    docker_archive(archive, case.image())
+    host.write_text(json.dumps(target_json(case.host)))
+    ended = invoke("diagnose", str(archive), "--facts", str(host), "--json", "--html", str(page))
+    assert ended.code == ExitCode.VERIFICATION_FAILED, ended.stderr
+    jsonschema.validate(ended.json(), schema("diagnose"))
+    assert [f["id"] for f in ended.json()["findings"]] == ["gpu-driver-old"]
+    assert "gpu-driver-old" in page.read_text()
+    sound = docker_archive(archive, CASES["clean"].image())
+    ended = invoke("diagnose", str(sound), "--facts", str(host))
+    assert ended.code == ExitCode.OK
+    assert ended.stdout.endswith("Nothing found.\n")
+
+
+def test_diagnose_prints_the_facts_of_this_machine(invoke: Invoke) -> None:
+    ended = invoke("diagnose", "--host-facts")
+    assert ended.code == ExitCode.OK
+    jsonschema.validate(ended.json(), schema("host-facts"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ((), "needs 'image'"),
+        (("none.tar",), "there is no image archive none.tar"),
+        (("pyproject.toml",), "not an image archive"),
+        (("app:1", "--facts", "none.json"), "cannot read none.json"),
+        (("app:1", "--facts"), "--facts needs a value"),
+    ],
+)
+def test_diagnose_refuses_what_it_cannot_use(argv: tuple[str, ...], says: str, invoke: Invoke) -> None:
+    ended = invoke("diagnose", *argv)
+    assert ended.code == ExitCode.USAGE
+    assert says in ended.stderr
+
+
+def test_a_page_that_cannot_be_written_is_no_traceback(invoke: Invoke, tmp_path: Path) -> None:
+    archive = docker_archive(tmp_path / "image.tar", CASES["clean"].image())
+    ended = invoke("diagnose", str(archive), "--html", str(tmp_path / "none" / "report.html"))
+    assert ended.code == ExitCode.USAGE
+    assert "cannot write" in ended.stderr

@@ -103,7 +103,7 @@ def test_a_file_without_section_headers_has_the_same_dynamic_facts(folder: Path)
     whole, bare = read_elf(folder / "good.so"), parse_elf(bytes(data), "bare")
     assert bare.sections == ()
     # The number of symbols comes from the hash table, which lists exported ones last; so all are there.
-    assert replace(bare, path=whole.path, sections=whole.sections) == whole
+    assert replace(bare, path=whole.path, sections=whole.sections, compilers=whole.compilers) == whole
 
 
 def test_the_highest_version_is_taken_over_all_libraries(folder: Path) -> None:

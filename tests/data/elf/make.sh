@@ -27,6 +27,29 @@ for arch in x86_64 aarch64; do
     $cc $small -no-pie -static -Wl,--build-id=none -o "$arch/static" static.c
     $cc -c -O1 -o "$arch/object.o" main.c
   }
+  # Instruction sets: as -march says; with a kernel that is chosen at run time; with one that nobody chooses.
+  case $arch in
+    x86_64) old=x86-64-v2 new=x86-64-v3 extra= ;;
+    aarch64) old=armv8-a new=armv8.1-a extra=-mno-outline-atomics ;;
+  esac
+  # shellcheck disable=SC2086
+  {
+    code="$small -fasynchronous-unwind-tables -O3 -mtune=generic $extra -shared -Wl,--build-id=none isa.c"
+    $cc $code -march=$old -o "$arch/isa-old.so"
+    $cc $code -march=$new -o "$arch/isa-new.so"
+    $cc $code -march=$old -DDISPATCH -o "$arch/isa-dispatch.so"
+    $cc $code -march=$old -DSTRAY -o "$arch/isa-stray.so"
+    # Nothing is exported and the symbol table is gone: functions are known by the unwind table only.
+    $cc $code -march=$old -DDISPATCH -Wl,--version-script,isa.map -o "$arch/isa-nameless-old.so"
+    $cc $code -march=$new -DDISPATCH -Wl,--version-script,isa.map -o "$arch/isa-nameless-new.so"
+    $cc -c -O1 -fno-asynchronous-unwind-tables -DLEAKY -o "$arch/api.o" api.c
+    rm -f "$arch/objects.a"
+    "$arch-linux-gnu-ar" rcsD "$arch/objects.a" "$arch/api.o" "$arch/object.o"
+    rm "$arch/api.o"
+  }
+  mkdir -p "$arch/symbols"
+  cp "$arch/isa-nameless-old.so" "$arch/symbols/"
+  "$strip" "$arch/isa-nameless-old.so" "$arch/isa-nameless-new.so"
   "$strip" "$arch/libc.so.6" "$arch/libc-old.so.6" "$arch/good.so" "$arch/pie" "$arch/static"
   "$arch-linux-gnu-objcopy" --only-keep-debug "$arch/bad.so" "$arch/bad.so.debug"
 done

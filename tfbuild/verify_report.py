@@ -1,0 +1,83 @@
+"""What a verification results in: one report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from tfbuild.checks_wheel import TagFacts
+from tfbuild.checksums import ChecksumFacts
+from tfbuild.closure import Closure
+from tfbuild.documents import dump
+from tfbuild.elf_facts import ElfFacts
+from tfbuild.errors import ExitCode
+from tfbuild.image_facts import ImageFacts
+from tfbuild.model import Finding
+from tfbuild.policy import Policy
+from tfbuild.static_archive import ArchiveFacts
+from tfbuild.wheel import WheelFacts
+from tfbuild.where import RunsOn
+
+
+class SubjectKind(str, Enum):
+    """What was verified."""
+
+    LIBRARY = "shared library"
+    PROGRAM = "program"
+    DEBUG = "separate debug information"
+    DIST = "dist folder"
+    STATIC = "static archive"
+    WHEEL = "wheel"
+    ARCHIVE = "image archive"
+    IMAGE = "image"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """A policy with the name that reports give it."""
+
+    name: str
+    policy: Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFacts:
+    """Everything that was read. What does not apply to the kind of subject is None."""
+
+    elf: tuple[ElfFacts, ...]
+    image: ImageFacts | None = None
+    closure: Closure | None = None
+    checksums: ChecksumFacts | None = None
+    static: ArchiveFacts | None = None
+    wheel: WheelFacts | None = None
+    tag: TagFacts | None = None
+    runs_on: RunsOn | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """The result of one verification."""
+
+    version: Literal[1] = 1  # of the JSON document
+    subject: str
+    kind: SubjectKind
+    policy: str
+    facts: VerifyFacts
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "error")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """7 with at least one error; warnings do not fail."""
+        return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that build_configs/verify.schema.json describes."""
+        return dump(self)
