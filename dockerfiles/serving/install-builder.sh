@@ -19,16 +19,16 @@ fi
 # git, patch, unzip, zip, Python: programs that upstream's repository rules and version stamping call.
 # gcc compiles the entry program, whatever compiles the server.
 packages=(bzip2 ca-certificates gcc git libc6-dev patch pax-utils python3 rsync unzip xz-utils zip)
-read -ra build_packages <<< "$BUILD_PACKAGES"
+read -ra native <<< "$BUILD_PACKAGES"
 suffix=""
 if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   dpkg --add-architecture "$TARGET_ARCH"
   suffix=":$TARGET_ARCH"
 fi
-target_packages=()
+foreign=()
 for package in $TARGET_PACKAGES; do
   name=${package%%=*}
-  target_packages+=("$name$suffix${package#"$name"}")
+  foreign+=("$name$suffix${package#"$name"}")
 done
 
 # The root has no manual pages; the alternatives of the JDK, which Bazel's package needs, want their folder.
@@ -44,7 +44,7 @@ if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   fi
 fi
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
-  "${packages[@]}" "${build_packages[@]}" "${target_packages[@]}"
+  "${packages[@]}" "${native[@]}" "${foreign[@]}"
 
 if [[ -n $BAZEL_FILE ]]; then
   install --mode=755 "/downloads/$BAZEL_FILE" /usr/bin/bazel

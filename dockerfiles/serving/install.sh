@@ -1,5 +1,6 @@
 #!/bin/bash
-# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/, tools.txt, packages.tsv.
+# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/ (with names,
+# for the verification), tools.txt, packages.tsv.
 set -euo pipefail
 
 dist=/out/dist
@@ -12,8 +13,9 @@ install --mode=755 "/work/bazel-bin/$BINARY" "$server"
 
 # The linker was told -rdynamic: the symbols that op registration needs are dynamic ones, which stay.
 if [[ $DEBUG_INFO == separate ]]; then
-  mkdir -p "$dist/lib/debug"
-  "$TRIPLET-objcopy" --only-keep-debug "$server" "$dist/lib/debug/tensorflow_model_server.debug"
+  # gdb looks for the link in .debug beside the file, wherever the folder was moved to.
+  mkdir -p "$dist/bin/.debug"
+  "$TRIPLET-objcopy" --only-keep-debug "$server" "$dist/bin/.debug/tensorflow_model_server.debug"
 fi
 if [[ $STRIP == true ]]; then
   # The verification names functions; what is shipped does not.
@@ -22,7 +24,7 @@ if [[ $STRIP == true ]]; then
   "$TRIPLET-strip" --strip-unneeded "$server"
 fi
 if [[ $DEBUG_INFO == separate ]]; then
-  "$TRIPLET-objcopy" --add-gnu-debuglink="$dist/lib/debug/tensorflow_model_server.debug" "$server"
+  "$TRIPLET-objcopy" --add-gnu-debuglink="$dist/bin/.debug/tensorflow_model_server.debug" "$server"
 fi
 cp /work/source/LICENSE "$dist/share/licenses/tensorflow-serving"
 
