@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from tfbuild.plan import Plan, Root
 
+# Provenance as an attestation would wrap every image into an index; the manifest has it.
+NO_PROVENANCE = ["type=provenance,disabled=true"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlanDocument(Plan):
@@ -50,6 +53,16 @@ class Layout:
     def downloads(self) -> Path:
         """Packages that the suite does not have."""
         return self.work / "downloads"
+
+    @property
+    def archives(self) -> Path:
+        """What Bazel would download, and what overridden repositories are made of."""
+        return self.work / "archives"
+
+    @property
+    def model(self) -> Path:
+        """The model that becomes part of a server's image, as NAME/VERSION/; or nothing."""
+        return self.work / "model"
 
     @property
     def out(self) -> Path:
@@ -117,8 +130,7 @@ def definition(
         "RUNTIME_BASE": plan.image.base,
         "RUNTIME_UID": str(plan.image.user),
         "JOBS": str(jobs or plan.jobs or 1),
-        # The files that a layer writes do not carry the time of the build.
-        "SOURCE_DATE_EPOCH": str(plan.source_date_epoch),
+        **_epoch(plan),
     }
     contexts = {
         "base": "target:root",
@@ -126,6 +138,7 @@ def definition(
         "source": str(layout.source(plan)),
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
+        "common": str(recipe / "common"),
     }
 
     def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
@@ -136,38 +149,54 @@ def definition(
             "contexts": contexts,
             "args": arguments,
             "output": [output],
-            # Provenance as an attestation would wrap every image into an index; the manifest has it.
-            "attest": ["type=provenance,disabled=true"],
+            "attest": NO_PROVENANCE,
             **secrets,
             **more,
         }
 
     targets = {
-        "root": _root_target(recipe, layout.root(plan.root)),
+        "root": root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
         "logs": target("logs", f"type=local,dest={layout.logs}", args={**arguments, "LOGS_NONCE": nonce}),
         "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
         # A tar keeps owners and modes whoever runs the client.
         "runtime-files": target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
-        # For the target's platform, and so apart: BuildKit would build everything above once more for it.
-        "image": target(
-            "image",
-            "type=docker",
-            context=str(layout.runtime),
-            dockerfile=str(recipe / "tflite" / "image.Dockerfile"),
-            contexts={"runtime-base": "target:runtime-root"} if plan.runtime_root else {},
-            tags=[candidate_tag(plan)],
-            platforms=[plan.image.platform],
-            labels={**dict(plan.image.labels), **(labels or {})},
-        ),
+        "image": image_target(plan, layout, recipe / "tflite" / "image.Dockerfile", labels or {}),
     }
-    if plan.runtime_root:
-        runtime_root = _root_target(recipe, layout.root(plan.runtime_root))
-        targets["runtime-root"] = {**runtime_root, "platforms": [plan.image.platform]}
-    return {"target": targets}
+    return {"target": {**targets, **runtime_root_target(plan, layout, recipe)}}
 
 
-def _root_target(recipe: Path, folder: Path) -> dict[str, Any]:
+def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[str, str]) -> dict[str, Any]:
+    """For the target's platform, and so apart: BuildKit would build everything above once more for it."""
+    return {
+        "context": str(layout.runtime),
+        "dockerfile": str(dockerfile),
+        "target": "image",
+        "contexts": {"runtime-base": "target:runtime-root"} if plan.runtime_root else {},
+        "args": {"RUNTIME_BASE": plan.image.base, "RUNTIME_UID": str(plan.image.user), **_epoch(plan)},
+        "output": ["type=docker"],
+        "attest": NO_PROVENANCE,
+        "tags": [candidate_tag(plan)],
+        "platforms": [plan.image.platform],
+        "labels": {**dict(plan.image.labels), **labels},
+    }
+
+
+def runtime_root_target(plan: Plan, layout: Layout, recipe: Path) -> dict[str, Any]:
+    """The distribution below an image that has one."""
+    if not plan.runtime_root:
+        return {}
+    root = root_target(recipe, layout.root(plan.runtime_root))
+    return {"runtime-root": {**root, "platforms": [plan.image.platform]}}
+
+
+def _epoch(plan: Plan) -> dict[str, str]:
+    # The files that a layer writes do not carry the time of the build.
+    return {"SOURCE_DATE_EPOCH": str(plan.source_date_epoch)}
+
+
+def root_target(recipe: Path, folder: Path) -> dict[str, Any]:
+    """A Debian root filesystem as the base of others."""
     dockerfile = str(recipe / "debian" / "base.Dockerfile")
     return {"context": str(folder), "dockerfile": dockerfile, "output": ["type=cacheonly"]}

@@ -19,6 +19,7 @@ from tfbuild.progress import (
     OtherLine,
     VertexFinished,
     VertexStarted,
+    parse_bazel,
     parse_ninja,
 )
 
@@ -65,7 +66,7 @@ class _Watcher:
                 yield event.text
 
     def _tell(self, text: str) -> None:
-        edge = parse_ninja(text)
+        edge = parse_ninja(text) or parse_bazel(text)
         if edge:
             self.reporter.progress(edge.done, edge.total, edge.current)
             return

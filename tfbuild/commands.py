@@ -125,12 +125,14 @@ def _build(plan: Plan, release: Release, *, as_json: bool, offline: bool) -> int
 
 def _show(plan: Plan, as_json: bool) -> int:
     from tfbuild.bake import Layout, definition
+    from tfbuild.bake_serving import serving_definition
     from tfbuild.cache import cache_root
     from tfbuild.plan_text import plan_text
 
     if as_json:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        bake = definition(plan, layout) if plan.product is Product.TFLITE else None
+        of_product = definition if plan.product is Product.TFLITE else serving_definition
+        bake = of_product(plan, layout)
         print_json({**plan.to_json(), "bake": bake})
     else:
         sys.stdout.write(plan_text(plan))

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -30,6 +31,7 @@ from tfbuild.engine_facts import (
     ImageFacts,
     RunOptions,
     RunResult,
+    Server,
     classify,
     image_facts,
     is_leftover,
@@ -168,15 +170,38 @@ class DockerEngine:
             finally:
                 self._remove_container(name)
 
-    def _create(self, name: str, image: str, command: Sequence[str], options: RunOptions) -> None:
+    @contextmanager
+    def serve(self, image: str, command: Sequence[str], options: RunOptions) -> Iterator[Server]:
+        """A container of ``image`` that runs until the end of the block, without a network but its own.
+
+        As for :meth:`run_once`; ``options.timeout_s`` is not heeded.
+        """
+        archive = pack_files(options.files, options.mount)
+        name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        try:
+            with _engine_errors(f"starting {image}"):
+                with hold_signals():
+                    self._create(name, image, command, options)
+                if options.files:
+                    self._client.api.put_archive(name, options.mount, archive)
+                self._client.api.start(name)
+            yield _RunningServer(self, name, image, options)
+        finally:
+            self._remove_container(name)
+
+    def _create(
+        self, name: str, image: str, command: Sequence[str], options: RunOptions, beside: str | None = None
+    ) -> None:
+        """``beside`` is a container whose network and files this one shares."""
         api = self._client.api
         volume = docker.types.Mount(target=options.mount, source=None, type="volume")
         host_config = api.create_host_config(
-            network_mode="none",
+            network_mode=f"container:{beside}" if beside else "none",
+            volumes_from=[f"{beside}:ro"] if beside else None,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             read_only=options.read_only,
-            mounts=[volume] if options.files else [],
+            mounts=[volume] if options.files and not beside else [],
             tmpfs=dict.fromkeys(options.tmpfs, ""),
             pids_limit=_MAX_PIDS,
             # Named, because logs of other drivers cannot be read back.
@@ -194,6 +219,26 @@ class DockerEngine:
             platform=options.platform,
         )
 
+    def run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
+        """A container of ``image`` in the network and with the files of the container ``server``."""
+        name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        with _engine_errors(f"asking the server {server}"):
+            try:
+                with hold_signals():
+                    self._create(name, image, command, options, beside=server)
+                return self._run(name, options.timeout_s)
+            finally:
+                self._remove_container(name)
+
+    def stop(self, name: str, grace_s: int) -> RunResult:
+        """SIGTERM to the container ``name``, SIGKILL after ``grace_s`` seconds; how it ended."""
+        api = self._client.api
+        with _engine_errors(f"stopping {name}"):
+            if api.inspect_container(name)["State"]["Status"] == "running":
+                with suppress(docker.errors.APIError):  # it may have ended just now
+                    api.kill(name, signal="SIGTERM")
+            return self._wait(name, grace_s)
+
     def _run(self, name: str, timeout_s: float) -> RunResult:
         api = self._client.api
         try:
@@ -202,6 +247,11 @@ class DockerEngine:
             text = str(error.explanation or error)
             not_found = "no such file" in text or "not found" in text
             return RunResult(_EXIT_NOT_FOUND if not_found else _EXIT_NOT_STARTED, "", text)
+        return self._wait(name, timeout_s)
+
+    def _wait(self, name: str, timeout_s: float) -> RunResult:
+        """Until the container has ended; it is killed after ``timeout_s`` seconds."""
+        api = self._client.api
         deadline = time.monotonic() + timeout_s
         state = api.inspect_container(name)["State"]
         while state["Status"] not in ("exited", "dead") and time.monotonic() < deadline:
@@ -236,6 +286,25 @@ class DockerEngine:
                     self._remove_container(container["Id"])
                     removed.append(str(container["Names"][0]).lstrip("/"))
         return tuple(removed)
+
+
+class _RunningServer:
+    """:class:`Server` over docker-py."""
+
+    def __init__(self, engine: DockerEngine, name: str, image: str, options: RunOptions) -> None:
+        self._engine = engine
+        self._name = name
+        self._image = image
+        self._options = options
+
+    def beside(self, command: Sequence[str], timeout_s: float) -> RunResult:
+        """As :class:`Server` says. Exit code 126 where the server is gone: nothing can join it then."""
+        options = replace(self._options, entrypoint=tuple(command[:1]), timeout_s=timeout_s)
+        return self._engine.run_beside(self._name, self._image, command[1:], options)
+
+    def stop(self, grace_s: int) -> RunResult:
+        """As :class:`Server` says."""
+        return self._engine.stop(self._name, grace_s)
 
 
 def pack_files(files: Mapping[str, Path], mount: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -112,6 +113,16 @@ class RunOptions:
     timeout_s: float = 120
 
 
+class Server(Protocol):
+    """A container that runs until it is told to stop."""
+
+    def beside(self, command: Sequence[str], timeout_s: float) -> RunResult:
+        """Run ``command``, the entrypoint included, in a second container: same image, files and network."""
+
+    def stop(self, grace_s: int) -> RunResult:
+        """SIGTERM; ``timed_out`` if it had to be killed after ``grace_s`` seconds."""
+
+
 class Engine(Protocol):
     """What the rest of the program may ask of an engine."""
 
@@ -121,6 +132,9 @@ class Engine(Protocol):
     def remove_image(self, ref: str) -> bool: ...
     def tag_image(self, ref: str, new: str) -> None: ...
     def run_once(self, image: str, command: Sequence[str], options: RunOptions = ...) -> RunResult: ...
+    def serve(
+        self, image: str, command: Sequence[str], options: RunOptions
+    ) -> AbstractContextManager[Server]: ...
     def cleanup_leftovers(self) -> tuple[str, ...]: ...
 
 

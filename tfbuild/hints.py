@@ -60,6 +60,7 @@ CAUSES: tuple[Cause, ...] = (
         r"exit (?:code|status):? 137\b",
         # Bazel's own: https://bazel.build/run/scripts#exit-codes
         r"java\.lang\.OutOfMemoryError",
+        r"^tfbuild: Bazel ended with exit code 33\b",
     ),
     _cause(
         "march unknown to the compiler",
@@ -104,6 +105,18 @@ CAUSES: tuple[Cause, ...] = (
         r"Could not connect to\b",
         r"Network is unreachable",
         r"UnknownHostException",
+    ),
+    _cause(
+        "remote cache of Bazel",
+        "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
+        "out with '--set serving.remote_cache=null'",
+        r"^tfbuild: Bazel ended with exit code 39\b",
+    ),
+    _cause(
+        "Bazel itself",
+        "Bazel failed, not the compile: its own log is beside the others (bazel-java); what it keeps may be "
+        "damaged: 'invoke clean --cache', then the same command again",
+        r"^tfbuild: Bazel ended with exit code 3[67]\b",
     ),
     _cause(
         "certificate not trusted",

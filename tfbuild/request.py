@@ -33,8 +33,8 @@ from tfbuild.suggest import did_you_mean
 
 # What carries a build out, besides the plan.
 _RECIPES = {
-    Product.TFLITE: ("dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
-    Product.SERVING: ("dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
+    Product.TFLITE: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
+    Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"

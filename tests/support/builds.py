@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.support.reporters import ListReporter
 from tfbuild.bake import Layout
 from tfbuild.docker_cli import DockerCli
 from tfbuild.effects import BuildResult, Effects
-from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult, image_facts
+from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
 from tfbuild.execute import execute
 from tfbuild.model import Arch, Pin, Reporter, Unhashed
 from tfbuild.plan import Plan
@@ -82,6 +83,11 @@ class FakeEngine:
         argv = (*(options.entrypoint or ()), *command)
         self.runs.append((image, argv, options))
         return self.answer(self._cases[argv[-len(argv) :] if argv in self._cases else argv[1:]])
+
+    def serve(
+        self, image: str, command: Sequence[str], options: RunOptions
+    ) -> AbstractContextManager[Server]:
+        raise AssertionError(f"a TFLite build starts no server, but {image} {command} {options}")
 
     def cleanup_leftovers(self) -> tuple[str, ...]:
         return ()

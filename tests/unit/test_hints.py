@@ -136,3 +136,17 @@ def test_every_cause_has_its_own_name_and_a_command_or_setting() -> None:
 def test_takes_any_output(lines: list[str]) -> None:
     summary = failure_summary(lines)
     assert len(summary.tail) <= 25
+
+
+@pytest.mark.parametrize(
+    ("code", "word"), [(33, "--jobs"), (36, "bazel-java"), (37, "bazel-java"), (39, "remote_cache")]
+)
+def test_exit_codes_of_bazel_have_a_hint(code: int, word: str) -> None:
+    """https://bazel.build/run/scripts#exit-codes; compile.sh adds the line to the log."""
+    hint = failure_summary([f"tfbuild: Bazel ended with exit code {code}"]).hint
+    assert hint is not None
+    assert word in hint
+
+
+def test_a_failed_compile_is_no_fault_of_bazel() -> None:
+    assert failure_summary(["tfbuild: Bazel ended with exit code 1"]).hint is None

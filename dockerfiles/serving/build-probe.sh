@@ -1,0 +1,29 @@
+#!/bin/bash
+# Compiles the smoke probe from the .proto files of the source, and lays out /smoke: the probe with its loader and
+# libraries (it runs in a container that has none of them), and the model.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+
+work=$(mktemp -d)
+mapfile -t protos < <(cd /out/smoke/protos && find . -name '*.proto' -printf '%P\n' | sort)
+protoc --proto_path=/out/smoke/protos --cpp_out="$work" "${protos[@]}"
+mapfile -t sources < <(find "$work" -name '*.pb.cc' | sort)
+# gRPC's headers use libraries of its own dependencies; which, depends on its version.
+g++ -std=c++17 -O0 -Wall -I"$work" "$here/smoke/probe.cc" "${sources[@]}" -o "$work/probe" \
+  -Wl,--copy-dt-needed-entries -lgrpc++ -lgrpc -lgpr -lprotobuf -lpthread
+
+mkdir -p /smoke/lib
+cp "$work/probe" /smoke/probe
+# The loader under a name that is the same for every architecture.
+while read -r library; do
+  case ${library##*/} in
+    probe) ;;
+    ld-linux*) cp --dereference "$library" /smoke/lib/loader ;;
+    *) cp --dereference "$library" /smoke/lib/ ;;
+  esac
+done < <(lddtree --list "$work/probe")
+# Starts a server of another architecture under the emulator, and stands in for the image's own entry program.
+gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static -DEMULATOR='"/smoke/qemu"' \
+  "$here/entry/tf_serving_entrypoint.c" -o /smoke/entry
+cp -r /out/smoke/half_plus_two /smoke/half_plus_two
+cp "$here/smoke/monitoring.config" /smoke/

@@ -1,0 +1,161 @@
+#!/bin/bash
+# Drives Bazel: "fetch-all" with network, "compile-all" without.
+#   /source            the extracted source, read only
+#   /request           made from the plan, read only: bazel-startup, bazel-args, bazel-targets and environment have
+#                      one item in a line; bazel-overrides; patches/
+#   /archives          files checked by hash: what overridden repositories are made of, and what Bazel would
+#                      download and finds there by its hash; only while fetching
+#   /toolchains        Bazel platforms and toolchains; overrides/ has build files for overridden repositories
+#   /work              cache mount of this build: source copy, output base, logs; survives failure and interruption
+#   /repository-cache, /disk-cache        cache mounts that all builds share
+#   /out               what becomes part of the image layer
+#   LIMITS             options of Bazel for jobs and memory
+#   for compile-all also BINARY, TRIPLET, STRIP, DEBUG_INFO, SOURCE_DATE_EPOCH
+set -euo pipefail
+scripts=$(dirname "$(readlink -f "$0")")
+
+log=/work/log
+
+lines() { # FILE
+  if [[ -e /request/$1 ]]; then grep -v '^$' "/request/$1" || true; fi
+}
+
+mapfile -t startup < <(lines bazel-startup)
+mapfile -t arguments < <(lines bazel-args)
+mapfile -t targets < <(lines bazel-targets)
+mapfile -t environment < <(lines environment)
+read -ra limits <<< "${LIMITS:-}"
+# Debian's package is no self-extracting program: what is in one otherwise lies here. Its own rc file says so, but
+# no rc file of the system counts.
+if [[ -d /usr/share/bazel/embedded_tools ]]; then
+  startup+=(--install_base=/usr/share/bazel --trust_install_base)
+fi
+
+# Batch: nothing of Bazel may outlive the step.
+bazel() { # COMMAND ARGUMENT...
+  local command=$1
+  shift
+  (
+    cd /work/source
+    exec env --ignore-environment PATH="$PATH" HOME=/root "${environment[@]}" \
+      /usr/bin/bazel --batch "${startup[@]}" --output_user_root=/work/user-root --output_base=/work/output-base \
+      "$command" --repository_cache=/repository-cache --symlink_prefix=/work/bazel- \
+      --show_progress_rate_limit=1 "${arguments[@]}" "${limits[@]}" "$@"
+  )
+}
+
+# The folders that options of the plan point to, from pinned archives.
+override() { # REPOSITORY ARCHIVE STRIP_PREFIX SUBTREE BUILD_FILE
+  local folder=/work/overrides/$1 inner=$3${4:+/$4} build=/toolchains/overrides/$5 stamp
+  stamp=$(sha256sum < "/archives/$2")$inner$(sha256sum < "$build")
+  [[ -e $folder.stamp && $(< "$folder.stamp") == "$stamp" ]] && return
+  echo "unpacking $2 as $1"
+  rm -rf "$folder" "$folder.stamp"
+  mkdir -p "$folder"
+  tar --extract --file="/archives/$2" --directory="$folder" --no-same-owner --strip-components=1 "$inner"
+  cp "$build" "$folder/BUILD.bazel"
+  echo "workspace(name = \"$1\")" > "$folder/WORKSPACE"
+  echo "$stamp" > "$folder.stamp"
+}
+
+# By content, not by time: an unchanged file keeps its time, and Bazel need not even hash it again.
+prepare() {
+  local tree=/source patches=(/request/patches/*.patch)
+  if [[ -e ${patches[0]} ]]; then
+    tree=/work/incoming
+    rm -rf "$tree"
+    cp -r --preserve=mode /source "$tree"
+    local patch
+    for patch in "${patches[@]}"; do
+      echo "applying ${patch##*/}"
+      patch --directory="$tree" --strip=1 --forward --batch --no-backup-if-mismatch --input="$patch"
+    done
+  fi
+  mkdir -p /work/source
+  rsync --recursive --links --perms --checksum --delete "$tree/" /work/source/
+  rm -rf /work/incoming
+
+  local repository archive prefix subtree build
+  # Tabs between; an empty field stays one.
+  while IFS=$'\x1f' read -r repository archive prefix subtree build; do
+    override "$repository" "$archive" "$prefix" "$subtree" "$build"
+  done < <(lines bazel-overrides | tr '\t' '\037')
+}
+
+# "info" reads the release's .bazelrc and takes every flag of "build", and loads nothing: a wrong flag or
+# configuration is told within seconds.
+check() {
+  bazel info release
+}
+
+# Loading and analysis of the targets need every repository that the build needs, and nothing that it does not.
+# Pipes to an inner tee keep the progress visible.
+fetch() {
+  bazel build --nobuild --distdir=/archives -- "${targets[@]}" 2>&1 | progress
+}
+
+compile() {
+  bazel build --disk_cache=/disk-cache --profile="$log/profile.gz" \
+    --generate_json_trace_profile -- "${targets[@]}" 2>&1 | progress
+}
+
+# Bazel's "[n / m] ..." and its downloads go to the terminal too; grep finds none where nothing is to do.
+progress() {
+  tee >(grep --line-buffered --extended-regexp '^(\([0-9:]+\) )?(\[|Fetching|Analyzing)' >&3 || true)
+}
+
+# What Bazel really ran, for whoever asks whether a flag arrived.
+actions() {
+  bazel aquery --output=text "mnemonic('CppCompile|CppLink', ${targets[0]})"
+}
+
+# Each phase is a bash of its own: inside "phase || ..." errexit would be off, and a failed patch would pass.
+run() { # PHASE
+  local status=0
+  echo "tfbuild: $1" >&3
+  bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
+  if ((status != 0)); then
+    echo "tfbuild: $1 failed with exit code $status" >&3
+    # In the log too, for whoever explains it: https://bazel.build/run/scripts#exit-codes
+    if [[ $1 != prepare && $1 != install ]]; then
+      echo "tfbuild: Bazel ended with exit code $status" | tee --append "$log/$1.log" >&3
+    fi
+    # From the first error on, without the flood of warnings before it.
+    { sed -E -n '/^(\([0-9:]+\) )?ERROR: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
+      head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3
+    # JVM errors are in a file of their own.
+    if [[ -e /work/output-base/java.log ]]; then cp -L /work/output-base/java.log "$log/bazel-java.log"; fi
+    exit "$status"
+  fi
+}
+
+# The complete logs are files: BuildKit clips what a step prints at 2 MiB. Only progress goes to descriptor 3.
+phases() { # PHASE...
+  mkdir -p /work/overrides
+  ln -sfn /work/overrides /overrides
+  exec 3>&1
+  trap 'echo $? > "$log/exit-code"' EXIT
+  local phase
+  for phase; do
+    run "$phase"
+  done
+}
+
+case ${1:-} in
+  fetch-all)
+    mkdir -p "$log"
+    rm -f "$log"/*
+    phases prepare check fetch
+    ;;
+  compile-all)
+    mkdir -p "$log"
+    phases compile install
+    cp -r "$log" /out/log
+    ;;
+  prepare | check | fetch | compile | actions) "$1" ;;
+  install) bash "$scripts/install.sh" ;;
+  *)
+    echo "usage: compile.sh fetch-all | compile-all" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,8 @@
+V
+"serve*K
+serving_default8
+
+x
+x:0
+y
+y:0tensorflow/serving/predict

@@ -1,0 +1,237 @@
+"""The miniature upstream the whole way through build-serving, with a real Bazel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.support.archives import pack_miniatures
+from tfbuild.cache import cache_root
+from tfbuild.engine import DockerEngine
+from tfbuild.engine_facts import RunOptions
+from tfbuild.runner import Captured
+
+PROJECT = Path(__file__).resolve().parents[2]
+RELEASE = "tests/data/serving-releases/2.19.1-mini.yaml"
+MODEL = (
+    PROJECT / "tests/data/serving-mini/tensorflow_serving/servables/tensorflow/testdata"
+    / "saved_model_half_plus_two_cpu"
+)  # fmt: skip
+Serve = Callable[..., Captured]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A finished build."""
+
+    folder: Path
+    image: str
+    manifest: dict[str, Any]
+
+    def log(self, name: str) -> str:
+        return next((self.folder / "logs").glob(f"*-{name}.log")).read_text(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mirror")
+    pack_miniatures(folder)
+    return folder
+
+
+def words_of(*more: str) -> list[str]:
+    # The policy of a real server allows no library of gRPC, which the miniature takes from the distribution.
+    return ["build-serving", "--release", RELEASE, "--set", "policy=default", *more]
+
+
+@pytest.fixture(scope="session")
+def serve(engine: DockerEngine, invoke: Callable[..., Captured], mirror: Path) -> Serve:
+    def run(*more: str, **options: Any) -> Captured:
+        return invoke(
+            *words_of(*more), env={"TFBUILD_MIRRORS": f"https://mini.invalid/={mirror}/"}, **options
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def make(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Server]:
+    output = tmp_path_factory.mktemp("serving")
+    done: dict[str, Server] = {}
+
+    def made(arch: str) -> Server:
+        if arch not in done:
+            ran = serve("--arch", arch, "--output", str(output), "--json", timeout_s=3600)
+            assert ran.ok, ran.stderr[-8000:]
+            result = json.loads(ran.stdout)
+            folder = Path(result["output"])
+            manifest = json.loads((folder / "manifest.json").read_text())
+            done[arch] = Server(folder, result["image"], manifest)
+        return done[arch]
+
+    return made
+
+
+@pytest.fixture
+def amd64(make: Callable[[str], Server]) -> Server:
+    return make("amd64")
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_half_plus_two_through_both_apis(make: Callable[[str], Server], arch: str) -> None:
+    server = make(arch)
+    cases = {case["case"]: case for case in server.manifest["smoke"]}
+    assert cases["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]
+    assert cases["health"]["exit_code"] == 0
+    assert re.match(r"TensorFlow ModelServer: 2\.19\.1-rc0\+dev\.sha\.", cases["version"]["version"])
+    machine = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}[arch]
+    assert {each["machine"] for each in server.manifest["elf"]} == {machine}
+    assert any(line.startswith("bazel") for line in server.manifest["tools"])
+
+
+def test_the_image_is_a_drop_in_for_upstreams(amd64: Server, engine: DockerEngine) -> None:
+    config = docker.from_env().images.get(amd64.image).attrs["Config"]
+    assert set(config["ExposedPorts"]) == {"8500/tcp", "8501/tcp"}
+    assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
+    assert config["User"] == "65532:65532"
+    # No model: the server says so, and the container ends.
+    ran = engine.run_once(amd64.image, [], RunOptions(timeout_s=30))
+    assert ran.exit_code == 255
+    assert "/models/model" in ran.stderr
+
+
+def test_a_second_run_does_nothing(amd64: Server, serve: Serve) -> None:
+    before = (amd64.folder / "manifest.json").stat().st_mtime_ns
+    ran = serve("--output", str(amd64.folder.parents[3]), "--json")
+    assert json.loads(ran.stdout)["status"] == "up-to-date"
+    assert (amd64.folder / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_the_profile_of_bazel_and_its_complete_logs_are_kept(amd64: Server) -> None:
+    assert next((amd64.folder / "logs").glob("*-profile.gz")).stat().st_size > 1000
+    assert "Build completed successfully" in amd64.log("compile-compile")
+
+
+def test_a_model_becomes_part_of_the_image(serve: Serve, tmp_path: Path, engine: DockerEngine) -> None:
+    model = tmp_path / "half"
+    _copy_model(model)
+    tag = "tfbuild-test/serving-model:1"
+    ran = serve("--model", str(model), "--output", str(tmp_path / "dist"), "--tag", tag, "--json")
+    try:
+        assert ran.ok, ran.stderr[-4000:]
+        manifest = json.loads((Path(json.loads(ran.stdout)["output"]) / "manifest.json").read_text())
+        assert {"case": "model half", "version": "AVAILABLE"}.items() <= manifest["smoke"][-1].items()
+    finally:
+        engine.remove_image(tag)
+
+
+def _copy_model(target: Path) -> None:
+    for source in MODEL.rglob("*"):
+        if source.is_file():
+            copy = target / source.relative_to(MODEL)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(source.read_bytes())
+    # TensorFlow writes an index beside the values; the small server needs none.
+    index = target / "00000123" / "variables" / "variables.index"
+    index.write_bytes(b"")
+
+
+def test_a_changed_copt_compiles_again_and_reverting_it_does_not(
+    amd64: Server, serve: Serve, tmp_path: Path, engine: DockerEngine
+) -> None:
+    tag = "tfbuild-test/serving-copt:1"
+    define = f"compile.defines.TFBUILD_TEST={int(time.time())}"
+    try:
+        changed = serve("--set", define, "--output", str(tmp_path / "changed"), "--tag", tag)
+        assert changed.ok, changed.stderr[-4000:]
+        assert _ran(_log("compile-compile")) > 10
+        back = serve("--set", "runtime.labels.team=edge", "--output", str(tmp_path / "back"), "--tag", tag)
+        assert back.ok, back.stderr[-4000:]
+        # The disk cache has every object of the first build.
+        assert _ran(_log("compile-compile")) == 0
+    finally:
+        engine.remove_image(tag)
+
+
+def _log(name: str) -> str:
+    logs = cache_root(os.environ) / "state" / "serving-2.19.1-mini-opt-amd64" / "logs"
+    return next(logs.glob(f"*-{name}.log")).read_text(errors="replace")
+
+
+def _ran(log: str) -> int:
+    """Actions that Bazel really carried out: its closing line counts them by where they ran."""
+    closing = re.findall(r"INFO: \d+ processes?: (.*)\.$", log, re.MULTILINE)[-1]
+    return sum(int(count) for count in re.findall(r"(\d+) local", closing))
+
+
+def test_an_unknown_flag_is_told_before_anything_is_fetched_or_compiled(serve: Serve, tmp_path: Path) -> None:
+    ran = serve("--output", str(tmp_path), "--", "--no_such_flag=1")
+    assert ran.returncode == 6
+    assert "--no_such_flag" in ran.stderr
+    assert "the check phase" in ran.stderr
+
+
+def test_a_compile_error_names_the_file_and_is_continued_after(serve: Serve, tmp_path: Path) -> None:
+    broken = serve("--output", str(tmp_path), "--set", "compile.cxxflags=-include/no/such/header.h")
+    assert broken.returncode == 6
+    assert "/no/such/header.h" in broken.stderr
+    assert "log: " in broken.stderr
+    assert _log("compile-compile")
+
+
+def test_an_interrupted_compile_goes_on(mirror: Path, tmp_path: Path) -> None:
+    define = f"compile.defines.TFBUILD_TEST={time.time_ns()}"
+    words = words_of("--config", "debug", "--set", define, "--output", str(tmp_path), "--jobs", "1")
+    work = cache_root(os.environ) / "state" / "serving-2.19.1-mini-debug-amd64"
+    process = _start(words, mirror)
+    _wait_for(work, 25, process)
+    os.kill(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command continues" in stderr
+    process = _start(words, mirror)
+    _, stderr = process.communicate(timeout=1800)
+    assert process.returncode == 0, stderr[-4000:]
+    log = next((work / "logs").glob("*-compile-compile.log")).read_text(errors="replace")
+    closing = re.findall(r"INFO: \d+ processes?: (.*)\.$", log, re.MULTILINE)[-1]
+    everything = 30
+    assert _ran(log) < everything - 3, closing
+    docker.from_env().images.remove("tfbuild/serving:2.19.1-mini-debug-amd64", force=True)
+
+
+def _start(words: list[str], mirror: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(Path(sys.executable).parent / "invoke"), *words],
+        cwd=PROJECT,
+        env={**os.environ, "TFBUILD_MIRRORS": f"https://mini.invalid/={mirror}/"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _wait_for(work: Path, actions: int, process: subprocess.Popen[str]) -> None:
+    """Until Bazel has done ``actions``; the transcript grows while it runs."""
+    deadline = time.monotonic() + 1800
+    began = time.time()
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        logs = [log for log in work.glob("logs/*-compile.log") if log.stat().st_mtime > began]
+        text = "".join(log.read_text(errors="replace") for log in logs)
+        if any(int(done) >= actions for done in re.findall(r"\[(\d+) / \d+\]", text)):
+            return
+        time.sleep(0.2)
+    pytest.fail("the compile did not get going")

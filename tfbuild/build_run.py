@@ -1,0 +1,246 @@
+"""What carrying out a plan has in common for every product: state, steps, roots, builder, failure logs."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfbuild.archive import extract
+from tfbuild.bake import Layout, definition
+from tfbuild.bake_serving import serving_definition
+from tfbuild.buildx import bake
+from tfbuild.effects import Effects
+from tfbuild.errors import BuildError, DownloadError, Interrupted, PackagingError, TfBuildError
+from tfbuild.first_seen import prove
+from tfbuild.hints import failure_summary
+from tfbuild.locks import hold
+from tfbuild.package import write_json
+from tfbuild.plan import Plan
+from tfbuild.plan_parts import ServingPart
+from tfbuild.rootfs import RootFacts, bootstrap, read_facts
+
+
+@dataclass
+class Run:
+    """The state of one execution."""
+
+    plan: Plan
+    layout: Layout
+    effects: Effects
+    output: Path
+    timings: dict[str, float] = field(default_factory=dict)
+    roots: dict[str, RootFacts] = field(default_factory=dict)
+    downloads: Mapping[str, Path] = field(default_factory=dict)
+    number: int = 0
+    # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
+    nonce: str = field(default_factory=lambda: str(time.time_ns()))
+
+    @property
+    def logs(self) -> Path:
+        return self.layout.work / "logs"
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{self.number:02}-{name}.log"
+
+
+@contextmanager
+def step_of(run: Run, step_id: str) -> Iterator[None]:
+    """Tells the reporter of the step, and keeps its time."""
+    run.number += 1
+    title = next(step.title for step in run.plan.steps if step.id == step_id)
+    run.effects.reporter.step_started(run.number, len(run.plan.steps), title)
+    began = time.monotonic()
+    try:
+        yield
+    except TfBuildError as error:
+        run.effects.reporter.step_finished("failed", error.message, error.log)
+        raise
+    except KeyboardInterrupt:
+        run.effects.reporter.step_finished("failed", "interrupted")
+        raise Interrupted(
+            f"interrupted during step {run.number}/{len(run.plan.steps)}, {title}",
+            details=("nothing is left running; finished downloads and compiled objects are kept",),
+            hint="the same command continues",
+        ) from None
+    finally:
+        run.timings[step_id] = round(time.monotonic() - began, 3)
+
+
+def existing(log: Path) -> Path | None:
+    return log if log.exists() else None
+
+
+def make_roots(run: Run) -> str:
+    """The Debian root filesystems of builder and image, made or found in the cache."""
+    effects, made = run.effects, []
+    for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
+        if root is None:
+            continue
+        folder = run.layout.root(root)
+        with hold(
+            run.layout.cache / "locks" / f"root-{root.key[:16]}.lock",
+            what=f"making the {root.suite} root filesystem for {root.arch}",
+            wait_s=3600,
+            on_wait=effects.reporter.note,
+        ):
+            facts = read_facts(folder)
+            if facts is None and effects.offline:
+                raise DownloadError(
+                    f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
+                    hint="build once without --offline",
+                )
+            if facts is None:
+                facts = bootstrap(
+                    root,
+                    folder,
+                    effects.archive_of(root),
+                    runner=effects.runner,
+                    log=run.log(f"root-{role}"),
+                    host=effects.host_arch,
+                    is_root=effects.is_root,
+                )
+                made.append(f"{role}: made from {facts.mirror}")
+            else:
+                made.append(f"{role}: cached")
+        run.roots[role] = facts
+    return ", ".join(made)
+
+
+def bake_targets(
+    run: Run, targets: tuple[str, ...], log: Path, failure: type[TfBuildError], **options: Any
+) -> None:
+    """Build ``targets`` of this run's bake definition. Raises ``failure``."""
+    plan, layout, effects = run.plan, run.layout, run.effects
+    common: dict[str, Any] = {
+        "environment": effects.proxies,
+        "ca_bundle": effects.ca_bundle,
+        "jobs": jobs_of(run),
+        "nonce": run.nonce,
+        **options,
+    }
+    if isinstance(plan.part, ServingPart):
+        memory_mib = effects.engine.info().memory >> 20
+        document = serving_definition(plan, layout, memory_mib=memory_mib, **common)
+    else:
+        document = definition(plan, layout, **common)
+    write_json(layout.bake_file, document)
+    bake(
+        effects.find_cli(),
+        layout.bake_file,
+        targets,
+        runner=effects.runner,
+        reporter=effects.reporter,
+        log=log,
+        failure=failure,
+    )
+
+
+def jobs_of(run: Run) -> int:
+    """Parallel compile jobs: what was asked for, else what the engine's CPUs and memory allow."""
+    if run.plan.jobs:
+        return run.plan.jobs
+    info = run.effects.engine.info()
+    return max(1, min(info.cpus, info.memory // (run.plan.memory_per_job_mib << 20)))
+
+
+def make_builder(run: Run) -> str:
+    """The builder image. Raises :class:`DownloadError` where it is missing and must not be made."""
+    try:
+        bake_targets(run, ("builder",), run.log("builder"), BuildError)
+    except BuildError as error:
+        if not run.effects.offline:
+            raise
+        raise DownloadError(
+            "--offline, and the builder image is not in the engine's cache",
+            details=error.details,
+            hint="build once without --offline",
+            log=error.log,
+        ) from error
+    return ""
+
+
+def explained(run: Run, error: BuildError) -> BuildError:
+    """The same failure with the complete logs, which a failed build step leaves in its cache mount."""
+    shutil.rmtree(run.layout.logs, ignore_errors=True)
+    try:
+        transcript = run.logs / "read-logs.log"
+        bake_targets(run, ("logs",), transcript, BuildError)
+    except TfBuildError:
+        return error
+    transcript.unlink(missing_ok=True)
+    logs = sorted(run.layout.logs.glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
+    for log in logs:
+        shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    if not logs:
+        return error
+    last = run.log(f"compile-{logs[-1].stem}")
+    summary = failure_summary(last.read_text(errors="replace").splitlines())
+    opening = (f"first error: {summary.first_error}",) if summary.first_error else ()
+    return BuildError(
+        f"the {logs[-1].stem} phase of the build failed",
+        details=(*opening, *summary.tail[-10:]),
+        hint=summary.hint or error.hint,
+        log=last,
+    )
+
+
+def timestamp(epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+
+
+def unpack_source(run: Run) -> None:
+    """The source in the cache, proven by its git tree where that decides. Needs ``run.downloads``."""
+    plan, layout = run.plan, run.layout
+    extract(
+        run.downloads[plan.source.name],
+        layout.source(plan),
+        strip_prefix=plan.source.strip_prefix,
+        subtrees=plan.source.subtrees,
+        on_wait=run.effects.reporter.note,
+    )
+    prove(layout.source(plan), plan.source.tree, plan.source.filename)
+
+
+def empty_folders(*folders: Path) -> None:
+    """Folders that BuildKit sees. Same content, same cache key."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+
+def copy_patches(run: Run) -> None:
+    """``request/patches``, numbered in their order."""
+    patches = run.layout.request / "patches"
+    patches.mkdir()
+    for number, patch in enumerate(run.plan.patches, start=1):
+        source = run.layout.project / patch.path
+        shutil.copyfile(source, patches / f"{number:03}-{source.name}")
+
+
+def write_fetch_log(run: Run) -> str:
+    """The hashes of what was fetched, into the step's log; a line for the reporter."""
+    pins = run.plan.pins
+    run.log("fetch").write_text("".join(f"{pin.sha256}  {run.downloads[pin.name]}\n" for pin in pins))
+    return f"{len(pins)} files, checked"
+
+
+def make_image(run: Run) -> str:
+    """The runtime image under its candidate name, and the files of the smoke test."""
+    for folder in (run.layout.smoke, run.layout.runtime):
+        shutil.rmtree(folder, ignore_errors=True)
+    run.layout.runtime.mkdir(parents=True)
+    base = run.roots["runtime" if run.plan.runtime_root else "builder"]
+    labels = {
+        # The root filesystem's hash stands for what would be the digest of a registry's image.
+        "org.opencontainers.image.base.name": f"debian:{base.suite}",
+        "org.opencontainers.image.base.digest": f"sha256:{base.sha256}",
+        "org.opencontainers.image.created": timestamp(run.plan.source_date_epoch),
+    }
+    bake_targets(run, ("runtime-files", "smoke"), run.log("runtime-files"), PackagingError)
+    bake_targets(run, ("image",), run.log("image"), PackagingError, labels=labels)
+    return run.plan.image.platform

@@ -1,0 +1,87 @@
+"""The steps that only a TFLite build has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from tfbuild.bake import candidate_tag
+from tfbuild.build_run import (
+    Run,
+    bake_targets,
+    copy_patches,
+    empty_folders,
+    explained,
+    jobs_of,
+    unpack_source,
+    write_fetch_log,
+)
+from tfbuild.engine_facts import RunOptions
+from tfbuild.errors import BuildError
+from tfbuild.flags import cmake_presets
+from tfbuild.model import Finding
+from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
+
+# Main results, in the order of the closing table.
+ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
+
+
+def fetch(run: Run) -> str:
+    """Downloads, the source, and what BuildKit gets to see of them."""
+    plan = run.plan
+    run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
+    if plan.provider != "debian":
+        raise BuildError(
+            f"{plan.release} can be planned and fetched, but this version cannot compile it",
+            details=(
+                "its dependencies are not pinned yet, and nothing unpinned is downloaded during a build",
+            ),
+            hint="--release 2.14.1-debian; invoke list-releases tells which are built",
+        )
+    unpack_source(run)
+    _write_request(run)
+    return write_fetch_log(run)
+
+
+def _write_request(run: Run) -> None:
+    """Presets, patches, packages."""
+    plan, layout = run.plan, run.layout
+    empty_folders(layout.request, layout.downloads)
+    presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
+    (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
+    copy_patches(run)
+    for pin in plan.pins[1:]:
+        shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
+
+
+def compile_(run: Run) -> str:
+    """The compile, with its complete logs also when it fails."""
+    shutil.rmtree(run.layout.out, ignore_errors=True)
+    try:
+        bake_targets(run, ("compile",), run.log("compile"), BuildError)
+    except BuildError as error:
+        raise explained(run, error) from error
+    for log in sorted((run.layout.out / "log").glob("*.log")):
+        shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    return f"{jobs_of(run)} jobs"
+
+
+def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
+    """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
+    plan, engine = run.plan, run.effects.engine
+    folder = "/smoke"
+    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    outcomes: list[SmokeOutcome] = []
+    findings: list[Finding] = []
+    for number, case in enumerate(plan.tflite.smoke, start=1):
+        run.effects.reporter.progress(number, len(plan.tflite.smoke), case.id)
+        command = (*emulator, *case.command(folder))
+        options = RunOptions(
+            platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
+        )
+        ran = engine.run_once(candidate_tag(plan), command[1:], options)
+        outcome = parse_outcome(case, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
+    return outcomes, findings
