@@ -173,16 +173,20 @@ def explained(run: Run, error: BuildError) -> BuildError:
     except TfBuildError:
         return error
     transcript.unlink(missing_ok=True)
-    logs = sorted(run.layout.logs.glob("*.log"), key=lambda path: path.stat().st_mtime_ns)
-    for log in logs:
-        shutil.copyfile(log, run.log(f"compile-{log.stem}"))
-    if not logs:
+    for log in sorted(run.layout.logs.glob("*.*")):
+        shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
+    try:
+        # The times of the files say nothing: they were copied in any order.
+        phase = (run.layout.logs / "failed").read_text().strip()
+    except FileNotFoundError:  # it ended before its first phase, or was killed
         return error
-    last = run.log(f"compile-{logs[-1].stem}")
+    last = run.log(f"compile-{phase}")
+    if not last.exists():
+        return error
     summary = failure_summary(last.read_text(errors="replace").splitlines())
     opening = (f"first error: {summary.first_error}",) if summary.first_error else ()
     return BuildError(
-        f"the {logs[-1].stem} phase of the build failed",
+        f"the {phase} phase of the build failed",
         details=(*opening, *summary.tail[-10:]),
         hint=summary.hint or error.hint,
         log=last,

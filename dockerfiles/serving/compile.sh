@@ -115,6 +115,7 @@ run() { # PHASE
   echo "tfbuild: $1" >&3
   bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
   if ((status != 0)); then
+    echo "$1" > "$log/failed"
     echo "tfbuild: $1 failed with exit code $status" >&3
     # In the log too, for whoever explains it: https://bazel.build/run/scripts#exit-codes
     if [[ $1 != prepare && $1 != install ]]; then

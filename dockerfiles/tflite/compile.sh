@@ -56,6 +56,7 @@ run() { # PHASE
   echo "tfbuild: $1" >&3
   bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
   if ((status != 0)); then
+    echo "$1" > "$log/failed"
     echo "tfbuild: $1 failed with exit code $status" >&3
     # From the first failed edge on, without the flood of warnings before it.
     { sed -n '/^FAILED: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -209,6 +210,7 @@ def test_a_failing_compile_shows_its_complete_log_and_keeps_the_old_result(build
 
     def logs(_: tuple[str, ...]) -> None:
         build.layout.logs.mkdir(parents=True)
+        (build.layout.logs / "failed").write_text("compile\n")
         (build.layout.logs / "compile.log").write_text(
             "a.cc:3:1: error: 'x' was not declared\nninja: stopped\n"
         )
@@ -224,6 +226,21 @@ def test_a_failing_compile_shows_its_complete_log_and_keeps_the_old_result(build
     assert build.reporter.of("step_finished")[-1][0] == "failed"
     assert snapshot(build.output) == before
     assert build.engine.images == {build.plan.image.tag: image}
+
+
+def test_the_log_of_the_phase_that_failed_is_shown_whatever_the_times_of_the_files_are(build: Build) -> None:
+    def logs(_: tuple[str, ...]) -> None:
+        build.layout.logs.mkdir(parents=True)
+        for number, name in enumerate(("compile.log", "configure.log", "prepare.log")):
+            (build.layout.logs / name).write_text(f"what {name} says\n")
+            os.utime(build.layout.logs / name, (number, number))
+        (build.layout.logs / "failed").write_text("compile\n")
+
+    build.replies = {"compile": Reply((), returncode=1), "logs": Reply((), effect=logs)}
+    with pytest.raises(BuildError, match="the compile phase of the build failed") as caught:
+        build.run()
+    assert caught.value.log is not None
+    assert caught.value.log.name.endswith("-compile-compile.log")
 
 
 def test_when_even_the_logs_cannot_be_had_the_first_failure_is_told(build: Build) -> None:
