@@ -104,7 +104,7 @@ progress() {
   tee >(grep --line-buffered --extended-regexp '^(\([0-9:]+\) )?(\[|Fetching|Analyzing)' >&3 || true)
 }
 
-# What Bazel really ran, for whoever asks whether a flag arrived.
+# The command lines of the server's own files, for whoever asks whether a flag arrives.
 actions() {
   bazel aquery --output=text "mnemonic('CppCompile|CppLink', ${targets[0]})"
 }
@@ -146,7 +146,7 @@ case ${1:-} in
   fetch-all)
     mkdir -p "$log"
     rm -f "$log"/*
-    phases prepare check fetch
+    phases prepare check fetch actions
     ;;
   compile-all)
     mkdir -p "$log"

@@ -124,6 +124,14 @@ def test_the_profile_of_bazel_and_its_complete_logs_are_kept(amd64: Server) -> N
     assert "Build completed successfully" in amd64.log("compile-compile")
 
 
+def test_bazel_shows_the_flags_of_the_configuration_in_its_commands(amd64: Server) -> None:
+    actions = amd64.log("compile-actions")
+    compiled = actions.partition("action 'Compiling tensorflow_serving/model_servers/main.cc'")[2]
+    assert "-march=x86-64-v3" in compiled
+    assert "-O3" in compiled
+    assert "action 'Linking tensorflow_serving/model_servers/tensorflow_model_server'" in actions
+
+
 def test_a_model_becomes_part_of_the_image(serve: Serve, tmp_path: Path, engine: DockerEngine) -> None:
     model = tmp_path / "half"
     _copy_model(model)
