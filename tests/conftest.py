@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is not a slow test: no test asserts an absolute time.
+settings.register_profile("tfbuild", deadline=None)
+settings.load_profile("tfbuild")
 
 _GUARDED = tuple(Path(__file__).parent / name for name in ("unit", "golden"))
 
