@@ -6,6 +6,7 @@ https://docs.docker.com/build/bake/reference/
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,13 +90,17 @@ class Layout:
         return self.work / "compile-logs"
 
     @property
+    def candidate(self) -> str:
+        """The image's name until it is verified; an image that fails never takes the real one.
+
+        Builds with two caches may run side by side on one engine: no lock keeps them apart.
+        """
+        cache = hashlib.sha256(str(self.cache).encode()).hexdigest()[:8]
+        return f"tfbuild/candidate:{self.build_id}-{cache}"
+
+    @property
     def bake_file(self) -> Path:
         return self.work / "bake.json"
-
-
-def candidate_tag(plan: Plan) -> str:
-    """The image's name until it is verified; an image that fails never takes the real one."""
-    return f"tfbuild/candidate:{plan.build_id}"
 
 
 def definition(
@@ -177,7 +182,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
         "args": {"RUNTIME_BASE": plan.image.base, "RUNTIME_UID": str(plan.image.user), **_epoch(plan)},
         "output": ["type=docker"],
         "attest": NO_PROVENANCE,
-        "tags": [candidate_tag(plan)],
+        "tags": [layout.candidate],
         "platforms": [plan.image.platform],
         "labels": {**dict(plan.image.labels), **labels},
     }

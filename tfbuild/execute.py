@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild import __version__, steps_serving, steps_tflite
-from tfbuild.bake import Layout, candidate_tag
+from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
 from tfbuild.effects import BuildResult, Effects
@@ -100,7 +100,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
         finally:
             shutil.rmtree(staging_of(output), ignore_errors=True)
             with suppress(HostError):  # an engine that is gone must not hide what failed
-                effects.engine.remove_image(candidate_tag(plan))
+                effects.engine.remove_image(layout.candidate)
 
 
 def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> BuildResult | None:
@@ -148,7 +148,7 @@ def _verify(
         march=plan.march,
     )
     archive = layout.work / "image.tar"
-    engine.save_image(candidate_tag(plan), archive)
+    engine.save_image(layout.candidate, archive)
     reports = (
         verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols),
         verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols),
@@ -184,7 +184,7 @@ def _write(
     started: float,
 ) -> BuildResult:
     plan, effects = run.plan, run.effects
-    effects.engine.tag_image(candidate_tag(plan), plan.image.tag)
+    effects.engine.tag_image(run.layout.candidate, plan.image.tag)
     image = effects.engine.image(plan.image.tag)
     if image is None:
         raise PackagingError(f"the image {plan.image.tag} is not in the engine", hint="invoke doctor")

@@ -6,7 +6,6 @@ import re
 import shutil
 from pathlib import Path
 
-from tfbuild.bake import candidate_tag
 from tfbuild.build_run import (
     Run,
     bake_targets,
@@ -109,7 +108,7 @@ def _version(run: Run, emulator: tuple[str, ...]) -> RunResult:
     options = RunOptions(
         platform=run.plan.image.platform, entrypoint=command[:1], files=files, mount=_FOLDER, timeout_s=300
     )
-    return run.effects.engine.run_once(candidate_tag(run.plan), command[1:], options)
+    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
 
 
 def _ask(run: Run, emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResult]:
@@ -125,7 +124,7 @@ def _ask(run: Run, emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResu
         env={"MODEL_BASE_PATH": _FOLDER, "MODEL_NAME": MODEL},
         timeout_s=questions.start_s + 60,
     )
-    engine, tag = run.effects.engine, candidate_tag(plan)
+    engine, tag = run.effects.engine, run.layout.candidate
     probes = []
     with engine.serve(tag, questions.server_arguments(part), options) as server:
         for probe in questions.probes((*emulator, _ENTRY)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 
-from tfbuild.bake import candidate_tag
 from tfbuild.build_run import (
     Run,
     bake_targets,
@@ -80,7 +79,7 @@ def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
         options = RunOptions(
             platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
         )
-        ran = engine.run_once(candidate_tag(plan), command[1:], options)
+        ran = engine.run_once(run.layout.candidate, command[1:], options)
         outcome = parse_outcome(case, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
         findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.plans import DEBIAN_RELEASE, PROJECT, make_plan
-from tfbuild.bake import Layout, candidate_tag, definition
+from tfbuild.bake import Layout, definition
 from tfbuild.model import Arch
 from tfbuild.plan import Plan
 
@@ -111,9 +111,14 @@ def test_the_image_is_made_of_what_another_target_writes() -> None:
 
 def test_the_image_is_a_candidate_until_it_is_verified() -> None:
     plan = make_plan(tag="team/tflite:1")
-    assert targets(plan)["image"]["tags"] == [candidate_tag(plan)]
-    assert candidate_tag(plan) != plan.image.tag
-    assert candidate_tag(plan) != candidate_tag(make_plan(config="size", tag="team/tflite:1"))
+    assert targets(plan)["image"]["tags"] == [layout_of(plan).candidate]
+    assert layout_of(plan).candidate != plan.image.tag
+    assert layout_of(plan).candidate != layout_of(make_plan(config="size", tag="team/tflite:1")).candidate
+
+
+def test_builds_with_two_caches_have_two_candidates() -> None:
+    here, there = (Layout(PROJECT, Path(cache), "tflite-2-opt-amd64") for cache in ("/a", "/b"))
+    assert here.candidate != there.candidate
 
 
 def test_labels_of_the_plan_and_of_the_run_are_both_there() -> None:

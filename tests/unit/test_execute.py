@@ -14,7 +14,6 @@ import pytest
 
 from tests.support.builds import Build, right_answer
 from tests.support.plans import PROJECT, make_plan
-from tfbuild.bake import candidate_tag
 from tfbuild.engine_facts import RunResult
 from tfbuild.errors import (
     BuildError,
@@ -109,7 +108,7 @@ def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> N
     cases = build.plan.tflite.smoke
     assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
-        assert image == candidate_tag(build.plan)
+        assert image == build.layout.candidate
         assert options.platform == "linux/amd64"
         assert options.read_only
         assert "/smoke/add.bin" in options.files
@@ -338,7 +337,7 @@ def test_code_beyond_the_march_that_was_asked_for_is_exit_7(tmp_path: Path) -> N
 
 def test_an_image_with_other_labels_is_exit_7(build: Build) -> None:
     def unlabelled(_: tuple[str, ...]) -> None:
-        build.engine.make(candidate_tag(build.plan))
+        build.engine.make(build.layout.candidate)
 
     build.replies = {"image": Reply((), effect=unlabelled)}
     with pytest.raises(VerificationError) as caught:
