@@ -139,7 +139,7 @@ def _show(plan: Plan, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool) -> int:
+def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: bool, as_json: bool) -> int:
     """``invoke fetch``"""
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
@@ -150,7 +150,7 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch())
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), variant)
     with ConsoleReporter() as reporter:
         files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
     if as_json:
@@ -158,6 +158,22 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
         print_json(dump(FetchResult(files=tuple(entries))))
     else:
         sys.stdout.writelines(f"{path}\n" for _, path in files)
+    return ExitCode.OK
+
+
+def lock(product: str, release: str) -> int:
+    """``invoke lock``, for releases that are made of wheels"""
+    from tfbuild.releases import release_file
+    from tfbuild.request import find_release, parse_product
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wheel_lock import wheel_lock_path
+    from tfbuild.wiring import make_wheel_lock
+
+    found = find_release(PROJECT, parse_product(product), release)
+    shown = wheel_lock_path(release_file(found.product, release or found.release))
+    with ConsoleReporter() as reporter:
+        make_wheel_lock(found, PROJECT / shown, reporter=reporter)
+    sys.stdout.write(f"{shown}\n")
     return ExitCode.OK
 
 

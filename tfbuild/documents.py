@@ -71,10 +71,10 @@ class ReleaseEntry:
     arches: tuple[Arch, ...]
     description: str
     library_version: str
-    provider: Literal["debian", "upstream"]
+    provider: Literal["debian", "upstream", "wheels"]
     tag: str
     revision: str | None
-    source: SourceEntry
+    source: SourceEntry | None  # null: it is made of wheels
 
 
 @dataclass(frozen=True, kw_only=True)

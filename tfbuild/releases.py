@@ -155,7 +155,9 @@ def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
             provider=each.provider,
             tag=each.tag,
             revision=each.revision,
-            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree),
+            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree)
+            if each.source
+            else None,
         )
         for each in releases
     )
@@ -189,12 +191,7 @@ def _disagreements(
     stem = Path(name).name.removesuffix(".yaml")
     if release.release != stem:
         found.append(_at(document, "release", f"the file is called '{stem}.yaml'"))
-    if release.source.sha256 is None and release.source.tree is None:
-        found.append(
-            _at(document, "source", "the source has neither sha256 nor tree: nothing could be checked")
-        )
-    if release.source.tree and release.source.subtrees:
-        found.append(_at(document, "source", "a tree is that of the whole source: it goes without subtrees"))
+    found += [_at(document, key, text) for key, text in _origin_disagreements(release)]
     if (release.serving is None) == (release.product is Product.SERVING):
         found.append(
             _at(document, "serving", "the key 'serving' belongs to releases of serving, and to all of them")
@@ -209,6 +206,27 @@ def _disagreements(
         if strange := sorted(map(str, named - set(release.arches))):
             text = f"names {', '.join(strange)}, which the release's arches do not have"
             found.append(_at(document, "debian", text))
+    return found
+
+
+def _origin_disagreements(release: Release) -> list[tuple[str, str]]:
+    """What is wrong about where the bytes come from: key and text."""
+    found: list[tuple[str, str]] = []
+    source, wheels = release.source, release.wheels
+    if (source is None) != (release.provider == "wheels"):
+        found.append(("source", "the provider 'wheels' has no source, every other one has"))
+    if release.provider == "wheels" and wheels is None:
+        found.append(("provider", "the provider 'wheels' needs the key 'wheels'"))
+    if source and source.sha256 is None and source.tree is None:
+        found.append(("source", "the source has neither sha256 nor tree: nothing could be checked"))
+    if source and source.tree and source.subtrees:
+        found.append(("source", "a tree is that of the whole source: it goes without subtrees"))
+    if wheels and (
+        strange := sorted({str(each.arch) for each in wheels.sets} - set(map(str, release.arches)))
+    ):
+        found.append(("wheels", f"names {', '.join(strange)}, which the release's arches do not have"))
+    if wheels and len({(each.variant, each.arch) for each in wheels.sets}) != len(wheels.sets):
+        found.append(("wheels", "two sets are for the same variant and arch"))
     return found
 
 

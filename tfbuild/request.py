@@ -30,12 +30,14 @@ from tfbuild.releases import (
 )
 from tfbuild.saved_model import read_model
 from tfbuild.suggest import did_you_mean
+from tfbuild.wheel_lock import read_wheel_lock, require_environment, wheel_lock_path
 
 # What carries a build out, besides the plan.
 _RECIPES = {
     Product.TFLITE: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
+DEFAULT_VARIANT = "cpu"
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
@@ -160,16 +162,43 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
 
 
 def downloads_of(
-    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch
+    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch, variant: str = ""
 ) -> tuple[tuple[Pin, ...], Unhashed | None]:
-    """What ``invoke fetch`` gets; ``word`` is the release as it was typed."""
+    """What ``invoke fetch`` gets; ``word`` is the release as it was typed.
+
+    Of a release that is made of wheels: those of ``variant`` (cpu where it is empty) for its default Python.
+    """
     lock, seen = _first_seen(root, release, word)
-    return release.pins(arch, build_arch, seen), release.source.unhashed(lock, seen)
+    if release.provider == "wheels":
+        return wheel_pins(root, release, word, arch, variant=variant or DEFAULT_VARIANT), None
+    if variant:
+        raise UsageError(f"{release.product} {release.release} has no variants", hint="leave --variant out")
+    return release.pins(arch, build_arch, seen), release.unhashed(lock, seen)
+
+
+def wheel_pins(
+    root: Path, release: Release, word: str, arch: Arch, *, variant: str, python: str | None = None
+) -> tuple[Pin, ...]:
+    """The wheels of ``release`` (typed as ``word``) in its lock; ``python`` None is its default one.
+
+    :raises NothingMatchesError: there is no lock, or none of its environments is this one.
+    """
+    shown = wheel_lock_path(release_file(release.product, word or release.release))
+    found = release.wheels.python(python) if release.wheels else None
+    if found is None:
+        raise NothingMatchesError(
+            f"{release.product} {release.release} has no Python {python or ''}".rstrip()
+        )
+    file = read_wheel_lock(root / shown, shown)
+    environment = require_environment(file, found.version, arch, variant)
+    return tuple(each.pin for each in file.lock.wheels_for(environment))
 
 
 def _first_seen(root: Path, release: Release, word: str) -> tuple[str, str | None]:
     """The path of the release's lock, and the hash of the source that was recorded in it."""
     lock = lock_path(release_file(release.product, word or release.release))
+    if release.source is None:
+        return lock, None
     return lock, read_lock(root / lock, lock).sha256_of(release.source.filename, release.source.tree)
 
 
