@@ -107,6 +107,54 @@ def build_serving(
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
+    help={
+        **_COMMON,
+        "variant": "cpu or gpu [cpu]",
+        "app": "a folder with a program, and requirements.txt where it needs more: /app in the image",
+        "model": "a .keras or .h5 file, or a SavedModel folder: /models/NAME in the image",
+    },
+)
+@friendly
+def build_keras(
+    _context: Context,
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    variant: str = "",
+    app: str = "",
+    model: str = "",
+    set: list[str] | None = None,
+    jobs: str = "",
+    tag: str = "",
+    output: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    offline: bool = False,
+) -> int:
+    """Build an image with TensorFlow and Keras from pinned wheels, with a program and a model in it.
+
+    invoke build-keras
+    invoke build-keras --release 2.20.0 --variant gpu --dry-run
+    invoke build-keras --app ./train --set app.command=python3,train.py
+    """
+    words = {
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "jobs": jobs,
+        "tag": tag,
+        "output": output,
+        "variant": variant,
+        "app": app,
+        "model": model,
+    }
+    return commands.build_keras(words, dry_run=dry_run, as_json=json, offline=offline)
+
+
+@task(
+    auto_shortflags=False,
     help={
         "clone": "a clone of github.com/tensorflow/serving, bare or not",
         "release": "a pinned release of serving [the newest]",
@@ -251,6 +299,7 @@ def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task,
 
 
 ns = Collection(
+    build_keras,
     build_serving,
     build_tflite,
     check_upstream,

@@ -62,8 +62,18 @@ class Layout:
 
     @property
     def model(self) -> Path:
-        """The model that becomes part of a server's image, as NAME/VERSION/; or nothing."""
+        """The model that becomes part of an image: NAME/VERSION/ of a server, NAME of Keras; or nothing."""
         return self.work / "model"
+
+    @property
+    def app(self) -> Path:
+        """A user's program that becomes part of an image of Keras."""
+        return self.work / "app"
+
+    @property
+    def app_request(self) -> Path:
+        """What is asked for the program alone: its wheels, its settings."""
+        return self.work / "app-request"
 
     @property
     def out(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tfbuild.archive import extract
 from tfbuild.bake import Layout, definition
+from tfbuild.bake_keras import keras_definition
 from tfbuild.bake_serving import serving_definition
 from tfbuild.buildx import bake
 from tfbuild.effects import Effects
@@ -21,7 +22,7 @@ from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_parts import KerasPart, ServingPart
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
 
 
@@ -103,6 +104,7 @@ def make_roots(run: Run) -> str:
                     log=run.log(f"root-{role}"),
                     host=effects.host_arch,
                     is_root=effects.is_root,
+                    recorder=run.layout.project / "dockerfiles" / "debian" / "record-packages.sh",
                 )
                 made.append(f"{role}: made from {facts.mirror}")
             else:
@@ -126,6 +128,8 @@ def bake_targets(
     if isinstance(plan.part, ServingPart):
         memory_mib = effects.engine.info().memory >> 20
         document = serving_definition(plan, layout, memory_mib=memory_mib, **common)
+    elif isinstance(plan.part, KerasPart):
+        document = keras_definition(plan, layout, **common)
     else:
         document = definition(plan, layout, **common)
     write_json(layout.bake_file, document)

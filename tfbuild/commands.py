@@ -104,6 +104,18 @@ def build_serving(words: dict[str, Any], *, dry_run: bool, as_json: bool, offlin
     return _build(plan, release, as_json=as_json, offline=offline)
 
 
+def build_keras(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
+    """``invoke build-keras``"""
+    from tfbuild.releases import load_release
+    from tfbuild.request import Words, host_arch, plan_keras
+
+    plan = plan_keras(PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
+    if dry_run:
+        return _show(plan, as_json)
+    release = load_release(PROJECT, Product.KERAS, words["release"] or plan.release)
+    return _build(plan, release, as_json=as_json, offline=offline)
+
+
 def _build(plan: Plan, release: Release, *, as_json: bool, offline: bool) -> int:
     from tfbuild.request import output_folder
     from tfbuild.ui import ConsoleReporter
@@ -125,14 +137,15 @@ def _build(plan: Plan, release: Release, *, as_json: bool, offline: bool) -> int
 
 def _show(plan: Plan, as_json: bool) -> int:
     from tfbuild.bake import Layout, definition
+    from tfbuild.bake_keras import keras_definition
     from tfbuild.bake_serving import serving_definition
     from tfbuild.cache import cache_root
     from tfbuild.plan_text import plan_text
 
     if as_json:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        of_product = definition if plan.product is Product.TFLITE else serving_definition
-        bake = of_product(plan, layout)
+        of_product = {Product.SERVING: serving_definition, Product.KERAS: keras_definition}
+        bake = of_product.get(plan.product, definition)(plan, layout)
         print_json({**plan.to_json(), "bake": bake})
     else:
         sys.stdout.write(plan_text(plan))

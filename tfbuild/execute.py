@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild import __version__, steps_serving, steps_tflite
+from tfbuild import __version__, steps_keras, steps_serving, steps_tflite
 from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
@@ -32,7 +32,7 @@ from tfbuild.package import (
     write_json,
 )
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_parts import KerasPart, ServingPart
 from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
@@ -49,6 +49,7 @@ class _Product:
     tests: str  # what the smoke test is made of
     artifacts: tuple[str, ...]
     exports: Mapping[str, tuple[str, ...]]
+    binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
 
 
 def _product(plan: Plan) -> _Product:
@@ -64,12 +65,21 @@ def _product(plan: Plan) -> _Product:
             steps_serving.ARTIFACTS,
             {},
         )
+    if isinstance(plan.part, KerasPart):
+        return _Product(
+            {"fetch": steps_keras.fetch, "install": steps_keras.install, "image": steps_keras.image},
+            steps_keras.smoke,
+            "answers",
+            steps_keras.ARTIFACTS,
+            {},
+            binaries=False,
+        )
     return _Product(
         {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_},
         steps_tflite.smoke,
         "inferences",
         steps_tflite.ARTIFACTS,
-        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.part.xnnpack else {},
+        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
     )
 
 
@@ -149,13 +159,16 @@ def _verify(
     )
     archive = layout.work / "image.tar"
     engine.save_image(layout.candidate, archive)
-    reports = (
-        verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols),
-        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols),
+    image = verify_path(
+        archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
     )
     archive.unlink()
+    reports: tuple[VerifyReport, ...] = (image,)
+    if _product(plan).binaries:
+        files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
+        reports = (files, image)
     outcomes, findings = _product(plan).smoke(run)
-    findings = [*reports[0].findings, *reports[1].findings, *findings]
+    findings = [*(finding for report in reports for finding in report.findings), *findings]
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
     )
@@ -212,6 +225,6 @@ def _write(
     write_checksums(staging)
     swap(staging, run.output)
     elapsed = time.monotonic() - started
-    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings["compile"])
+    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
     return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)

@@ -12,7 +12,7 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
 from tfbuild.flags import Flag
 from tfbuild.model import Arch, Pin, Product, Unhashed
-from tfbuild.plan_parts import Part, ServingPart, TflitePart
+from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
 
 
@@ -42,10 +42,15 @@ class Root:
     snapshot: str | None
     source_date_epoch: int
     security_mirror: str | None = None  # None: the host's, where the host's mirror is used
+    # extract: the packages of ``include`` and what they depend on, unpacked, no maintainer script run
+    variant: Literal["minbase", "extract"] = "minbase"
 
     @property
     def key(self) -> str:
-        return fingerprint(self)
+        plain = {
+            name: value for name, value in asdict(self).items() if (name, value) != ("variant", "minbase")
+        }
+        return fingerprint(plain)
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,13 @@ class Plan:
             raise TypeError(f"a plan of {self.product}, not of serving")
         return self.part
 
+    @property
+    def keras(self) -> KerasPart:
+        """The part of a Keras plan; asking another plan for it is a bug."""
+        if not isinstance(self.part, KerasPart):
+            raise TypeError(f"a plan of {self.product}, not of keras")
+        return self.part
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
@@ -210,6 +222,7 @@ class Specifics:
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
+    roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
@@ -224,7 +237,7 @@ def assemble(
     arch, values = request.arch, config.values
     override = circumstances.source_date_epoch
     epoch = release.source_date_epoch if override is None else override
-    root, runtime_root = _roots(request, config, release, epoch)
+    root, runtime_root = specifics.roots or _roots(request, config, release, epoch)
     source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
@@ -294,7 +307,7 @@ def policy_name(product: Product, values: BuildConfig) -> str:
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
     notes = []
-    if release.status != "built":
+    if release.status != "built" and release.source:
         notes.append(f"this project has never compiled {release.product} {release.release}")
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
@@ -361,6 +374,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),
+        "install": (f"install {len(plan.pins)} wheels without network", compiled),
         "image": (f"runtime image ({plan.image.base})", image),
         "verify": ("verify files and image, run the smoke test", verify),
         "dist": (f"write {plan.output}", done),

@@ -8,15 +8,17 @@ import platform
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.first_seen import lock_path, read_lock
+from tfbuild.keras_inputs import APP_LOCK, read_app, read_keras_model
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
+from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.release_schema import Release
@@ -35,9 +37,11 @@ from tfbuild.wheel_lock import read_wheel_lock, require_environment, wheel_lock_
 # What carries a build out, besides the plan.
 _RECIPES = {
     Product.TFLITE: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
+    Product.KERAS: ("dockerfiles/debian", "dockerfiles/keras"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
-DEFAULT_VARIANT = "cpu"
+VARIANTS = ("cpu", "gpu")
+DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
@@ -62,6 +66,8 @@ class Words:
     tag: str = ""
     output: str = ""
     model: str = ""
+    app: str = ""
+    variant: str = ""
     raw: str = ""  # all that stood after --
 
 
@@ -155,6 +161,39 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
         found.request,
         found.config,
         release,
+        release_lines=found.lines,
+        circumstances=found.circumstances,
+        more=more,
+    )
+
+
+def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+    """The plan of ``invoke build-keras``.
+
+    :raises UsageError: also where --app or --model is not what it should be.
+    :raises ConfigError: versions that are asked for do not go together, all of them.
+    """
+    if words.variant:
+        if words.variant not in VARIANTS:
+            raise UsageError(
+                f"--variant takes {' or '.join(VARIANTS)}, not '{words.variant}'", hint="--variant cpu"
+            )
+        words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
+    found = _resolve(root, Product.KERAS, words, env, build_arch)
+    shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
+    app, asked = read_app(Path(words.app)) if words.app else (None, ())
+    app_lock = Path(words.app) / APP_LOCK
+    more = KerasCircumstances(
+        lock=read_wheel_lock(root / shown, shown),
+        app=app,
+        asked=asked,
+        app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
+        model=read_keras_model(Path(words.model)) if words.model else None,
+    )
+    return make_keras_plan(
+        found.request,
+        found.config,
+        found.release,
         release_lines=found.lines,
         circumstances=found.circumstances,
         more=more,

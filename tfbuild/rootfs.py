@@ -70,16 +70,19 @@ def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[
 
 
 def mmdebstrap_command(
-    root: Root, archive: Archive, target: Path, *, host: Arch, is_root: bool
+    root: Root, archive: Archive, target: Path, *, host: Arch, is_root: bool, recorder: Path | None = None
 ) -> tuple[str, ...]:
-    """The argument list, a pure value."""
+    """The argument list, a pure value. ``recorder`` is the program that keeps the packages' records where no
+    package is installed."""
     # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
     # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT).
-    mode = "chrootless" if root.arch is not host else "root" if is_root else "unshare"
+    # What is only extracted runs nothing at all.
+    foreign = root.arch is not host and root.variant != "extract"
+    mode = "chrootless" if foreign else "root" if is_root else "unshare"
     include = (f"--include={','.join(root.include)}",) if root.include else ()
     return (
         "mmdebstrap",
-        "--variant=minbase",
+        f"--variant={root.variant}",
         "--format=tar",
         f"--mode={mode}",
         f"--architectures={root.arch.platform.debian}",
@@ -90,6 +93,7 @@ def mmdebstrap_command(
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        *((f"--extract-hook={recorder}",) if recorder and root.variant == "extract" else ()),
         *include,
         root.suite,
         str(target),
@@ -116,11 +120,12 @@ def bootstrap(
     log: Path,
     host: Arch,
     is_root: bool,
+    recorder: Path | None = None,
 ) -> RootFacts:
     """Make ``folder``/rootfs.tar. Raises :class:`BuildError` with the cause; leaves nothing half-made."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "rootfs.tar.part"
-    argv = mmdebstrap_command(root, archive, partial, host=host, is_root=is_root)
+    argv = mmdebstrap_command(root, archive, partial, host=host, is_root=is_root, recorder=recorder)
     # mmdebstrap clamps file times to it and so gives the same bytes for the same packages.
     environment = {"SOURCE_DATE_EPOCH": str(root.source_date_epoch)}
     try:
