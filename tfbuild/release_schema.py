@@ -21,6 +21,7 @@ from tfbuild.release_types import (
     Snapshot,
     Url,
 )
+from tfbuild.release_upstream import Upstream
 
 
 class Source(Keys):
@@ -121,6 +122,9 @@ class Release(Keys):
     )
     serving: ServingKeys | None = Field(
         default=None, description="What a release of the model server has besides; not for other products."
+    )
+    upstream: Upstream | None = Field(
+        default=None, description="How upstream's own dependencies are compiled; only with that provider."
     )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
