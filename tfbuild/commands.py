@@ -241,20 +241,23 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import default_release, list_releases, list_releases_json
+    from tfbuild.releases import default_release, list_releases, list_releases_json, lock_statuses
 
     releases = list_releases(PROJECT)
+    locks = lock_statuses(PROJECT, releases)
     if as_json:
-        print_json(list_releases_json(releases))
+        print_json(list_releases_json(releases, locks))
         return ExitCode.OK
     defaults = [default_release(releases, product) for product in (Product.TFLITE, Product.SERVING)]
     width = max(len(each.release) for each in releases)
-    for each in releases:
+    for each, lock in zip(releases, locks, strict=True):
         mark = "*" if each in defaults else " "
         state = (
             "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
         )
         arches = ", ".join(map(str, each.arches))
+        if lock not in {"not-needed", "complete"}:
+            state += "; not locked: invoke lock" if lock == "none" else f"; its lock is {lock}"
         sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
     return ExitCode.OK
 

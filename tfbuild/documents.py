@@ -75,6 +75,9 @@ class ReleaseEntry:
     tag: str
     revision: str | None
     source: SourceEntry | None  # null: it is made of wheels
+    # Of what a build downloads besides: 'not-needed' where the release file has it all; only 'not-needed' and
+    # 'complete' can always be built, 'incomplete' where nothing is missing for what is asked.
+    lock: Literal["not-needed", "none", "stale", "incomplete", "complete"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
+from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart
@@ -116,6 +116,7 @@ class Plan:
     quirks: tuple[str, ...]  # what is known to be odd about the release
     pins: tuple[Pin, ...]
     unhashed: Unhashed | None  # the source, as long as nobody has seen its bytes
+    unlocked: tuple[str, ...]  # why it would have to download without a hash, and so must not be built
     source: SourceTree | None  # None: nothing is compiled
     patches: tuple[Patch, ...]
     root: Root
@@ -180,16 +181,6 @@ class Plan:
         return asdict(self)
 
 
-def fingerprint(value: object) -> str:
-    """A hash of a frozen value, the same on every machine."""
-    text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> object:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
-
-
 @dataclass(frozen=True)
 class Circumstances:
     """What a plan depends on besides request, configuration and release.
@@ -223,6 +214,7 @@ class Specifics:
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
     roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
+    unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
@@ -253,6 +245,7 @@ def assemble(
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=specifics.pins,
         unhashed=specifics.unhashed,
+        unlocked=specifics.unlocked,
         source=SourceTree(
             source.name, source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees
         )

@@ -21,6 +21,7 @@ from tfbuild.release_types import (
     Snapshot,
     Url,
 )
+from tfbuild.release_upstream import Upstream
 from tfbuild.release_wheels import WheelKeys
 
 
@@ -129,6 +130,9 @@ class Release(Keys):
     )
     wheels: WheelKeys | None = Field(
         default=None, description="Official wheels, and the Pythons that they are locked for."
+    )
+    upstream: Upstream | None = Field(
+        default=None, description="How upstream's own dependencies are compiled; only with that provider."
     )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")

@@ -11,10 +11,13 @@ from typing import Any
 from tfbuild.binding import bind
 from tfbuild.documents import ReleaseEntry, ReleaseList, SourceEntry, dump
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.lock_file import lock_path, read_lock
+from tfbuild.lock_state import LockStatus, ReleaseLock, lock_status
 from tfbuild.model import Arch, Origin, Product
 from tfbuild.release_schema import Release
 from tfbuild.release_serving import ServingKeys
 from tfbuild.suggest import did_you_mean
+from tfbuild.wheel_lock import wheel_lock_path
 from tfbuild.yaml_source import YamlDocument, YamlMapping, YamlNode, YamlScalar, YamlSequence, read_yaml
 
 RELEASE_FOLDER = "build_configs/releases"
@@ -71,6 +74,12 @@ def load_release(root: Path, product: Product, name: str) -> Release:
     if release is None or problems:
         raise ConfigError(problems)
     return release
+
+
+def load_lock(root: Path, release: Release, word: str = "") -> ReleaseLock:
+    """The lock of ``release``; ``word`` is the release as it was typed, which may be a file of the user's."""
+    path = lock_path(release_file(release.product, word or release.release))
+    return ReleaseLock(path, read_lock(root / path, path))
 
 
 def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
@@ -142,7 +151,19 @@ def require_arch(release: Release, arch: Arch) -> None:
         )
 
 
-def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
+def lock_statuses(root: Path, releases: Sequence[Release]) -> tuple[LockStatus, ...]:
+    """The state of each release's lock. Raises :class:`ConfigError` for a broken lock file."""
+    return tuple(_lock_status(root, each) for each in releases)
+
+
+def _lock_status(root: Path, release: Release) -> LockStatus:
+    if release.provider == "wheels":
+        wheels = root / wheel_lock_path(release_file(release.product, release.release))
+        return "complete" if wheels.exists() else "none"
+    return lock_status(release, load_lock(root, release).lock)
+
+
+def list_releases_json(releases: Sequence[Release], locks: Sequence[LockStatus]) -> dict[str, Any]:
     """The document of ``list-releases --json``; its form is part of the interface."""
     entries = tuple(
         ReleaseEntry(
@@ -158,8 +179,9 @@ def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
             source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree)
             if each.source
             else None,
+            lock=lock,
         )
-        for each in releases
+        for each, lock in zip(releases, locks, strict=True)
     )
     return dump(ReleaseList(releases=entries))
 
@@ -198,6 +220,9 @@ def _disagreements(
         )
     if release.serving:
         found += [_at(document, "serving", text) for text in _serving_disagreements(release, release.serving)]
+    if release.upstream and (release.provider != "upstream" or release.serving):
+        text = "the key 'upstream' belongs to TFLite releases with the provider 'upstream'"
+        found.append(_at(document, "upstream", text))
     if release.provider == "debian" and release.debian is None:
         found.append(_at(document, "provider", "the provider 'debian' needs the key 'debian'"))
     if release.debian:

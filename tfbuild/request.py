@@ -14,8 +14,8 @@ from pathlib import Path
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
-from tfbuild.first_seen import lock_path, read_lock
 from tfbuild.keras_inputs import APP_LOCK, read_app, read_keras_model
+from tfbuild.lock_state import locked_pins
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
@@ -25,6 +25,7 @@ from tfbuild.release_schema import Release
 from tfbuild.releases import (
     default_release,
     list_releases,
+    load_lock,
     load_release,
     release_file,
     release_origins,
@@ -137,6 +138,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         found.release,
         release_lines=found.lines,
         circumstances=found.circumstances,
+        lock=load_lock(root, found.release, words.release).lock,
     )
 
 
@@ -149,12 +151,12 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
         raise tf_revision_refused("in the environment")
     found = _resolve(root, Product.SERVING, words, env, build_arch)
     release = found.release
-    lock, seen = _first_seen(root, release, words.release)
+    lock = load_lock(root, release, words.release)
     more = ServingCircumstances(
         raw=split_raw(words.raw),
         model=read_model(Path(words.model)) if words.model else None,
-        lock=lock,
-        seen=seen,
+        lock=lock.path,
+        seen=lock.seen(release),
         build_files=_build_files(root),
     )
     return make_serving_plan(
@@ -207,12 +209,14 @@ def downloads_of(
 
     Of a release that is made of wheels: those of ``variant`` (cpu where it is empty) for its default Python.
     """
-    lock, seen = _first_seen(root, release, word)
     if release.provider == "wheels":
         return wheel_pins(root, release, word, arch, variant=variant or DEFAULT_VARIANT), None
     if variant:
         raise UsageError(f"{release.product} {release.release} has no variants", hint="leave --variant out")
-    return release.pins(arch, build_arch, seen), release.unhashed(lock, seen)
+    lock = load_lock(root, release, word)
+    seen = lock.seen(release)
+    pins = (*release.pins(arch, build_arch, seen), *locked_pins(release, lock.lock, arch))
+    return pins, release.unhashed(lock.path, seen)
 
 
 def wheel_pins(
@@ -231,14 +235,6 @@ def wheel_pins(
     file = read_wheel_lock(root / shown, shown)
     environment = require_environment(file, found.version, arch, variant)
     return tuple(each.pin for each in file.lock.wheels_for(environment))
-
-
-def _first_seen(root: Path, release: Release, word: str) -> tuple[str, str | None]:
-    """The path of the release's lock, and the hash of the source that was recorded in it."""
-    lock = lock_path(release_file(release.product, word or release.release))
-    if release.source is None:
-        return lock, None
-    return lock, read_lock(root / lock, lock).sha256_of(release.source.filename, release.source.tree)
 
 
 def split_raw(text: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
-from tfbuild.first_seen import Lock, Seen, write_lock
+from tfbuild.lock_file import Lock, Seen, write_lock
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
 from tfbuild.request import (
