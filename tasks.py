@@ -197,15 +197,20 @@ def fetch(
 
 @task(
     auto_shortflags=False,
-    help={"product": "keras", "release": _COMMON["release"]},
+    help={
+        "product": "keras",
+        "release": _COMMON["release"],
+        "app": "write the lock of this application's requirements.txt instead",
+    },
 )
 @friendly
-def lock(_context: Context, product: str, release: str = "") -> int:
+def lock(_context: Context, product: str, release: str = "", app: str = "") -> int:
     """Write the lock of a release's wheels: names and hashes from the index that pip is configured with.
 
     invoke lock --product keras --release 2.21.0
+    invoke lock --product keras --release 2.21.0 --app ./train
     """
-    return commands.lock(product, release)
+    return commands.lock(product, release, app)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})

@@ -174,19 +174,23 @@ def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: 
     return ExitCode.OK
 
 
-def lock(product: str, release: str) -> int:
-    """``invoke lock``, for releases that are made of wheels"""
+def lock(product: str, release: str, app: str) -> int:
+    """``invoke lock``, for releases that are made of wheels, and for applications on them"""
     from tfbuild.releases import release_file
-    from tfbuild.request import find_release, parse_product
+    from tfbuild.request import application_to_lock, find_release, parse_product
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wheel_lock import wheel_lock_path
     from tfbuild.wiring import make_wheel_lock
 
     found = find_release(PROJECT, parse_product(product), release)
-    shown = wheel_lock_path(release_file(found.product, release or found.release))
     with ConsoleReporter() as reporter:
-        make_wheel_lock(found, PROJECT / shown, reporter=reporter)
-    sys.stdout.write(f"{shown}\n")
+        if app:
+            path, base, asked = application_to_lock(PROJECT, found, release, Path(app))
+            make_wheel_lock(found, path, reporter=reporter, base=base, requirements=asked)
+        else:
+            path = PROJECT / wheel_lock_path(release_file(found.product, release or found.release))
+            make_wheel_lock(found, path, reporter=reporter)
+    sys.stdout.write(f"{path}\n")
     return ExitCode.OK
 
 

@@ -171,7 +171,7 @@ def _chosen(
     wanted += [Wanted(each.requirement, str(each.origin)) for each in more.asked]
     extra = _app_wheels(more, python, arch, asked.variant, base)
     found = closure(wanted, {**extra, **base}, marker_environment(python.version, arch))
-    problems = [*_conflicts(found.conflicts, more), *_missing(found.missing, more)]
+    problems = [*conflict_problems(found.conflicts, base, more), *_missing(found.missing, more)]
     if problems:
         hint = "change one of the two, or take another release: invoke list-releases"
         if found.missing and more.app:
@@ -197,32 +197,39 @@ def _app_wheels(
     return {name: each for name, each in found.items() if name not in base}
 
 
-def _conflicts(conflicts: tuple[Conflict, ...], more: KerasCircumstances) -> Iterator[ConfigProblem]:
+def conflict_problems(
+    conflicts: tuple[Conflict, ...], base: Mapping[str, LockedWheel], more: KerasCircumstances
+) -> Iterator[ConfigProblem]:
+    """Each conflict, with both sides and where they are written."""
     for each in conflicts:
         if each.wanted is None:
             text = f"{each.wheel.name} {each.wheel.version} is for Python {each.wheel.requires_python}"
             yield _problem(str(_place(each.wheel.filename, more)), text)
             continue
-        wanted = each.wanted
-        requirer = f"{wanted.by} ({_place(wanted.wheel, more)})" if wanted.wheel else "it"
-        who = f"{requirer} requires {_bare(wanted.requirement)}"
-        text = (
-            f"{who}, and the locked version is {each.wheel.name} {each.wheel.version} "
-            f"({_place(each.wheel.filename, more)}){_reasons(each.wheel, more)}"
+        wanted, place = each.wanted, _place(each.wheel.filename, more)
+        who = f"{wanted.by} requires" if wanted.wheel else "asked for is"
+        yield _problem(
+            str(_place(wanted.wheel, more)) if wanted.wheel else wanted.by,
+            f"{who} {_bare(wanted.requirement)}, and the locked wheel is {each.wheel.name} "
+            f"{each.wheel.version} ({place}){_reason(each.wheel, base, more)}",
         )
-        yield _problem(wanted.by if not wanted.wheel else str(_place(wanted.wheel, more)), text)
 
 
-def _reasons(wheel: LockedWheel, more: KerasCircumstances) -> str:
-    """Which wheels of TensorFlow's lock want that version: the other side of the conflict."""
+def _reason(wheel: LockedWheel, base: Mapping[str, LockedWheel], more: KerasCircumstances) -> str:
+    """Which of TensorFlow's wheels wants which version of ``wheel``: the other side of the conflict."""
     wanting = [
-        f"{each.name} {each.version} requires {_bare(text)} ({_place(each.filename, more)})"
-        for each in more.lock.lock.wheels
-        if each.name in {"tensorflow", "tensorflow-cpu", "keras"}
+        (each, Requirement(text))
+        for each in base.values()
         for text in each.requires_dist
         if canonicalize_name(Requirement(text).name) == wheel.name
     ]
-    return f"; {wanting[0]}" if wanting else ""
+    said = [(each, found) for each, found in wanting if found.specifier]
+    said.sort(key=lambda pair: (not pair[0].name.startswith("tensorflow"), pair[0].name))
+    if not said:
+        return ""
+    by, found = said[0]
+    place = _place(by.filename, more)
+    return f"; {by.name} {by.version} requires {found.name}{found.specifier} ({place})"
 
 
 def _bare(requirement: str) -> str:

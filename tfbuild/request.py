@@ -13,12 +13,12 @@ from pathlib import Path
 
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
-from tfbuild.errors import NothingMatchesError, UsageError
-from tfbuild.keras_inputs import APP_LOCK, read_app, read_keras_model
+from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
+from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model
 from tfbuild.lock_state import locked_pins
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
-from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
+from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.release_schema import Release
@@ -33,7 +33,8 @@ from tfbuild.releases import (
 )
 from tfbuild.saved_model import read_model
 from tfbuild.suggest import did_you_mean
-from tfbuild.wheel_lock import read_wheel_lock, require_environment, wheel_lock_path
+from tfbuild.wheel_lock import WheelLock, read_wheel_lock, require_environment, wheel_lock_path
+from tfbuild.wheel_rules import Wanted, closure, marker_environment
 
 # What carries a build out, besides the plan.
 _RECIPES = {
@@ -200,6 +201,31 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         circumstances=found.circumstances,
         more=more,
     )
+
+
+def application_to_lock(
+    root: Path, release: Release, word: str, folder: Path
+) -> tuple[Path, WheelLock, tuple[str, ...]]:
+    """Where the lock of the application in ``folder`` goes, the lock that it builds on, and its requirements.
+
+    :raises ConfigError: the requirements contradict TensorFlow's wheels; both sides are named.
+    :raises UsageError: it has no requirements.
+    """
+    shown = wheel_lock_path(release_file(release.product, word or release.release))
+    file = read_wheel_lock(root / shown, shown)
+    app, asked = read_app(folder)
+    if not asked:
+        raise UsageError(
+            f"{folder} has no {REQUIREMENTS}: there is nothing to lock", hint="build it as it is"
+        )
+    for each in file.lock.environments:
+        base = {wheel.name: wheel for wheel in file.lock.wheels_for(each)}
+        wanted = [Wanted(line.requirement, str(line.origin)) for line in asked]
+        found = closure(wanted, base, marker_environment(each.python, each.arch))
+        problems = tuple(conflict_problems(found.conflicts, base, KerasCircumstances(file, app, asked)))
+        if problems:
+            raise ConfigError(problems, hint="change the requirement, or take another release")
+    return folder / APP_LOCK, file.lock, app.requirements
 
 
 def downloads_of(

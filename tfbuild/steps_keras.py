@@ -10,6 +10,7 @@ from pathlib import Path
 from tfbuild.build_run import Run, bake_targets, empty_folders, timestamp, write_fetch_log
 from tfbuild.engine_facts import RunOptions, RunResult
 from tfbuild.errors import BuildError, PackagingError
+from tfbuild.file_times import mark_files
 from tfbuild.lock_wheels import platforms
 from tfbuild.model import Finding
 from tfbuild.plan_parts import KerasPart
@@ -49,6 +50,8 @@ def fetch(run: Run) -> str:
     (layout.request / "leave-out").write_text("".join(f"{name}\n" for name in part.left_out))
     (layout.app_request / "app.json").write_text(json.dumps(settings(part), indent=2) + "\n")
     _copy_own(part, layout.app, layout.model)
+    for folder in (layout.app, layout.model):
+        mark_files(folder)
     return write_fetch_log(run)
 
 

@@ -25,7 +25,7 @@ from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher, new_session
 from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
-from tfbuild.lock_wheels import lock_wheels
+from tfbuild.lock_wheels import lock_application, lock_wheels
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
@@ -35,6 +35,7 @@ from tfbuild.python_index import PythonIndex, head_size, pip_settings
 from tfbuild.release_schema import Release
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
+from tfbuild.wheel_lock import WheelLock
 
 PROJECT = Path(__file__).resolve().parent.parent
 _OUT_OF_REACH = "take --release 2.14.1-debian, which needs nothing but a Debian mirror"
@@ -107,8 +108,16 @@ def fetch_release(
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
 
 
-def make_wheel_lock(release: Release, path: Path, *, reporter: Reporter) -> None:
-    """Ask the index that pip is configured with, and write the lock of the wheels to ``path``."""
+def make_wheel_lock(
+    release: Release,
+    path: Path,
+    *,
+    reporter: Reporter,
+    base: WheelLock | None = None,
+    requirements: tuple[str, ...] = (),
+) -> None:
+    """Ask the index that pip is configured with, and write the lock of the wheels to ``path``: those of
+    ``release``, or those that ``requirements`` need besides its lock ``base``."""
     runner = SubprocessRunner()
     sizes: dict[str, int | None] = {}
 
@@ -117,7 +126,12 @@ def make_wheel_lock(release: Release, path: Path, *, reporter: Reporter) -> None
             sizes[url] = head_size(lambda: new_session(os.environ), url)
         return sizes[url]
 
-    lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
+    if base:
+        lock = lock_application(
+            release, base, requirements, runner=runner, reporter=reporter, size_of=size_of
+        )
+    else:
+        lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
     beside = path.with_name(f".{path.name}.part")
     beside.write_text(lock.text(), encoding="utf-8")
     beside.replace(path)
