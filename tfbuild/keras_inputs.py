@@ -4,31 +4,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import Field
 
+from tfbuild.binding import bind
+from tfbuild.config import ResolvedConfig
+from tfbuild.config_keras import AppKeys
+from tfbuild.config_types import Keys
 from tfbuild.errors import ConfigError, ConfigProblem, UsageError
 from tfbuild.git_tree import object_id, tree_id
 from tfbuild.model import Origin
 from tfbuild.plan_keras import AskedLine
 from tfbuild.plan_parts import AppFolder, KerasModel
 from tfbuild.saved_model import saved_model_problem
+from tfbuild.yaml_source import read_yaml
 
 REQUIREMENTS = "requirements.txt"
 APP_LOCK = "requirements.wheels.json"
+APP_FILE = "app.yaml"
 # A part of the build id, and so of an image's tag.
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 
 
-def read_app(folder: Path) -> tuple[AppFolder, tuple[AskedLine, ...]]:
-    """The program in ``folder`` and the lines of its requirements.txt.
+class AppFile(Keys):
+    """``app.yaml`` in the folder of a program."""
+
+    app: AppKeys = Field(description="How the program runs; --set wins over it.")
+
+
+@dataclass(frozen=True)
+class Application:
+    """A user's program: the folder, the lines of its requirements.txt, and its app.yaml, if it has one."""
+
+    folder: AppFolder
+    asked: tuple[AskedLine, ...]
+    settings: AppKeys | None
+
+
+def read_app(folder: Path) -> Application:
+    """The program in ``folder``.
 
     :raises UsageError: there is no such folder, or its name cannot be part of an image's name.
-    :raises ConfigError: requirements.txt has lines that cannot be pinned; all of them.
+    :raises ConfigError: requirements.txt has lines that cannot be pinned, or app.yaml is wrong; all of it.
     """
     if not folder.is_dir():
         raise UsageError(f"--app takes a folder, and there is none at {folder}", hint="--app DIR")
@@ -39,7 +62,35 @@ def read_app(folder: Path) -> tuple[AppFolder, tuple[AskedLine, ...]]:
             hint="letters, digits, '.', '_', '-': rename the folder",
         )
     asked = tuple(_requirements(folder / REQUIREMENTS))
-    return AppFolder(str(folder), name, tree_id(folder), tuple(each.requirement for each in asked)), asked
+    requirements = tuple(each.requirement for each in asked)
+    settings = _settings(folder / APP_FILE)
+    return Application(AppFolder(str(folder), name, tree_id(folder), requirements), asked, settings)
+
+
+def _settings(path: Path) -> AppKeys | None:
+    if not path.is_file():
+        return None
+    document = read_yaml(path, str(path))
+    found, problems = bind(document, AppFile)
+    if found is None or document.problems or problems:
+        raise ConfigError((*document.problems, *problems))
+    return found.app
+
+
+def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
+    """How the program runs: --set over the program's own app.yaml over the configuration, key by key."""
+    found = config.values.app
+    if own is None:
+        return found
+    kept = {
+        key: getattr(own, key)
+        for key in own.model_fields_set
+        if not any(
+            name.split(".")[:2] == ["app", key] and str(origin).startswith("--set")
+            for name, origin in config.origins.items()
+        )
+    }
+    return found.model_copy(update=kept)
 
 
 def _requirements(path: Path) -> Iterator[AskedLine]:

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tfbuild.config import ResolvedConfig
-from tfbuild.config_keras import LEFT_OUT
+from tfbuild.config_keras import LEFT_OUT, AppKeys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
 from tfbuild.model import Arch, Origin
 from tfbuild.plan import Circumstances, Plan, Request, Root, Specifics, assemble
@@ -45,6 +45,7 @@ class KerasCircumstances:
     asked: tuple[AskedLine, ...] = ()
     app_lock: LockFile | None = None
     model: KerasModel | None = None
+    run: AppKeys | None = None  # None: as the configuration says
 
 
 def config_word(config: str, variant: str, app: AppFolder | None, model: KerasModel | None) -> str:
@@ -75,6 +76,7 @@ def make_keras_plan(
     variant = values.keras.variant
     word = config_word(request.config, variant, more.app, more.model)
     request = replace(request, config=word)
+    run = more.run or values.app
     part = KerasPart(
         product="keras",
         variant=variant,
@@ -88,9 +90,9 @@ def make_keras_plan(
         left_out=tuple(name for name in LEFT_OUT if name not in values.keras.keep),
         app=more.app,
         model=more.model,
-        command=values.app.command,
-        environment=tuple(sorted(values.app.environment.items())),
-        healthcheck=values.app.healthcheck,
+        command=run.command,
+        environment=tuple(sorted(run.environment.items())),
+        healthcheck=run.healthcheck,
     )
     root, runtime_root = _roots(request, config, release, circumstances, python)
     specifics = Specifics(

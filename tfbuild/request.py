@@ -14,7 +14,7 @@ from pathlib import Path
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
-from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model
+from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
 from tfbuild.lock_state import locked_pins
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
@@ -184,14 +184,15 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
     found = _resolve(root, Product.KERAS, words, env, build_arch)
     shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
-    app, asked = read_app(Path(words.app)) if words.app else (None, ())
+    app = read_app(Path(words.app)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
     more = KerasCircumstances(
         lock=read_wheel_lock(root / shown, shown),
-        app=app,
-        asked=asked,
+        app=app.folder if app else None,
+        asked=app.asked if app else (),
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
         model=read_keras_model(Path(words.model)) if words.model else None,
+        run=run_settings(found.config, app.settings) if app else None,
     )
     return make_keras_plan(
         found.request,
@@ -213,19 +214,19 @@ def application_to_lock(
     """
     shown = wheel_lock_path(release_file(release.product, word or release.release))
     file = read_wheel_lock(root / shown, shown)
-    app, asked = read_app(folder)
-    if not asked:
+    app = read_app(folder)
+    if not app.asked:
         raise UsageError(
             f"{folder} has no {REQUIREMENTS}: there is nothing to lock", hint="build it as it is"
         )
     for each in file.lock.environments:
         base = {wheel.name: wheel for wheel in file.lock.wheels_for(each)}
-        wanted = [Wanted(line.requirement, str(line.origin)) for line in asked]
+        wanted = [Wanted(line.requirement, str(line.origin)) for line in app.asked]
         found = closure(wanted, base, marker_environment(each.python, each.arch))
-        problems = tuple(conflict_problems(found.conflicts, base, KerasCircumstances(file, app, asked)))
+        problems = tuple(conflict_problems(found.conflicts, base, KerasCircumstances(file, app.folder)))
         if problems:
             raise ConfigError(problems, hint="change the requirement, or take another release")
-    return folder / APP_LOCK, file.lock, app.requirements
+    return folder / APP_LOCK, file.lock, app.folder.requirements
 
 
 def downloads_of(

@@ -31,8 +31,6 @@ def has_gpu() -> bool:
 
 
 def prepare(found: dict) -> None:
-    for name, value in found.get("environment", {}).items():
-        os.environ.setdefault(name, value)
     if found.get("variant") == "gpu" and not has_gpu():
         sys.stderr.write(NO_GPU)
         sys.stderr.flush()
@@ -72,6 +70,8 @@ def stay(child: int) -> int:
 def main() -> int:
     found = settings()
     words = sys.argv[1:]
+    for name, value in found.get("environment", {}).items():
+        os.environ.setdefault(name, value)
     if words == ["--healthcheck"]:
         words = found.get("healthcheck") or ["python3", "-c", "raise SystemExit('no healthcheck is set')"]
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.plans import PROJECT
 from tfbuild.config import load_config
-from tfbuild.keras_inputs import APP_LOCK, read_app
+from tfbuild.keras_inputs import APP_LOCK, read_app, run_settings
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Circumstances, Plan, Request
 from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
@@ -37,20 +37,20 @@ def make_plan(
     recipe: str = "recipe",
 ) -> Plan:
     """A plan of the project's own files, with stand-ins for what changes with every commit."""
-    folder, asked = read_app(app) if app else (None, ())
-    if folder:
-        folder = replace(folder, path=folder.name)
+    read = read_app(app) if app else None
+    config_found = load_config(PROJECT, config, arch, sets)
     lock = app / APP_LOCK if app else None
     return make_keras_plan(
         Request(Product.KERAS, release, config, arch, build_arch, sets),
-        load_config(PROJECT, config, arch, sets),
+        config_found,
         load_release(PROJECT, Product.KERAS, release),
         release_lines=release_origins(PROJECT, Product.KERAS, release),
         circumstances=Circumstances((), "5" * 64, recipe, ""),
         more=KerasCircumstances(
             lock=lock_of(release),
-            app=folder,
-            asked=asked,
+            app=replace(read.folder, path=read.folder.name) if read else None,
+            asked=read.asked if read else (),
+            run=run_settings(config_found, read.settings) if read else None,
             app_lock=read_wheel_lock(lock, str(lock)) if lock and lock.is_file() else None,
             model=model,
         ),

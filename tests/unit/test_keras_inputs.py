@@ -8,18 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.keras import make_plan
 from tfbuild.errors import ConfigError, TfBuildError, UsageError
 from tfbuild.keras_inputs import read_app, read_keras_model
+from tfbuild.model import Arch
 
 
 def test_a_folder_is_known_by_its_bytes(tmp_path: Path) -> None:
     app = tmp_path / "Train_1"
     app.mkdir()
     (app / "main.py").write_text("print(1)\n")
-    first, asked = read_app(app)
-    assert (first.name, first.requirements, asked) == ("train-1", (), ())
+    first = read_app(app)
+    assert (first.folder.name, first.folder.requirements, first.asked) == ("train-1", (), ())
     (app / "main.py").write_text("print(2)\n")
-    assert read_app(app)[0].tree != first.tree
+    assert read_app(app).folder.tree != first.folder.tree
 
 
 def test_every_bad_line_of_the_requirements_is_told(tmp_path: Path) -> None:
@@ -48,10 +50,29 @@ def test_any_requirements_file_is_read_or_refused(text: str) -> None:
         app.mkdir()
         (app / "requirements.txt").write_text(text, encoding="utf-8", errors="replace")
         try:
-            _, asked = read_app(app)
+            asked = read_app(app).asked
         except TfBuildError:
             return
         assert all(each.origin.line >= 1 and each.requirement.strip() for each in asked)
+
+
+def test_the_program_says_how_it_runs_and_the_command_line_has_the_last_word(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    app = tmp_path / "app"
+    (app / "app.yaml").write_text("app:\n  command: [python3, main.py]\n  environment: {A: one, B: two}\n")
+    assert make_plan(app=app).keras.command == ("python3", "main.py")
+    assert make_plan(app=app).keras.environment == (("A", "one"), ("B", "two"))
+    plan = make_plan("2.21.0", Arch.AMD64, "app.command=python3,other.py", app=app)
+    assert plan.keras.command == ("python3", "other.py")
+    assert plan.keras.environment == (("A", "one"), ("B", "two"))
+
+
+def test_a_wrong_app_file_is_refused_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "app.yaml").write_text("app:\n  comand: [python3]\n")
+    with pytest.raises(ConfigError) as caught:
+        read_app(tmp_path)
+    (problem,) = caught.value.problems
+    assert (problem.line, "did you mean 'command'?" in problem.message) == (2, True)
 
 
 def model_file(folder: Path, name: str, head: bytes) -> Path:
