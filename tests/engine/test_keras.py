@@ -1,4 +1,4 @@
-"""Images with Keras, built and used as a user does: the three examples, what was left out, what is refused."""
+"""Images with Keras, built and used as a user does: the three examples, what is left out, what is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ RELEASE = "2.21.0"
 EXAMPLES = PROJECT / "examples" / "keras"
 # Modules that want a package which TensorFlow does not require: no wheel that a user would miss.
 OPTIONAL = {
-    "IPython", "OpenSSL", "astn", "attrs", "distutils", "docutils", "h2", "jax", "js", "pytest", "socks", "torch",
+    "IPython", "OpenSSL", "astn", "attrs", "distutils", "docutils", "h2", "jax", "js", "pytest", "socks",
+    "torch",
 }  # fmt: skip
 
 pytestmark = pytest.mark.timeout(3600)
@@ -131,13 +132,8 @@ def test_the_dist_folder_tells_what_is_in_the_image(train: Image) -> None:
 def test_the_image_has_python_and_no_way_to_change_it(train: Image, engine: DockerEngine) -> None:
     verified = json.loads((train.folder / "verify.json").read_text())
     (report,) = verified["reports"]
-    files = (
-        {each["path"] for each in report["facts"]["image"]["files"]}
-        if "files" in report["facts"]["image"]
-        else set()
-    )
-    assert not any(path.endswith(("/sh", "/bash", "/apt", "/dpkg", "/pip")) for path in files)
     assert verified["findings"] == []
+    assert len(report["facts"]["closure"]["links"]) > 100
     for program in ("sh", "pip", "apt-get"):
         assert engine.run_once(train.tag, (program,), RunOptions()).exit_code == 127
     ran = engine.run_once(train.tag, ("python3", "-m", "pip"), RunOptions())

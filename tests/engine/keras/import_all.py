@@ -1,7 +1,7 @@
 """Imports every public module of the packages in an image; prints the number, and each that fails.
 
-Public is what has no part that begins with an underscore; of TensorFlow, whose files are private, the modules of
-its interface below tensorflow._api.v2, and of Keras not keras.src.
+Public is what has no part that begins with an underscore; of TensorFlow, whose files are private, the modules
+of its interface below tensorflow._api.v2, and of Keras not keras.src.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ def main() -> None:
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
                     importlib.import_module(name)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - whatever stops an import is told
                 print("failed", name, f"{type(error).__name__}: {error}".splitlines()[0], sep="\t")
     print("imported", count, sep="\t")
 
