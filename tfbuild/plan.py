@@ -295,7 +295,8 @@ def _roots(
 
 def policy_name(product: Product, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
-    return values.policy or f"{product}-{values.runtime.base}"
+    kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
+    return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
