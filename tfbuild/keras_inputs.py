@@ -78,19 +78,23 @@ def _settings(path: Path) -> AppKeys | None:
 
 
 def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
-    """How the program runs: --set over the program's own app.yaml over the configuration, key by key."""
+    """How the program runs: --set over the program's own app.yaml over the configuration; key by key,
+    and variables one by one."""
     found = config.values.app
     if own is None:
         return found
+    typed = {name for name, origin in config.origins.items() if str(origin).startswith("--set")}
+    variables = {
+        **found.environment,
+        **own.environment,
+        **{key: text for key, text in found.environment.items() if f"app.environment.{key}" in typed},
+    }
     kept = {
         key: getattr(own, key)
         for key in own.model_fields_set
-        if not any(
-            name.split(".")[:2] == ["app", key] and str(origin).startswith("--set")
-            for name, origin in config.origins.items()
-        )
+        if not any(name == f"app.{key}" or name.startswith(f"app.{key}.") for name in typed)
     }
-    return found.model_copy(update=kept)
+    return found.model_copy(update={**kept, "environment": variables})
 
 
 def _requirements(path: Path) -> Iterator[AskedLine]:
