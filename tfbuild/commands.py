@@ -272,13 +272,12 @@ def list_releases(*, as_json: bool) -> int:
     if as_json:
         print_json(list_releases_json(releases, locks))
         return ExitCode.OK
-    defaults = [default_release(releases, product) for product in (Product.TFLITE, Product.SERVING)]
+    defaults = [default_release(releases, product) for product in Product]
     width = max(len(each.release) for each in releases)
     for each, lock in zip(releases, locks, strict=True):
         mark = "*" if each in defaults else " "
-        state = (
-            "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
-        )
+        how = "compiled" if each.source else "built"
+        state = f"built: {how} and verified here" if each.status == "built" else f"pinned: never {how} here"
         arches = ", ".join(map(str, each.arches))
         if lock not in {"not-needed", "complete"}:
             state += "; not locked: invoke lock" if lock == "none" else f"; its lock is {lock}"

@@ -296,7 +296,8 @@ def _roots(
 def _notes(config: ResolvedConfig, part: KerasPart) -> Iterator[str]:
     if part.variant == "gpu":
         yield "the GPU variant has never been run on a GPU by this project"
-    if config.values.compile.march or config.values.compile.cflags:
-        yield "the wheels are compiled already: the keys of 'compile' change nothing"
+    for key, origin in sorted(config.origins.items()):
+        if key.startswith(("compile.", "tflite.", "serving.")) and str(origin).startswith("--set"):
+            yield f"{key} changes nothing: the wheels are compiled already"
     if part.app and not part.command:
         yield "app.command is not set: a container starts a Python prompt"
