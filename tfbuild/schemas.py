@@ -23,6 +23,9 @@ from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_known import known_errors_schema
 from tfbuild.doctor import DoctorReport
 from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseList
+from tfbuild.index_build import IndexDocument, IndexManifest
+from tfbuild.index_plan import IndexPlanDocument
+from tfbuild.lock_file import Lock
 from tfbuild.manifest import Manifest, VerifyRecord
 from tfbuild.platforms import Platforms
 from tfbuild.policy import policy_schema
@@ -36,6 +39,9 @@ JsonObject = dict[str, Any]
 _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
     (PlanDocument, "plan", "invoke build-tflite or build-serving --dry-run --json"),
     (BuildDocument, "build-result", "invoke build-tflite --json"),
+    (IndexPlanDocument, "index-plan", "invoke build-tflite or build-serving --arch A,B --dry-run --json"),
+    (IndexDocument, "index-result", "invoke build-tflite or build-serving --arch A,B --json"),
+    (IndexManifest, "index-manifest", "manifest.json of the folder of an image of several platforms"),
     (Manifest, "manifest", "manifest.json of a dist folder"),
     (VerifyRecord, "dist-verify", "verify.json of a dist folder"),
     (VerifyReport, "verify", "invoke verify --json"),
@@ -82,6 +88,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
+        "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),
         **{
             f"build_configs/{name}.schema.json": _text(document_schema(document, title))
             for document, name, title in _DOCUMENTS

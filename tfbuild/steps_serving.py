@@ -52,7 +52,7 @@ def fetch(run: Run) -> str:
         (layout.request / name).write_text(text)
     copy_patches(run)
     for pin in plan.pins:
-        if pin.name == plan.source.name:
+        if pin.name == plan.tree.name:
             continue
         place = layout.downloads if pin.name == plan.serving.bazel.pin else layout.archives
         shutil.copyfile(run.downloads[pin.name], place / pin.filename)

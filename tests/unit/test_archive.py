@@ -207,6 +207,14 @@ HOSTILE: Mapping[str, tuple[bytes, str]] = {
     "device": (tar_bytes(entry("dev", type=tarfile.BLKTYPE, devmajor=8)), "'dev'.*device"),
     "character device": (tar_bytes(entry("dev", type=tarfile.CHRTYPE)), "'dev'.*device"),
     "pipe": (tar_bytes(entry("pipe", type=tarfile.FIFOTYPE)), "'pipe'.*named pipe"),
+    "extended name": (
+        tar_bytes(entry("fine", b"x", pax_headers={"path": "../evil"})),
+        r"\.\./evil.*leads out",
+    ),
+    "extended link": (
+        tar_bytes(entry("l", type=tarfile.SYMTYPE, pax_headers={"linkpath": "/etc/passwd"})),
+        "'l'.*absolute",
+    ),
     "unknown type": (tar_bytes(entry("odd", type=b"Z")), "'odd'.*unknown type"),
 }
 
@@ -324,6 +332,7 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
         (zip_bytes((zip_entry("l", stat.S_IFLNK, WHEN), b"../../evil")), "'l'.*outside"),
         (zip_bytes((zip_entry("l", stat.S_IFLNK, WHEN), b"x" * 5000)), "overlong target"),
         (zip_bytes((zip_entry("p", stat.S_IFIFO, WHEN), b"")), "'p'.*special file"),
+        (zip_bytes((zip_entry("d", stat.S_IFBLK, WHEN), b"")), "'d'.*special file"),
         (zip_bytes(("aXb", b"x")).replace(b"aXb", b"a\xffb"), "not marked as UTF-8"),
         (zip_bytes(("aXb", b"x")).replace(b"aXb", b"a\0b"), "NUL"),
         (
@@ -332,7 +341,20 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
         ),
         (zip_bytes(("a", b"x"))[:-10], "damaged"),
     ],
-    ids=["climb", "absolute", "empty", "case", "link", "overlong", "pipe", "cp437", "nul", "crc", "cut"],
+    ids=[
+        "climb",
+        "absolute",
+        "empty",
+        "case",
+        "link",
+        "overlong",
+        "pipe",
+        "device",
+        "cp437",
+        "nul",
+        "crc",
+        "cut",
+    ],
 )
 def test_a_hostile_or_damaged_zip_is_refused(tmp_path: Path, content: bytes, match: str) -> None:
     refused(tmp_path, content, match)
