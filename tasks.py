@@ -124,10 +124,13 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
     help={
         "product": "tflite or serving",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
+        "config": "a build configuration, for its mirrors [opt]",
+        "set": _COMMON["set"],
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
     },
@@ -138,11 +141,13 @@ def fetch(
     product: str,
     release: str = "",
     arch: str = "",
+    config: str = "",
+    set: list[str] | None = None,
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, offline=offline, as_json=json)
+    return commands.fetch(product, release, arch, config, tuple(set or ()), offline=offline, as_json=json)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})

@@ -7,7 +7,7 @@ https://docs.docker.com/build/bake/reference/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -111,11 +111,12 @@ def definition(
     labels: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
+    secrets: Sequence[str] = (),
     nonce: str = "",
 ) -> dict[str, Any]:
     """The bake definition. ``environment`` are proxy variables, which BuildKit keeps out of its cache keys
     (https://docs.docker.com/reference/dockerfile/#predefined-args); ``ca_bundle`` becomes a secret, never a
-    layer; ``nonce`` makes the logs target run again."""
+    layer, as ``secrets``; ``nonce`` makes the logs target run again."""
     recipe = layout.project / "dockerfiles"
     platform = plan.arch.platform
     foreign = plan.arch is not plan.root.arch
@@ -147,7 +148,6 @@ def definition(
     }
 
     def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
-        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
         return {
             "context": str(recipe / "tflite"),
             "target": stage,
@@ -155,7 +155,7 @@ def definition(
             "args": arguments,
             "output": [output],
             "attest": NO_PROVENANCE,
-            **secrets,
+            **secret_list(ca_bundle, secrets),
             **more,
         }
 
@@ -170,6 +170,12 @@ def definition(
         "image": image_target(plan, layout, recipe / "tflite" / "image.Dockerfile", labels or {}),
     }
     return {"target": {**targets, **runtime_root_target(plan, layout, recipe)}}
+
+
+def secret_list(ca_bundle: Path | None, more: Sequence[str]) -> dict[str, list[str]]:
+    """The key of a target that names its secrets, each as ``docker buildx build --secret`` takes it."""
+    found = [*([f"id=ca,src={ca_bundle}"] if ca_bundle else []), *more]
+    return {"secret": found} if found else {}
 
 
 def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[str, str]) -> dict[str, Any]:

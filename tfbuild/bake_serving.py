@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tfbuild.bake import (
     image_target,
     root_target,
     runtime_root_target,
+    secret_list,
 )
 from tfbuild.bazel_flags import limits
 from tfbuild.plan import Plan
@@ -30,6 +31,7 @@ def serving_definition(
     labels: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
+    secrets: Sequence[str] = (),
     nonce: str = "",
 ) -> dict[str, Any]:
     """The definition; ``jobs`` and ``memory_mib`` are what Bazel may use. ``nonce`` makes Bazel look again:
@@ -49,7 +51,6 @@ def serving_definition(
     }
 
     def target(stage: str, output: str) -> dict[str, Any]:
-        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
         return {
             "context": str(recipe / "serving"),
             "target": stage,
@@ -57,7 +58,7 @@ def serving_definition(
             "args": arguments,
             "output": [output],
             "attest": NO_PROVENANCE,
-            **secrets,
+            **secret_list(ca_bundle, secrets),
         }
 
     targets = {

@@ -139,11 +139,28 @@ def _show(plan: Plan, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool) -> int:
+def fetch(
+    product: str,
+    release: str,
+    arch: str,
+    config: str,
+    sets: tuple[str, ...],
+    *,
+    offline: bool,
+    as_json: bool,
+) -> int:
     """``invoke fetch``"""
+    from tfbuild.config import DEFAULT_CONFIG, load_config
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
-    from tfbuild.request import downloads_of, find_release, host_arch, parse_arch, parse_product
+    from tfbuild.request import (
+        downloads_of,
+        find_release,
+        host_arch,
+        parse_arch,
+        parse_product,
+        planned_mirrors,
+    )
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wiring import fetch_release
 
@@ -151,8 +168,9 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
     pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch())
+    mirrors = planned_mirrors(load_config(PROJECT, config or DEFAULT_CONFIG, wanted, sets), os.environ)
     with ConsoleReporter() as reporter:
-        files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
+        files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)
     if as_json:
         entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
         print_json(dump(FetchResult(files=tuple(entries))))

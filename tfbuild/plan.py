@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
 from tfbuild.flags import Flag
+from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
@@ -128,6 +129,7 @@ class Plan:
     source_date_epoch: int
     distributable: bool
     output: str
+    mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
     steps: tuple[Step, ...]
 
     @property
@@ -178,7 +180,8 @@ class Circumstances:
     ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
     ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown).
     ``source_date_epoch`` overrides the release's (seconds since 1970,
-    https://reproducible-builds.org/specs/source-date-epoch/).
+    https://reproducible-builds.org/specs/source-date-epoch/). ``mirrors`` are those of the environment and of
+    the configuration, in that order.
     """
 
     patches: tuple[Patch, ...]
@@ -186,6 +189,7 @@ class Circumstances:
     recipe: str
     revision: str
     source_date_epoch: int | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,7 @@ def assemble(
         source_date_epoch=epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
+        mirrors=circumstances.mirrors,
         steps=(),
     )
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))

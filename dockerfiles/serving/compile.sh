@@ -2,7 +2,7 @@
 # Drives Bazel: "fetch-all" with network, "compile-all" without.
 #   /source            the extracted source, read only
 #   /request           made from the plan, read only: bazel-startup, bazel-args, bazel-targets and environment have
-#                      one item in a line; bazel-overrides; patches/
+#                      one item in a line; bazel-overrides; bazel-downloader; patches/
 #   /archives          files checked by hash: what overridden repositories are made of, and what Bazel would
 #                      download and finds there by its hash; only while fetching
 #   /toolchains        Bazel platforms and toolchains; overrides/ has build files for overridden repositories
@@ -29,6 +29,25 @@ read -ra limits <<< "${LIMITS:-}"
 # no rc file of the system counts.
 if [[ -d /usr/share/bazel/embedded_tools ]]; then
   startup+=(--install_base=/usr/share/bazel --trust_install_base)
+fi
+
+# What the network asks for, where there is one. None of it is in a key of Bazel: a repository rule sees only the
+# variables that it has declared.
+if [[ -s /run/secrets/ca-java ]]; then
+  startup+=(--host_jvm_args=-Djavax.net.ssl.trustStore=/run/secrets/ca-java)
+fi
+if [[ -s /run/secrets/ca ]]; then
+  # For the programs that repository rules start.
+  for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT; do
+    environment+=("$name=/run/secrets/ca")
+  done
+fi
+for name in http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY; do
+  if [[ -n ${!name:-} ]]; then environment+=("$name=${!name}"); fi
+done
+# Mirrors. Known by this name to every Bazel from 4 to 8.
+if [[ -s /request/bazel-downloader ]]; then
+  arguments+=(--experimental_downloader_config=/request/bazel-downloader)
 fi
 
 # Batch: nothing of Bazel may outlive the step.

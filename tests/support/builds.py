@@ -114,6 +114,7 @@ class Build:
     preflights: int = 0
     lock_wait_s: float = 0
     offline: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
@@ -149,7 +150,7 @@ class Build:
             reporter=self.reporter,
             find_cli=lambda: DockerCli(None, ("docker", "buildx"), "0.13.1"),
             fetch_all=self._fetch,
-            archive_of=lambda root: Archive(MIRROR),
+            archives_of=lambda root: (Archive(MIRROR),),
             preflight=self._preflight,
             host_arch=Arch.AMD64,
             is_root=True,
@@ -157,6 +158,7 @@ class Build:
             ca_bundle=None,
             offline=self.offline,
             lock_wait_s=self.lock_wait_s,
+            secrets=lambda plan: self.secrets,
         )
 
     def _preflight(self) -> None:

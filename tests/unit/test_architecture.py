@@ -72,6 +72,7 @@ PURE = {
     "isa_sites",
     "isa_x86",
     "mirrors",
+    "trust_store",
     "model",
     "plan",
     "plan_parts",
