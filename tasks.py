@@ -126,11 +126,12 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
     auto_shortflags=False,
     iterable=["set"],
     help={
-        "product": "tflite or serving",
+        "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
         "config": "a build configuration, for its mirrors [opt]",
         "set": _COMMON["set"],
+        "variant": "cpu or gpu, where there are such [cpu]",
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
     },
@@ -143,11 +144,26 @@ def fetch(
     arch: str = "",
     config: str = "",
     set: list[str] | None = None,
+    variant: str = "",
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, config, tuple(set or ()), offline=offline, as_json=json)
+    words = {"config": config, "sets": tuple(set or ()), "variant": variant}
+    return commands.fetch(product, release, arch, words, offline=offline, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    help={"product": "keras", "release": _COMMON["release"]},
+)
+@friendly
+def lock(_context: Context, product: str, release: str = "") -> int:
+    """Write the lock of a release's wheels: names and hashes from the index that pip is configured with.
+
+    invoke lock --product keras --release 2.21.0
+    """
+    return commands.lock(product, release)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
@@ -250,6 +266,7 @@ ns = Collection(
     fetch,
     list_configs,
     list_releases,
+    lock,
     setup,
     test,
     verify,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
+from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
@@ -112,7 +112,8 @@ class Plan:
     quirks: tuple[str, ...]  # what is known to be odd about the release
     pins: tuple[Pin, ...]
     unhashed: Unhashed | None  # the source, as long as nobody has seen its bytes
-    source: SourceTree
+    unlocked: tuple[str, ...]  # why it would have to download without a hash, and so must not be built
+    source: SourceTree | None  # None: nothing is compiled
     patches: tuple[Patch, ...]
     root: Root
     runtime_root: Root | None
@@ -145,6 +146,13 @@ class Plan:
         return found[-1] if found else None
 
     @property
+    def tree(self) -> SourceTree:
+        """The source; asking a plan that compiles nothing for it is a bug."""
+        if self.source is None:
+            raise TypeError(f"{self.build_id} is not made of a source")
+        return self.source
+
+    @property
     def tflite(self) -> TflitePart:
         """The part of a TFLite plan; asking another plan for it is a bug."""
         if not isinstance(self.part, TflitePart):
@@ -161,16 +169,6 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
-
-
-def fingerprint(value: object) -> str:
-    """A hash of a frozen value, the same on every machine."""
-    text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> object:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
 
 
 @dataclass(frozen=True)
@@ -207,6 +205,7 @@ class Specifics:
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
+    unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
@@ -237,9 +236,12 @@ def assemble(
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=specifics.pins,
         unhashed=specifics.unhashed,
+        unlocked=specifics.unlocked,
         source=SourceTree(
             source.name, source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees
-        ),
+        )
+        if source
+        else None,
         patches=circumstances.patches,
         root=root,
         runtime_root=runtime_root,
@@ -305,7 +307,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         "org.opencontainers.image.title": f"{title} {release.version} ({request.config}, {request.arch})",
         "org.opencontainers.image.description": release.description,
         "org.opencontainers.image.version": release.version,
-        "org.opencontainers.image.revision": release.revision or f"sha256:{release.source.sha256}",
+        "org.opencontainers.image.revision": _revision(release),
         "org.opencontainers.image.source": release.source_url,
         "org.opencontainers.image.url": release.homepage,
         "org.opencontainers.image.licenses": release.licenses,
@@ -322,18 +324,29 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
     )
 
 
+def _revision(release: Release) -> str:
+    """The commit, else the hash of the source, else upstream's tag."""
+    source = f"sha256:{release.source.sha256}" if release.source else release.tag
+    return release.revision or source
+
+
 def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
     """The order of the work. Each key covers the keys before it that the step builds on.
 
     Numbers of jobs, estimates and notes are in no key: no result depends on them.
     """
     fetch = fingerprint(
-        [*(asdict(pin) for pin in plan.pins), *([plan.source.tree] if plan.source.tree else [])]
+        [
+            *(asdict(pin) for pin in plan.pins),
+            *([plan.source.tree] if plan.source and plan.source.tree else []),
+        ]
     )
     root = plan.root.key
     builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
     result = [plan.strip, plan.debug_info, plan.library_version]
-    compiled = fingerprint([builder, plan.source.key, plan.patches, *specifics.compiled_from, *result])
+    compiled = fingerprint(
+        [builder, plan.source.key if plan.source else None, plan.patches, *specifics.compiled_from, *result]
+    )
     image = fingerprint(
         [compiled, plan.image, plan.runtime_root, plan.source_date_epoch, *specifics.image_from]
     )

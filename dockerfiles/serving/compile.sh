@@ -50,17 +50,21 @@ if [[ -s /request/bazel-downloader ]]; then
   arguments+=(--experimental_downloader_config=/request/bazel-downloader)
 fi
 
-# Batch: nothing of Bazel may outlive the step.
-bazel() { # COMMAND ARGUMENT...
-  local command=$1
-  shift
+# --batch where one command is all: nothing of Bazel outlives it.
+bazel_program() { # COMMAND ARGUMENT...
   (
     cd /tree/source
     exec env --ignore-environment PATH="$PATH" HOME=/root "${environment[@]}" \
-      /usr/bin/bazel --batch "${startup[@]}" --output_user_root=/tree/user-root --output_base=/tree/output-base \
-      "$command" --repository_cache=/repository-cache --symlink_prefix=/tree/bazel- \
-      --show_progress_rate_limit=1 "${arguments[@]}" "${limits[@]}" "$@"
+      /usr/bin/bazel "${BATCH:---batch}" "${startup[@]}" \
+      --output_user_root=/tree/user-root --output_base=/tree/output-base "$@"
   )
+}
+
+bazel() { # COMMAND ARGUMENT...
+  local command=$1
+  shift
+  bazel_program "$command" --repository_cache=/repository-cache --symlink_prefix=/tree/bazel- \
+    --show_progress_rate_limit=1 "${arguments[@]}" "${limits[@]}" "$@"
 }
 
 # The folders that options of the plan point to, from pinned archives.
@@ -149,12 +153,20 @@ run() { # PHASE
   fi
 }
 
+ended() { # STATUS
+  echo "$1" > "$log/exit-code"
+  # A server is ended in good order: the next step goes on with its output base.
+  if [[ ${BATCH:-} == --nobatch && -e /tree/output-base/server ]]; then
+    bazel_program shutdown > /dev/null 2>&1 || true
+  fi
+}
+
 # The complete logs are files: BuildKit clips what a step prints at 2 MiB. Only progress goes to descriptor 3.
 phases() { # PHASE...
   mkdir -p /tree/overrides
   ln -sfn /tree/overrides /overrides
   exec 3>&1
-  trap 'echo $? > "$log/exit-code"' EXIT
+  trap 'ended $?' EXIT
   local phase
   for phase; do
     run "$phase"
@@ -165,6 +177,8 @@ case ${1:-} in
   fetch-all)
     mkdir -p "$log"
     rm -f "$log"/*
+    # Three commands, which one server answers: it starts once, and analyses once.
+    export BATCH=--nobatch
     phases prepare check fetch actions
     ;;
   compile-all)
