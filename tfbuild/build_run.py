@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.archive import extract
-from tfbuild.bake import Layout, definition
-from tfbuild.bake_serving import serving_definition
+from tfbuild.bake import TFLITE_BUILDERS, Layout, definition
+from tfbuild.bake_serving import SERVING_BUILDERS, serving_definition
 from tfbuild.buildx import bake
 from tfbuild.effects import APT_AUTH, Effects
 from tfbuild.errors import BuildError, DownloadError, HostError, Interrupted, PackagingError, TfBuildError
@@ -99,7 +99,8 @@ def make_roots(run: Run) -> str:
             if facts is None and effects.offline:
                 raise DownloadError(
                     f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
-                    hint="build once without --offline",
+                    details=(f"Expected: {folder}",),
+                    hint=way_offline(run.plan),
                 )
             if facts is None:
                 facts = bootstrap(
@@ -119,6 +120,28 @@ def make_roots(run: Run) -> str:
     return ", ".join(made)
 
 
+def way_offline(plan: Plan) -> str:
+    """The next step where something is missing that only a network can give."""
+    words = f"--product {plan.product} --release {plan.release} --config {plan.config} --arch {plan.arch}"
+    return (
+        "build once without --offline; or where there is a network: "
+        f"invoke bundle {words} --file FILE, and here: invoke bundle --load FILE"
+    )
+
+
+def builder_stages(plan: Plan) -> tuple[str, ...]:
+    """The stages of the plan's recipe that need a network to be made."""
+    return SERVING_BUILDERS if isinstance(plan.part, ServingPart) else TFLITE_BUILDERS
+
+
+def loaded_builders(run: Run) -> Mapping[str, Path]:
+    """What a bundle brought in the place of such stages; with a network they are made anew."""
+    if not run.effects.offline:
+        return {}
+    folders = {stage: run.layout.builder(run.plan, stage) for stage in builder_stages(run.plan)}
+    return {stage: folder for stage, folder in folders.items() if read_facts(folder) is not None}
+
+
 def bake_targets(
     run: Run, targets: tuple[str, ...], log: Path, failure: type[TfBuildError], **options: Any
 ) -> None:
@@ -130,11 +153,12 @@ def bake_targets(
         "secrets": secret_options(run),
         "jobs": jobs_of(run),
         "nonce": run.nonce,
+        "builders": loaded_builders(run),
         **options,
     }
     if isinstance(plan.part, ServingPart):
         memory_mib = effects.engine.info().memory >> 20
-        document = serving_definition(plan, layout, memory_mib=memory_mib, **common)
+        document = serving_definition(plan, layout, memory_mib=memory_mib, offline=effects.offline, **common)
     else:
         document = definition(plan, layout, **common)
     write_json(layout.bake_file, document)
@@ -189,9 +213,9 @@ def make_builder(run: Run) -> str:
         if not run.effects.offline:
             raise
         raise DownloadError(
-            "--offline, and the builder image is not in the engine's cache",
-            details=error.details,
-            hint="build once without --offline",
+            "--offline, and the builder is neither in the engine's cache nor out of a bundle",
+            details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
+            hint=way_offline(run.plan),
             log=error.log,
         ) from error
     return ""

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
@@ -187,6 +187,48 @@ def lock(product: str, release: str) -> int:
         make_wheel_lock(found, PROJECT / shown, reporter=reporter)
     sys.stdout.write(f"{shown}\n")
     return ExitCode.OK
+
+
+def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int:
+    """``invoke bundle``"""
+    from tfbuild.bundle_file import BundleDocument, summary
+    from tfbuild.documents import dump
+    from tfbuild.releases import load_release
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wiring import bundle, unbundle
+
+    product = words.pop("product")
+    if bool(file) == bool(load) or (load and (product or any(words.values()))):
+        raise UsageError(
+            "either --load FILE alone, or --product and --file FILE",
+            hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
+        )
+    place = Path(os.path.abspath(load or file))  # noqa: PTH100 - resolve() would follow the user's links
+    if load:
+        found, sha256 = unbundle(place)
+    else:
+        plan = _plan_of(product, words)
+        release = load_release(PROJECT, plan.product, words["release"] or plan.release)
+        with ConsoleReporter() as reporter:
+            found, sha256 = bundle(plan, release, place, reporter=reporter)
+    if as_json:
+        status: Literal["written", "loaded"] = "loaded" if load else "written"
+        document = BundleDocument(status=status, file=str(place), sha256=sha256, bundle=found)
+        print_json(dump(document))
+    else:
+        sys.stdout.write(f"{place}\nsha256 {sha256}\n{summary(found)}")
+    return ExitCode.OK
+
+
+def _plan_of(word: str, words: dict[str, Any]) -> Plan:
+    from tfbuild.request import Words, host_arch, parse_product, plan_serving, plan_tflite
+
+    product = parse_product(word)
+    makers = {Product.TFLITE: plan_tflite, Product.SERVING: plan_serving}
+    if product not in makers:
+        known = " and ".join(makers)
+        raise UsageError(f"there are no bundles of {product}, only of {known}")
+    return makers[product](PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
 
 
 def check_upstream(clone: str, release: str, *, as_json: bool) -> int:

@@ -139,6 +139,11 @@ class Plan:
         return self.steps[-1].key
 
     @property
+    def builder_key(self) -> str:
+        """Equal keys mean an equal builder."""
+        return next(step.key for step in self.steps if step.id == "builder")
+
+    @property
     def march(self) -> str | None:
         """The lowest CPU that the result has to run on, in GCC's words; None: the compiler's choice."""
         words = [flag.text.removeprefix("--copt=") for flag in self.flags]

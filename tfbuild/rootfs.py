@@ -144,6 +144,11 @@ def read_facts(folder: Path) -> RootFacts | None:
         return None
 
 
+def write_facts(folder: Path, facts: RootFacts) -> None:
+    """Say of the ``rootfs.tar`` in ``folder`` what it is; from then on it counts."""
+    (folder / "root.json").write_text(json.dumps(facts.__dict__, indent=2) + "\n")
+
+
 def bootstrap(
     root: Root,
     folder: Path,
@@ -224,7 +229,7 @@ def _bootstrap(
             runner.capture(["mmdebstrap", "--version"]).stdout.strip(),
         )
         partial.rename(folder / "rootfs.tar")
-        (folder / "root.json").write_text(json.dumps(facts.__dict__, indent=2) + "\n")
+        write_facts(folder, facts)
         return facts
     finally:
         partial.unlink(missing_ok=True)

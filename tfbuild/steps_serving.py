@@ -50,6 +50,7 @@ def fetch(run: Run) -> str:
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     unpack_source(run)
     empty_folders(layout.request, layout.downloads, layout.archives, layout.model, layout.out)
+    layout.repositories.mkdir(parents=True, exist_ok=True)
     for name, text in request_files(plan, plan.serving).items():
         (layout.request / name).write_text(text)
     copy_patches(run)

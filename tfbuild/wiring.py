@@ -10,6 +10,8 @@ from pathlib import Path
 from tfbuild.apt_sources import debian_archive_mirrors
 from tfbuild.archive import extract
 from tfbuild.bake import Layout
+from tfbuild.bundle_file import Bundle
+from tfbuild.bundle_run import load_bundle, make_bundle
 from tfbuild.cache import cache_root, prepare_cache
 from tfbuild.credentials import build_secrets, read_logins
 from tfbuild.diagnose import DiagnoseEffects
@@ -165,9 +167,38 @@ def _hint_for(release: Release) -> str:
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
     """Carry ``plan`` out on this machine."""
+    if offline and isinstance(plan.part, ServingPart) and plan.part.network:
+        raise UsageError(
+            "--offline, and the configuration has a remote cache or executor",
+            hint="--set serving.remote_cache=null --set serving.remote_executor=null",
+        )
+    require_writable(output)
+    effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
+    return execute(plan, layout_of(plan), output, effects)
+
+
+def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
+    """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
+    require_writable(target.parent)
+    effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
+    return make_bundle(plan, layout_of(plan), target, effects)
+
+
+def unbundle(file: Path) -> tuple[Bundle, str]:
+    """Put what is in the bundle ``file`` into the cache."""
+    return load_bundle(file, prepare_cache(cache_root(os.environ)))
+
+
+def layout_of(plan: Plan) -> Layout:
+    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id)
+
+
+def build_effects(
+    plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter
+) -> Effects:
+    """The real effects for carrying out ``plan``; ``output`` is where its results go."""
     env, runner, host = os.environ, SubprocessRunner(), gather()
     cache = prepare_cache(cache_root(env))
-    require_writable(output)
     engine = connect()
     cached_mirrors: list[tuple[str, ...]] = []
 
@@ -204,7 +235,7 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
             archives = ()
         return build_secrets(archives, plan.root.suite, logins)
 
-    effects = Effects(
+    return Effects(
         runner=runner,
         engine=engine,
         reporter=reporter,
@@ -221,7 +252,6 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         lock_wait_s=lock_wait(env),
         secrets=secrets,
     )
-    return execute(plan, Layout(PROJECT, cache, plan.build_id), output, effects)
 
 
 def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:

@@ -139,7 +139,7 @@ class Build:
     def run(self, reporter: Reporter | None = None) -> BuildResult:
         """Carry the plan out; tell ``reporter``, else :attr:`reporter`."""
         self.reporter.events.clear()
-        self.runner = RecordingRunner(self._replies())
+        self.runner = RecordingRunner(self.usual_replies())
         effects = replace(self.effects(), reporter=reporter or self.reporter)
         return execute(self.plan, self.layout, self.output, effects)
 
@@ -178,7 +178,7 @@ class Build:
                 files[pin.name].write_bytes(b"package")
         return files
 
-    def _replies(self) -> list[Reply]:
+    def usual_replies(self) -> list[Reply]:
         def bake(*targets: str) -> tuple[str, ...]:
             file = f"--file={self.layout.bake_file}"
             return ("docker", "buildx", "bake", file, "--progress=rawjson", *targets)
