@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import docker
 import pytest
 import requests
 import trustme
 
 from tests.support import http_server as web
-from tests.support.archives import DATA, pack, pack_miniatures
+from tests.support.archives import fresh_archive, miniature_that_downloads
 from tfbuild.apt_sources import debian_archive_mirrors
 from tfbuild.bake import root_target
 from tfbuild.build_run import secret_variable
@@ -36,16 +33,6 @@ from tfbuild.runner import Captured, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOGIN, PASSWORD = "builder", "s3cr3t-of-the-mirror"
-
-
-@pytest.fixture(scope="session")
-def gateway(engine: DockerEngine) -> str:
-    """This machine's address as build steps see it; without one the tests are skipped."""
-    del engine
-    for config in docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"]:
-        if "Gateway" in config:
-            return str(config["Gateway"])
-    pytest.skip("the engine's bridge has no gateway on this machine")
 
 
 @pytest.fixture(scope="session")
@@ -156,56 +143,16 @@ def test_without_the_password_every_mirror_is_told(
     assert list((tmp_path / "root").iterdir()) == []
 
 
-# -- Bazel ---------------------------------------------------------------------------------------------
-
-
-def miniature_that_downloads(folder: Path, url: str, sha256: str) -> Path:
-    """A release whose server needs an archive that only Bazel knows of; its archives beside it."""
-    folder.mkdir()
-    pack_miniatures(folder)
-    source = folder / "source"
-    shutil.copytree(DATA / "serving-mini", source)
-    rule = f'http_archive(name = "fresh", urls = ["{url}"], sha256 = "{sha256}")\n'
-    load = 'load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_archive")\n'
-    with (source / "WORKSPACE").open("a") as workspace:
-        workspace.write(load + rule)
-    build = source / "tensorflow_serving/model_servers/BUILD"
-    build.write_text(
-        build.read_text().replace("    stamp = 1,\n", '    stamp = 1,\n    data = ["@fresh//:data"],\n')
-    )
-    digest = pack(source, "serving-mini", folder / "serving-mini.tar")
-    text = (DATA / "serving-releases/2.19.1-mini.yaml").read_text()
-    text = text.replace("release: 2.19.1-mini", "release: 2.19.1-mirror")
-    text = re.sub(r'(serving-mini\.tar\]\n  sha256: ")[0-9a-f]+', rf"\g<1>{digest}", text)
-    release = folder / "2.19.1-mirror.yaml"
-    release.write_text(text)
-    return release
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> tuple[Path, str]:
-    """An archive that no cache has, and its sha256."""
-    content = tmp_path / "content"
-    content.mkdir()
-    (content / "BUILD").write_text(
-        'filegroup(name = "data", srcs = ["x"], visibility = ["//visibility:public"])\n'
-    )
-    (content / "WORKSPACE").write_text("")
-    (content / "x").write_text(secrets.token_hex())
-    path = tmp_path / "fresh.tar"
-    return path, pack(content, ".", path)
-
-
 def test_bazels_own_downloads_go_through_the_mirror(
     gateway: str,
-    fresh: tuple[Path, str],
     invoke: Callable[..., Captured],
     tmp_path: Path,
     engine: DockerEngine,
 ) -> None:
     """By https with a certificate of a private CA, with the password in .netrc; nowhere does it stay."""
-    archive, sha256 = fresh
-    release = miniature_that_downloads(tmp_path / "mini", "https://downloads.invalid/x/fresh.tar", sha256)
+    archive, sha256 = fresh_archive(tmp_path)
+    url = "https://downloads.invalid/x/fresh.tar"
+    release = miniature_that_downloads(tmp_path / "mini", "2.19.1-mirror", url, sha256)
     authority = trustme.CA()
     authority.issue_cert(gateway).private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
