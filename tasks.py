@@ -19,7 +19,7 @@ exit_with_usage(program)
 _COMMON = {
     "release": "a pinned release, or a release file; invoke list-releases [the one marked *]",
     "config": "a build configuration; invoke list-configs [opt]",
-    "arch": "amd64 or arm64 (also x86_64, aarch64) [this machine's]",
+    "arch": "amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]",
     "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
     "jobs": "parallel compile jobs [from the engine's CPUs and memory]",
     "tag": "name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]",

@@ -228,7 +228,7 @@ def _resolve(
         build_arch=build_arch,
         sets=words.sets,
         jobs=jobs,
-        tag=_parse_tag(words.tag),
+        tag=parse_tag(words.tag),
         output=words.output or "dist",
     )
     circumstances = Circumstances(
@@ -271,7 +271,8 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
         )
 
 
-def _parse_tag(tag: str) -> str | None:
+def parse_tag(tag: str) -> str | None:
+    """Raises :class:`UsageError` for what no engine takes as the name of an image."""
     if not tag:
         return None
     if not _IMAGE_NAME.fullmatch(tag):

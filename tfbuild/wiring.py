@@ -23,11 +23,13 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
-from tfbuild.errors import ChecksumError, HostError, UsageError
+from tfbuild.errors import ChecksumError, HostError, TfBuildError, UsageError
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher, new_session
 from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
+from tfbuild.index_build import IndexDocument, IndexEffects, build_index
+from tfbuild.index_plan import index_plan
 from tfbuild.lock_wheels import lock_wheels
 from tfbuild.mirrors import VARIABLE, Mirror, MirrorRule, parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
@@ -36,6 +38,7 @@ from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 from tfbuild.python_index import PythonIndex, head_size, pip_settings
 from tfbuild.release_schema import Release
+from tfbuild.request import output_folder
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archives_of
 from tfbuild.runner import Runner, SubprocessRunner
 
@@ -252,6 +255,44 @@ def build_effects(
         lock_wait_s=lock_wait(env),
         secrets=secrets,
     )
+
+
+def build_plan(plan: Plan, release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
+    """:func:`build` into the plan's own folder, telling what is worth telling around it."""
+    for note in plan.notes:
+        reporter.warn(note)
+    result = build(plan, release, output_folder(plan), offline=offline, reporter=reporter)
+    if not result.fresh:
+        reporter.note(f"{plan.build_id} is up to date")
+    return result
+
+
+def build_several(
+    plans: Sequence[Plan], release: Release, *, offline: bool, reporter: Reporter
+) -> tuple[IndexDocument, tuple[BuildResult, ...]]:
+    """Carry ``plans`` out, one after the other, and put their images together.
+
+    Raises what the first failing build raises; the builds before it are kept, the index is not touched.
+    """
+    index = index_plan(plans)
+    output = Path(os.path.abspath(index.output))  # noqa: PTH100 - as output_folder
+    require_writable(output)
+    results: list[BuildResult] = []
+    try:
+        for plan in plans:
+            results.append(build_plan(plan, release, offline=offline, reporter=reporter))
+    except TfBuildError:
+        kept = ", ".join(str(result.output) for result in results) or "nothing yet"
+        reporter.note(f"no image of several platforms was made; finished: {kept}")
+        raise
+    effects = IndexEffects(
+        engine=connect(),
+        reporter=reporter,
+        project=PROJECT,
+        cache=prepare_cache(cache_root(os.environ)),
+        lock_wait_s=lock_wait(os.environ),
+    )
+    return build_index(index, results, output, effects), tuple(results)
 
 
 def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:

@@ -72,6 +72,9 @@ class FakeEngine:
             path, Image([layer], settings, created=self.labels.get("org.opencontainers.image.created"))
         )
 
+    def load_image(self, path: Path, name: str) -> None:
+        raise AssertionError(f"a build of one platform loads nothing, but {path} as {name}")
+
     def remove_image(self, ref: str) -> bool:
         return self.images.pop(ref, None) is not None
 

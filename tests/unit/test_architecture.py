@@ -65,6 +65,8 @@ PURE = {
     "git_tree",
     "hdf5_text",
     "hints",
+    "image_manifest",
+    "index_plan",
     "isa",
     "isa_arm64",
     "isa_facts",
