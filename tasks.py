@@ -107,6 +107,44 @@ def build_serving(
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
+    help={
+        "product": "tflite or serving",
+        "file": "the bundle to write",
+        "load": "a bundle to put into the cache, after every byte of it was checked",
+        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "json")},
+    },
+)
+@friendly
+def bundle(
+    context: Context,
+    product: str = "",
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    set: list[str] | None = None,
+    file: str = "",
+    load: str = "",
+    json: bool = False,
+) -> int:
+    """Write one file with all that a build needs; load it where there is no network, for builds --offline.
+
+    invoke bundle --product tflite --release 2.14.1-debian --file tflite.bundle
+    invoke bundle --load tflite.bundle
+    """
+    words = {
+        "product": product,
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "raw": context.remainder,
+    }
+    return commands.bundle(words, file, load, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
     help={
         "clone": "a clone of github.com/tensorflow/serving, bare or not",
         "release": "a pinned release of serving [the newest]",
@@ -124,10 +162,13 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
     help={
         "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
+        "config": "a build configuration, for its mirrors [opt]",
+        "set": _COMMON["set"],
         "variant": "cpu or gpu, where there are such [cpu]",
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
@@ -139,12 +180,15 @@ def fetch(
     product: str,
     release: str = "",
     arch: str = "",
+    config: str = "",
+    set: list[str] | None = None,
     variant: str = "",
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, variant=variant, offline=offline, as_json=json)
+    words = {"config": config, "sets": tuple(set or ()), "variant": variant}
+    return commands.fetch(product, release, arch, words, offline=offline, as_json=json)
 
 
 @task(
@@ -253,6 +297,7 @@ def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task,
 ns = Collection(
     build_serving,
     build_tflite,
+    bundle,
     check_upstream,
     clean,
     diagnose,

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from tfbuild.mirrors import has_credentials, rule_problem
 from tfbuild.model import Arch
 
 _BOOLS: Mapping[str, bool] = MappingProxyType(
@@ -61,6 +62,21 @@ def _cpu_name(value: object) -> object:
     if isinstance(value, str) and value.startswith("-m"):
         raise ValueError(f"write only the name, as in '{value.partition('=')[2] or 'x86-64-v3'}'")
     return value
+
+
+def _no_credentials(value: str) -> str:
+    if has_credentials(value):
+        raise ValueError(
+            "a user name or password: it would end up in plans and manifests; put it into ~/.netrc"
+        )
+    return value
+
+
+def _mirror_rule(value: str) -> str:
+    problem = rule_problem(value)
+    if problem:
+        raise ValueError(f"{problem}; a mirror is PREFIX=REPLACEMENT")
+    return _no_credentials(value)
 
 
 def _fold(value: str) -> str:
@@ -118,7 +134,15 @@ CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
 BazelName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", json_schema_extra={"type": ["string", "boolean"]})
 ]
-RemoteUrl = Annotated[str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$")]
+RemoteUrl = Annotated[
+    str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$"), AfterValidator(_no_credentials)
+]
+DebianUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_credentials)]
+MirrorText = Annotated[
+    str,
+    Field(pattern=r"^[^\s=]+=[^\s]+$"),
+    AfterValidator(_mirror_rule),
+]
 UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 FileStem = Annotated[
@@ -284,10 +308,10 @@ class RuntimeKeys(Keys):
 class DebianKeys(Keys):
     """Where Debian packages come from."""
 
-    mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    mirror: DebianUrl | None = Field(
         default=None, description="Debian mirror; null takes the one that the host is set up with."
     )
-    security_mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    security_mirror: DebianUrl | None = Field(
         default=None,
         description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
     )
@@ -318,6 +342,10 @@ class BuildConfig(Keys):
     source: SourceKeys = Field(default=SourceKeys(), description="Changes to the source.")
     runtime: RuntimeKeys = Field(default=RuntimeKeys(), description="The runtime image.")
     debian: DebianKeys = Field(default=DebianKeys(), description="Where Debian packages come from.")
+    mirrors: tuple[MirrorText, ...] = Field(
+        default=(),
+        description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
+    )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."

@@ -15,6 +15,7 @@ from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.lock_state import locked_pins
+from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
@@ -236,9 +237,23 @@ def _resolve(
         recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
         source_date_epoch=_epoch(env),
+        mirrors=planned_mirrors(config, env),
     )
     lines = release_origins(root, product, words.release or release.release)
     return _Resolved(request, config, release, lines, circumstances)
+
+
+def planned_mirrors(config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Mirror, ...]:
+    """The mirrors of TFBUILD_MIRRORS and then those of the configuration: who calls knows the network best.
+
+    :raises UsageError: TFBUILD_MIRRORS cannot be understood.
+    """
+    variable = (planned(rule, VARIABLE) for rule in parse_mirror_rules(env.get(VARIABLE, "")))
+    keys = (
+        planned(parse_rule(text), str(config.origins[f"mirrors.{index}"]))
+        for index, text in enumerate(config.values.mirrors)
+    )
+    return (*variable, *keys)
 
 
 def _build_files(root: Path) -> dict[str, str]:

@@ -6,14 +6,8 @@
 #   /downloads                .deb files, checked by hash before they came here
 set -euo pipefail
 
-export DEBIAN_FRONTEND=noninteractive
-# A frozen mirror or snapshot keeps Valid-Until dates that have passed. Signatures are still checked, and the
-# versions of everything that gets linked are pinned by the release.
-apt_options=(-o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
-# A mirror behind a private CA: the host's bundle comes as a secret and stays out of the image.
-if [[ -s /run/secrets/ca ]]; then
-  apt_options+=(-o Acquire::https::CaInfo=/run/secrets/ca)
-fi
+# shellcheck source=../common/apt.sh
+source /common/apt.sh
 
 packages=(
   ca-certificates ccache cmake flatbuffers-compiler ninja-build patch pax-utils pkgconf rsync
@@ -35,7 +29,7 @@ done
 
 mapfile -t downloads < <(find /downloads -name '*.deb')
 
-apt-get "${apt_options[@]}" update
+apt_update
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
   "${packages[@]}" "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
 

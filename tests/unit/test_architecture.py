@@ -77,6 +77,7 @@ PURE = {
     "lock_file",
     "lock_state",
     "mirrors",
+    "trust_store",
     "model",
     "plan",
     "plan_parts",
