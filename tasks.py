@@ -145,6 +145,33 @@ def fetch(
     return commands.fetch(product, release, arch, offline=offline, as_json=json)
 
 
+@task(
+    auto_shortflags=False,
+    help={
+        "product": "tflite or serving",
+        "release": _COMMON["release"],
+        "check": "write nothing; exit 7 where the lock is not what would be written",
+        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
+        "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
+    },
+)
+@friendly
+def lock(
+    _context: Context,
+    product: str,
+    release: str = "",
+    check: bool = False,
+    clones: str = "",
+    mirror: str = "",
+) -> int:
+    """Write the release's lock: every download that upstream's build makes, each with its hash.
+
+    invoke lock --product tflite --release 2.20.0
+    invoke lock --product tflite --release 2.14.1 --clones ~/src --check
+    """
+    return commands.lock(product, release, check=check, clones=clones, mirror=mirror)
+
+
 @task(auto_shortflags=False, help={"json": "machine-readable"})
 @friendly
 def list_configs(_context: Context, json: bool = False) -> int:
@@ -245,6 +272,7 @@ ns = Collection(
     fetch,
     list_configs,
     list_releases,
+    lock,
     setup,
     test,
     verify,

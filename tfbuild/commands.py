@@ -161,6 +161,23 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     return ExitCode.OK
 
 
+def lock(product: str, release: str, *, check: bool, clones: str, mirror: str) -> int:
+    """``invoke lock``"""
+    from tfbuild.request import find_release, parse_product
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wiring import LockPlaces, lock_release
+
+    found = find_release(PROJECT, parse_product(product), release)
+    places = LockPlaces(
+        clones=Path(clones).expanduser().absolute() if clones else None,
+        mirror=Path(mirror).expanduser().absolute() if mirror else None,
+    )
+    with ConsoleReporter() as reporter:
+        path = lock_release(found, release, places, check=check, reporter=reporter)
+    sys.stdout.write(f"{path}\n")
+    return ExitCode.OK
+
+
 def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
     """``invoke check-upstream``"""
     from tfbuild.documents import dump

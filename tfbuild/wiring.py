@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,17 +21,23 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
-from tfbuild.errors import ChecksumError, UsageError
+from tfbuild.errors import ChecksumError, UsageError, VerificationError
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher
 from tfbuild.first_seen import obtain
+from tfbuild.git_sources import GitSources
 from tfbuild.host import HostFacts, gather
+from tfbuild.lock_command import LockPlaces as LockPlaces
+from tfbuild.lock_command import refresh, require_lockable
+from tfbuild.lock_state import needs_lock
+from tfbuild.locking import LockEffects
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 from tfbuild.release_schema import Release
+from tfbuild.releases import load_lock
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
 
@@ -102,6 +109,41 @@ def fetch_release(
         hint = f"{anew}its git tree decides then; else {error.hint}"
         raise ChecksumError(error.message, details=error.details, hint=hint) from error
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
+
+
+def lock_release(release: Release, word: str, places: LockPlaces, *, check: bool, reporter: Reporter) -> str:
+    """Make or check the lock of ``release``, which was typed as ``word``; the path of the lock file.
+
+    A source that is proven by its git tree gets the sha256 that was seen first.
+    """
+    require_lockable(release)
+    old = load_lock(PROJECT, release, word)
+    seen = old.seen(release)
+    unhashed = release.source.unhashed(old.path, seen)
+    if unhashed and check:
+        message = f"{old.path} has no sha256 of {release.source.filename}"
+        raise VerificationError(
+            message, hint=f"invoke lock --product {release.product} --release {release.release}"
+        )
+    pins = release.pins(release.arches[0], seen=seen)[: 0 if unhashed else 1]
+    source = fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
+    if not needs_lock(release):
+        return old.path
+    cache = cache_root(os.environ)
+    fetcher = make_fetcher(
+        release, env=os.environ, reporter=reporter, offline=False, runner=SubprocessRunner(), host=gather()
+    )
+    with tempfile.TemporaryDirectory(prefix="lock-", dir=prepare_cache(cache) / "state") as scratch:
+        effects = LockEffects(
+            git=GitSources(SubprocessRunner(), Path(scratch), places.clones),
+            fetch=fetcher.fetch,
+            fetch_unhashed=fetcher.fetch_unhashed,
+            adopt=fetcher.adopt,
+            scratch=Path(scratch),
+            note=reporter.note,
+        )
+        refresh(release, old, source, effects, project=PROJECT, mirror=places.mirror, check=check)
+    return old.path
 
 
 def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:
