@@ -172,6 +172,14 @@ def _hint_for(release: Release) -> str:
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
     """Carry ``plan`` out on this machine."""
+    effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
+    return execute(plan, Layout(PROJECT, cache_root(os.environ), plan.build_id), output, effects)
+
+
+def build_effects(
+    plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter
+) -> Effects:
+    """What carrying out ``plan`` on this machine uses; the cache and the output folder are ready."""
     env, runner, host = os.environ, SubprocessRunner(), gather()
     cache = prepare_cache(cache_root(env))
     require_writable(output)
@@ -197,7 +205,7 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
 
-    effects = Effects(
+    return Effects(
         runner=runner,
         engine=engine,
         reporter=reporter,
@@ -213,7 +221,6 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
         lock_wait_s=lock_wait(env),
     )
-    return execute(plan, Layout(PROJECT, cache, plan.build_id), output, effects)
 
 
 def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:
