@@ -19,7 +19,7 @@ exit_with_usage(program)
 _COMMON = {
     "release": "a pinned release, or a release file; invoke list-releases [the one marked *]",
     "config": "a build configuration; invoke list-configs [opt]",
-    "arch": "amd64 or arm64 (also x86_64, aarch64) [this machine's]",
+    "arch": "amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]",
     "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
     "jobs": "parallel compile jobs [from the engine's CPUs and memory]",
     "tag": "name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]",
@@ -125,9 +125,10 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 @task(
     auto_shortflags=False,
     help={
-        "product": "tflite or serving",
+        "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
+        "variant": "cpu or gpu, where there are such [cpu]",
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
     },
@@ -138,17 +139,18 @@ def fetch(
     product: str,
     release: str = "",
     arch: str = "",
+    variant: str = "",
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, offline=offline, as_json=json)
+    return commands.fetch(product, release, arch, variant=variant, offline=offline, as_json=json)
 
 
 @task(
     auto_shortflags=False,
     help={
-        "product": "tflite or serving",
+        "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "check": "write nothing; exit 7 where the lock is not what would be written",
         "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
@@ -164,8 +166,9 @@ def lock(
     clones: str = "",
     mirror: str = "",
 ) -> int:
-    """Write the release's lock: every download that upstream's build makes, each with its hash.
+    """Write the release's lock: every download that its build makes, each with its hash.
 
+    invoke lock --product keras --release 2.21.0
     invoke lock --product tflite --release 2.20.0
     invoke lock --product tflite --release 2.14.1 --clones ~/src --check
     """

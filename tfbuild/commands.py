@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -75,6 +76,7 @@ def print_json(document: Any) -> None:
 
 def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
     """``invoke build-tflite``"""
+    from tfbuild.index_plan import make_plans
     from tfbuild.releases import load_release
     from tfbuild.request import Words, host_arch, plan_tflite
 
@@ -85,61 +87,77 @@ def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline
         raise UsageError(
             "this version builds TFLite from source only; it does not repackage wheels", hint="--from source"
         )
-    plan = plan_tflite(PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
+    make = partial(plan_tflite, PROJECT, env=os.environ, build_arch=host_arch())
+    plans = make_plans(Words(**words), make)
     if dry_run:
-        return _show(plan, as_json)
-    release = load_release(PROJECT, Product.TFLITE, words["release"] or plan.release)
-    return _build(plan, release, as_json=as_json, offline=offline)
+        return _show(plans, as_json)
+    release = load_release(PROJECT, Product.TFLITE, words["release"] or plans[0].release)
+    return _build(plans, release, as_json=as_json, offline=offline)
 
 
 def build_serving(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
     """``invoke build-serving``"""
+    from tfbuild.index_plan import make_plans
     from tfbuild.releases import load_release
     from tfbuild.request import Words, host_arch, plan_serving
 
-    plan = plan_serving(PROJECT, Words(**words), env=os.environ, build_arch=host_arch())
+    make = partial(plan_serving, PROJECT, env=os.environ, build_arch=host_arch())
+    plans = make_plans(Words(**words), make)
     if dry_run:
-        return _show(plan, as_json)
-    release = load_release(PROJECT, Product.SERVING, words["release"] or plan.release)
-    return _build(plan, release, as_json=as_json, offline=offline)
+        return _show(plans, as_json)
+    release = load_release(PROJECT, Product.SERVING, words["release"] or plans[0].release)
+    return _build(plans, release, as_json=as_json, offline=offline)
 
 
-def _build(plan: Plan, release: Release, *, as_json: bool, offline: bool) -> int:
-    from tfbuild.request import output_folder
+def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline: bool) -> int:
+    """Carry the plans out; more than one also become one image of several platforms."""
+    from tfbuild.documents import dump
     from tfbuild.ui import ConsoleReporter
-    from tfbuild.wiring import build
+    from tfbuild.wiring import build_plan, build_several
 
-    with ConsoleReporter() as reporter:
-        for note in plan.notes:
-            reporter.warn(note)
-        result = build(plan, release, output_folder(plan), offline=offline, reporter=reporter)
-        if not result.fresh:
-            reporter.note(f"{plan.build_id} is up to date")
+    if len(plans) > 1:
+        with ConsoleReporter() as reporter:
+            index, results = build_several(plans, release, offline=offline, reporter=reporter)
+        rows = tuple(row for result in results for row in result.rows)
+        outputs = [*(str(each.output) for each in results), index.output]
+        images = [*(each.image for each in results), *([index.image] if index.loaded else [])]
+        document = dump(index)
+    else:
+        with ConsoleReporter() as reporter:
+            result = build_plan(plans[0], release, offline=offline, reporter=reporter)
+        rows, outputs, images = result.rows, [str(result.output)], [result.image]
+        document = result.to_json()
     if as_json:
-        print_json(result.to_json())
+        print_json(document)
         return ExitCode.OK
-    reporter.result_table(result.rows)
-    sys.stdout.write(f"{result.output}\n{result.image}\n")
+    reporter.result_table(rows)
+    sys.stdout.writelines(f"{line}\n" for line in (*outputs, *images))
     return ExitCode.OK
 
 
-def _show(plan: Plan, as_json: bool) -> int:
+def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
     from tfbuild.bake import Layout, definition
     from tfbuild.bake_serving import serving_definition
     from tfbuild.cache import cache_root
+    from tfbuild.index_plan import index_json, index_plan, index_text
     from tfbuild.plan_text import plan_text
 
-    if as_json:
+    def document(plan: Plan) -> dict[str, Any]:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
         of_product = definition if plan.product is Product.TFLITE else serving_definition
-        bake = of_product(plan, layout)
-        print_json({**plan.to_json(), "bake": bake})
-    else:
-        sys.stdout.write(plan_text(plan))
+        return {**plan.to_json(), "bake": of_product(plan, layout)}
+
+    index = index_plan(plans) if len(plans) > 1 else None
+    if as_json:
+        documents = [document(plan) for plan in plans]
+        print_json(index_json(index, documents) if index else documents[0])
+        return ExitCode.OK
+    texts = [*(plan_text(plan) for plan in plans), *([index_text(index)] if index else [])]
+    sys.stdout.write("\n".join(texts))
     return ExitCode.OK
 
 
-def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool) -> int:
+def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: bool, as_json: bool) -> int:
     """``invoke fetch``"""
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
@@ -150,7 +168,7 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch())
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), variant)
     with ConsoleReporter() as reporter:
         files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
     if as_json:
@@ -163,11 +181,16 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
 
 def lock(product: str, release: str, *, check: bool, clones: str, mirror: str) -> int:
     """``invoke lock``"""
+    from tfbuild.lock_command import LockPlaces
+    from tfbuild.lock_wiring import lock_release
     from tfbuild.request import find_release, parse_product
     from tfbuild.ui import ConsoleReporter
-    from tfbuild.wiring import LockPlaces, lock_release
 
     found = find_release(PROJECT, parse_product(product), release)
+    if found.wheels:
+        if check or clones or mirror:
+            raise UsageError("--check, --clones and --mirror are for releases that are made of a source")
+        return _lock_wheels(found, release)
     places = LockPlaces(
         clones=Path(clones).expanduser().absolute() if clones else None,
         mirror=Path(mirror).expanduser().absolute() if mirror else None,
@@ -175,6 +198,19 @@ def lock(product: str, release: str, *, check: bool, clones: str, mirror: str) -
     with ConsoleReporter() as reporter:
         path = lock_release(found, release, places, check=check, reporter=reporter)
     sys.stdout.write(f"{path}\n")
+    return ExitCode.OK
+
+
+def _lock_wheels(found: Release, word: str) -> int:
+    from tfbuild.releases import release_file
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wheel_lock import wheel_lock_path
+    from tfbuild.wiring import make_wheel_lock
+
+    shown = wheel_lock_path(release_file(found.product, word or found.release))
+    with ConsoleReporter() as reporter:
+        make_wheel_lock(found, PROJECT / shown, reporter=reporter)
+    sys.stdout.write(f"{shown}\n")
     return ExitCode.OK
 
 

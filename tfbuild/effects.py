@@ -48,18 +48,19 @@ class BuildResult:
     findings: tuple[Finding, ...]
     seconds: float
 
-    def to_json(self) -> dict[str, Any]:
+    def document(self) -> BuildDocument:
         """The document of ``build-tflite --json``."""
-        return dump(
-            BuildDocument(
-                status="built" if self.fresh else "up-to-date",
-                output=str(self.output),
-                image=self.image,
-                image_id=self.image_id,
-                seconds=round(self.seconds, 1),
-                artifacts=tuple(
-                    Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
-                ),
-                findings=self.findings,
-            )
+        return BuildDocument(
+            status="built" if self.fresh else "up-to-date",
+            output=str(self.output),
+            image=self.image,
+            image_id=self.image_id,
+            seconds=round(self.seconds, 1),
+            artifacts=tuple(
+                Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
+            ),
+            findings=self.findings,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        return dump(self.document())

@@ -125,6 +125,13 @@ class DockerEngine:
         finally:
             part.unlink(missing_ok=True)
 
+    def load_image(self, path: Path, name: str) -> None:
+        """Read the archive ``path`` (``docker load``), which gives its image the name ``name``."""
+        before = self.image(name)
+        with _engine_errors(f"loading {path}"), path.open("rb") as file:
+            self._client.images.load(file)
+        self._remove_nameless(before)
+
     def remove_image(self, ref: str) -> bool:
         """Remove the tag or image ``ref``; False if it was not there."""
         with _engine_errors(f"removing the image {ref}"):
@@ -140,7 +147,10 @@ class DockerEngine:
         before = self.image(new)
         with _engine_errors(f"naming the image {new}"):
             self._client.images.get(ref).tag(repository, tag=tag)
-        # What had the name before would stay as an image without one.
+        self._remove_nameless(before)
+
+    def _remove_nameless(self, before: ImageFacts | None) -> None:
+        """What had a name before would stay as an image without one."""
         left = self.image(before.id) if before else None
         if left and not left.tags:
             self.remove_image(left.id)

@@ -16,12 +16,12 @@ from tfbuild.model import Arch, Origin
 from tfbuild.release_schema import Release
 
 # Where the source lies in the builder, and what debug information and assertions say instead.
-SOURCE_FOLDER = "/work/source"
+SOURCE_FOLDER = "/tree/source"
 PUBLIC_SOURCE_FOLDER = "/usr/src/tensorflow"
 # The same for the locked sources, each in a folder of its name; and programs that the build makes of them.
-DEPENDENCY_FOLDER = "/work/dependencies"
+DEPENDENCY_FOLDER = "/tree/dependencies"
 PUBLIC_DEPENDENCY_FOLDER = "/usr/src"
-HOST_TOOLS_FOLDER = "/work/host-tools/bin"
+HOST_TOOLS_FOLDER = "/tree/host-tools/bin"
 
 BUILT_IN = Origin("built-in")
 
@@ -208,7 +208,7 @@ def cmake_presets(cache: Mapping[str, str], arch: Arch) -> dict[str, object]:
             {
                 "name": "tfbuild",
                 "generator": "Ninja",
-                "binaryDir": "/work/build",
+                "binaryDir": "/tree/build",
                 "toolchainFile": f"/toolchains/{arch.platform.triplet}.cmake",
                 "cacheVariables": dict(cache),
             }

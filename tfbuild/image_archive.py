@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from tfbuild.elf import ELF_MAGIC, ElfFacts, parse_elf
 from tfbuild.errors import UsageError, VerificationError
 from tfbuild.image_facts import FileType, ImageConfig, ImageFacts, ImageFile, Layer, make_facts
-from tfbuild.image_manifest import ImageSource, choose_image
+from tfbuild.image_manifest import ImageSource, choose_image, find_images
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -189,13 +189,7 @@ class ImageArchive:
 
     def _member(self, name: str) -> bytes:
         """A document of the outer archive."""
-        member = self._members[posixpath.normpath(name)]
-        if member.size > _MAX_DOCUMENT:
-            raise ValueError(f"{name} is {member.size} bytes long")
-        stream = self._outer.extractfile(member)
-        if stream is None:
-            raise ValueError(f"{name} is not a file")
-        return stream.read()
+        return _document(self._outer, self._members[posixpath.normpath(name)])
 
     def _apply(self, index: int, name: str, source: ImageSource) -> Layer:
         stored, stream = self._open_layer(name)
@@ -232,11 +226,7 @@ class ImageArchive:
         try:
             yield
         except (ValidationError, *_DAMAGE) as error:
-            raise VerificationError(
-                f"{self.path} is a damaged image archive",
-                details=(f"{type(error).__name__}: {str(error)[:300]}",),
-                hint="save the image again",
-            ) from error
+            raise _damaged(self.path, error) from error
 
 
 class _Meter:
@@ -386,6 +376,42 @@ def is_image_archive(path: Path) -> bool:
     except (tarfile.TarError, OSError, EOFError, ValueError):
         return False
     return bool(names & {"manifest.json", "index.json"})
+
+
+def image_platforms(path: Path) -> tuple[str, ...]:
+    """The platforms of an archive that holds one image for each of several; else nothing.
+
+    Raises VerificationError for a damaged archive.
+    """
+    try:
+        with tarfile.open(path, "r:") as tar:
+            members = {posixpath.normpath(member.name): member for member in _members(tar)}
+            if "index.json" not in members:
+                return ()
+            found = find_images(
+                lambda name: _document(tar, members[posixpath.normpath(name)]), frozenset(members)
+            )
+    except (ValidationError, *_DAMAGE) as error:
+        raise _damaged(path, error) from error
+    platforms = tuple(each.platform for each in found)
+    return platforms if len(platforms) > 1 and len(set(platforms)) == len(platforms) else ()
+
+
+def _document(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > _MAX_DOCUMENT:
+        raise ValueError(f"{member.name} is {member.size} bytes long")
+    stream = tar.extractfile(member)
+    if stream is None:
+        raise ValueError(f"{member.name} is not a file")
+    return stream.read()
+
+
+def _damaged(path: Path, error: Exception) -> VerificationError:
+    return VerificationError(
+        f"{path} is a damaged image archive",
+        details=(f"{type(error).__name__}: {str(error)[:300]}",),
+        hint="save the image again",
+    )
 
 
 def _not_an_image(path: Path, reason: str) -> UsageError:

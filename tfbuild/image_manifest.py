@@ -93,10 +93,13 @@ class _IndexOrManifest(_Document):
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class Candidate:
+    """An image of a layout with all of its documents; ``raw`` is the manifest as it is stored."""
+
     platform: str
     tags: tuple[str, ...]
     manifest: _IndexOrManifest
+    raw: bytes
 
 
 def choose_image(
@@ -119,8 +122,7 @@ def choose_image(
             f"{subject} is a tar file without an image: no manifest.json or index.json in it",
             hint="write an image archive with: docker save -o image.tar IMAGE",
         )
-    index = _IndexOrManifest.model_validate_json(read("index.json"))
-    found = _candidates(read, members, index, (), _MAX_INDEX_DEPTH)
+    found = find_images(read, members)
     wanted = {c.platform: c for c in found if platform is None or _matches(c.platform, platform)}
     if len(wanted) != 1:
         raise _unclear(subject, platform, tuple(c.platform for c in found))
@@ -131,29 +133,48 @@ def choose_image(
     return _source(_blob(read, config), tuple(layer.member for layer in layers), chosen.tags)
 
 
+def find_images(read: Callable[[str], bytes], members: frozenset[str]) -> tuple[Candidate, ...]:
+    """The complete images of an OCI layout, attestations left out. Raises ValueError for damaged ones."""
+    index = _IndexOrManifest.model_validate_json(read("index.json"))
+    return _candidates(read, members, index, (), _MAX_INDEX_DEPTH)
+
+
+def platform_of(config: bytes) -> str:
+    """The platform that a configuration names, as buildx writes it: arm64 has no variant, arm is v7.
+
+    https://github.com/containerd/platforms/blob/main/database.go
+    """
+    platform = _platform(config)
+    words = [platform.os, platform.architecture]
+    variant = {"arm64": {"v8": ""}, "arm": {"": "v7"}}.get(platform.architecture, {})
+    words.append(variant.get(platform.variant, platform.variant))
+    return "/".join(word for word in words if word)
+
+
 def _candidates(
     read: Callable[[str], bytes],
     members: frozenset[str],
     index: _IndexOrManifest,
     tags: tuple[str, ...],
     depth: int,
-) -> tuple[_Candidate, ...]:
+) -> tuple[Candidate, ...]:
     """The images below ``index`` whose bytes are in the archive, attestations left out."""
     if depth == 0:
         raise ValueError("indexes are nested too deeply")
-    found: list[_Candidate] = []
+    found: list[Candidate] = []
     for descriptor in index.manifests or []:
         attestation = descriptor.platform is not None and descriptor.platform.os == "unknown"
         if attestation or descriptor.member not in members:
             continue
         name = (descriptor.annotations or {}).get("org.opencontainers.image.ref.name")
-        document = _IndexOrManifest.model_validate_json(_blob(read, descriptor))
+        raw = _blob(read, descriptor)
+        document = _IndexOrManifest.model_validate_json(raw)
         here = (*tags, name) if name else tags
         if document.manifests is not None:
             found.extend(_candidates(read, members, document, here, depth - 1))
         elif document.config is not None and document.config.member in members:
             platform = str(descriptor.platform or _platform(_blob(read, document.config)))
-            found.append(_Candidate(platform, here, document))
+            found.append(Candidate(platform, here, document, raw))
     return tuple(found)
 
 

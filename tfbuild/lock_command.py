@@ -61,7 +61,7 @@ def refresh(
 
 def require_lockable(release: Release) -> None:
     """Raises :class:`UsageError` for a release whose release file has all of its downloads."""
-    if not needs_lock(release) and release.source.sha256:
+    if not needs_lock(release) and release.archive.sha256:
         raise UsageError(
             f"{release.product} {release.release} needs no lock: its release file pins every download",
             hint="invoke list-releases",

@@ -25,12 +25,13 @@ class ReleaseLock:
 
     def seen(self, release: Release) -> str | None:
         """The hash of the release's source that was recorded when it was first seen."""
-        return self.lock.sha256_of(release.source.filename, release.source.tree)
+        source = release.source
+        return self.lock.sha256_of(source.filename, source.tree) if source else None
 
 
 def made_from(release: Release) -> MadeFrom:
     """What of ``release`` decides which sources its lock has: other keys may change without outdating it."""
-    source = release.source
+    source = release.archive
     repins = [(each.name, each.ref) for each in release.upstream.repins] if release.upstream else []
     content = f"sha256:{source.sha256}" if source.sha256 else f"tree:{source.tree}"
     return MadeFrom(release=fingerprint([content, release.arches, sorted(repins)]), source=content)

@@ -76,7 +76,7 @@ def make_lock(release: Release, source: Path, old: Lock, effects: LockEffects) -
     :raises ChecksumError: an archive is not what was published.
     :raises BuildError: upstream's files are not understood.
     """
-    texts = _source_texts(source, release.source.strip_prefix)
+    texts = _source_texts(source, release.archive.strip_prefix)
     repins = {each.name: each.ref for each in release.upstream.repins} if release.upstream else {}
     run = _Run(release, {each.name: each for each in old.sources}, effects)
     run.ask(run.understood(partial(wanted_sources, texts, release.arches, repins)))

@@ -65,7 +65,7 @@ def make_tflite_plan(
         unlocked=reasons,
         compiled_from=(part.cmake_cache, part.dependencies, part.host_tools),
         # What is installed in the builder; sources are given to the steps that read them.
-        builder_from=tuple(pin for pin in pins if pin.name != release.source.name),
+        builder_from=tuple(pin for pin in pins if pin.name != release.archive.name),
         verified_by=(part.smoke,),
     )
     return assemble(request, config, release, circumstances, specifics)

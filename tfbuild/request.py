@@ -25,17 +25,20 @@ from tfbuild.releases import (
     list_releases,
     load_lock,
     load_release,
+    release_file,
     release_origins,
     require_arch,
 )
 from tfbuild.saved_model import read_model
 from tfbuild.suggest import did_you_mean
+from tfbuild.wheel_lock import read_wheel_lock, require_environment, wheel_lock_path
 
 # What carries a build out, besides the plan.
 _RECIPES = {
     Product.TFLITE: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
+DEFAULT_VARIANT = "cpu"
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
@@ -161,13 +164,38 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
 
 
 def downloads_of(
-    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch
+    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch, variant: str = ""
 ) -> tuple[tuple[Pin, ...], Unhashed | None]:
-    """What ``invoke fetch`` gets; ``word`` is the release as it was typed."""
+    """What ``invoke fetch`` gets; ``word`` is the release as it was typed.
+
+    Of a release that is made of wheels: those of ``variant`` (cpu where it is empty) for its default Python.
+    """
+    if release.provider == "wheels":
+        return wheel_pins(root, release, word, arch, variant=variant or DEFAULT_VARIANT), None
+    if variant:
+        raise UsageError(f"{release.product} {release.release} has no variants", hint="leave --variant out")
     lock = load_lock(root, release, word)
     seen = lock.seen(release)
     pins = (*release.pins(arch, build_arch, seen), *locked_pins(release, lock.lock, arch))
-    return pins, release.source.unhashed(lock.path, seen)
+    return pins, release.unhashed(lock.path, seen)
+
+
+def wheel_pins(
+    root: Path, release: Release, word: str, arch: Arch, *, variant: str, python: str | None = None
+) -> tuple[Pin, ...]:
+    """The wheels of ``release`` (typed as ``word``) in its lock; ``python`` None is its default one.
+
+    :raises NothingMatchesError: there is no lock, or none of its environments is this one.
+    """
+    shown = wheel_lock_path(release_file(release.product, word or release.release))
+    found = release.wheels.python(python) if release.wheels else None
+    if found is None:
+        raise NothingMatchesError(
+            f"{release.product} {release.release} has no Python {python or ''}".rstrip()
+        )
+    file = read_wheel_lock(root / shown, shown)
+    environment = require_environment(file, found.version, arch, variant)
+    return tuple(each.pin for each in file.lock.wheels_for(environment))
 
 
 def split_raw(text: str) -> tuple[str, ...]:
@@ -199,7 +227,7 @@ def _resolve(
         build_arch=build_arch,
         sets=words.sets,
         jobs=jobs,
-        tag=_parse_tag(words.tag),
+        tag=parse_tag(words.tag),
         output=words.output or "dist",
     )
     circumstances = Circumstances(
@@ -228,7 +256,8 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
         )
 
 
-def _parse_tag(tag: str) -> str | None:
+def parse_tag(tag: str) -> str | None:
+    """Raises :class:`UsageError` for what no engine takes as the name of an image."""
     if not tag:
         return None
     if not _IMAGE_NAME.fullmatch(tag):

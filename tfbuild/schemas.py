@@ -23,6 +23,8 @@ from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_known import known_errors_schema
 from tfbuild.doctor import DoctorReport
 from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseList
+from tfbuild.index_build import IndexDocument, IndexManifest
+from tfbuild.index_plan import IndexPlanDocument
 from tfbuild.lock_file import Lock
 from tfbuild.manifest import Manifest, VerifyRecord
 from tfbuild.platforms import Platforms
@@ -37,6 +39,9 @@ JsonObject = dict[str, Any]
 _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
     (PlanDocument, "plan", "invoke build-tflite or build-serving --dry-run --json"),
     (BuildDocument, "build-result", "invoke build-tflite --json"),
+    (IndexPlanDocument, "index-plan", "invoke build-tflite or build-serving --arch A,B --dry-run --json"),
+    (IndexDocument, "index-result", "invoke build-tflite or build-serving --arch A,B --json"),
+    (IndexManifest, "index-manifest", "manifest.json of the folder of an image of several platforms"),
     (Manifest, "manifest", "manifest.json of a dist folder"),
     (VerifyRecord, "dist-verify", "verify.json of a dist folder"),
     (VerifyReport, "verify", "invoke verify --json"),

@@ -57,7 +57,7 @@ def _write_request(run: Run) -> None:
     names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
     (layout.request / "dependencies").write_text(names)
     copy_patches(run)
-    elsewhere = {plan.source.name, *(each.name for each in plan.tflite.dependencies)}
+    elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
     for pin in plan.pins:
         if pin.name not in elsewhere:
             shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)

@@ -21,7 +21,7 @@ from tfbuild.closure import closure
 from tfbuild.elf import ELF_MAGIC
 from tfbuild.elf_facts import ElfFacts, ElfKind
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
-from tfbuild.image_archive import ImageArchive, is_image_archive
+from tfbuild.image_archive import ImageArchive, image_platforms, is_image_archive
 from tfbuild.image_facts import FileType
 from tfbuild.measure import Beside, examine, examine_file
 from tfbuild.model import Arch
@@ -34,6 +34,7 @@ from tfbuild.wheel import ZIP_MAGIC, Wheel
 from tfbuild.where import RunsOn, runs_on
 from tfbuild.yaml_source import read_yaml
 
+INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
 POLICY_FOLDER = Path("build_configs", "policies")
 DEFAULT_POLICY = "default"
 _NO_CONTEXT = Context()
@@ -94,7 +95,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="tfbuild-verify-") as folder:
         file = Path(folder) / "image.tar"
         save_image(target, file)
-        return _verify_image(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
+        return _verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
 
 
 def verify_path(
@@ -126,7 +127,7 @@ def verify_path(
     if start.startswith(ZIP_MAGIC):
         return _verify_wheel(path, policy, context)
     if is_image_archive(path):
-        return _verify_image(path, policy, context, platform, str(path), SubjectKind.ARCHIVE, beside)
+        return _verify_images(path, policy, context, platform, str(path), SubjectKind.ARCHIVE, beside)
     raise _unknown(path, start)
 
 
@@ -214,6 +215,9 @@ def _verify_wheel(path: Path, policy: NamedPolicy, context: Context) -> VerifyRe
 def _verify_dist(
     path: Path, policy: NamedPolicy, context: Context, checksums: bool, beside: Beside
 ) -> VerifyReport:
+    indexed = path / INDEX_ARCHIVE
+    if indexed.is_file():
+        return _verify_indexed(path, indexed, policy, context, checksums)
     parts = [path / name for name in ("lib", "bin") if (path / name).is_dir()]
     if not parts and not (path / "SHA256SUMS").exists():
         raise UsageError(
@@ -250,6 +254,35 @@ def _verify_dist(
         facts=VerifyFacts(elf=tuple(facts), checksums=sums, runs_on=_runs_on(tuple(facts))),
         findings=(*found.all(), *judged),
     )
+
+
+def _verify_indexed(
+    folder: Path, archive: Path, policy: NamedPolicy, context: Context, checksums: bool
+) -> VerifyReport:
+    """The dist folder of a multi-platform image: its archive, and the checksums of all in it."""
+    found = Findings(policy.policy)
+    sums = read_checksums(folder, found) if checksums else None
+    report = _verify_images(archive, policy, context, None, str(folder), SubjectKind.ARCHIVE, Beside())
+    return replace(
+        report, facts=replace(report.facts, checksums=sums), findings=(*found.all(), *report.findings)
+    )
+
+
+def _verify_images(
+    path: Path,
+    policy: NamedPolicy,
+    context: Context,
+    platform: str | None,
+    subject: str,
+    kind: SubjectKind,
+    beside: Beside,
+) -> VerifyReport:
+    """The image of ``platform``; without one, the image of each platform that the archive holds."""
+    platforms = image_platforms(path) if platform is None else ()
+    if not platforms:
+        return _verify_image(path, policy, context, platform, subject, kind, beside)
+    reports = {each: _verify_image(path, policy, context, each, subject, kind, beside) for each in platforms}
+    return VerifyReport.of_platforms(subject, reports)
 
 
 def _verify_image(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ class SubjectKind(str, Enum):
     WHEEL = "wheel"
     ARCHIVE = "image archive"
     IMAGE = "image"
+    INDEX = "image of several platforms"
 
     def __str__(self) -> str:
         return self.value
@@ -59,6 +61,14 @@ class VerifyFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlatformReport:
+    """The facts of one platform's image."""
+
+    platform: str
+    facts: VerifyFacts
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyReport:
     """The result of one verification."""
 
@@ -67,7 +77,27 @@ class VerifyReport:
     kind: SubjectKind
     policy: str
     facts: VerifyFacts
+    platforms: tuple[PlatformReport, ...] = ()  # where the subject holds several images
     findings: tuple[Finding, ...]
+
+    @classmethod
+    def of_platforms(cls, subject: str, reports: Mapping[str, VerifyReport]) -> VerifyReport:
+        """One report of those on each platform's image; findings say which they are about."""
+        policies = dict.fromkeys(report.policy for report in reports.values())
+        return cls(
+            subject=subject,
+            kind=SubjectKind.INDEX,
+            policy=", ".join(policies),
+            facts=VerifyFacts(elf=()),
+            platforms=tuple(
+                PlatformReport(platform=platform, facts=report.facts) for platform, report in reports.items()
+            ),
+            findings=tuple(
+                replace(finding, message=f"{platform}: {finding.message}")
+                for platform, report in reports.items()
+                for finding in report.findings
+            ),
+        )
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ from tfbuild.elf_facts import ElfFacts, ElfKind, VersionFloor, version_key
 from tfbuild.image_facts import ImageFacts
 from tfbuild.model import Finding
 from tfbuild.verify_code_text import archive_lines, content_lines, isa_lines, runs_on_lines, wheel_lines
-from tfbuild.verify_report import VerifyReport
+from tfbuild.verify_report import VerifyFacts, VerifyReport
 
 # Which version of a family comes with which release: https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html
 _FAMILIES = {
@@ -24,19 +24,28 @@ _DETAILED = 12  # files with all their facts; a wheel may have a hundred, the JS
 
 def render(report: VerifyReport) -> str:
     """The whole report: what it is, what it needs, what was found. Ends with a newline."""
-    lines = [f"{report.subject}: {report.kind}, policy {report.policy}", ""]
-    if report.facts.image is not None:
-        lines += [*_image(report.facts.image), ""]
-    if report.facts.wheel is not None:
-        lines += [*wheel_lines(report.facts.wheel, report.facts.tag), ""]
-    if report.facts.static is not None:
-        lines += [*archive_lines(report.facts.static), ""]
-    largest = sorted(report.facts.elf, key=lambda facts: -facts.size)[:_DETAILED]
-    for facts in report.facts.elf:
+    lines = [f"{report.subject}: {report.kind}, policy {report.policy}", "", *_facts(report.facts)]
+    for each in report.platforms:
+        lines += [f"-- {each.platform}", "", *_facts(each.facts)]
+    for finding in report.findings:
+        lines += _finding(finding)
+    return "\n".join([*lines, _summary(report)]) + "\n"
+
+
+def _facts(read: VerifyFacts) -> list[str]:
+    lines: list[str] = []
+    if read.image is not None:
+        lines += [*_image(read.image), ""]
+    if read.wheel is not None:
+        lines += [*wheel_lines(read.wheel, read.tag), ""]
+    if read.static is not None:
+        lines += [*archive_lines(read.static), ""]
+    largest = sorted(read.elf, key=lambda facts: -facts.size)[:_DETAILED]
+    for facts in read.elf:
         lines += [*_elf(facts), ""] if facts in largest else [f"{facts.path}: {_what(facts)}"]
-    if report.facts.runs_on is not None:
-        lines += ["", *runs_on_lines(report.facts.runs_on), ""]
-    closure, sums = report.facts.closure, report.facts.checksums
+    if read.runs_on is not None:
+        lines += ["", *runs_on_lines(read.runs_on), ""]
+    closure, sums = read.closure, read.checksums
     if closure is not None and closure.links:
         libraries = {link.needed for link in closure.links}
         missing = {link.needed for link in closure.missing}
@@ -46,9 +55,7 @@ def render(report: VerifyReport) -> str:
         lines += [f"Loaded libraries: {len(libraries)}, {state}.", *shown, ""]
     if sums is not None:
         lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
-    for finding in report.findings:
-        lines += _finding(finding)
-    return "\n".join([*lines, _summary(report)]) + "\n"
+    return lines
 
 
 def _summary(report: VerifyReport) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,23 +20,22 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
-from tfbuild.errors import ChecksumError, UsageError, VerificationError
+from tfbuild.errors import ChecksumError, TfBuildError, UsageError
 from tfbuild.execute import execute
-from tfbuild.fetch import Fetcher
+from tfbuild.fetch import Fetcher, new_session
 from tfbuild.first_seen import obtain
-from tfbuild.git_sources import GitSources
 from tfbuild.host import HostFacts, gather
-from tfbuild.lock_command import LockPlaces as LockPlaces
-from tfbuild.lock_command import refresh, require_lockable
-from tfbuild.lock_state import needs_lock
-from tfbuild.locking import LockEffects
+from tfbuild.index_build import IndexDocument, IndexEffects, build_index
+from tfbuild.index_plan import index_plan
+from tfbuild.lock_wheels import lock_wheels
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
+from tfbuild.python_index import PythonIndex, head_size, pip_settings
 from tfbuild.release_schema import Release
-from tfbuild.releases import load_lock
+from tfbuild.request import output_folder
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
 from tfbuild.runner import Runner, SubprocessRunner
 
@@ -73,11 +71,12 @@ def make_fetcher(
     needs_debian = release is not None and release.debian is not None
     archive = _mirrors_of(runner, host) if needs_debian and not offline else ()
     snapshot = f"{SNAPSHOT_ARCHIVE}/{release.debian.snapshot}" if release and release.debian else ""
+    index = PythonIndex(lambda: pip_settings(runner), None if offline else lambda: new_session(env))
     return Fetcher(
         prepare_cache(cache_root(env)),
         reporter=reporter,
         offline=offline,
-        resolve_urls=url_resolver(rules, archive, snapshot),
+        resolve_urls=url_resolver(rules, archive, snapshot, index.urls),
         env=env,
     )
 
@@ -101,7 +100,7 @@ def fetch_release(
     try:
         files = fetcher.fetch_all(pins, hint=_hint_for(release))
     except ChecksumError as error:
-        if release.source.sha256:
+        if release.source is None or release.source.sha256:
             raise
         anew = (
             f"if upstream only compressed {release.source.filename} anew, delete the release's .lock.json: "
@@ -111,39 +110,20 @@ def fetch_release(
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
 
 
-def lock_release(release: Release, word: str, places: LockPlaces, *, check: bool, reporter: Reporter) -> str:
-    """Make or check the lock of ``release``, which was typed as ``word``; the path of the lock file.
+def make_wheel_lock(release: Release, path: Path, *, reporter: Reporter) -> None:
+    """Ask the index that pip is configured with, and write the lock of the wheels to ``path``."""
+    runner = SubprocessRunner()
+    sizes: dict[str, int | None] = {}
 
-    A source that is proven by its git tree gets the sha256 that was seen first.
-    """
-    require_lockable(release)
-    old = load_lock(PROJECT, release, word)
-    seen = old.seen(release)
-    unhashed = release.source.unhashed(old.path, seen)
-    if unhashed and check:
-        message = f"{old.path} has no sha256 of {release.source.filename}"
-        raise VerificationError(
-            message, hint=f"invoke lock --product {release.product} --release {release.release}"
-        )
-    pins = release.pins(release.arches[0], seen=seen)[: 0 if unhashed else 1]
-    source = fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
-    if not needs_lock(release):
-        return old.path
-    cache = cache_root(os.environ)
-    fetcher = make_fetcher(
-        release, env=os.environ, reporter=reporter, offline=False, runner=SubprocessRunner(), host=gather()
-    )
-    with tempfile.TemporaryDirectory(prefix="lock-", dir=prepare_cache(cache) / "state") as scratch:
-        effects = LockEffects(
-            git=GitSources(SubprocessRunner(), Path(scratch), places.clones),
-            fetch=fetcher.fetch,
-            fetch_unhashed=fetcher.fetch_unhashed,
-            adopt=fetcher.adopt,
-            scratch=Path(scratch),
-            note=reporter.note,
-        )
-        refresh(release, old, source, effects, project=PROJECT, mirror=places.mirror, check=check)
-    return old.path
+    def size_of(url: str) -> int | None:
+        if url not in sizes:
+            sizes[url] = head_size(lambda: new_session(os.environ), url)
+        return sizes[url]
+
+    lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(lock.text(), encoding="utf-8")
+    beside.replace(path)
 
 
 def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:
@@ -221,6 +201,44 @@ def build_effects(
         ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
         lock_wait_s=lock_wait(env),
     )
+
+
+def build_plan(plan: Plan, release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
+    """:func:`build` into the plan's own folder, telling what is worth telling around it."""
+    for note in plan.notes:
+        reporter.warn(note)
+    result = build(plan, release, output_folder(plan), offline=offline, reporter=reporter)
+    if not result.fresh:
+        reporter.note(f"{plan.build_id} is up to date")
+    return result
+
+
+def build_several(
+    plans: Sequence[Plan], release: Release, *, offline: bool, reporter: Reporter
+) -> tuple[IndexDocument, tuple[BuildResult, ...]]:
+    """Carry ``plans`` out, one after the other, and put their images together.
+
+    Raises what the first failing build raises; the builds before it are kept, the index is not touched.
+    """
+    index = index_plan(plans)
+    output = Path(os.path.abspath(index.output))  # noqa: PTH100 - as output_folder
+    require_writable(output)
+    results: list[BuildResult] = []
+    try:
+        for plan in plans:
+            results.append(build_plan(plan, release, offline=offline, reporter=reporter))
+    except TfBuildError:
+        kept = ", ".join(str(result.output) for result in results) or "nothing yet"
+        reporter.note(f"no image of several platforms was made; finished: {kept}")
+        raise
+    effects = IndexEffects(
+        engine=connect(),
+        reporter=reporter,
+        project=PROJECT,
+        cache=prepare_cache(cache_root(os.environ)),
+        lock_wait_s=lock_wait(os.environ),
+    )
+    return build_index(index, results, output, effects), tuple(results)
 
 
 def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:

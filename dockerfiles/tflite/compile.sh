@@ -3,20 +3,20 @@
 #   /source       the extracted source, read only
 #   /dependencies the extracted locked sources, read only; empty where dependencies are packages
 #   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE) and patches/, made from the plan, read only
-#   /work         cache mount of this build: source copy, build tree, logs; survives failure and interruption
+#   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
 #   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, SOURCE_DATE_EPOCH, HOST_TOOLS
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
-log=/work/log
+log=/tree/log
 
 # By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
 # becomes new.
 prepare() {
   local tree=/source patches=(/request/patches/*.patch)
   if [[ -e ${patches[0]} ]]; then
-    tree=/work/incoming
+    tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
     local patch
@@ -25,50 +25,50 @@ prepare() {
       patch --directory="$tree" --strip=1 --forward --batch --no-backup-if-mismatch --input="$patch"
     done
   fi
-  mkdir -p /work/source
-  rsync --recursive --links --perms --checksum --delete "$tree/" /work/source/
-  rm -rf /work/incoming
+  mkdir -p /tree/source
+  rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
+  rm -rf /tree/incoming
   # A copy: upstream's CMake files write into some of them.
-  mkdir -p /work/dependencies
-  rsync --recursive --links --perms --checksum --delete /dependencies/ /work/dependencies/
+  mkdir -p /tree/dependencies
+  rsync --recursive --links --perms --checksum --delete /dependencies/ /tree/dependencies/
 }
 
 # Programs that run during the build, for the machine that builds, from the same sources as what is built.
 host_tools() {
   local tool
   for tool in $HOST_TOOLS; do
-    cmake -S "$scripts/host-tools/$tool" -B "/work/host-tools/build-$tool" -G Ninja \
-      -DDEPENDENCIES=/work/dependencies -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
+    cmake -S "$scripts/host-tools/$tool" -B "/tree/host-tools/build-$tool" -G Ninja \
+      -DDEPENDENCIES=/tree/dependencies -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
       -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
-    CCACHE_DIR=/ccache ninja -C "/work/host-tools/build-$tool" -j "$JOBS" "$tool"
-    install -D "/work/host-tools/build-$tool/bin/$tool" "/work/host-tools/bin/$tool"
+    CCACHE_DIR=/ccache ninja -C "/tree/host-tools/build-$tool" -j "$JOBS" "$tool"
+    install -D "/tree/host-tools/build-$tool/bin/$tool" "/tree/host-tools/bin/$tool"
   done
 }
 
 configure() {
-  mkdir -p /work/superproject
-  rsync --recursive --checksum --delete "$scripts/superproject/" /work/superproject/
-  cp /request/CMakePresets.json /work/superproject/CMakePresets.json
+  mkdir -p /tree/superproject
+  rsync --recursive --checksum --delete "$scripts/superproject/" /tree/superproject/
+  cp /request/CMakePresets.json /tree/superproject/CMakePresets.json
   local fresh=()
   # A variable that the plan no longer sets would live on in CMake's cache.
-  if ! cmp --silent /request/CMakePresets.json /work/build/tfbuild-presets.json; then
+  if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json; then
     fresh=(--fresh)
   fi
-  cmake -S /work/superproject --preset tfbuild "${fresh[@]}" 2>&1 | tee /work/configure-output
+  cmake -S /tree/superproject --preset tfbuild "${fresh[@]}" 2>&1 | tee /tree/configure-output
   # There is no network; but a source that is not handed over would only be noticed by what fails later.
   if grep --extended-regexp 'Cloning into|Downloading |downloading https?:|Performing (download|git)' \
-    /work/configure-output; then
+    /tree/configure-output; then
     echo "the configure step wants to download what stands above: the lock does not cover it" >&2
     exit 1
   fi
-  cp /request/CMakePresets.json /work/build/tfbuild-presets.json
+  cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 
 compile() {
   # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
   export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
-  ninja -C /work/build -j "$JOBS" artifacts 2>&1 |
+  ninja -C /tree/build -j "$JOBS" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)
 }
 
@@ -91,7 +91,7 @@ run() { # PHASE
 case ${1:-all} in
   all)
     exec 3>&1
-    mkdir -p "$log" /work/build
+    mkdir -p "$log" /tree/build
     rm -f "$log"/*
     trap 'echo $? > "$log/exit-code"' EXIT
     for phase in prepare host_tools configure compile install; do

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lays out /out/dist (what the product consists of) from the build tree in /work.
+# Lays out /out/dist (what the product consists of) from the build tree in /tree.
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
@@ -7,21 +7,21 @@ dist=/out/dist
 rm -rf "$dist" /out/host-tools
 mkdir -p "$dist"/{lib/pkgconfig,include,bin,share/licenses}
 
-cp /work/build/libtensorflowlite.so /work/build/libtensorflowlite_c.so "$dist/lib/"
-cp /work/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
+cp /tree/build/libtensorflowlite.so /tree/build/libtensorflowlite_c.so "$dist/lib/"
+cp /tree/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 
 # --- headers -----------------------------------------------------------------------------------------------
 # What upstream's own install rule takes, and what those headers include.
 rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
   --exclude='*_test.h' --exclude='*test_util*' --exclude='*_test_common.h' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
   --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
-  /work/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
+  /tree/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
 for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
-  [[ -d /work/source/$extra ]] || continue
+  [[ -d /tree/source/$extra ]] || continue
   rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
-    "/work/source/./$extra/" "$dist/include/"
+    "/tree/source/./$extra/" "$dist/include/"
 done
-flatbuffers=/work/dependencies/flatbuffers/include/flatbuffers
+flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
 [[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
 cp -r "$flatbuffers" "$dist/include/"
 
@@ -35,10 +35,10 @@ lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
   package=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
-cp /work/source/LICENSE "$dist/share/licenses/tensorflow"
+cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
 # What is linked in statically.
 while IFS=$'\t' read -r name license_file; do
-  [[ -z $license_file ]] || cp "/work/dependencies/$name/$license_file" "$dist/share/licenses/$name"
+  [[ -z $license_file ]] || cp "/tree/dependencies/$name/$license_file" "$dist/share/licenses/$name"
 done < /request/dependencies
 
 # --- symbols -----------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ for name in tensorflowlite tensorflowlite_c; do
   sed "s/@VERSION@/$VERSION/" "$scripts/pkgconfig/$name.pc.in" > "$dist/lib/pkgconfig/$name.pc"
 done
 if [[ -n $HOST_TOOLS ]]; then
-  cp -r /work/host-tools/bin /out/host-tools  # for the models of the smoke test
+  cp -r /tree/host-tools/bin /out/host-tools  # for the models of the smoke test
 fi
 cp /etc/tfbuild-packages.tsv /out/packages.tsv
 {

@@ -72,6 +72,9 @@ class FakeEngine:
             path, Image([layer], settings, created=self.labels.get("org.opencontainers.image.created"))
         )
 
+    def load_image(self, path: Path, name: str) -> None:
+        raise AssertionError(f"a build of one platform loads nothing, but {path} as {name}")
+
     def remove_image(self, ref: str) -> bool:
         return self.images.pop(ref, None) is not None
 
@@ -221,5 +224,5 @@ def _write(path: Path, text: str) -> None:
 
 def _write_source(path: Path, plan: Plan) -> None:
     with tarfile.open(path, "w:xz") as tar:
-        for tree in plan.source.subtrees:
-            tar.addfile(tarfile.TarInfo(f"{plan.source.strip_prefix}/{tree}"))
+        for tree in plan.tree.subtrees:
+            tar.addfile(tarfile.TarInfo(f"{plan.tree.strip_prefix}/{tree}"))
