@@ -41,7 +41,13 @@ def lock_release(release: Release, word: str, places: LockPlaces, *, check: bool
         return old.path
     cache = cache_root(os.environ)
     fetcher = make_fetcher(
-        release, env=os.environ, reporter=reporter, offline=False, runner=SubprocessRunner(), host=gather()
+        release,
+        mirrors=(),
+        env=os.environ,
+        reporter=reporter,
+        offline=False,
+        runner=SubprocessRunner(),
+        host=gather(),
     )
     with tempfile.TemporaryDirectory(prefix="lock-", dir=prepare_cache(cache) / "state") as scratch:
         effects = LockEffects(
