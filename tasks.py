@@ -155,6 +155,44 @@ def build_keras(
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
+    help={
+        "product": "tflite, serving or keras",
+        "file": "the bundle to write",
+        "load": "a bundle to put into the cache, after every byte of it was checked",
+        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "json")},
+    },
+)
+@friendly
+def bundle(
+    context: Context,
+    product: str = "",
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    set: list[str] | None = None,
+    file: str = "",
+    load: str = "",
+    json: bool = False,
+) -> int:
+    """Write one file with all that a build needs; load it where there is no network, for builds --offline.
+
+    invoke bundle --product tflite --release 2.14.1-debian --file tflite.bundle
+    invoke bundle --load tflite.bundle
+    """
+    words = {
+        "product": product,
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "raw": context.remainder,
+    }
+    return commands.bundle(words, file, load, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
     help={
         "clone": "a clone of github.com/tensorflow/serving, bare or not",
         "release": "a pinned release of serving [the newest]",
@@ -172,10 +210,13 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
     help={
         "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
+        "config": "a build configuration, for its mirrors [opt]",
+        "set": _COMMON["set"],
         "variant": "cpu or gpu, where there are such [cpu]",
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
@@ -187,30 +228,46 @@ def fetch(
     product: str,
     release: str = "",
     arch: str = "",
+    config: str = "",
+    set: list[str] | None = None,
     variant: str = "",
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, variant=variant, offline=offline, as_json=json)
+    words = {"config": config, "sets": tuple(set or ()), "variant": variant}
+    return commands.fetch(product, release, arch, words, offline=offline, as_json=json)
 
 
 @task(
     auto_shortflags=False,
     help={
-        "product": "keras",
+        "product": "tflite, serving or keras",
         "release": _COMMON["release"],
-        "app": "write the lock of this application's requirements.txt instead",
+        "check": "write nothing; exit 7 where the lock is not what would be written",
+        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
+        "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
+        "app": "with keras: write the lock of this program's requirements.txt instead",
     },
 )
 @friendly
-def lock(_context: Context, product: str, release: str = "", app: str = "") -> int:
-    """Write the lock of a release's wheels: names and hashes from the index that pip is configured with.
+def lock(
+    _context: Context,
+    product: str,
+    release: str = "",
+    check: bool = False,
+    clones: str = "",
+    mirror: str = "",
+    app: str = "",
+) -> int:
+    """Write the release's lock: every download that its build makes, each with its hash.
 
     invoke lock --product keras --release 2.21.0
     invoke lock --product keras --release 2.21.0 --app ./train
+    invoke lock --product tflite --release 2.20.0
+    invoke lock --product tflite --release 2.14.1 --clones ~/src --check
     """
-    return commands.lock(product, release, app)
+    return commands.lock(product, release, check=check, clones=clones, mirror=mirror, app=app)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
@@ -307,6 +364,7 @@ ns = Collection(
     build_keras,
     build_serving,
     build_tflite,
+    bundle,
     check_upstream,
     clean,
     diagnose,

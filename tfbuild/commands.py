@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
@@ -172,20 +172,32 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
     return ExitCode.OK
 
 
-def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: bool, as_json: bool) -> int:
+def fetch(
+    product: str, release: str, arch: str, words: dict[str, Any], *, offline: bool, as_json: bool
+) -> int:
     """``invoke fetch``"""
+    from tfbuild.config import DEFAULT_CONFIG, load_config
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
-    from tfbuild.request import downloads_of, find_release, host_arch, parse_arch, parse_product
+    from tfbuild.request import (
+        downloads_of,
+        find_release,
+        host_arch,
+        parse_arch,
+        parse_product,
+        planned_mirrors,
+    )
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wiring import fetch_release
 
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), variant)
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), words["variant"])
+    config = load_config(PROJECT, words["config"] or DEFAULT_CONFIG, wanted, words["sets"])
+    mirrors = planned_mirrors(config, os.environ)
     with ConsoleReporter() as reporter:
-        files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
+        files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)
     if as_json:
         entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
         print_json(dump(FetchResult(files=tuple(entries))))
@@ -194,23 +206,62 @@ def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: 
     return ExitCode.OK
 
 
-def lock(product: str, release: str, app: str) -> int:
-    """``invoke lock``, for releases that are made of wheels, and for applications on them"""
-    from tfbuild.releases import release_file
-    from tfbuild.request import application_to_lock, find_release, parse_product
+def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, app: str) -> int:
+    """``invoke lock``"""
+    from tfbuild.lock_command import LockPlaces
+    from tfbuild.lock_wiring import lock_release, lock_wheels_of
+    from tfbuild.request import find_release, parse_product
     from tfbuild.ui import ConsoleReporter
-    from tfbuild.wheel_lock import wheel_lock_path
-    from tfbuild.wiring import make_wheel_lock
 
     found = find_release(PROJECT, parse_product(product), release)
+    if found.wheels:
+        if check or clones or mirror:
+            raise UsageError("--check, --clones and --mirror are for releases that are made of a source")
+        with ConsoleReporter() as reporter:
+            wheels = lock_wheels_of(found, release, app, reporter=reporter)
+        sys.stdout.write(f"{wheels}\n")
+        return ExitCode.OK
+    if app:
+        raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
+    places = LockPlaces(
+        clones=Path(clones).expanduser().absolute() if clones else None,
+        mirror=Path(mirror).expanduser().absolute() if mirror else None,
+    )
     with ConsoleReporter() as reporter:
-        if app:
-            path, base, asked = application_to_lock(PROJECT, found, release, Path(app))
-            make_wheel_lock(found, path, reporter=reporter, base=base, requirements=asked)
-        else:
-            path = PROJECT / wheel_lock_path(release_file(found.product, release or found.release))
-            make_wheel_lock(found, path, reporter=reporter)
+        path = lock_release(found, release, places, check=check, reporter=reporter)
     sys.stdout.write(f"{path}\n")
+    return ExitCode.OK
+
+
+def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int:
+    """``invoke bundle``"""
+    from tfbuild.bundle_file import BundleDocument, summary
+    from tfbuild.documents import dump
+    from tfbuild.releases import load_release
+    from tfbuild.request import Words, host_arch, plan_of
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wiring import bundle, unbundle
+
+    product = words.pop("product")
+    if bool(file) == bool(load) or (load and (product or any(words.values()))):
+        raise UsageError(
+            "either --load FILE alone, or --product and --file FILE",
+            hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
+        )
+    place = Path(os.path.abspath(load or file))  # noqa: PTH100 - resolve() would follow the user's links
+    if load:
+        found, sha256 = unbundle(place)
+    else:
+        plan = plan_of(PROJECT, product, Words(**words), env=os.environ, build_arch=host_arch())
+        release = load_release(PROJECT, plan.product, words["release"] or plan.release)
+        with ConsoleReporter() as reporter:
+            found, sha256 = bundle(plan, release, place, reporter=reporter)
+    if as_json:
+        status: Literal["written", "loaded"] = "loaded" if load else "written"
+        document = BundleDocument(status=status, file=str(place), sha256=sha256, bundle=found)
+        print_json(dump(document))
+    else:
+        sys.stdout.write(f"{place}\nsha256 {sha256}\n{summary(found)}")
     return ExitCode.OK
 
 

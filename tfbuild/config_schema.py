@@ -21,11 +21,13 @@ from tfbuild.config_types import (
     BazelName,
     CMakeName,
     CpuName,
+    DebianUrl,
     FileStem,
     Flag,
     Keys,
     LabelName,
     MacroName,
+    MirrorText,
     Optimisation,
     PositiveInt,
     Prose,
@@ -186,10 +188,10 @@ class RuntimeKeys(Keys):
 class DebianKeys(Keys):
     """Where Debian packages come from."""
 
-    mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    mirror: DebianUrl | None = Field(
         default=None, description="Debian mirror; null takes the one that the host is set up with."
     )
-    security_mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    security_mirror: DebianUrl | None = Field(
         default=None,
         description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
     )
@@ -222,6 +224,10 @@ class BuildConfig(Keys):
     source: SourceKeys = Field(default=SourceKeys(), description="Changes to the source.")
     runtime: RuntimeKeys = Field(default=RuntimeKeys(), description="The runtime image.")
     debian: DebianKeys = Field(default=DebianKeys(), description="Where Debian packages come from.")
+    mirrors: tuple[MirrorText, ...] = Field(
+        default=(),
+        description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
+    )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."

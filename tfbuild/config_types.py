@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from tfbuild.mirrors import has_credentials, rule_problem
+
 _BOOLS: Mapping[str, bool] = MappingProxyType(
     {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 )
@@ -60,6 +62,21 @@ def _requirement(value: str) -> str:
     except InvalidRequirement as error:
         raise ValueError(f"not a requirement: {str(error).splitlines()[0]}") from None
     return value
+
+
+def _no_credentials(value: str) -> str:
+    if has_credentials(value):
+        raise ValueError(
+            "a user name or password: it would end up in plans and manifests; put it into ~/.netrc"
+        )
+    return value
+
+
+def _mirror_rule(value: str) -> str:
+    problem = rule_problem(value)
+    if problem:
+        raise ValueError(f"{problem}; a mirror is PREFIX=REPLACEMENT")
+    return _no_credentials(value)
 
 
 def _fold(value: str) -> str:
@@ -117,7 +134,15 @@ CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
 BazelName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", json_schema_extra={"type": ["string", "boolean"]})
 ]
-RemoteUrl = Annotated[str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$")]
+RemoteUrl = Annotated[
+    str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$"), AfterValidator(_no_credentials)
+]
+DebianUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_credentials)]
+MirrorText = Annotated[
+    str,
+    Field(pattern=r"^[^\s=]+=[^\s]+$"),
+    AfterValidator(_mirror_rule),
+]
 UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
 LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 FileStem = Annotated[

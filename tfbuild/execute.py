@@ -83,6 +83,11 @@ def _product(plan: Plan) -> _Product:
     )
 
 
+def steps_of(plan: Plan) -> Mapping[str, Callable[[Run], str]]:
+    """What carries out each step up to the image, by its id."""
+    return {"root": make_roots, "builder": make_builder, "image": make_image, **_product(plan).steps}
+
+
 def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> BuildResult:
     """Build ``plan`` into the folder ``output`` and the engine.
 
@@ -90,7 +95,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
     next run continues from what is finished.
     """
     started = time.monotonic()
-    _require_locked(plan)
+    require_locked(plan)
     lock = layout.cache / "locks" / f"{plan.build_id}.lock"
     with hold(
         lock,
@@ -114,7 +119,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
                 effects.engine.remove_image(layout.candidate)
 
 
-def _require_locked(plan: Plan) -> None:
+def require_locked(plan: Plan) -> None:
     """Nothing without a hash is ever downloaded for a build, with or without ``--offline``."""
     if plan.unlocked:
         raise DownloadError(
@@ -139,8 +144,7 @@ def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> Bui
 
 
 def _walk(run: Run, started: float) -> BuildResult:
-    product = _product(run.plan)
-    steps = {"root": make_roots, "builder": make_builder, "image": make_image, **product.steps}
+    product, steps = _product(run.plan), steps_of(run.plan)
     for step in run.plan.steps[:-2]:
         with step_of(run, step.id):
             detail = steps[step.id](run)

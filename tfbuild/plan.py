@@ -11,6 +11,7 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
 from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
+from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
@@ -134,12 +135,18 @@ class Plan:
     source_date_epoch: int
     distributable: bool
     output: str
+    mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
     steps: tuple[Step, ...]
 
     @property
     def key(self) -> str:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
+
+    @property
+    def builder_key(self) -> str:
+        """Equal keys mean an equal builder."""
+        return next(step.key for step in self.steps if step.id == "builder")
 
     @property
     def march(self) -> str | None:
@@ -188,7 +195,8 @@ class Circumstances:
     ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
     ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown).
     ``source_date_epoch`` overrides the release's (seconds since 1970,
-    https://reproducible-builds.org/specs/source-date-epoch/).
+    https://reproducible-builds.org/specs/source-date-epoch/). ``mirrors`` are those of the environment and of
+    the configuration, in that order.
     """
 
     patches: tuple[Patch, ...]
@@ -196,6 +204,7 @@ class Circumstances:
     recipe: str
     revision: str
     source_date_epoch: int | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -267,6 +276,7 @@ def assemble(
         source_date_epoch=epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
+        mirrors=circumstances.mirrors,
         steps=(),
     )
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))

@@ -57,6 +57,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"  {plan.unhashed.filename}"
         yield f"    tree   {plan.unhashed.tree} (no sha256 was published; then in {plan.unhashed.lock})"
         yield from (f"    from   {url}" for url in plan.unhashed.urls)
+    for mirror in plan.mirrors:
+        yield f"  mirror {mirror.prefix} -> {mirror.replacement}  ({mirror.origin})"
     for pin in plan.pins:
         size = f", {human_size(pin.size)}" if pin.size else ""
         yield f"  {pin.filename}{size}"

@@ -16,6 +16,7 @@ from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
 from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
 from tfbuild.lock_state import locked_pins
+from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
@@ -139,7 +140,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         found.release,
         release_lines=found.lines,
         circumstances=found.circumstances,
-        lock=load_lock(root, found.release, words.release).lock,
+        lock=load_lock(root, found.release, words.release),
     )
 
 
@@ -202,6 +203,12 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         circumstances=found.circumstances,
         more=more,
     )
+
+
+def plan_of(root: Path, product: str, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+    """The plan of a build of ``product``, as it was typed."""
+    makers = {Product.TFLITE: plan_tflite, Product.SERVING: plan_serving, Product.KERAS: plan_keras}
+    return makers[parse_product(product)](root, words, env=env, build_arch=build_arch)
 
 
 def application_to_lock(
@@ -302,9 +309,23 @@ def _resolve(
         recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
         source_date_epoch=_epoch(env),
+        mirrors=planned_mirrors(config, env),
     )
     lines = release_origins(root, product, words.release or release.release)
     return _Resolved(request, config, release, lines, circumstances)
+
+
+def planned_mirrors(config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Mirror, ...]:
+    """The mirrors of TFBUILD_MIRRORS and then those of the configuration: who calls knows the network best.
+
+    :raises UsageError: TFBUILD_MIRRORS cannot be understood.
+    """
+    variable = (planned(rule, VARIABLE) for rule in parse_mirror_rules(env.get(VARIABLE, "")))
+    keys = (
+        planned(parse_rule(text), str(config.origins[f"mirrors.{index}"]))
+        for index, text in enumerate(config.values.mirrors)
+    )
+    return (*variable, *keys)
 
 
 def _build_files(root: Path) -> dict[str, str]:

@@ -315,7 +315,7 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
         ["keras", "2.21.0"],
     ]
     assert sum("never built here" in line for line in lines) == 3
-    assert sum("never compiled here" in line for line in lines) == 5 + 7
+    assert sum("never compiled here" in line for line in lines) == 6 + 7
 
 
 def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path: Path) -> None:
@@ -384,6 +384,66 @@ def test_the_check_of_a_release_file_ends_with_what_is_wrong(
     jsonschema.validate(invoke(*words, "--json").json(), schema("check-upstream"))
     del checks[1]
     assert invoke(*words).code == 0
+
+
+def test_mirrors_are_shown_with_their_origin_the_environments_first(
+    invoke: Invoke, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = project / "build_configs" / "base.yaml"
+    base.write_text(base.read_text() + "\nmirrors:\n  - https://github.com/=https://mirror.example/gh/\n")
+    monkeypatch.setenv("TFBUILD_MIRRORS", "debian:=https://me:s3cr3t@here.example/debian")
+    ended = invoke("build-tflite", "--dry-run", "--set", "mirrors+=https://a.example/=/srv/a")
+    shown = [line.split() for line in ended.stdout.splitlines() if line.startswith("  mirror ")]
+    line = len(base.read_text().splitlines())
+    assert [words[1:] for words in shown] == [
+        ["debian:", "->", "https://here.example/debian", "(TFBUILD_MIRRORS)"],
+        ["https://github.com/", "->", "https://mirror.example/gh/", f"(build_configs/base.yaml:{line})"],
+        ["https://a.example/", "->", "/srv/a", "(--set", "mirrors+=https://a.example/=/srv/a)"],
+    ]
+    document = invoke("build-tflite", "--dry-run", "--json").stdout
+    assert "s3cr3t" not in ended.stdout + ended.stderr + document
+    key = json.loads(document)["steps"][-1]["key"]
+    monkeypatch.delenv("TFBUILD_MIRRORS")
+    plain = invoke("build-tflite", "--dry-run", "--json", "--set", "mirrors=[]").json()
+    assert (plain["mirrors"], plain["steps"][-1]["key"]) == ([], key)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mirrors: [https://github.com/=https://me:s3cr3t@mirror.example/]",
+        "debian: {mirror: 'https://me:s3cr3t@mirror.example/debian'}",
+        "debian: {security_mirror: 'https://me:s3cr3t@mirror.example/debian'}",
+        "serving: {remote_cache: 'https://me:s3cr3t@cache.example'}",
+        "mirrors: [github.com=https://me:s3cr3t@mirror.example/]",
+    ],
+)
+def test_a_password_in_a_configuration_is_refused_and_not_shown(
+    invoke: Invoke, project: Path, line: str
+) -> None:
+    (project / "build_configs" / "mine.yaml").write_text(f"description: d\nextends: opt\n{line}\n")
+    ended = invoke("build-serving", "--config", "mine", "--dry-run")
+    assert ended.code == ExitCode.USAGE
+    assert "mine.yaml:3:" in ended.stderr
+    assert "~/.netrc" in ended.stderr or "not the beginning of a URL" in ended.stderr
+    assert "s3cr3t" not in ended.stderr
+    key, _, value = line.partition(": ")
+    if key == "mirrors":
+        ended = invoke("build-serving", "--set", f"mirrors={value}", "--dry-run")
+        assert ended.code == ExitCode.USAGE
+        assert "s3cr3t" not in ended.stdout + ended.stderr
+
+
+def test_fetch_takes_the_mirrors_of_a_configuration(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def fetch(*_: Any, mirrors: Any, **__: Any) -> tuple[()]:
+        seen.extend(mirrors)
+        return ()
+
+    monkeypatch.setattr(wiring, "fetch_release", fetch)
+    assert invoke("fetch", "--product", "tflite", "--set", "mirrors=https://a.example/=/srv/a").code == 0
+    assert [each.replacement for each in seen] == ["/srv/a"]
 
 
 def test_fetched_files_are_named_one_to_a_line_or_in_json(
