@@ -31,6 +31,9 @@ def has_gpu() -> bool:
 
 
 def prepare(found: dict) -> None:
+    # A read-only root without a /tmp of its own: importing TensorFlow asks for a folder to write to.
+    if not os.access("/tmp", os.W_OK):
+        os.environ.setdefault("TMPDIR", "/dev/shm")
     if found.get("variant") == "gpu" and not has_gpu():
         sys.stderr.write(NO_GPU)
         sys.stderr.flush()

@@ -129,6 +129,15 @@ def test_a_variable_from_outside_wins_over_the_settings(start: Any) -> None:
     assert "no healthcheck" in start({}, "--healthcheck")[0][-1]
 
 
+def test_where_tmp_cannot_be_written_to_another_place_is_named(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != ("/tmp", os.W_OK))
+    assert start(None)[1]["TMPDIR"] == "/dev/shm"
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    assert "TMPDIR" not in start(None)[1]
+
+
 def test_no_gpu_is_said_in_one_line(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
     _, environment = start({"variant": "gpu"}, "python3")
     said = capsys.readouterr().err
