@@ -152,7 +152,7 @@ def _repositories(run: Run) -> Iterator[Ingredient]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        bake_targets(run, ("repositories",), run.log("repositories"), BuildError)
+        bake_targets(run, ("collect-repositories",), run.log("collect-repositories"), BuildError)
     except BuildError as error:
         raise BuildError(
             "Bazel needs something that its repository cache does not hold: this build cannot be bundled",

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.support.builds import Build
 from tests.support.plans import PROJECT, make_server_plan
-from tfbuild.bake import Layout
+from tfbuild.bake import Layout, definition
 from tfbuild.bake_serving import serving_definition
 from tfbuild.bundle_file import Bundle, BundledSource, BundleMember, read_bundle, summary, write_bundle
 from tfbuild.bundle_run import load_bundle, make_bundle
@@ -402,3 +403,19 @@ def test_a_builder_without_its_facts_does_not_count(tmp_path: Path) -> None:
     assert read_facts(folder) is None
     write_facts(folder, RootFacts("trixie", "amd64", "m", None, sha256(b"half"), 4, "me"))
     assert read_facts(folder) is not None
+
+
+@pytest.mark.parametrize("product", ["tflite", "serving"])
+def test_no_context_takes_the_place_of_a_stage_by_accident(product: str, tmp_path: Path) -> None:
+    """BuildKit puts a named context in the place of the stage of its name."""
+    text = (PROJECT / "dockerfiles" / product / "Dockerfile").read_text()
+    stages = set(re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE))
+    if product == "serving":
+        plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
+        targets = serving_definition(plan, Layout(PROJECT, tmp_path, plan.build_id))["target"]
+    else:
+        build = Build(tmp_path)
+        targets = definition(build.plan, build.layout)["target"]
+    assert len(stages) > 5
+    for name, target in targets.items():
+        assert not stages & set(target.get("contexts", {})), name
