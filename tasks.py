@@ -193,15 +193,30 @@ def fetch(
 
 @task(
     auto_shortflags=False,
-    help={"product": "keras", "release": _COMMON["release"]},
+    help={
+        "product": "tflite, serving or keras",
+        "release": _COMMON["release"],
+        "check": "write nothing; exit 7 where the lock is not what would be written",
+        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
+        "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
+    },
 )
 @friendly
-def lock(_context: Context, product: str, release: str = "") -> int:
-    """Write the lock of a release's wheels: names and hashes from the index that pip is configured with.
+def lock(
+    _context: Context,
+    product: str,
+    release: str = "",
+    check: bool = False,
+    clones: str = "",
+    mirror: str = "",
+) -> int:
+    """Write the release's lock: every download that its build makes, each with its hash.
 
     invoke lock --product keras --release 2.21.0
+    invoke lock --product tflite --release 2.20.0
+    invoke lock --product tflite --release 2.14.1 --clones ~/src --check
     """
-    return commands.lock(product, release)
+    return commands.lock(product, release, check=check, clones=clones, mirror=mirror)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})

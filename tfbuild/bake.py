@@ -70,6 +70,11 @@ class Layout:
         return self.work / "downloads"
 
     @property
+    def dependencies(self) -> Path:
+        """Locked sources, extracted: a folder of its name for each."""
+        return self.work / "dependencies"
+
+    @property
     def archives(self) -> Path:
         """What Bazel would download, and what overridden repositories are made of."""
         return self.work / "archives"
@@ -143,6 +148,7 @@ def definition(
         "TRIPLET": platform.triplet,
         "MULTIARCH": platform.multiarch,
         "DEPENDENCIES": " ".join(plan.packages),
+        "HOST_TOOLS": " ".join(plan.tflite.host_tools),
         "BUILD_ID": plan.build_id,
         "VERSION": plan.library_version,
         "STRIP": "true" if plan.strip else "false",
@@ -157,6 +163,7 @@ def definition(
     contexts = {
         "base": "target:root",
         "downloads": str(layout.downloads),
+        "dependencies": str(layout.dependencies),
         "source": str(layout.source(plan)),
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),

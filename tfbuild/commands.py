@@ -191,16 +191,35 @@ def fetch(
     return ExitCode.OK
 
 
-def lock(product: str, release: str) -> int:
-    """``invoke lock``, for releases that are made of wheels"""
-    from tfbuild.releases import release_file
+def lock(product: str, release: str, *, check: bool, clones: str, mirror: str) -> int:
+    """``invoke lock``"""
+    from tfbuild.lock_command import LockPlaces
+    from tfbuild.lock_wiring import lock_release
     from tfbuild.request import find_release, parse_product
+    from tfbuild.ui import ConsoleReporter
+
+    found = find_release(PROJECT, parse_product(product), release)
+    if found.wheels:
+        if check or clones or mirror:
+            raise UsageError("--check, --clones and --mirror are for releases that are made of a source")
+        return _lock_wheels(found, release)
+    places = LockPlaces(
+        clones=Path(clones).expanduser().absolute() if clones else None,
+        mirror=Path(mirror).expanduser().absolute() if mirror else None,
+    )
+    with ConsoleReporter() as reporter:
+        path = lock_release(found, release, places, check=check, reporter=reporter)
+    sys.stdout.write(f"{path}\n")
+    return ExitCode.OK
+
+
+def _lock_wheels(found: Release, word: str) -> int:
+    from tfbuild.releases import release_file
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wheel_lock import wheel_lock_path
     from tfbuild.wiring import make_wheel_lock
 
-    found = find_release(PROJECT, parse_product(product), release)
-    shown = wheel_lock_path(release_file(found.product, release or found.release))
+    shown = wheel_lock_path(release_file(found.product, word or found.release))
     with ConsoleReporter() as reporter:
         make_wheel_lock(found, PROJECT / shown, reporter=reporter)
     sys.stdout.write(f"{shown}\n")

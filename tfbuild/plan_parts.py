@@ -5,22 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tfbuild.dependency import Dependency
 from tfbuild.saved_model import ModelFolder
 from tfbuild.server_files import TextFile
 from tfbuild.smoke import SmokeCase
-
-
-@dataclass(frozen=True)
-class Dependency:
-    """A locked source: the name of its pin, the archive's one top folder, and CMake's variables for it."""
-
-    name: str
-    sha256: str
-    filename: str
-    strip_prefix: str
-    variables: tuple[str, ...]
-    license: str
-    license_file: str
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tfbuild.config import ResolvedConfig
-from tfbuild.flags import cmake_cache, compile_flags, tflite_cmake_flags
-from tfbuild.lock_file import Lock
-from tfbuild.lock_state import conditions, locked_pins, needed_sources, unlocked
+from tfbuild.dependency import Dependency
+from tfbuild.flags import cmake_cache, compile_flags, dependency_flags, tflite_cmake_flags
+from tfbuild.lock_state import ReleaseLock, conditions, locked_pins, needed_sources, unlocked
 from tfbuild.model import Origin
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.plan_parts import Dependency, TflitePart
+from tfbuild.plan_parts import TflitePart
 from tfbuild.release_schema import Release
 from tfbuild.smoke import smoke_cases
 
@@ -22,13 +22,13 @@ def make_tflite_plan(
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
-    lock: Lock,
+    lock: ReleaseLock,
 ) -> Plan:
     """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
     values, arch = config.values, request.arch
     asked = conditions(values)
-    reasons = unlocked(release, lock, arch, asked)
-    locked = locked_pins(release, lock, arch, asked)
+    reasons = unlocked(release, lock.lock, arch, asked)
+    locked = locked_pins(release, lock.lock, arch, asked)
     dependencies = tuple(
         Dependency(
             each.name,
@@ -39,11 +39,12 @@ def make_tflite_plan(
             each.license,
             each.license_file,
         )
-        for each in (needed_sources(lock, arch, asked) if locked else ())
+        for each in (needed_sources(lock.lock, arch, asked) if locked else ())
     )
     flags = (
         *compile_flags(config, release, release_lines),
         *tflite_cmake_flags(config, release, release_lines),
+        *dependency_flags(dependencies, lock.path),
     )
     part = TflitePart(
         product="tflite",

@@ -133,7 +133,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         found.release,
         release_lines=found.lines,
         circumstances=found.circumstances,
-        lock=load_lock(root, found.release, words.release).lock,
+        lock=load_lock(root, found.release, words.release),
     )
 
 

@@ -140,8 +140,7 @@ repositories() {
 }
 
 compile() {
-  bazel build --disk_cache=/disk-cache --profile="$log/profile.gz" \
-    --generate_json_trace_profile -- "${targets[@]}" 2>&1 | progress
+  bazel build --disk_cache=/disk-cache --profile="$log/profile.gz" -- "${targets[@]}" 2>&1 | progress
 }
 
 # Bazel's "[n / m] ..." and its downloads go to the terminal too; grep finds none where nothing is to do.

@@ -15,6 +15,8 @@ defines=()
 "$TRIPLET-g++" -std=c++17 -O1 -Wall "$here/smoke.cc" -o /smoke/smoke-cc \
   $(pkg-config --cflags --libs tensorflowlite)
 
+# The one that was compiled for the build, where there is one.
+PATH=/out/host-tools:$PATH
 for model in "$here"/models/*.json; do
   flatc --binary -o /smoke /source/tensorflow/lite/schema/schema.fbs "$model"
 done

@@ -3,6 +3,7 @@
 #   BUILD_ARCH, TARGET_ARCH   Debian architecture names
 #   TRIPLET                   GNU triplet of the target
 #   DEPENDENCIES              NAME=VERSION ... for the target architecture
+#   HOST_TOOLS                what the build compiles for itself, and so needs a native compiler for
 #   /downloads                .deb files, checked by hash before they came here
 set -euo pipefail
 
@@ -10,14 +11,22 @@ set -euo pipefail
 source /common/apt.sh
 
 packages=(
-  ca-certificates ccache cmake flatbuffers-compiler ninja-build patch pax-utils pkgconf rsync
+  ca-certificates ccache cmake ninja-build patch pax-utils pkgconf rsync
 )
+# A flatc on PATH would be taken before one of the version that the source demands:
+# https://github.com/tensorflow/tensorflow/pull/98643
+if [[ " $HOST_TOOLS " != *" flatc "* ]]; then
+  packages+=(flatbuffers-compiler)
+fi
 compiler=(g++)
 suffix=""
 if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   dpkg --add-architecture "$TARGET_ARCH"
   compiler=("g++-${TRIPLET//_/-}" qemu-user-static)
   suffix=":$TARGET_ARCH"
+  if [[ -n $HOST_TOOLS ]]; then
+    compiler+=(g++)
+  fi
 fi
 
 pinned=()

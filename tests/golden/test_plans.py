@@ -43,6 +43,9 @@ REPRESENTATIVE = {
     "native-arm64": make_plan("2.14.1-debian", "native", Arch.ARM64, build_arch=Arch.ARM64),
     "debug-amd64": make_plan("2.14.1-debian", "debug"),
     "opt-arm64-pinned": make_plan("2.20.0", "opt", Arch.ARM64),
+    # Upstream's own dependencies, from the lock.
+    "upstream-amd64": make_plan("2.14.1", "opt", Arch.AMD64),
+    "upstream-arm64": make_plan("2.14.1", "opt", Arch.ARM64),
     # The model server: the default, an old compiler and a cross build, everything set by hand.
     "server-amd64": make_server_plan(),
     "server-arm64-cross": make_server_plan("2.19.1", "portable", Arch.ARM64),
@@ -77,7 +80,9 @@ def test_the_text_of_a_plan(name: str, golden: Golden) -> None:
     golden(f"{name}.txt", plan_text(REPRESENTATIVE[name]))
 
 
-@pytest.mark.parametrize("name", ["opt-amd64", "size-amd64-by-hand", "server-amd64", "server-amd64-by-hand"])
+@pytest.mark.parametrize(
+    "name", ["opt-amd64", "size-amd64-by-hand", "upstream-arm64", "server-amd64", "server-amd64-by-hand"]
+)
 def test_the_json_of_a_plan(name: str, golden: Golden) -> None:
     plan = REPRESENTATIVE[name]
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
@@ -120,4 +125,5 @@ def test_no_golden_file_is_left_behind() -> None:
         "server-amd64-by-hand.json",
         "opt-amd64.json",
         "size-amd64-by-hand.json",
+        "upstream-arm64.json",
     }
