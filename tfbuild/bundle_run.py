@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,14 +59,16 @@ def make_bundle(plan: Plan, layout: Layout, target: Path, effects: Effects) -> t
             build_arch=plan.root.arch,
             build_id=plan.build_id,
             key=plan.key,
-            source=_source(run),
+            source=bundled_source(run),
             members=tuple(members),
         )
         effects.reporter.note(f"writing {target}: {len(members)} files")
         return bundle, write_bundle(target, bundle, {each.path: each.file for each in files})
 
 
-def load_bundle(file: Path, cache: Path) -> tuple[Bundle, str]:
+def load_bundle(
+    file: Path, cache: Path, note: Callable[[str], None] = lambda _text: None
+) -> tuple[Bundle, str]:
     """Put what ``file`` holds into the folder ``cache``, after every byte of it was checked.
 
     :raises ArchiveError: it is no bundle, is damaged, or holds what no bundle may; nothing was placed.
@@ -77,7 +79,7 @@ def load_bundle(file: Path, cache: Path) -> tuple[Bundle, str]:
         raise UsageError(f"there is no bundle that could be read at {file}", hint="invoke bundle --load FILE")
     lock = cache / "locks" / "bundle.lock"
     with (
-        hold(lock, what=f"loading {file.name}", wait_s=_LOCK_WAIT_S),
+        hold(lock, what=f"loading {file.name}", wait_s=_LOCK_WAIT_S, on_wait=note),
         _disk_errors(file, cache),
         _staging(cache / "state" / "bundle") as staging,
     ):
@@ -96,7 +98,8 @@ def _downloads(run: Run) -> Iterator[Ingredient]:
         yield _ingredient(run, path, path.parent.name.removeprefix("sha256-"))
 
 
-def _source(run: Run) -> BundledSource | None:
+def bundled_source(run: Run) -> BundledSource | None:
+    """The source's archive, where its git tree is what the plan knows of it."""
     source = run.plan.source
     if source is None or not source.tree:
         return None
