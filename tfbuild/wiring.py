@@ -170,9 +170,9 @@ def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) ->
     return make_bundle(plan, layout_of(plan), target, effects)
 
 
-def unbundle(file: Path) -> tuple[Bundle, str]:
+def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     """Put what is in the bundle ``file`` into the cache."""
-    return load_bundle(file, prepare_cache(cache_root(os.environ)))
+    return load_bundle(file, prepare_cache(cache_root(os.environ)), reporter.note)
 
 
 def layout_of(plan: Plan) -> Layout:

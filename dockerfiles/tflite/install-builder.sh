@@ -41,6 +41,7 @@ mapfile -t downloads < <(find /downloads -name '*.deb')
 apt_update
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
   "${packages[@]}" "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
+apt_clean
 
 # What went in, for the manifest: name, version, architecture.
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /etc/tfbuild-packages.tsv
