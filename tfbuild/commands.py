@@ -196,7 +196,7 @@ def lock(product: str, release: str, *, check: bool, clones: str, mirror: str) -
         mirror=Path(mirror).expanduser().absolute() if mirror else None,
     )
     with ConsoleReporter() as reporter:
-        path = lock_release(found, release, places, check=check, reporter=reporter)
+        path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
     sys.stdout.write(f"{path}\n")
     return ExitCode.OK
 
