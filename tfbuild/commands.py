@@ -228,7 +228,7 @@ def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, a
         mirror=Path(mirror).expanduser().absolute() if mirror else None,
     )
     with ConsoleReporter() as reporter:
-        path = lock_release(found, release, places, check=check, reporter=reporter)
+        path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
     sys.stdout.write(f"{path}\n")
     return ExitCode.OK
 
@@ -304,7 +304,13 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import default_release, list_releases, list_releases_json, lock_statuses
+    from tfbuild.releases import (
+        default_release,
+        list_releases,
+        list_releases_json,
+        load_lock,
+        lock_statuses,
+    )
 
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
@@ -319,7 +325,9 @@ def list_releases(*, as_json: bool) -> int:
         state = f"built: {how} and verified here" if each.status == "built" else f"pinned: never {how} here"
         arches = ", ".join(map(str, each.arches))
         if lock not in {"not-needed", "complete"}:
-            state += "; not locked: invoke lock" if lock == "none" else f"; its lock is {lock}"
+            lacking = ", ".join(missing.name for missing in load_lock(PROJECT, each).lock.missing)
+            told = {"none": "not locked: invoke lock", "incomplete": f"its lock lacks {lacking}"}
+            state += f"; {told.get(lock, 'its lock is stale: invoke lock')}"
         sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
     return ExitCode.OK
 
