@@ -33,6 +33,7 @@ from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
+from tfbuild.preflight import require_architecture
 from tfbuild.python_index import PythonIndex, head_size, pip_settings
 from tfbuild.release_schema import Release
 from tfbuild.request import output_folder
@@ -173,6 +174,7 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         if isinstance(plan.part, ServingPart):
             context = replace(context, engine_disk=plan.part.needs.disk)
             info = engine.info()
+            require_architecture(plan, info)
             for doubt in plan.part.needs.doubts(info.memory, info.cpus):
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))

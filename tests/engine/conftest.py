@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.archives import pack_miniatures
+from tests.support.serving import MINIATURE, Serve, mirrors_of, words_of
 from tfbuild.cache import cache_root
 from tfbuild.docker_cli import DockerCli, find_docker_cli
 from tfbuild.engine import DockerEngine, connect
@@ -107,3 +109,18 @@ def build(
 @pytest.fixture(scope="session", params=["amd64", "arm64"])
 def built(request: pytest.FixtureRequest, build: Callable[[str], Built]) -> Built:
     return build(request.param)
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mirror")
+    pack_miniatures(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve(engine: DockerEngine, invoke: Callable[..., Captured], mirror: Path) -> Serve:
+    def run(*more: str, release: str = MINIATURE, **options: Any) -> Captured:
+        return invoke(*words_of(*more, release=release), env=mirrors_of(mirror), **options)
+
+    return run

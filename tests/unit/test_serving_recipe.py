@@ -89,7 +89,8 @@ def test_the_hashes_of_the_miniature_are_those_of_its_files(tmp_path: Path) -> N
 def test_the_miniatures_differ_in_their_bazel_alone() -> None:
     debians, own = (load_release(PROJECT, Product.SERVING, name) for name in (MINI, OWN_BAZEL))
     assert (own.source, own.version, own.debian) == (debians.source, debians.version, debians.debian)
-    assert own.serving and debians.serving
+    assert own.serving
+    assert debians.serving
     assert own.serving.archives == debians.serving.archives
     assert own.serving.overrides == debians.serving.overrides
     assert own.serving.bazel.package is None
