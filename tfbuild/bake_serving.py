@@ -76,7 +76,7 @@ def serving_definition(
         "root": root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
         "fetch": target("fetch-none" if offline else "fetch", "type=cacheonly"),
-        "repositories": target("repositories", f"type=local,dest={layout.repositories}"),
+        "collect-repositories": target("collected", f"type=local,dest={layout.repositories}"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
         "logs": target("logs", f"type=local,dest={layout.logs}"),
         "smoke": target("smoke", f"type=local,dest={layout.smoke}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,18 +13,20 @@ from tfbuild.bake import Layout, export_of
 from tfbuild.build_run import Run, bake_targets, builder_stages, step_of
 from tfbuild.bundle_file import Bundle, BundledSource, Ingredient, member_of, read_bundle, write_bundle
 from tfbuild.effects import Effects
-from tfbuild.errors import BuildError, DownloadError
+from tfbuild.errors import BuildError, DownloadError, HostError, UsageError
 from tfbuild.execute import require_locked, steps_of
 from tfbuild.file_times import marked
 from tfbuild.locks import hold
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 from tfbuild.rootfs import RootFacts, read_facts, write_facts
-from tfbuild.store import Entry, disk_errors, hash_file
+from tfbuild.store import Entry, hash_file
 
 # What a build does before it compiles; all that needs a network is among it.
 _STEPS = ("fetch", "root", "builder", "fetch-deps")
 _FACTS = "root.json"
+# Another process that loads a bundle of some GB.
+_LOCK_WAIT_S = 3600.0
 
 
 def make_bundle(plan: Plan, layout: Layout, target: Path, effects: Effects) -> tuple[Bundle, str]:
@@ -57,24 +59,28 @@ def make_bundle(plan: Plan, layout: Layout, target: Path, effects: Effects) -> t
             build_arch=plan.root.arch,
             build_id=plan.build_id,
             key=plan.key,
-            source=_source(run),
+            source=bundled_source(run),
             members=tuple(members),
         )
         effects.reporter.note(f"writing {target}: {len(members)} files")
         return bundle, write_bundle(target, bundle, {each.path: each.file for each in files})
 
 
-def load_bundle(file: Path, cache: Path) -> tuple[Bundle, str]:
+def load_bundle(
+    file: Path, cache: Path, note: Callable[[str], None] = lambda _text: None
+) -> tuple[Bundle, str]:
     """Put what ``file`` holds into the folder ``cache``, after every byte of it was checked.
 
     :raises ArchiveError: it is no bundle, is damaged, or holds what no bundle may; nothing was placed.
+    :raises UsageError: there is no such file, or it may not be read.
     :raises HostError: the disk refuses.
     """
+    if not file.is_file() or not os.access(file, os.R_OK):
+        raise UsageError(f"there is no bundle that could be read at {file}", hint="invoke bundle --load FILE")
+    lock = cache / "locks" / "bundle.lock"
     with (
-        hold(
-            cache / "locks" / "bundle.lock", what=f"loading {file.name}", wait_s=3600, on_wait=lambda _: None
-        ),
-        disk_errors(cache),
+        hold(lock, what=f"loading {file.name}", wait_s=_LOCK_WAIT_S, on_wait=note),
+        _disk_errors(file, cache),
         _staging(cache / "state" / "bundle") as staging,
     ):
         bundle, sha256 = read_bundle(file, staging)
@@ -92,7 +98,8 @@ def _downloads(run: Run) -> Iterator[Ingredient]:
         yield _ingredient(run, path, path.parent.name.removeprefix("sha256-"))
 
 
-def _source(run: Run) -> BundledSource | None:
+def bundled_source(run: Run) -> BundledSource | None:
+    """The source's archive, where its git tree is what the plan knows of it."""
     source = run.plan.source
     if source is None or not source.tree:
         return None
@@ -152,7 +159,7 @@ def _repositories(run: Run) -> Iterator[Ingredient]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        bake_targets(run, ("repositories",), run.log("repositories"), BuildError)
+        bake_targets(run, ("collect-repositories",), run.log("collect-repositories"), BuildError)
     except BuildError as error:
         raise BuildError(
             "Bazel needs something that its repository cache does not hold: this build cannot be bundled",
@@ -190,6 +197,17 @@ def _place_source(cache: Path, source: BundledSource) -> None:
     folder = cache / "downloads" / f"tree-{source.tree}"
     folder.mkdir(exist_ok=True)
     shutil.copyfile(file, folder / source.filename)
+
+
+@contextmanager
+def _disk_errors(file: Path, cache: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HostError(
+            f"cannot unpack {file.name} into {cache}: {error.strerror or error}",
+            hint="free some space (twice the size of the bundle, and more), or set TFBUILD_CACHE_DIR",
+        ) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
@@ -228,19 +228,16 @@ def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, a
         mirror=Path(mirror).expanduser().absolute() if mirror else None,
     )
     with ConsoleReporter() as reporter:
-        path = lock_release(found, release, places, check=check, reporter=reporter)
+        path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
     sys.stdout.write(f"{path}\n")
     return ExitCode.OK
 
 
 def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int:
     """``invoke bundle``"""
-    from tfbuild.bundle_file import BundleDocument, summary
+    from tfbuild.bundle_command import load_file, write_file
+    from tfbuild.bundle_file import summary
     from tfbuild.documents import dump
-    from tfbuild.releases import load_release
-    from tfbuild.request import Words, host_arch, plan_of
-    from tfbuild.ui import ConsoleReporter
-    from tfbuild.wiring import bundle, unbundle
 
     product = words.pop("product")
     if bool(file) == bool(load) or (load and (product or any(words.values()))):
@@ -248,20 +245,11 @@ def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
         )
-    place = Path(os.path.abspath(load or file))  # noqa: PTH100 - resolve() would follow the user's links
-    if load:
-        found, sha256 = unbundle(place)
-    else:
-        plan = plan_of(PROJECT, product, Words(**words), env=os.environ, build_arch=host_arch())
-        release = load_release(PROJECT, plan.product, words["release"] or plan.release)
-        with ConsoleReporter() as reporter:
-            found, sha256 = bundle(plan, release, place, reporter=reporter)
+    document = load_file(load) if load else write_file(product, words, file)
     if as_json:
-        status: Literal["written", "loaded"] = "loaded" if load else "written"
-        document = BundleDocument(status=status, file=str(place), sha256=sha256, bundle=found)
         print_json(dump(document))
     else:
-        sys.stdout.write(f"{place}\nsha256 {sha256}\n{summary(found)}")
+        sys.stdout.write(f"{document.file}\nsha256 {document.sha256}\n{summary(document.bundle)}")
     return ExitCode.OK
 
 
@@ -316,7 +304,13 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import default_release, list_releases, list_releases_json, lock_statuses
+    from tfbuild.releases import (
+        default_release,
+        list_releases,
+        list_releases_json,
+        load_lock,
+        lock_statuses,
+    )
 
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
@@ -331,7 +325,9 @@ def list_releases(*, as_json: bool) -> int:
         state = f"built: {how} and verified here" if each.status == "built" else f"pinned: never {how} here"
         arches = ", ".join(map(str, each.arches))
         if lock not in {"not-needed", "complete"}:
-            state += "; not locked: invoke lock" if lock == "none" else f"; its lock is {lock}"
+            lacking = ", ".join(missing.name for missing in load_lock(PROJECT, each).lock.missing)
+            told = {"none": "not locked: invoke lock", "incomplete": f"its lock lacks {lacking}"}
+            state += f"; {told.get(lock, 'its lock is stale: invoke lock')}"
         sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
     return ExitCode.OK
 

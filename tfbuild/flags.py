@@ -172,8 +172,6 @@ def _upstream_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[F
     where = str(lines.get("upstream.host_tools", BUILT_IN))
     if "flatc" in release.upstream.host_tools:
         yield Flag(Target.CMAKE, f"TFLITE_HOST_TOOLS_DIR={HOST_TOOLS_FOLDER}", where)
-    if "protoc" in release.upstream.host_tools:
-        yield Flag(Target.CMAKE, f"Protobuf_PROTOC_EXECUTABLE={HOST_TOOLS_FOLDER}/protoc", where)
 
 
 def cmake_cache(flags: Sequence[Flag]) -> dict[str, str]:

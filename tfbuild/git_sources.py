@@ -22,7 +22,19 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TIMEOUT_S = 600.0
 _NO_SUCH_REF = ("not our ref", "couldn't find remote ref", "no such remote ref", "unadvertised object")
 # Nobody sits there to answer, and a partial clone must not fetch what it lacks behind our back.
-_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "LC_ALL": "C",
+}
+# What the user's own configuration could change in the bytes of an archive; git's defaults, and gzip itself.
+_AS_THE_HOSTS = (
+    "core.autocrlf=false",
+    "core.attributesFile=/dev/null",
+    "tar.umask=0002",
+    "tar.tar.gz.command=gzip -cn",
+)
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,8 @@ class GitSources:
             return False
         form = "zip" if destination.name.endswith(".zip") else "tar.gz"
         words = ("archive", f"--format={form}", f"--prefix={prefix}/", f"--output={destination}", commit)
-        ended = self._git(
-            "-C", str(clone), "-c", "tar.tar.gz.command=gzip -cn", *words, env={"TZ": "America/Los_Angeles"}
-        )
+        settings = [word for setting in _AS_THE_HOSTS for word in ("-c", setting)]
+        ended = self._git("-C", str(clone), *settings, *words, env={"TZ": "America/Los_Angeles"})
         if not ended.ok:
             destination.unlink(missing_ok=True)  # the hash of a part would be worth nothing
             raise DownloadError(

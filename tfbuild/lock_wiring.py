@@ -25,14 +25,16 @@ from tfbuild.wheel_lock import WheelLock, wheel_lock_path
 from tfbuild.wiring import PROJECT, fetch_release, make_fetcher
 
 
-def lock_release(release: Release, word: str, places: LockPlaces, *, check: bool, reporter: Reporter) -> str:
+def lock_release(
+    project: Path, release: Release, word: str, places: LockPlaces, *, check: bool, reporter: Reporter
+) -> str:
     """Make or check the lock of ``release``, which was typed as ``word``; the path of the lock file.
 
     A source that is proven by its git tree gets the sha256 that was seen first.
     """
     require_lockable(release)
     source_of = release.archive
-    old = load_lock(PROJECT, release, word)
+    old = load_lock(project, release, word)
     seen = old.seen(release)
     unhashed = source_of.unhashed(old.path, seen)
     if unhashed and check:
@@ -63,7 +65,7 @@ def lock_release(release: Release, word: str, places: LockPlaces, *, check: bool
             scratch=Path(scratch),
             note=reporter.note,
         )
-        refresh(release, old, source, effects, project=PROJECT, mirror=places.mirror, check=check)
+        refresh(release, old, source, effects, project=project, mirror=places.mirror, check=check)
     return old.path
 
 

@@ -20,7 +20,7 @@ class TflitePart:
     xnnpack: bool
     smoke: tuple[SmokeCase, ...]
     dependencies: tuple[Dependency, ...]
-    host_tools: tuple[str, ...]  # flatc, protoc: compiled from the dependencies for the machine that builds
+    host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class UpstreamRepin(Keys):
 class Upstream(Keys):
     """How upstream's own dependencies are compiled; which ones there are is in the release's lock."""
 
-    host_tools: tuple[Literal["flatc", "protoc"], ...] = Field(
+    host_tools: tuple[Literal["flatc"], ...] = Field(
         default=(),
         description="Programs that the build runs; made from the locked sources for the machine that builds.",
     )

@@ -35,6 +35,7 @@ from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
+from tfbuild.preflight import require_architecture
 from tfbuild.python_index import PythonIndex, pip_settings
 from tfbuild.release_schema import Release
 from tfbuild.request import output_folder
@@ -170,9 +171,9 @@ def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) ->
     return make_bundle(plan, layout_of(plan), target, effects)
 
 
-def unbundle(file: Path) -> tuple[Bundle, str]:
+def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     """Put what is in the bundle ``file`` into the cache."""
-    return load_bundle(file, prepare_cache(cache_root(os.environ)))
+    return load_bundle(file, prepare_cache(cache_root(os.environ)), reporter.note)
 
 
 def layout_of(plan: Plan) -> Layout:
@@ -205,6 +206,7 @@ def build_effects(
         if isinstance(plan.part, ServingPart):
             context = replace(context, engine_disk=plan.part.needs.disk)
             info = engine.info()
+            require_architecture(plan, info)
             for doubt in plan.part.needs.doubts(info.memory, info.cpus):
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))

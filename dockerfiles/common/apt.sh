@@ -1,5 +1,5 @@
 #!/bin/bash
-# For scripts that install packages, to be sourced: apt_options for apt-get, and apt_update.
+# For scripts that install packages, to be sourced: apt_options for apt-get, apt_update, apt_clean.
 #   /run/secrets/ca           the host's CA bundle, for a mirror behind a private CA
 #   /run/secrets/apt-auth     user names and passwords of mirrors, as apt's auth.conf
 #   /run/secrets/apt-sources  what to take instead of the root's sources.list; after a line "#" comes the next set,
@@ -39,4 +39,10 @@ apt_update() {
     : > "$sources"
   done < /run/secrets/apt-sources
   apt-get "${apt_options[@]}" -o APT::Update::Error-Mode=any update
+}
+
+# What apt has downloaded is a third of a builder, and of a bundle with it.
+apt_clean() {
+  apt-get clean
+  rm -rf /var/lib/apt/lists/*
 }

@@ -44,6 +44,7 @@ apt-get "${apt_options[@]}" install --yes --no-install-recommends \
 if [[ -n $BAZEL_FILE ]]; then
   install --mode=755 "/downloads/$BAZEL_FILE" /usr/bin/bazel
 fi
+apt_clean
 
 # What went in, for the manifest: name, version, architecture.
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /etc/tfbuild-packages.tsv

@@ -7,3 +7,4 @@ source /common/apt.sh
 apt_update
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
   g++ libgrpc++-dev libprotobuf-dev pax-utils protobuf-compiler
+apt_clean

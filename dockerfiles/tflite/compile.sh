@@ -14,7 +14,7 @@ log=/tree/log
 # By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
 # becomes new.
 prepare() {
-  local tree=/source patches=(/request/patches/*.patch)
+  local tree=/source patches=(/request/patches/*.patch) name license_file
   if [[ -e ${patches[0]} ]]; then
     tree=/tree/incoming
     rm -rf "$tree"
@@ -31,6 +31,12 @@ prepare() {
   # A copy: upstream's CMake files write into some of them.
   mkdir -p /tree/dependencies
   rsync --recursive --links --perms --checksum --delete /dependencies/ /tree/dependencies/
+  # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/
+  # OverridableFetchContent.cmake. Where this one lies, it does not.
+  while IFS=$'\t' read -r name license_file; do
+    [[ -n $license_file ]] ||
+      echo "The archive of $name holds no licence file." > "/tree/dependencies/$name/${name}_LICENSE.txt"
+  done < /request/dependencies
 }
 
 # Programs that run during the build, for the machine that builds, from the same sources as what is built.

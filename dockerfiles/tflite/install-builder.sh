@@ -24,6 +24,8 @@ if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   dpkg --add-architecture "$TARGET_ARCH"
   compiler=("g++-${TRIPLET//_/-}" qemu-user-static)
   suffix=":$TARGET_ARCH"
+  # For the image, and for what the emulator runs; the cross compiler brings copies outside of any package path.
+  packages+=("libstdc++6:$TARGET_ARCH")
   if [[ -n $HOST_TOOLS ]]; then
     compiler+=(g++)
   fi
@@ -41,6 +43,7 @@ mapfile -t downloads < <(find /downloads -name '*.deb')
 apt_update
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
   "${packages[@]}" "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
+apt_clean
 
 # What went in, for the manifest: name, version, architecture.
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /etc/tfbuild-packages.tsv

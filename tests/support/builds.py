@@ -177,7 +177,7 @@ class Build:
             files[pin.name] = folder / pin.filename
             if number == 0 and not files[pin.name].exists():
                 _write_source(files[pin.name], self.plan)
-            elif number:
+            elif number and not files[pin.name].exists():
                 files[pin.name].write_bytes(b"package")
         return files
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 
 from tests.support.builds import Build
 from tests.support.plans import PROJECT, make_server_plan
-from tfbuild.bake import Layout
+from tfbuild.bake import Layout, definition
 from tfbuild.bake_serving import serving_definition
+from tfbuild.build_run import Run
 from tfbuild.bundle_file import Bundle, BundledSource, BundleMember, read_bundle, summary, write_bundle
-from tfbuild.bundle_run import load_bundle, make_bundle
+from tfbuild.bundle_run import bundled_source, load_bundle, make_bundle
 from tfbuild.cache import prepare_cache
 from tfbuild.documents import dump
 from tfbuild.errors import ArchiveError, ChecksumError, DownloadError, ExitCode
@@ -402,3 +404,32 @@ def test_a_builder_without_its_facts_does_not_count(tmp_path: Path) -> None:
     assert read_facts(folder) is None
     write_facts(folder, RootFacts("trixie", "amd64", "m", None, sha256(b"half"), 4, "me"))
     assert read_facts(folder) is not None
+
+
+@pytest.mark.parametrize("product", ["tflite", "serving"])
+def test_no_context_takes_the_place_of_a_stage_by_accident(product: str, tmp_path: Path) -> None:
+    """BuildKit puts a named context in the place of the stage of its name."""
+    text = (PROJECT / "dockerfiles" / product / "Dockerfile").read_text()
+    stages = set(re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE))
+    if product == "serving":
+        plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
+        targets = serving_definition(plan, Layout(PROJECT, tmp_path, plan.build_id))["target"]
+    else:
+        build = Build(tmp_path)
+        targets = definition(build.plan, build.layout)["target"]
+    assert len(stages) > 5
+    for name, target in targets.items():
+        assert not stages & set(target.get("contexts", {})), name
+
+
+def test_a_source_that_is_known_by_its_tree_is_bundled_with_it(tmp_path: Path) -> None:
+    plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
+    assert plan.source is not None
+    layout = Layout(PROJECT, tmp_path, plan.build_id)
+    run = Run(plan, layout, Build(tmp_path).effects(), tmp_path)
+    path = tmp_path / "downloads" / f"sha256-{'5' * 64}" / plan.source.filename
+    run.downloads = {plan.source.name: path}
+    assert bundled_source(run) == BundledSource(
+        tree=str(plan.source.tree), filename=plan.source.filename, sha256="5" * 64
+    )
+    assert bundled_source(replace(run, plan=Build(tmp_path).plan)) is None

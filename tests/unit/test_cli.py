@@ -666,3 +666,55 @@ def test_a_page_that_cannot_be_written_is_no_traceback(invoke: Invoke, tmp_path:
     ended = invoke("diagnose", str(archive), "--html", str(tmp_path / "none" / "report.html"))
     assert ended.code == ExitCode.USAGE
     assert "cannot write" in ended.stderr
+
+
+# -- locks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["--product", "tflite", "--release", "2.14.1-debian"], 2, "tflite 2.14.1-debian needs no lock"),
+        (
+            ["--product", "keras", "--release", "2.21.0", "--check"],
+            2,
+            "--check, --clones and --mirror are for",
+        ),
+        (["--product", "tflite", "--release", "2.14.2"], 3, "there is no tflite release '2.14.2'"),
+        (["--product", "serving", "--release", "2.19.1", "--check"], 7, "has no sha256 of"),
+    ],
+)
+def test_a_lock_that_cannot_be_made_is_told_with_the_right_exit_code(
+    invoke: Invoke, argv: list[str], code: int, message: str
+) -> None:
+    ended = invoke("lock", *argv)
+    assert (ended.code, ended.stdout) == (code, "")
+    assert message in ended.stderr
+
+
+def test_a_release_that_is_not_locked_is_not_built_and_told_so_everywhere(invoke: Invoke) -> None:
+    ended = invoke("build-tflite", "--release", "2.20.0", "--dry-run")
+    assert ended.code == 0
+    assert "invoke lock --product tflite --release 2.20.0" in ended.stdout
+    document = invoke("build-tflite", "--release", "2.20.0", "--dry-run", "--json").json()
+    jsonschema.validate(document, schema("plan"))
+    assert document["unlocked"]
+    (line,) = [each for each in invoke("list-releases").stdout.splitlines() if "tflite   2.20.0" in each]
+    assert line.endswith("not locked: invoke lock")
+    releases = invoke("list-releases", "--json").json()["releases"]
+    locks = {(each["product"], each["release"]): each["lock"] for each in releases}
+    assert locks["tflite", "2.20.0"] == "none"
+    assert locks["tflite", "2.14.1-debian"] == "not-needed"
+
+
+def test_a_damaged_lock_is_told_with_its_file_and_the_way_out(invoke: Invoke, project: Path) -> None:
+    lock = project / "build_configs/releases/tflite/2.14.1.lock.json"
+    lock.write_text(lock.read_text().replace('"sha256": "', '"sha256": "x', 1))
+    for argv in (["list-releases"], ["build-tflite", "--release", "2.14.1", "--dry-run"]):
+        ended = invoke(*argv)
+        assert ended.code == ExitCode.USAGE
+        assert (
+            "build_configs/releases/tflite/2.14.1.lock.json:1:1: not a lock file: sources.0.sha256"
+            in ended.stderr
+        )
+        assert "git checkout" in ended.stderr

@@ -136,6 +136,16 @@ def test_every_source_gets_the_hash_of_its_archive(world: World) -> None:
     assert ruy.hash_from.method == "git-archive"
 
 
+def test_the_users_configuration_of_git_changes_no_byte(world: World) -> None:
+    ruy, commit = world.repository("ruy", {"text": "a\nb\n"})
+    world.want("ruy", commit)
+    plain = world.lock()
+    ruy.git("config", "core.autocrlf", "true")
+    ruy.git("config", "tar.umask", "0077")
+    ruy.git("config", "tar.tar.gz.command", "gzip -1")
+    assert world.lock().text() == plain.text()
+
+
 def test_two_runs_give_the_same_bytes_and_the_second_writes_nothing(world: World) -> None:
     _, commit = world.repository("ruy")
     world.want("ruy", commit)
