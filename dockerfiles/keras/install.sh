@@ -44,6 +44,13 @@ for folder in "/usr/lib/python$PYTHON" "$packages"; do
     >> /out/log/bytecode.log 2>&1 || echo "not everything in $folder is Python $PYTHON" >> /out/log/bytecode.log
 done
 
+# One file instead of thousands: importing TensorFlow is mostly finding and reading modules.
+cp /tfbuild/quick_start.py "$tree/"
+echo "import quick_start" > "$tree/quick_start.pth"
+python3 /tfbuild/pack_modules.py "$root" "$packages" >> /out/log/bytecode.log
+find "$tree" -name __pycache__ -type d -empty -delete
+python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$tree/quick_start.py"
+
 if [[ $RUNTIME_BASE == scratch ]]; then
   bash /tfbuild/collect-packages.sh
 fi

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
+import importlib.util
+import inspect
 import json
+import marshal
 import os
+import pickle
+import py_compile
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -190,7 +198,7 @@ def test_only_the_early_lines_are_left_out_however_they_arrive(cuts: list[int], 
         read=lambda _source, _size: chunks.pop(0) if chunks else b"",
         write=lambda _, data: written.append(data),
     )
-    entry.os = here
+    entry.__dict__["os"] = here
     entry.pump(0, 2)
     assert b"".join(written) == b"".join(line for line in lines if line != EARLY) + LATER[-1]
 
@@ -208,3 +216,93 @@ def test_the_first_process_passes_signals_on_and_ends_as_its_child(
     handlers[15](15, None)
     assert sent == [(7, 15)]
     assert entry.stay(7, None) == 3
+
+
+# -- a quick start ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A folder with packages whose bytecode is packed, as it would be in an image with its root at /."""
+    tree = tmp_path / "packages"
+    for name, text in {
+        "pkg/__init__.py": "",
+        "pkg/one.py": "import os\nVALUE = 1\n",
+        "pkg/sub/__init__.py": "WHERE = __path__\n",
+        "pkg/sub/two.py": "from pkg.one import VALUE\nclass Two: pass\n",
+        "pkg/loose/three.py": "VALUE = 3\n",
+        "top.py": "VALUE = 0\n",
+        "tensorflow/__init__.py": "import gc\nRESTED = not gc.isenabled()\n",
+    }.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+        py_compile.compile(str(tree / name), doraise=True)
+    monkeypatch.setattr(sys, "argv", ["pack_modules.py", "/", str(tree)])
+    load("pack", (RECIPE / "pack_modules.py").read_text())
+    assert capsys.readouterr().out.startswith("packed 3 modules")
+    monkeypatch.syspath_prepend(str(tree))
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "tensorflow"}]:
+        monkeypatch.delitem(sys.modules, name)
+    shutil.copyfile(RECIPE / "quick_start.py", tree / "quick_start.py")
+    return tree
+
+
+@pytest.fixture
+def quick(packed: Path) -> Iterator[ModuleType]:
+    yield importlib.import_module("quick_start")
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "tensorflow"}]:
+        del sys.modules[name]
+    sys.modules.pop("quick_start", None)
+
+
+def test_packed_modules_are_imported_as_others_are(quick: ModuleType, packed: Path) -> None:
+    two = importlib.import_module("pkg.sub.two")
+    sub = sys.modules["pkg.sub"]
+    assert two.__spec__
+    assert type(two.__spec__.loader).__name__ == "PackedLoader"
+    assert (two.__file__, sub.__file__) == (f"{packed}/pkg/sub/two.py", f"{packed}/pkg/sub/__init__.py")
+    assert [f"{packed}/pkg/sub"] == sub.WHERE
+    assert (two.VALUE, two.__package__, sub.__package__) == (1, "pkg.sub", "pkg.sub")
+    assert inspect.getsource(two.Two) == "class Two: pass\n"
+    assert pickle.loads(pickle.dumps(two.Two)) is two.Two
+    assert not (packed / "pkg" / "sub" / "__pycache__" / f"two.{sys.implementation.cache_tag}.pyc").exists()
+
+
+def test_what_is_not_packed_is_found_by_the_others(quick: ModuleType, packed: Path) -> None:
+    assert importlib.import_module("top").VALUE == 0
+    assert importlib.import_module("pkg.loose.three").VALUE == 3
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("pkg.none")
+
+
+def test_a_module_in_front_of_a_packed_one_wins(quick: ModuleType, packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "one.py").write_text("VALUE = 'mine'\n")
+    package = importlib.import_module("pkg")
+    package.__path__.insert(0, str(tmp_path / "mine"))
+    assert importlib.import_module("pkg.one").VALUE == "mine"
+    assert importlib.import_module("pkg.sub.two").VALUE == "mine"
+
+
+def test_the_collector_rests_while_tensorflow_is_imported_and_no_longer(quick: ModuleType) -> None:
+    assert gc.isenabled()
+    assert importlib.import_module("tensorflow").RESTED
+    assert gc.isenabled()
+
+
+def test_another_python_takes_nothing_of_it(packed: Path) -> None:
+    (packed / "modules.index").write_bytes(marshal.dumps((b"other", {"pkg.one": ("", "", False, 0, 0)})))
+    module = load_at(packed / "quick_start.py")
+    assert module.INDEX == {}
+    (packed / "modules.index").write_bytes(b"")
+    assert load_at(packed / "quick_start.py").INDEX == {}
+
+
+def load_at(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("quick_start_copy", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
