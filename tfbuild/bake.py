@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tfbuild.plan import Plan, Root
+from tfbuild.plan import Plan
+from tfbuild.plan_python import TOOLS
+from tfbuild.root_spec import Root
 
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]
@@ -76,6 +78,11 @@ class Layout:
         return self.work / "runtime"
 
     @property
+    def wheel(self) -> Path:
+        """The wheel with its final name, and nothing else; empty without a Python flavour."""
+        return self.work / "wheel"
+
+    @property
     def smoke(self) -> Path:
         return self.work / "smoke"
 
@@ -117,7 +124,7 @@ def definition(
     (https://docs.docker.com/reference/dockerfile/#predefined-args); ``ca_bundle`` becomes a secret, never a
     layer; ``nonce`` makes the logs target run again."""
     recipe = layout.project / "dockerfiles"
-    platform = plan.arch.platform
+    platform, python = plan.arch.platform, plan.tflite.python
     foreign = plan.arch is not plan.root.arch
     arguments = {
         **(environment or {}),
@@ -126,6 +133,8 @@ def definition(
         "TRIPLET": platform.triplet,
         "MULTIARCH": platform.multiarch,
         "DEPENDENCIES": " ".join(plan.packages),
+        "TOOLS": " ".join(TOOLS) if python else "",
+        "PYTHON_VERSION": python.version if python else "",
         "BUILD_ID": plan.build_id,
         "VERSION": plan.library_version,
         "STRIP": "true" if plan.strip else "false",
@@ -144,7 +153,10 @@ def definition(
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
         "common": str(recipe / "common"),
+        "python": "target:python-root" if python else str(layout.wheel),
+        "wheel": str(layout.wheel),
     }
+    roots = {"python-root": root_target(recipe, layout.root(python.root))} if python else {}
 
     def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
         secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
@@ -160,6 +172,7 @@ def definition(
         }
 
     targets = {
+        **roots,
         "root": root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
@@ -177,7 +190,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
     return {
         "context": str(layout.runtime),
         "dockerfile": str(dockerfile),
-        "target": "image",
+        "target": "image-python" if plan.image.flavour == "python" else "image",
         "contexts": {"runtime-base": "target:runtime-root"} if plan.runtime_root else {},
         "args": {"RUNTIME_BASE": plan.image.base, "RUNTIME_UID": str(plan.image.user), **_epoch(plan)},
         "output": ["type=docker"],

@@ -21,7 +21,7 @@ from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_parts import ServingPart, TflitePart
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
 
 
@@ -78,7 +78,13 @@ def existing(log: Path) -> Path | None:
 def make_roots(run: Run) -> str:
     """The Debian root filesystems of builder and image, made or found in the cache."""
     effects, made = run.effects, []
-    for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
+    part = run.plan.part
+    python = part.python.root if isinstance(part, TflitePart) and part.python else None
+    for role, root in (
+        ("builder", run.plan.root),
+        ("runtime", run.plan.runtime_root),
+        ("python", python),
+    ):
         if root is None:
             continue
         folder = run.layout.root(root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from tfbuild.flags import Flag
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
+from tfbuild.root_spec import Root, fingerprint
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,6 @@ class Request:
     jobs: int | None = None
     tag: str | None = None
     output: str = "dist"
-
-
-@dataclass(frozen=True)
-class Root:
-    """A Debian root filesystem that mmdebstrap makes."""
-
-    suite: str
-    arch: Arch
-    include: tuple[str, ...]
-    mirror: str | None  # None: the one that the host is set up with
-    snapshot: str | None
-    source_date_epoch: int
-    security_mirror: str | None = None  # None: the host's, where the host's mirror is used
-
-    @property
-    def key(self) -> str:
-        return fingerprint(self)
 
 
 @dataclass(frozen=True)
@@ -80,6 +63,7 @@ class Image:
     tag: str
     platform: str
     base: str  # scratch or debian
+    flavour: str  # native or python
     user: int
     labels: tuple[tuple[str, str], ...]
 
@@ -161,16 +145,6 @@ class Plan:
         return asdict(self)
 
 
-def fingerprint(value: object) -> str:
-    """A hash of a frozen value, the same on every machine."""
-    text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> object:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
-
-
 @dataclass(frozen=True)
 class Circumstances:
     """What a plan depends on besides request, configuration and release.
@@ -188,6 +162,9 @@ class Circumstances:
     source_date_epoch: int | None = None
 
 
+STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+
+
 @dataclass(frozen=True)
 class Specifics:
     """What one product adds to the common plan."""
@@ -203,7 +180,7 @@ class Specifics:
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
-    steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+    steps: tuple[str, ...] = STEPS
 
 
 def assemble(
@@ -215,9 +192,8 @@ def assemble(
 ) -> Plan:
     """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
-    override = circumstances.source_date_epoch
-    epoch = release.source_date_epoch if override is None else override
-    root, runtime_root = _roots(request, config, release, epoch)
+    root = builder_root(request, config, release, circumstances)
+    runtime_root = _runtime_root(root, request, config, release)
     source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
@@ -249,7 +225,7 @@ def assemble(
         image=_image(request, config, release, specifics.image_title),
         policy=policy_name(request.product, values),
         policy_sha256=circumstances.policy_sha256,
-        source_date_epoch=epoch,
+        source_date_epoch=root.source_date_epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
         steps=(),
@@ -257,30 +233,36 @@ def assemble(
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
 
 
-def _roots(
-    request: Request, config: ResolvedConfig, release: Release, epoch: int
-) -> tuple[Root, Root | None]:
-    """The builder's root filesystem, and that of an image with a distribution in it."""
-    values, debian = config.values, release.debian
+def builder_root(
+    request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
+) -> Root:
+    """The builder's root filesystem."""
+    values, debian, override = config.values, release.debian, circumstances.source_date_epoch
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    root = Root(
+    return Root(
         suite=debian.suite if debian else "trixie",
         arch=request.build_arch,
         include=(),
         mirror=values.debian.mirror,
         security_mirror=values.debian.security_mirror,
         snapshot=values.debian.snapshot or (None if values.debian.mirror else pinned),
-        source_date_epoch=epoch,
+        source_date_epoch=release.source_date_epoch if override is None else override,
     )
-    if values.runtime.base != "debian":
-        return root, None
+
+
+def _runtime_root(root: Root, request: Request, config: ResolvedConfig, release: Release) -> Root | None:
+    """That of an image with a distribution in it."""
+    if config.values.runtime.base != "debian":
+        return None
+    debian = release.debian
     include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
-    return root, replace(root, arch=request.arch, include=include)
+    return replace(root, arch=request.arch, include=include)
 
 
 def policy_name(product: Product, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
-    return values.policy or f"{product}-{values.runtime.base}"
+    flavour = "" if values.runtime.flavour == "native" else f"-{values.runtime.flavour}"
+    return values.policy or f"{product}{flavour}-{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
@@ -312,6 +294,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
+        flavour=values.runtime.flavour,
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )
@@ -341,6 +324,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),
+        "wheel": ("platform tag of the wheel", compiled),
         "image": (f"runtime image ({plan.image.base})", image),
         "verify": ("verify files and image, run the smoke test", verify),
         "dist": (f"write {plan.output}", done),

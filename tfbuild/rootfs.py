@@ -15,13 +15,14 @@ from tfbuild.errors import BuildError, HostError
 from tfbuild.hints import failure_summary
 from tfbuild.mirrors import safe_url
 from tfbuild.model import Arch
-from tfbuild.plan import Root
 from tfbuild.programs import Runner
+from tfbuild.root_spec import Root
 from tfbuild.store import hash_file
 
 # In Debian's and Ubuntu's debian-archive-keyring. Named, because mmdebstrap otherwise trusts what the host
 # trusts for its other sources too.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+RECORD_HOOK = Path(__file__).resolve().parent.parent / "dockerfiles" / "debian" / "record-packages.sh"
 SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian"
 SECURITY_SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian-security"
 
@@ -74,12 +75,14 @@ def mmdebstrap_command(
 ) -> tuple[str, ...]:
     """The argument list, a pure value."""
     # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
-    # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT).
-    mode = "chrootless" if root.arch is not host else "root" if is_root else "unshare"
+    # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT). Unpacking runs none.
+    unpacked = root.variant == "extract"
+    mode = "chrootless" if root.arch is not host and not unpacked else "root" if is_root else "unshare"
+    hook = (f"--extract-hook={RECORD_HOOK}",) if unpacked else ()
     include = (f"--include={','.join(root.include)}",) if root.include else ()
     return (
         "mmdebstrap",
-        "--variant=minbase",
+        f"--variant={root.variant}",
         "--format=tar",
         f"--mode={mode}",
         f"--architectures={root.arch.platform.debian}",
@@ -90,6 +93,7 @@ def mmdebstrap_command(
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        *hook,
         *include,
         root.suite,
         str(target),

@@ -3,6 +3,7 @@
 #   BUILD_ARCH, TARGET_ARCH   Debian architecture names
 #   TRIPLET                   GNU triplet of the target
 #   DEPENDENCIES              NAME=VERSION ... for the target architecture
+#   TOOLS                     further packages of the machine that builds
 #   /downloads                .deb files, checked by hash before they came here
 set -euo pipefail
 
@@ -36,8 +37,9 @@ done
 mapfile -t downloads < <(find /downloads -name '*.deb')
 
 apt-get "${apt_options[@]}" update
+# shellcheck disable=SC2086  # TOOLS are separate words
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
-  "${packages[@]}" "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
+  "${packages[@]}" $TOOLS "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
 
 # What went in, for the manifest: name, version, architecture.
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /etc/tfbuild-packages.tsv

@@ -60,12 +60,3 @@ done
 for name in tensorflowlite tensorflowlite_c; do
   sed "s/@VERSION@/$VERSION/" "$scripts/pkgconfig/$name.pc.in" > "$dist/lib/pkgconfig/$name.pc"
 done
-cp /etc/tfbuild-packages.tsv /out/packages.tsv
-{
-  "$TRIPLET-g++" --version | head -n 1
-  cmake --version | head -n 1
-  echo "ninja $(ninja --version)"
-  "$TRIPLET-ld" --version | head -n 1
-} > /out/tools.txt
-chmod -R u=rwX,go=rX "$dist"
-find "$dist" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
