@@ -125,9 +125,10 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 @task(
     auto_shortflags=False,
     help={
-        "product": "tflite or serving",
+        "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
+        "variant": "cpu or gpu, where there are such [cpu]",
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
     },
@@ -138,11 +139,25 @@ def fetch(
     product: str,
     release: str = "",
     arch: str = "",
+    variant: str = "",
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, offline=offline, as_json=json)
+    return commands.fetch(product, release, arch, variant=variant, offline=offline, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    help={"product": "keras", "release": _COMMON["release"]},
+)
+@friendly
+def lock(_context: Context, product: str, release: str = "") -> int:
+    """Write the lock of a release's wheels: names and hashes from the index that pip is configured with.
+
+    invoke lock --product keras --release 2.21.0
+    """
+    return commands.lock(product, release)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
@@ -245,6 +260,7 @@ ns = Collection(
     fetch,
     list_configs,
     list_releases,
+    lock,
     setup,
     test,
     verify,

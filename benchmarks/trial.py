@@ -175,7 +175,7 @@ def _clear(made: Trial) -> None:
     shutil.rmtree(layout.work, ignore_errors=True)
     for lock in (lab.cache / "locks").glob(f"{plan.build_id}.*"):
         lock.unlink(missing_ok=True)
-    forget_build_cache(lab, f'"/tfbuild-work-{plan.build_id}"')
+    forget_build_cache(lab, f'"/tfbuild-tree-{plan.build_id}"')
     shutil.rmtree(made.project, ignore_errors=True)
 
 

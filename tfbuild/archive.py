@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from typing import IO
 from tfbuild.archive_readers import BROKEN, Kind, Limits, Member, read_members
 from tfbuild.archive_rules import Names
 from tfbuild.errors import ArchiveError, HostError
+from tfbuild.file_times import marked
 from tfbuild.locks import hold
 
 _DEFAULT_LIMITS = Limits()
@@ -37,6 +39,8 @@ class _Marker:
     strip_prefix: str
     subtrees: tuple[str, ...]
     inode: int
+    # Counts up when the same archive is extracted differently: what an older version extracted is replaced.
+    form: int = 2
 
     def text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True) + "\n"
@@ -55,7 +59,7 @@ def extract(
 
     ``strip_prefix`` is the folder in the archive that becomes ``destination``; ``subtrees`` are files or
     folders below it, the only ones that are written (empty: all). Files get mode 0644 or 0755 and keep
-    their modification time; owners are dropped. A destination that an earlier call completed from the
+    their modification time to the second (:mod:`tfbuild.file_times` has the rest); owners are dropped. A destination that an earlier call completed from the
     same archive with the same arguments is left as it is; one made with others is replaced.
 
     :raises ArchiveError: a member must not be extracted, or the archive is broken; nothing is left.
@@ -149,19 +153,22 @@ class _Writer:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(self._at(target), flags, 0o600), "wb") as out:
             with member.open() as source:
-                written = _copy(source, out)
+                written, checksum = _copy(source, out)
             if written != member.size:
                 raise ArchiveError(f"the archive ends in the middle of {member.name!r}")
             out.flush()
             os.fchmod(out.fileno(), 0o755 if member.executable else 0o644)
-            os.utime(out.fileno(), (member.mtime, member.mtime))
+            changed = marked(member.mtime, checksum)
+            os.utime(out.fileno(), ns=(changed, changed))
 
 
-def _copy(source: IO[bytes], out: IO[bytes]) -> int:
-    written = 0
+def _copy(source: IO[bytes], out: IO[bytes]) -> tuple[int, int]:
+    """How much there was, and a checksum of it."""
+    written = checksum = 0
     while chunk := source.read(_COPY_CHUNK):
         written += out.write(chunk)
-    return written
+        checksum = zlib.crc32(chunk, checksum)
+    return written, checksum
 
 
 def _marker(archive: Path, prefix: str, subtrees: tuple[str, ...], inode: int) -> _Marker:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -33,6 +35,33 @@ class AttemptFailed(Exception):
         self.delay_s = delay_s
         self.actual = actual
         self.untrusted = untrusted
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds without an answer to a connect, and without bytes to speak of (a stall), that end a try."""
+
+    connect_s: float = 15.0
+    read_s: float = 60.0
+    # Bytes that have to come within each read_s: a byte now and then is a stall too.
+    least: int = 64 * 1024
+
+
+def steady(
+    chunks: Iterable[bytes], timeouts: Timeouts, clock: Callable[[], float] = time.monotonic
+) -> Iterator[bytes]:
+    """``chunks`` as they come, as long as they are enough.
+
+    :raises AttemptFailed: fewer than ``timeouts.least`` bytes in ``timeouts.read_s`` seconds.
+    """
+    since, received = clock(), 0
+    for chunk in chunks:
+        yield chunk
+        received += len(chunk)
+        if clock() - since >= timeouts.read_s:
+            if received < timeouts.least:
+                raise AttemptFailed(f"stalled: {received} bytes in {timeouts.read_s:g} s")
+            since, received = clock(), 0
 
 
 @dataclass
@@ -150,6 +179,12 @@ def root_cause(error: BaseException) -> BaseException:
 
 def described(cause: BaseException) -> str:
     """A few words for a low-level exception."""
+    if (
+        type(cause).__name__ == "IncompleteRead"
+    ):  # of http.client and of urllib3; the caller tells the numbers
+        return "the connection ended"
+    if isinstance(cause, ValueError):  # what http.client says of a chunk without a length
+        return "the answer is broken off or garbled"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     text = str(cause)

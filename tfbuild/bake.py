@@ -40,7 +40,7 @@ class Layout:
         return self.cache / "bases" / f"{root.suite}-{root.arch}-{root.key[:16]}"
 
     def source(self, plan: Plan) -> Path:
-        return self.cache / "sources" / plan.source.key
+        return self.cache / "sources" / plan.tree.key
 
     @property
     def work(self) -> Path:

@@ -207,13 +207,13 @@ def unpack_source(run: Run) -> None:
     """The source in the cache, proven by its git tree where that decides. Needs ``run.downloads``."""
     plan, layout = run.plan, run.layout
     extract(
-        run.downloads[plan.source.name],
+        run.downloads[plan.tree.name],
         layout.source(plan),
-        strip_prefix=plan.source.strip_prefix,
-        subtrees=plan.source.subtrees,
+        strip_prefix=plan.tree.strip_prefix,
+        subtrees=plan.tree.subtrees,
         on_wait=run.effects.reporter.note,
     )
-    prove(layout.source(plan), plan.source.tree, plan.source.filename)
+    prove(layout.source(plan), plan.tree.tree, plan.tree.filename)
 
 
 def empty_folders(*folders: Path) -> None:

@@ -157,7 +157,7 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
     return ExitCode.OK
 
 
-def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool) -> int:
+def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: bool, as_json: bool) -> int:
     """``invoke fetch``"""
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
@@ -168,7 +168,7 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch())
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), variant)
     with ConsoleReporter() as reporter:
         files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
     if as_json:
@@ -176,6 +176,22 @@ def fetch(product: str, release: str, arch: str, *, offline: bool, as_json: bool
         print_json(dump(FetchResult(files=tuple(entries))))
     else:
         sys.stdout.writelines(f"{path}\n" for _, path in files)
+    return ExitCode.OK
+
+
+def lock(product: str, release: str) -> int:
+    """``invoke lock``, for releases that are made of wheels"""
+    from tfbuild.releases import release_file
+    from tfbuild.request import find_release, parse_product
+    from tfbuild.ui import ConsoleReporter
+    from tfbuild.wheel_lock import wheel_lock_path
+    from tfbuild.wiring import make_wheel_lock
+
+    found = find_release(PROJECT, parse_product(product), release)
+    shown = wheel_lock_path(release_file(found.product, release or found.release))
+    with ConsoleReporter() as reporter:
+        make_wheel_lock(found, PROJECT / shown, reporter=reporter)
+    sys.stdout.write(f"{shown}\n")
     return ExitCode.OK
 
 
@@ -230,20 +246,23 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import default_release, list_releases, list_releases_json
+    from tfbuild.releases import default_release, list_releases, list_releases_json, lock_statuses
 
     releases = list_releases(PROJECT)
+    locks = lock_statuses(PROJECT, releases)
     if as_json:
-        print_json(list_releases_json(releases))
+        print_json(list_releases_json(releases, locks))
         return ExitCode.OK
     defaults = [default_release(releases, product) for product in (Product.TFLITE, Product.SERVING)]
     width = max(len(each.release) for each in releases)
-    for each in releases:
+    for each, lock in zip(releases, locks, strict=True):
         mark = "*" if each in defaults else " "
         state = (
             "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
         )
         arches = ", ".join(map(str, each.arches))
+        if lock not in {"not-needed", "complete"}:
+            state += "; not locked: invoke lock" if lock == "none" else f"; its lock is {lock}"
         sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
     return ExitCode.OK
 

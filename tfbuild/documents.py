@@ -71,10 +71,13 @@ class ReleaseEntry:
     arches: tuple[Arch, ...]
     description: str
     library_version: str
-    provider: Literal["debian", "upstream"]
+    provider: Literal["debian", "upstream", "wheels"]
     tag: str
     revision: str | None
-    source: SourceEntry
+    source: SourceEntry | None  # null: it is made of wheels
+    # Of what a build downloads besides: 'not-needed' where the release file has it all; only 'not-needed' and
+    # 'complete' can always be built, 'incomplete' where nothing is missing for what is asked.
+    lock: Literal["not-needed", "none", "stale", "incomplete", "complete"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
 from tfbuild.effects import BuildResult, Effects
-from tfbuild.errors import HostError, PackagingError, VerificationError
+from tfbuild.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.locks import hold
 from tfbuild.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
 from tfbuild.model import Finding
@@ -88,6 +88,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
     next run continues from what is finished.
     """
     started = time.monotonic()
+    _require_locked(plan)
     lock = layout.cache / "locks" / f"{plan.build_id}.lock"
     with hold(
         lock,
@@ -109,6 +110,16 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
             shutil.rmtree(staging_of(output), ignore_errors=True)
             with suppress(HostError):  # an engine that is gone must not hide what failed
                 effects.engine.remove_image(layout.candidate)
+
+
+def _require_locked(plan: Plan) -> None:
+    """Nothing without a hash is ever downloaded for a build, with or without ``--offline``."""
+    if plan.unlocked:
+        raise DownloadError(
+            f"the lock of {plan.product} {plan.release} does not cover this build",
+            details=plan.unlocked,
+            hint=f"invoke lock --product {plan.product} --release {plan.release}",
+        )
 
 
 def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> BuildResult | None:

@@ -21,10 +21,12 @@ from tfbuild.attempts import (
     AttemptFailed,
     Attempts,
     Source,
+    Timeouts,
     described,
     missing_offline,
     root_cause,
     status_text,
+    steady,
 )
 from tfbuild.cache import prepare_cache
 from tfbuild.errors import DownloadError, HostError, UsageError
@@ -36,7 +38,7 @@ from tfbuild.pool import Pool
 from tfbuild.retry import ATTEMPTS, is_transient, retry_after
 from tfbuild.store import Entry, Part, disk_errors, entry_of, hash_file, unhashed_entry
 
-_CHUNK = 64 * 1024
+_CHUNK = 256 * 1024
 # A progress line per chunk would cost more than the download.
 _REPORT_EVERY = 1 << 20
 _MAX_REDIRECTS = 10
@@ -50,14 +52,6 @@ class _Stopped(Exception):
 
 class _StartOver(Exception):
     """The part on disk and what this server offers do not go together."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds without an answer to a connect, and without a byte (a stall), after which a try ends."""
-
-    connect_s: float = 15.0
-    read_s: float = 60.0
 
 
 @dataclass
@@ -288,11 +282,11 @@ class Fetcher:
         if partial.digest.hexdigest() == job.entry.sha256:  # the last run ended just before the rename
             self._finish(job, partial.size)
             return
-        try:
+        with suppress(_StartOver):
             self._receive(job, url, partial)
-        except _StartOver:
-            job.entry.discard_part()
-            self._receive(job, url, Part())
+            return
+        job.entry.discard_part()
+        self._receive(job, url, Part())
 
     def _copy(self, job: _Job, url: str) -> None:
         path = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(url)
@@ -418,9 +412,13 @@ class Fetcher:
 
 
 def _body(response: requests.Response, timeouts: Timeouts) -> Iterator[bytes]:
-    """The bytes as they are on the wire: requests' own iterator would unpack a Content-Encoding."""
+    """The bytes as they are on the wire: requests' own iterator would unpack a Content-Encoding.
+
+    As they come: a read of a whole chunk would wait for a server that sends a byte a minute.
+    """
+    chunks = iter(lambda: response.raw.read1(_CHUNK, decode_content=False), b"")
     try:
-        yield from response.raw.stream(_CHUNK, decode_content=False)
+        yield from steady(chunks, timeouts)
     except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, ValueError) as error:
         raise _explained(error, timeouts) from error
 

@@ -15,7 +15,7 @@ from tfbuild.model import Arch, Origin
 from tfbuild.release_schema import Release
 
 # Where the source lies in the builder, and what debug information and assertions say instead.
-SOURCE_FOLDER = "/work/source"
+SOURCE_FOLDER = "/tree/source"
 PUBLIC_SOURCE_FOLDER = "/usr/src/tensorflow"
 
 BUILT_IN = Origin("built-in")
@@ -160,7 +160,7 @@ def cmake_presets(cache: Mapping[str, str], arch: Arch) -> dict[str, object]:
             {
                 "name": "tfbuild",
                 "generator": "Ninja",
-                "binaryDir": "/work/build",
+                "binaryDir": "/tree/build",
                 "toolchainFile": f"/toolchains/{arch.platform.triplet}.cmake",
                 "cacheVariables": dict(cache),
             }

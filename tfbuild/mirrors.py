@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tfbuild.errors import UsageError
+from tfbuild.errors import DownloadError, UsageError
 
 DEBIAN_SCHEME = "debian:"
+PYPI_SCHEME = "pypi:"
 # Greedy: a password may itself hold an "@".
 _USERINFO = re.compile(r"//[^/?#\s]*@")
 _HINT = (
@@ -29,7 +30,7 @@ def parse_mirror_rules(text: str) -> tuple[MirrorRule, ...]:
     """The rules in ``TFBUILD_MIRRORS``: ``PREFIX=REPLACEMENT``, separated by commas or white space.
 
     A prefix is the beginning of a URL, up to a whole path component (``https://github.com/``,
-    ``debian:pool/``). A replacement is an http(s) or file URL, or an absolute path.
+    ``debian:pool/``, ``pypi:``). A replacement is an http(s) or file URL, or an absolute path.
 
     :raises UsageError: with every rule that cannot be understood.
     """
@@ -63,18 +64,33 @@ def debian_urls(path: str, archive_mirrors: tuple[str, ...], snapshot: str) -> t
 
 
 def url_resolver(
-    rules: tuple[MirrorRule, ...], archive_mirrors: tuple[str, ...] = (), snapshot: str = ""
+    rules: tuple[MirrorRule, ...],
+    archive_mirrors: tuple[str, ...] = (),
+    snapshot: str = "",
+    python_index: Callable[[str], tuple[str, ...]] | None = None,
 ) -> Callable[[str], tuple[str, ...]]:
     """A function from the URL of a pin to the URLs to try, in order.
 
-    Rules apply to ``debian:`` URLs as they stand, and to the URLs that these become.
+    Rules apply to ``debian:`` and ``pypi:`` URLs as they stand, and to the URLs that these become.
+    ``python_index`` says which URLs a ``pypi:`` one becomes; where a rule already names a place, its failure
+    is none.
     """
 
+    def expand(url: str) -> tuple[str, ...]:
+        if url.startswith(DEBIAN_SCHEME):
+            return debian_urls(url, archive_mirrors, snapshot)
+        return python_index(url) if python_index else ()
+
     def resolve(url: str) -> tuple[str, ...]:
-        if not url.startswith(DEBIAN_SCHEME):
+        if not url.startswith((DEBIAN_SCHEME, PYPI_SCHEME)):
             return rewrite(url, rules)
         direct = rewrite(url, rules)[:-1]
-        expanded = debian_urls(url, archive_mirrors, snapshot)
+        try:
+            expanded = expand(url)
+        except DownloadError:
+            if not direct:
+                raise
+            expanded = ()
         return _unique([*direct, *(u for full in expanded for u in rewrite(full, rules))])
 
     return resolve

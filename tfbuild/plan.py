@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
+from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
-from tfbuild.root_spec import Root, fingerprint
+from tfbuild.root_spec import Root
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Plan:
     quirks: tuple[str, ...]  # what is known to be odd about the release
     pins: tuple[Pin, ...]
     unhashed: Unhashed | None  # the source, as long as nobody has seen its bytes
-    source: SourceTree
+    unlocked: tuple[str, ...]  # why it would have to download without a hash, and so must not be built
+    source: SourceTree | None  # None: nothing is compiled
     patches: tuple[Patch, ...]
     root: Root
     runtime_root: Root | None
@@ -125,6 +127,13 @@ class Plan:
         words = [flag.text.removeprefix("--copt=") for flag in self.flags]
         found = [word.removeprefix("-march=") for word in words if word.startswith("-march=")]
         return found[-1] if found else None
+
+    @property
+    def tree(self) -> SourceTree:
+        """The source; asking a plan that compiles nothing for it is a bug."""
+        if self.source is None:
+            raise TypeError(f"{self.build_id} is not made of a source")
+        return self.source
 
     @property
     def tflite(self) -> TflitePart:
@@ -180,6 +189,7 @@ class Specifics:
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
+    unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = STEPS
 
 
@@ -209,9 +219,12 @@ def assemble(
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=specifics.pins,
         unhashed=specifics.unhashed,
+        unlocked=specifics.unlocked,
         source=SourceTree(
             source.name, source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees
-        ),
+        )
+        if source
+        else None,
         patches=circumstances.patches,
         root=root,
         runtime_root=runtime_root,
@@ -282,7 +295,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         "org.opencontainers.image.title": f"{title} {release.version} ({request.config}, {request.arch})",
         "org.opencontainers.image.description": release.description,
         "org.opencontainers.image.version": release.version,
-        "org.opencontainers.image.revision": release.revision or f"sha256:{release.source.sha256}",
+        "org.opencontainers.image.revision": _revision(release),
         "org.opencontainers.image.source": release.source_url,
         "org.opencontainers.image.url": release.homepage,
         "org.opencontainers.image.licenses": release.licenses,
@@ -300,18 +313,29 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
     )
 
 
+def _revision(release: Release) -> str:
+    """The commit, else the hash of the source, else upstream's tag."""
+    source = f"sha256:{release.source.sha256}" if release.source else release.tag
+    return release.revision or source
+
+
 def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
     """The order of the work. Each key covers the keys before it that the step builds on.
 
     Numbers of jobs, estimates and notes are in no key: no result depends on them.
     """
     fetch = fingerprint(
-        [*(asdict(pin) for pin in plan.pins), *([plan.source.tree] if plan.source.tree else [])]
+        [
+            *(asdict(pin) for pin in plan.pins),
+            *([plan.source.tree] if plan.source and plan.source.tree else []),
+        ]
     )
     root = plan.root.key
     builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
     result = [plan.strip, plan.debug_info, plan.library_version]
-    compiled = fingerprint([builder, plan.source.key, plan.patches, *specifics.compiled_from, *result])
+    compiled = fingerprint(
+        [builder, plan.source.key if plan.source else None, plan.patches, *specifics.compiled_from, *result]
+    )
     image = fingerprint(
         [compiled, plan.image, plan.runtime_root, plan.source_date_epoch, *specifics.image_from]
     )

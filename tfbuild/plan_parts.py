@@ -21,6 +21,19 @@ class PythonPart:
 
 
 @dataclass(frozen=True)
+class Dependency:
+    """A locked source: the name of its pin, the archive's one top folder, and CMake's variables for it."""
+
+    name: str
+    sha256: str
+    filename: str
+    strip_prefix: str
+    variables: tuple[str, ...]
+    license: str
+    license_file: str
+
+
+@dataclass(frozen=True)
 class TflitePart:
     """TFLite, through CMake."""
 
@@ -28,6 +41,8 @@ class TflitePart:
     cmake_cache: tuple[tuple[str, str], ...]
     xnnpack: bool
     smoke: tuple[SmokeCase, ...]
+    dependencies: tuple[Dependency, ...]
+    host_tools: tuple[str, ...]  # flatc, protoc: compiled from the dependencies for the machine that builds
     python: PythonPart | None = None
 
 

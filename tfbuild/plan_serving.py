@@ -72,7 +72,7 @@ def make_serving_plan(
         part=part,
         notes=tuple(_notes(serving, way, part, request)),
         pins=pins,
-        unhashed=release.source.unhashed(more.lock, more.seen),
+        unhashed=release.unhashed(more.lock, more.seen),
         compiled_from=(
             part.startup,
             part.arguments,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.flags import cmake_cache, compile_flags, tflite_cmake_flags
+from tfbuild.lock_file import Lock
+from tfbuild.lock_state import conditions, locked_pins, needed_sources, unlocked
 from tfbuild.model import Origin
 from tfbuild.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.plan_parts import TflitePart
+from tfbuild.plan_parts import Dependency, TflitePart
 from tfbuild.plan_python import STEPS as PYTHON_STEPS
 from tfbuild.plan_python import TOOLS, python_flags, python_part
 from tfbuild.release_schema import Release
@@ -22,9 +24,25 @@ def make_tflite_plan(
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
+    lock: Lock,
 ) -> Plan:
-    """``release_lines`` says where the release's file has each key."""
-    values = config.values
+    """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
+    values, arch = config.values, request.arch
+    asked = conditions(values)
+    reasons = unlocked(release, lock, arch, asked)
+    locked = locked_pins(release, lock, arch, asked)
+    dependencies = tuple(
+        Dependency(
+            each.name,
+            each.sha256,
+            each.filename,
+            each.strip_prefix,
+            each.variables,
+            each.license,
+            each.license_file,
+        )
+        for each in (needed_sources(lock, arch, asked) if locked else ())
+    )
     python = python_part(request, config, release, circumstances)
     flags = (
         *compile_flags(config, release, release_lines),
@@ -36,21 +54,33 @@ def make_tflite_plan(
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
         xnnpack=values.tflite.xnnpack,
         smoke=(python_cases if python else smoke_cases)(xnnpack=values.tflite.xnnpack),
+        dependencies=dependencies,
+        host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,
     )
-    pins = release.pins(request.arch)
+    pins = release.pins(arch)
     made_with = (python.root.key,) if python else ()
     specifics = Specifics(
         title=f"compile TFLite {release.version}",
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        notes=(),
-        pins=pins,
-        compiled_from=(part.cmake_cache, *made_with),
-        builder_from=(*pins, *(TOOLS if python else ())),
+        notes=tuple(_notes(release, reasons)),
+        pins=(*pins, *locked),
+        unlocked=reasons,
+        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
+        # What is installed in the builder; sources are given to the steps that read them.
+        builder_from=(
+            *(pin for pin in pins if pin.name != release.archive.name),
+            *(TOOLS if python else ()),
+        ),
         image_from=made_with,
         verified_by=(part.smoke,),
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def _notes(release: Release, reasons: tuple[str, ...]) -> Iterator[str]:
+    for reason in reasons:
+        yield f"cannot be built: {reason}; invoke lock --product tflite --release {release.release}"

@@ -21,6 +21,8 @@ from tfbuild.release_types import (
     Snapshot,
     Url,
 )
+from tfbuild.release_upstream import Upstream
+from tfbuild.release_wheels import WheelKeys
 
 
 class Source(Keys):
@@ -121,7 +123,9 @@ class Release(Keys):
         description="'built': this project has compiled and verified it; 'pinned': only its bytes are known."
     )
     arches: tuple[Arch, ...] = Field(min_length=1, description="Architectures that it can be built for.")
-    provider: Literal["debian", "upstream"] = Field(description="Who publishes the archive and dependencies.")
+    provider: Literal["debian", "upstream", "wheels"] = Field(
+        description="Who publishes the archive and dependencies; 'wheels': no source, a lock has all."
+    )
     licenses: Text = Field(description="SPDX expression of the source.")
     homepage: Url = Field(description="For the image's labels.")
     source_url: Url = Field(description="Repository, for the image's labels.")
@@ -130,12 +134,20 @@ class Release(Keys):
         default=None, description="The commit of the tag; null where no trustworthy source names it."
     )
     source_date_epoch: PositiveInt = Field(description="Seconds since 1970, UTC: when upstream made it.")
-    source: Source = Field(description="The source archive.")
+    source: Source | None = Field(
+        default=None, description="The source archive; null for the provider 'wheels', and only there."
+    )
     debian: Debian | None = Field(
         default=None, description="The builder image, and the dependencies of the provider 'debian'."
     )
     serving: ServingKeys | None = Field(
         default=None, description="What a release of the model server has besides; not for other products."
+    )
+    wheels: WheelKeys | None = Field(
+        default=None, description="Official wheels, and the Pythons that they are locked for."
+    )
+    upstream: Upstream | None = Field(
+        default=None, description="How upstream's own dependencies are compiled; only with that provider."
     )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
@@ -145,13 +157,25 @@ class Release(Keys):
         """Everything to download whose sha256 is known: the source first, then what the suite lacks.
 
         ``build_arch`` is the builder's, which Bazel runs on (None: ``arch``); ``seen`` is the hash of a
-        source whose own hash nobody published, where it was recorded.
+        source whose own hash nobody published, where it was recorded. Wheels are not among them: their
+        lock has them.
         """
-        known = self.source.sha256 or seen
-        source = (self.source.pin(known),) if known else ()
+        known = (self.source.sha256 or seen) if self.source else None
+        source = (self.source.pin(known),) if self.source and known else ()
         debs = self.debian.downloads if self.debian else ()
         tools = self.serving.downloads(build_arch or arch) if self.serving else ()
         return (*source, *(each.pin() for each in debs if each.arch is arch), *(each.pin() for each in tools))
+
+    @property
+    def archive(self) -> Source:
+        """The source; asking a release that is made of wheels for it is a bug."""
+        if self.source is None:
+            raise TypeError(f"{self.product} {self.release} is not made of a source")
+        return self.source
+
+    def unhashed(self, lock: str, seen: str | None) -> Unhashed | None:
+        """The source, as long as nobody has its hash."""
+        return self.source.unhashed(lock, seen) if self.source else None
 
     def packages(self, arch: Arch) -> tuple[DebianPackage, ...]:
         """The Debian packages that a build for ``arch`` needs."""

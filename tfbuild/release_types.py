@@ -11,18 +11,20 @@ from tfbuild.config_schema import FileStem, Keys, PositiveInt, Prose
 from tfbuild.model import Pin
 
 _DEBIAN_PATH = re.compile(r"debian:pool/[A-Za-z0-9+._~/-]+")
+# A wheel as a Python index has it: which index, the host's pip configuration says.
+_PYPI_FILE = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _WEB_URL = re.compile(r"https://[A-Za-z0-9.-]+/[^\s]+")
 
 _RELEASE_PATTERN = r"^[0-9]+(\.[0-9]+)+(-?rc[0-9]+)?(-[a-z][a-z0-9]*)?$"
 
 
 def _url(value: object) -> object:
-    """https, or a path in the Debian archive; nothing that climbs out of its folder."""
+    """https, a path in the Debian archive, or a file of a Python index; nothing that climbs out."""
     if isinstance(value, str):
         if ".." in value.split("/"):
             raise ValueError("'..' in a URL")
-        if not (_DEBIAN_PATH.fullmatch(value) or _WEB_URL.fullmatch(value)):
-            raise ValueError("expected https://… or debian:pool/…")
+        if not any(form.fullmatch(value) for form in (_DEBIAN_PATH, _PYPI_FILE, _WEB_URL)):
+            raise ValueError("expected https://…, debian:pool/… or pypi:NAME/FILENAME")
     return value
 
 
@@ -47,7 +49,7 @@ Url = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(https://[A-Za-z0-9.-]+/|debian:pool/)[^\s]+$",
+            "pattern": r"^(https://[A-Za-z0-9.-]+/|debian:pool/|pypi:[A-Za-z0-9][A-Za-z0-9._-]*/)[^\s]+$",
             "not": {"pattern": r"(^|/)\.\.(/|$)"},
         }
     ),

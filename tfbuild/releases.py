@@ -11,10 +11,13 @@ from typing import Any
 from tfbuild.binding import bind
 from tfbuild.documents import ReleaseEntry, ReleaseList, SourceEntry, dump
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.lock_file import lock_path, read_lock
+from tfbuild.lock_state import LockStatus, ReleaseLock, lock_status
 from tfbuild.model import Arch, Origin, Product
 from tfbuild.release_schema import Release
 from tfbuild.release_serving import ServingKeys
 from tfbuild.suggest import did_you_mean
+from tfbuild.wheel_lock import wheel_lock_path
 from tfbuild.yaml_source import YamlDocument, YamlMapping, YamlNode, YamlScalar, YamlSequence, read_yaml
 
 RELEASE_FOLDER = "build_configs/releases"
@@ -71,6 +74,12 @@ def load_release(root: Path, product: Product, name: str) -> Release:
     if release is None or problems:
         raise ConfigError(problems)
     return release
+
+
+def load_lock(root: Path, release: Release, word: str = "") -> ReleaseLock:
+    """The lock of ``release``; ``word`` is the release as it was typed, which may be a file of the user's."""
+    path = lock_path(release_file(release.product, word or release.release))
+    return ReleaseLock(path, read_lock(root / path, path))
 
 
 def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
@@ -142,7 +151,19 @@ def require_arch(release: Release, arch: Arch) -> None:
         )
 
 
-def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
+def lock_statuses(root: Path, releases: Sequence[Release]) -> tuple[LockStatus, ...]:
+    """The state of each release's lock. Raises :class:`ConfigError` for a broken lock file."""
+    return tuple(_lock_status(root, each) for each in releases)
+
+
+def _lock_status(root: Path, release: Release) -> LockStatus:
+    if release.provider == "wheels":
+        wheels = root / wheel_lock_path(release_file(release.product, release.release))
+        return "complete" if wheels.exists() else "none"
+    return lock_status(release, load_lock(root, release).lock)
+
+
+def list_releases_json(releases: Sequence[Release], locks: Sequence[LockStatus]) -> dict[str, Any]:
     """The document of ``list-releases --json``; its form is part of the interface."""
     entries = tuple(
         ReleaseEntry(
@@ -155,9 +176,12 @@ def list_releases_json(releases: Sequence[Release]) -> dict[str, Any]:
             provider=each.provider,
             tag=each.tag,
             revision=each.revision,
-            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree),
+            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree)
+            if each.source
+            else None,
+            lock=lock,
         )
-        for each in releases
+        for each, lock in zip(releases, locks, strict=True)
     )
     return dump(ReleaseList(releases=entries))
 
@@ -189,18 +213,16 @@ def _disagreements(
     stem = Path(name).name.removesuffix(".yaml")
     if release.release != stem:
         found.append(_at(document, "release", f"the file is called '{stem}.yaml'"))
-    if release.source.sha256 is None and release.source.tree is None:
-        found.append(
-            _at(document, "source", "the source has neither sha256 nor tree: nothing could be checked")
-        )
-    if release.source.tree and release.source.subtrees:
-        found.append(_at(document, "source", "a tree is that of the whole source: it goes without subtrees"))
+    found += [_at(document, key, text) for key, text in _origin_disagreements(release)]
     if (release.serving is None) == (release.product is Product.SERVING):
         found.append(
             _at(document, "serving", "the key 'serving' belongs to releases of serving, and to all of them")
         )
     if release.serving:
         found += [_at(document, "serving", text) for text in _serving_disagreements(release, release.serving)]
+    if release.upstream and (release.provider != "upstream" or release.serving):
+        text = "the key 'upstream' belongs to TFLite releases with the provider 'upstream'"
+        found.append(_at(document, "upstream", text))
     if release.provider == "debian" and release.debian is None:
         found.append(_at(document, "provider", "the provider 'debian' needs the key 'debian'"))
     if release.debian:
@@ -209,6 +231,27 @@ def _disagreements(
         if strange := sorted(map(str, named - set(release.arches))):
             text = f"names {', '.join(strange)}, which the release's arches do not have"
             found.append(_at(document, "debian", text))
+    return found
+
+
+def _origin_disagreements(release: Release) -> list[tuple[str, str]]:
+    """What is wrong about where the bytes come from: key and text."""
+    found: list[tuple[str, str]] = []
+    source, wheels = release.source, release.wheels
+    if (source is None) != (release.provider == "wheels"):
+        found.append(("source", "the provider 'wheels' has no source, every other one has"))
+    if release.provider == "wheels" and wheels is None:
+        found.append(("provider", "the provider 'wheels' needs the key 'wheels'"))
+    if source and source.sha256 is None and source.tree is None:
+        found.append(("source", "the source has neither sha256 nor tree: nothing could be checked"))
+    if source and source.tree and source.subtrees:
+        found.append(("source", "a tree is that of the whole source: it goes without subtrees"))
+    if wheels and (
+        strange := sorted({str(each.arch) for each in wheels.sets} - set(map(str, release.arches)))
+    ):
+        found.append(("wheels", f"names {', '.join(strange)}, which the release's arches do not have"))
+    if wheels and len({(each.variant, each.arch) for each in wheels.sets}) != len(wheels.sets):
+        found.append(("wheels", "two sets are for the same variant and arch"))
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import NothingMatchesError, UsageError
-from tfbuild.first_seen import lock_path, read_lock
+from tfbuild.lock_state import locked_pins
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
@@ -23,6 +23,7 @@ from tfbuild.release_schema import Release
 from tfbuild.releases import (
     default_release,
     list_releases,
+    load_lock,
     load_release,
     release_file,
     release_origins,
@@ -30,12 +31,14 @@ from tfbuild.releases import (
 )
 from tfbuild.saved_model import read_model
 from tfbuild.suggest import did_you_mean
+from tfbuild.wheel_lock import read_wheel_lock, require_environment, wheel_lock_path
 
 # What carries a build out, besides the plan.
 _RECIPES = {
     Product.TFLITE: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
+DEFAULT_VARIANT = "cpu"
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
@@ -129,6 +132,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         found.release,
         release_lines=found.lines,
         circumstances=found.circumstances,
+        lock=load_lock(root, found.release, words.release).lock,
     )
 
 
@@ -141,12 +145,12 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
         raise tf_revision_refused("in the environment")
     found = _resolve(root, Product.SERVING, words, env, build_arch)
     release = found.release
-    lock, seen = _first_seen(root, release, words.release)
+    lock = load_lock(root, release, words.release)
     more = ServingCircumstances(
         raw=split_raw(words.raw),
         model=read_model(Path(words.model)) if words.model else None,
-        lock=lock,
-        seen=seen,
+        lock=lock.path,
+        seen=lock.seen(release),
         build_files=_build_files(root),
     )
     return make_serving_plan(
@@ -160,17 +164,38 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
 
 
 def downloads_of(
-    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch
+    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch, variant: str = ""
 ) -> tuple[tuple[Pin, ...], Unhashed | None]:
-    """What ``invoke fetch`` gets; ``word`` is the release as it was typed."""
-    lock, seen = _first_seen(root, release, word)
-    return release.pins(arch, build_arch, seen), release.source.unhashed(lock, seen)
+    """What ``invoke fetch`` gets; ``word`` is the release as it was typed.
+
+    Of a release that is made of wheels: those of ``variant`` (cpu where it is empty) for its default Python.
+    """
+    if release.provider == "wheels":
+        return wheel_pins(root, release, word, arch, variant=variant or DEFAULT_VARIANT), None
+    if variant:
+        raise UsageError(f"{release.product} {release.release} has no variants", hint="leave --variant out")
+    lock = load_lock(root, release, word)
+    seen = lock.seen(release)
+    pins = (*release.pins(arch, build_arch, seen), *locked_pins(release, lock.lock, arch))
+    return pins, release.unhashed(lock.path, seen)
 
 
-def _first_seen(root: Path, release: Release, word: str) -> tuple[str, str | None]:
-    """The path of the release's lock, and the hash of the source that was recorded in it."""
-    lock = lock_path(release_file(release.product, word or release.release))
-    return lock, read_lock(root / lock, lock).sha256_of(release.source.filename, release.source.tree)
+def wheel_pins(
+    root: Path, release: Release, word: str, arch: Arch, *, variant: str, python: str | None = None
+) -> tuple[Pin, ...]:
+    """The wheels of ``release`` (typed as ``word``) in its lock; ``python`` None is its default one.
+
+    :raises NothingMatchesError: there is no lock, or none of its environments is this one.
+    """
+    shown = wheel_lock_path(release_file(release.product, word or release.release))
+    found = release.wheels.python(python) if release.wheels else None
+    if found is None:
+        raise NothingMatchesError(
+            f"{release.product} {release.release} has no Python {python or ''}".rstrip()
+        )
+    file = read_wheel_lock(root / shown, shown)
+    environment = require_environment(file, found.version, arch, variant)
+    return tuple(each.pin for each in file.lock.wheels_for(environment))
 
 
 def split_raw(text: str) -> tuple[str, ...]:

@@ -1,23 +1,12 @@
-"""A Debian root filesystem as a value, and the hash of a value. Pure."""
+"""A Debian root filesystem as a value. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from tfbuild.fingerprint import fingerprint
 from tfbuild.model import Arch
-
-
-def fingerprint(value: object) -> str:
-    """A hash of a frozen value, the same on every machine."""
-    text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plain(value: Any) -> object:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tfbuild.doctor import DoctorReport
 from tfbuild.documents import BuildDocument, ConfigList, FetchResult, ReleaseList
 from tfbuild.index_build import IndexDocument, IndexManifest
 from tfbuild.index_plan import IndexPlanDocument
+from tfbuild.lock_file import Lock
 from tfbuild.manifest import Manifest, VerifyRecord
 from tfbuild.platforms import Platforms
 from tfbuild.policy import policy_schema
@@ -87,6 +88,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
+        "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),
         **{
             f"build_configs/{name}.schema.json": _text(document_schema(document, title))
             for document, name, title in _DOCUMENTS

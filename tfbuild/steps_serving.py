@@ -18,6 +18,7 @@ from tfbuild.build_run import (
 )
 from tfbuild.engine_facts import RunOptions, RunResult
 from tfbuild.errors import BuildError
+from tfbuild.file_times import mark_files
 from tfbuild.model import Finding
 from tfbuild.serving_request import request_files
 from tfbuild.smoke import SmokeOutcome
@@ -51,13 +52,14 @@ def fetch(run: Run) -> str:
         (layout.request / name).write_text(text)
     copy_patches(run)
     for pin in plan.pins:
-        if pin.name == plan.source.name:
+        if pin.name == plan.tree.name:
             continue
         place = layout.downloads if pin.name == plan.serving.bazel.pin else layout.archives
         shutil.copyfile(run.downloads[pin.name], place / pin.filename)
     model = plan.serving.model
     if model:
         shutil.copytree(Path(model.path), layout.model / model.name)
+        mark_files(layout.model)
     return write_fetch_log(run)
 
 
@@ -77,6 +79,8 @@ def compile_(run: Run) -> str:
         bake_targets(run, ("compile",), run.log("compile"), BuildError)
     except BuildError as error:
         raise explained(run, error) from error
+    # BuildKit gets them back, for the image.
+    mark_files(run.layout.out)
     for log in sorted((run.layout.out / "log").glob("*.*")):
         shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
     return f"{jobs_of(run)} jobs"

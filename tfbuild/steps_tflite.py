@@ -32,14 +32,6 @@ def fetch(run: Run) -> str:
     """Downloads, the source, and what BuildKit gets to see of them."""
     plan = run.plan
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
-    if plan.provider != "debian":
-        raise BuildError(
-            f"{plan.release} can be planned and fetched, but this version cannot compile it",
-            details=(
-                "its dependencies are not pinned yet, and nothing unpinned is downloaded during a build",
-            ),
-            hint="--release 2.14.1-debian; invoke list-releases tells which are built",
-        )
     unpack_source(run)
     _write_request(run)
     return write_fetch_log(run)
@@ -52,8 +44,10 @@ def _write_request(run: Run) -> None:
     presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
     copy_patches(run)
-    for pin in plan.pins[1:]:
-        shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
+    elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
+    for pin in plan.pins:
+        if pin.name not in elsewhere:
+            shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
 
 
 def compile_(run: Run) -> str:

@@ -63,7 +63,7 @@ class Entry:
         return self.folder / f"{self.filename}.stamp"
 
     def is_stamped(self) -> bool:
-        """Whether the file is the one that was hashed, by size and modification time in nanoseconds."""
+        """Whether the file is the one that was hashed, by its size, times and inode; it is not read."""
         try:
             return self._stamp.read_text(encoding="utf-8") == _fingerprint(self.file)
         except (OSError, UnicodeDecodeError):
@@ -183,5 +183,9 @@ def hashed(path: Path) -> hashlib._Hash:
 
 
 def _fingerprint(file: Path) -> str:
+    """Tells whether a file was touched since it was hashed, without reading it.
+
+    A modification time can be set back, the time of change (ctime) cannot: the kernel alone sets it.
+    """
     status = file.stat()
-    return f"{status.st_size} {status.st_mtime_ns}\n"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"

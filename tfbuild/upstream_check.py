@@ -117,7 +117,7 @@ def _git_dir(clone: Path) -> Path:
 
 def _identity(release: Release, at: Clone) -> Iterator[Check]:
     yield _same("commit of the tag", release.revision or "", at.tag(release.tag))
-    yield _same("git tree", release.source.tree or "", at.tree())
+    yield _same("git tree", (release.source and release.source.tree) or "", at.tree())
     yield _same("source_date_epoch", str(release.source_date_epoch), at.date())
 
 

@@ -22,16 +22,18 @@ from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
 from tfbuild.errors import ChecksumError, TfBuildError, UsageError
 from tfbuild.execute import execute
-from tfbuild.fetch import Fetcher
+from tfbuild.fetch import Fetcher, new_session
 from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
 from tfbuild.index_build import IndexDocument, IndexEffects, build_index
 from tfbuild.index_plan import index_plan
+from tfbuild.lock_wheels import lock_wheels
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
+from tfbuild.python_index import PythonIndex, head_size, pip_settings
 from tfbuild.release_schema import Release
 from tfbuild.request import output_folder
 from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
@@ -69,11 +71,12 @@ def make_fetcher(
     needs_debian = release is not None and release.debian is not None
     archive = _mirrors_of(runner, host) if needs_debian and not offline else ()
     snapshot = f"{SNAPSHOT_ARCHIVE}/{release.debian.snapshot}" if release and release.debian else ""
+    index = PythonIndex(lambda: pip_settings(runner), None if offline else lambda: new_session(env))
     return Fetcher(
         prepare_cache(cache_root(env)),
         reporter=reporter,
         offline=offline,
-        resolve_urls=url_resolver(rules, archive, snapshot),
+        resolve_urls=url_resolver(rules, archive, snapshot, index.urls),
         env=env,
     )
 
@@ -97,7 +100,7 @@ def fetch_release(
     try:
         files = fetcher.fetch_all(pins, hint=_hint_for(release))
     except ChecksumError as error:
-        if release.source.sha256:
+        if release.source is None or release.source.sha256:
             raise
         anew = (
             f"if upstream only compressed {release.source.filename} anew, delete the release's .lock.json: "
@@ -105,6 +108,22 @@ def fetch_release(
         hint = f"{anew}its git tree decides then; else {error.hint}"
         raise ChecksumError(error.message, details=error.details, hint=hint) from error
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
+
+
+def make_wheel_lock(release: Release, path: Path, *, reporter: Reporter) -> None:
+    """Ask the index that pip is configured with, and write the lock of the wheels to ``path``."""
+    runner = SubprocessRunner()
+    sizes: dict[str, int | None] = {}
+
+    def size_of(url: str) -> int | None:
+        if url not in sizes:
+            sizes[url] = head_size(lambda: new_session(os.environ), url)
+        return sizes[url]
+
+    lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(lock.text(), encoding="utf-8")
+    beside.replace(path)
 
 
 def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:

@@ -6,7 +6,7 @@ ARG BUILD_ID
 # JOBS parallel compile jobs
 ARG JOBS
 RUN --network=none \
-    --mount=type=bind,from=source,target=/work/source \
+    --mount=type=bind,from=source,target=/tree/source \
     --mount=type=bind,from=superproject,target=/superproject \
     --mount=type=bind,from=request,target=/request \
     --mount=type=bind,from=toolchains,target=/toolchains \

@@ -5,9 +5,9 @@ ARG BUILD_ID
 # NONCE changes with every call, so that BuildKit does not answer from its cache
 ARG NONCE
 RUN --network=none \
-    --mount=type=cache,id=tfbuild-work-$BUILD_ID,target=/work,sharing=locked \
+    --mount=type=cache,id=tfbuild-tree-$BUILD_ID,target=/tree,sharing=locked \
     --mount=type=bind,target=/probe-source \
-    echo "$NONCE" && bash /probe-source/probe.sh /work
+    echo "$NONCE" && bash /probe-source/probe.sh /tree
 
 FROM scratch
 COPY --from=read /probe /

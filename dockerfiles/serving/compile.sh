@@ -6,7 +6,7 @@
 #   /archives          files checked by hash: what overridden repositories are made of, and what Bazel would
 #                      download and finds there by its hash; only while fetching
 #   /toolchains        Bazel platforms and toolchains; overrides/ has build files for overridden repositories
-#   /work              cache mount of this build: source copy, output base, logs; survives failure and interruption
+#   /tree              cache mount of this build: source copy, output base, logs; survives failure and interruption
 #   /repository-cache, /disk-cache        cache mounts that all builds share
 #   /out               what becomes part of the image layer
 #   LIMITS             options of Bazel for jobs and memory
@@ -14,7 +14,7 @@
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
-log=/work/log
+log=/tree/log
 
 lines() { # FILE
   if [[ -e /request/$1 ]]; then grep -v '^$' "/request/$1" || true; fi
@@ -31,22 +31,26 @@ if [[ -d /usr/share/bazel/embedded_tools ]]; then
   startup+=(--install_base=/usr/share/bazel --trust_install_base)
 fi
 
-# Batch: nothing of Bazel may outlive the step.
+# --batch where one command is all: nothing of Bazel outlives it.
+bazel_program() { # COMMAND ARGUMENT...
+  (
+    cd /tree/source
+    exec env --ignore-environment PATH="$PATH" HOME=/root "${environment[@]}" \
+      /usr/bin/bazel "${BATCH:---batch}" "${startup[@]}" \
+      --output_user_root=/tree/user-root --output_base=/tree/output-base "$@"
+  )
+}
+
 bazel() { # COMMAND ARGUMENT...
   local command=$1
   shift
-  (
-    cd /work/source
-    exec env --ignore-environment PATH="$PATH" HOME=/root "${environment[@]}" \
-      /usr/bin/bazel --batch "${startup[@]}" --output_user_root=/work/user-root --output_base=/work/output-base \
-      "$command" --repository_cache=/repository-cache --symlink_prefix=/work/bazel- \
-      --show_progress_rate_limit=1 "${arguments[@]}" "${limits[@]}" "$@"
-  )
+  bazel_program "$command" --repository_cache=/repository-cache --symlink_prefix=/tree/bazel- \
+    --show_progress_rate_limit=1 "${arguments[@]}" "${limits[@]}" "$@"
 }
 
 # The folders that options of the plan point to, from pinned archives.
 override() { # REPOSITORY ARCHIVE STRIP_PREFIX SUBTREE BUILD_FILE
-  local folder=/work/overrides/$1 inner=$3${4:+/$4} build=/toolchains/overrides/$5 stamp
+  local folder=/tree/overrides/$1 inner=$3${4:+/$4} build=/toolchains/overrides/$5 stamp
   stamp=$(sha256sum < "/archives/$2")$inner$(sha256sum < "$build")
   [[ -e $folder.stamp && $(< "$folder.stamp") == "$stamp" ]] && return
   echo "unpacking $2 as $1"
@@ -62,7 +66,7 @@ override() { # REPOSITORY ARCHIVE STRIP_PREFIX SUBTREE BUILD_FILE
 prepare() {
   local tree=/source patches=(/request/patches/*.patch)
   if [[ -e ${patches[0]} ]]; then
-    tree=/work/incoming
+    tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
     local patch
@@ -71,9 +75,9 @@ prepare() {
       patch --directory="$tree" --strip=1 --forward --batch --no-backup-if-mismatch --input="$patch"
     done
   fi
-  mkdir -p /work/source
-  rsync --recursive --links --perms --checksum --delete "$tree/" /work/source/
-  rm -rf /work/incoming
+  mkdir -p /tree/source
+  rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
+  rm -rf /tree/incoming
 
   local repository archive prefix subtree build
   # Tabs between; an empty field stays one.
@@ -125,17 +129,25 @@ run() { # PHASE
     { sed -E -n '/^(\([0-9:]+\) )?ERROR: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
       head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3
     # JVM errors are in a file of their own.
-    if [[ -e /work/output-base/java.log ]]; then cp -L /work/output-base/java.log "$log/bazel-java.log"; fi
+    if [[ -e /tree/output-base/java.log ]]; then cp -L /tree/output-base/java.log "$log/bazel-java.log"; fi
     exit "$status"
+  fi
+}
+
+ended() { # STATUS
+  echo "$1" > "$log/exit-code"
+  # A server is ended in good order: the next step goes on with its output base.
+  if [[ ${BATCH:-} == --nobatch && -e /tree/output-base/server ]]; then
+    bazel_program shutdown > /dev/null 2>&1 || true
   fi
 }
 
 # The complete logs are files: BuildKit clips what a step prints at 2 MiB. Only progress goes to descriptor 3.
 phases() { # PHASE...
-  mkdir -p /work/overrides
-  ln -sfn /work/overrides /overrides
+  mkdir -p /tree/overrides
+  ln -sfn /tree/overrides /overrides
   exec 3>&1
-  trap 'echo $? > "$log/exit-code"' EXIT
+  trap 'ended $?' EXIT
   local phase
   for phase; do
     run "$phase"
@@ -146,6 +158,8 @@ case ${1:-} in
   fetch-all)
     mkdir -p "$log"
     rm -f "$log"/*
+    # Three commands, which one server answers: it starts once, and analyses once.
+    export BATCH=--nobatch
     phases prepare check fetch actions
     ;;
   compile-all)

@@ -2,20 +2,20 @@
 # Configures, compiles and installs. Runs without network.
 #   /source       the extracted source, read only
 #   /request      CMakePresets.json and patches/, made from the plan, read only
-#   /work         cache mount of this build: source copy, build tree, logs; survives failure and interruption
+#   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
 #   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
-log=/work/log
+log=/tree/log
 
 # By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
 # becomes new.
 prepare() {
   local tree=/source patches=(/request/patches/*.patch)
   if [[ -e ${patches[0]} ]]; then
-    tree=/work/incoming
+    tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
     local patch
@@ -24,29 +24,29 @@ prepare() {
       patch --directory="$tree" --strip=1 --forward --batch --no-backup-if-mismatch --input="$patch"
     done
   fi
-  mkdir -p /work/source
-  rsync --recursive --links --perms --checksum --delete "$tree/" /work/source/
-  rm -rf /work/incoming
+  mkdir -p /tree/source
+  rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
+  rm -rf /tree/incoming
 }
 
 configure() {
-  mkdir -p /work/superproject
-  rsync --recursive --checksum --delete "$scripts/superproject/" /work/superproject/
-  cp /request/CMakePresets.json /work/superproject/CMakePresets.json
+  mkdir -p /tree/superproject
+  rsync --recursive --checksum --delete "$scripts/superproject/" /tree/superproject/
+  cp /request/CMakePresets.json /tree/superproject/CMakePresets.json
   local fresh=()
   # A variable that the plan no longer sets would live on in CMake's cache.
-  if ! cmp --silent /request/CMakePresets.json /work/build/tfbuild-presets.json; then
+  if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json; then
     fresh=(--fresh)
   fi
-  cmake -S /work/superproject --preset tfbuild "${fresh[@]}"
-  cp /request/CMakePresets.json /work/build/tfbuild-presets.json
+  cmake -S /tree/superproject --preset tfbuild "${fresh[@]}"
+  cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 
 compile() {
   # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
   export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
-  ninja -C /work/build -j "$JOBS" artifacts 2>&1 |
+  ninja -C /tree/build -j "$JOBS" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)
 }
 
@@ -69,7 +69,7 @@ run() { # PHASE
 case ${1:-all} in
   all)
     exec 3>&1
-    mkdir -p "$log" /work/build
+    mkdir -p "$log" /tree/build
     rm -f "$log"/*
     trap 'echo $? > "$log/exit-code"' EXIT
     for phase in prepare configure compile install; do

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lays out /out/dist (what the product consists of) from the build tree in /work.
+# Lays out /out/dist (what the product consists of) from the build tree in /tree.
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
@@ -7,19 +7,19 @@ dist=/out/dist
 rm -rf "$dist"
 mkdir -p "$dist"/{lib/pkgconfig,include,bin,share/licenses}
 
-cp /work/build/libtensorflowlite.so /work/build/libtensorflowlite_c.so "$dist/lib/"
-cp /work/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
+cp /tree/build/libtensorflowlite.so /tree/build/libtensorflowlite_c.so "$dist/lib/"
+cp /tree/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 
 # --- headers -----------------------------------------------------------------------------------------------
 # What upstream's own install rule takes, and what those headers include.
 rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
   --exclude='*_test.h' --exclude='*test_util*' --exclude='*_test_common.h' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
   --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
-  /work/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
+  /tree/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
 for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
-  [[ -d /work/source/$extra ]] || continue
+  [[ -d /tree/source/$extra ]] || continue
   rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
-    "/work/source/./$extra/" "$dist/include/"
+    "/tree/source/./$extra/" "$dist/include/"
 done
 cp -r /usr/include/flatbuffers "$dist/include/"
 
@@ -33,7 +33,7 @@ lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
   package=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
-cp /work/source/LICENSE "$dist/share/licenses/tensorflow"
+cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do

@@ -6,19 +6,19 @@
 #   TRIPLET, VERSION, STRIP, SOURCE_DATE_EPOCH
 set -euo pipefail
 
-lite=/work/source/tensorflow/lite
-package=/work/wheel/tflite_runtime
+lite=/tree/source/tensorflow/lite
+package=/tree/wheel/tflite_runtime
 licenses=/out/dist/share/licenses
 module=_pywrap_tensorflow_interpreter_wrapper.so
 
-rm -rf /work/wheel /out/dist /out/python
+rm -rf /tree/wheel /out/dist /out/python
 mkdir -p "$package" /out/python "$licenses"
 cp "$lite/python/interpreter.py" "$lite/python/metrics/metrics_interface.py" \
   "$lite/python/metrics/metrics_portable.py" "$package/"
 printf "__version__ = '%s'\n" "$VERSION" > "$package/__init__.py"
-cp "$lite/tools/pip_package/setup_with_binary.py" /work/wheel/setup.py
-cp "/work/build/tensorflow-lite/$module" "$package/"
-cp /work/source/LICENSE "$licenses/tensorflow"
+cp "$lite/tools/pip_package/setup_with_binary.py" /tree/wheel/setup.py
+cp "/tree/build/tensorflow-lite/$module" "$package/"
+cp /tree/source/LICENSE "$licenses/tensorflow"
 
 lddtree --list --skip-non-elfs "$package/$module" | grep -v "^$package/" | sort -u | while read -r library; do
   case ${library##*/} in
@@ -29,9 +29,9 @@ lddtree --list --skip-non-elfs "$package/$module" | grep -v "^$package/" | sort 
   cp "/usr/share/doc/$owner/copyright" "$licenses/$owner"
 done
 for license in "$licenses"/*; do
-  cp "$license" "/work/wheel/LICENSE.${license##*/}"
+  cp "$license" "/tree/wheel/LICENSE.${license##*/}"
 done
-echo 'recursive-include tflite_runtime *.so.*' > /work/wheel/MANIFEST.in
+echo 'recursive-include tflite_runtime *.so.*' > /tree/wheel/MANIFEST.in
 
 if [[ $STRIP == true ]]; then
   # With their names: the verification tells by them which functions are chosen at run time.
@@ -39,7 +39,7 @@ if [[ $STRIP == true ]]; then
   "$TRIPLET-strip" --strip-debug -o "/out/symbols/$module" "$package/$module"
   "$TRIPLET-strip" --strip-unneeded "$package/$module"
 fi
-find /work/wheel -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-cd /work/wheel
+find /tree/wheel -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+cd /tree/wheel
 PROJECT_NAME=tflite_runtime PACKAGE_VERSION=$VERSION \
   python3 setup.py bdist_wheel --plat-name "linux_${TRIPLET%%-*}" --dist-dir /out/python

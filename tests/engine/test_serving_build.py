@@ -52,8 +52,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def words_of(*more: str) -> list[str]:
-    # The policy of a real server allows no library of gRPC, which the miniature takes from the distribution.
-    return ["build-serving", "--release", RELEASE, "--set", "policy=default", *more]
+    return ["build-serving", "--release", RELEASE, *more]
 
 
 @pytest.fixture(scope="session")

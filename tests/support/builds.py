@@ -224,5 +224,5 @@ def _write(path: Path, text: str) -> None:
 
 def _write_source(path: Path, plan: Plan) -> None:
     with tarfile.open(path, "w:xz") as tar:
-        for tree in plan.source.subtrees:
-            tar.addfile(tarfile.TarInfo(f"{plan.source.strip_prefix}/{tree}"))
+        for tree in plan.tree.subtrees:
+            tar.addfile(tarfile.TarInfo(f"{plan.tree.strip_prefix}/{tree}"))

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from tfbuild.config import list_configs, load_config
 from tfbuild.errors import NothingMatchesError
+from tfbuild.lock_file import Lock
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Circumstances, Patch, Plan, Request
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
-from tfbuild.releases import list_releases, load_release, release_origins
+from tfbuild.releases import list_releases, load_lock, load_release, release_origins
 from tfbuild.saved_model import ModelFolder
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -35,17 +36,20 @@ def make_plan(
     jobs: int | None = None,
     tag: str | None = None,
     output: str = "dist",
+    lock: Lock | None = None,
 ) -> Plan:
     """A plan of the project's own files, with stand-ins for what changes with every commit."""
     request = Request(
         Product.TFLITE, release, config, arch, build_arch, sets, jobs=jobs, tag=tag, output=output
     )
+    found = load_release(PROJECT, Product.TFLITE, release)
     return make_tflite_plan(
         request,
         load_config(PROJECT, config, arch, sets),
-        load_release(PROJECT, Product.TFLITE, release),
+        found,
         release_lines=release_origins(PROJECT, Product.TFLITE, release),
         circumstances=Circumstances(patches, policy_sha256, recipe, revision, source_date_epoch),
+        lock=load_lock(PROJECT, found).lock if lock is None else lock,
     )
 
 

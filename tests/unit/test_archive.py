@@ -124,7 +124,18 @@ def test_modes_are_made_plain_and_times_are_kept(tmp_path: Path) -> None:
     assert modes["lib/a.c"] == modes["docs/deep/x.md"] == 0o644
     assert modes["."] == modes["lib"] == modes["docs"] == 0o755
     for name in ("lib", "lib/a.c", "LICENSE"):
-        assert (tmp_path / "out" / name).stat().st_mtime == MTIME
+        assert int((tmp_path / "out" / name).stat().st_mtime) == MTIME
+
+
+def test_files_that_differ_have_other_times_even_where_the_archive_says_the_same(tmp_path: Path) -> None:
+    # BuildKit would take the second for the first, which it has got.
+    seen = []
+    for number, content in enumerate((b"1.0", b"1.1", b"1.0")):
+        out = tmp_path / str(number)
+        archive = tar_bytes(entry("src/VERSION", content))
+        extract(make(tmp_path, archive, f"{number}.tar"), out, strip_prefix="src")
+        seen.append((out / "VERSION").stat().st_mtime_ns)
+    assert seen[0] == seen[2] != seen[1]
 
 
 def test_only_the_wanted_subtrees_are_written(tmp_path: Path) -> None:
@@ -196,6 +207,14 @@ HOSTILE: Mapping[str, tuple[bytes, str]] = {
     "device": (tar_bytes(entry("dev", type=tarfile.BLKTYPE, devmajor=8)), "'dev'.*device"),
     "character device": (tar_bytes(entry("dev", type=tarfile.CHRTYPE)), "'dev'.*device"),
     "pipe": (tar_bytes(entry("pipe", type=tarfile.FIFOTYPE)), "'pipe'.*named pipe"),
+    "extended name": (
+        tar_bytes(entry("fine", b"x", pax_headers={"path": "../evil"})),
+        r"\.\./evil.*leads out",
+    ),
+    "extended link": (
+        tar_bytes(entry("l", type=tarfile.SYMTYPE, pax_headers={"linkpath": "/etc/passwd"})),
+        "'l'.*absolute",
+    ),
     "unknown type": (tar_bytes(entry("odd", type=b"Z")), "'odd'.*unknown type"),
 }
 
@@ -300,7 +319,7 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == {"run": "run", "plain": "plain", "link": "-> run", "\u00e9": "e"}
     assert stat.S_IMODE((tmp_path / "out" / "run").stat().st_mode) == 0o755
     assert stat.S_IMODE((tmp_path / "out" / "\u00e9").stat().st_mode) == 0o644
-    assert (tmp_path / "out" / "plain").stat().st_mtime == MTIME
+    assert int((tmp_path / "out" / "plain").stat().st_mtime) == MTIME
 
 
 @pytest.mark.parametrize(
@@ -313,6 +332,7 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
         (zip_bytes((zip_entry("l", stat.S_IFLNK, WHEN), b"../../evil")), "'l'.*outside"),
         (zip_bytes((zip_entry("l", stat.S_IFLNK, WHEN), b"x" * 5000)), "overlong target"),
         (zip_bytes((zip_entry("p", stat.S_IFIFO, WHEN), b"")), "'p'.*special file"),
+        (zip_bytes((zip_entry("d", stat.S_IFBLK, WHEN), b"")), "'d'.*special file"),
         (zip_bytes(("aXb", b"x")).replace(b"aXb", b"a\xffb"), "not marked as UTF-8"),
         (zip_bytes(("aXb", b"x")).replace(b"aXb", b"a\0b"), "NUL"),
         (
@@ -321,7 +341,20 @@ def test_a_zip_arrives_with_modes_links_and_times(tmp_path: Path) -> None:
         ),
         (zip_bytes(("a", b"x"))[:-10], "damaged"),
     ],
-    ids=["climb", "absolute", "empty", "case", "link", "overlong", "pipe", "cp437", "nul", "crc", "cut"],
+    ids=[
+        "climb",
+        "absolute",
+        "empty",
+        "case",
+        "link",
+        "overlong",
+        "pipe",
+        "device",
+        "cp437",
+        "nul",
+        "crc",
+        "cut",
+    ],
 )
 def test_a_hostile_or_damaged_zip_is_refused(tmp_path: Path, content: bytes, match: str) -> None:
     refused(tmp_path, content, match)

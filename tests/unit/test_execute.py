@@ -27,6 +27,7 @@ from tfbuild.errors import (
     TfBuildError,
     VerificationError,
 )
+from tfbuild.lock_file import Lock
 from tfbuild.locks import hold
 from tfbuild.model import Arch
 from tfbuild.package import is_intact, read_manifest, staging_of
@@ -390,14 +391,13 @@ def test_a_broken_policy_stops_it_before_anything(build: Build, tmp_path: Path) 
     assert (build.done, build.fetched) == ([], [])
 
 
-def test_a_release_that_cannot_be_compiled_yet_is_told_after_its_download(build: Build) -> None:
-    build.plan = make_plan("2.20.0", "opt", Arch.AMD64, "policy=default")
-    with pytest.raises(BuildError, match=r"2\.20\.0 can be planned and fetched") as caught:
+def test_what_is_not_locked_is_not_built_and_nothing_is_downloaded(build: Build) -> None:
+    build.plan = make_plan("2.20.0", "opt", Arch.AMD64, "policy=default", lock=Lock())
+    with pytest.raises(DownloadError, match=r"the lock of tflite 2\.20\.0 does not cover") as caught:
         build.run()
-    assert build.fetched == [("tensorflow-2.20.0",)]
-    assert build.done == []
-    assert caught.value.hint is not None
-    assert "2.14.1-debian" in caught.value.hint
+    assert caught.value.exit_code == 5
+    assert caught.value.hint == "invoke lock --product tflite --release 2.20.0"
+    assert (build.done, build.fetched) == ([], [])
 
 
 def test_offline_makes_no_root_filesystem(build: Build) -> None:

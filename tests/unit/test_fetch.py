@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import multiprocessing
+import os
 import resource
 import signal
 import threading
@@ -17,11 +18,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import http_server as web
+from tfbuild import fetch
+from tfbuild.attempts import Timeouts
 from tfbuild.errors import ChecksumError, DownloadError, HostError, UsageError
-from tfbuild.fetch import Fetcher, Timeouts, new_session
+from tfbuild.fetch import Fetcher, new_session
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, SilentReporter, Unhashed
 from tfbuild.retry import LONGEST_RETRY_AFTER_S
+from tfbuild.store import hash_file
 
 pytestmark = [pytest.mark.real_sockets, pytest.mark.timeout(60)]
 
@@ -346,6 +350,39 @@ def test_a_range_other_than_the_one_asked_for_starts_over(site: web.Site, bench:
     wrong_range = web.status(206, BODY[:50], Content_Range=f"bytes 0-49/{len(BODY)}")
     url = site.on("/f", web.cut(BODY, 100_000), wrong_range, web.whole(BODY))
     assert bench.fetcher().fetch(pin(url)).read_bytes() == BODY
+
+
+def test_a_cached_file_is_not_read_again_until_it_was_touched(
+    site: web.Site, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = pin(site.on("/f", web.whole(BODY)))
+    path = bench.fetcher().fetch(wanted)
+    read: list[Path] = []
+
+    def counted(file: Path) -> str:
+        read.append(file)
+        return hash_file(file)
+
+    monkeypatch.setattr(fetch, "hash_file", counted)
+    assert bench.fetcher(offline=True).fetch(wanted) == path
+    assert read == []
+    path.touch()
+    assert bench.fetcher(offline=True).fetch(wanted) == path
+    assert bench.fetcher(offline=True).fetch(wanted) == path
+    assert read == [path]
+
+
+def test_a_changed_byte_is_noticed_even_when_the_time_was_set_back(site: web.Site, bench: Bench) -> None:
+    wanted = pin(site.on("/f", web.whole(BODY)))
+    path = bench.fetcher().fetch(wanted)
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"!")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert bench.fetcher().fetch(wanted).read_bytes() == BODY
+    assert "damaged" in bench.told.warnings[0]
 
 
 @pytest.mark.parametrize("damage", ["longer", "same size", "touched"])

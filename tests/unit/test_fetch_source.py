@@ -48,7 +48,7 @@ def pack(tmp_path: Path, source: Path, level: int = 9) -> None:
 def release(tmp_path: Path, source: Path) -> Path:
     """A release file of one's own, whose tree is that of the small source."""
     text = RELEASE_FILE.read_text(encoding="utf-8").replace("release: 2.20.0", "release: 2.20.0-own")
-    tree = load_release(PROJECT, Product.SERVING, "2.20.0").source.tree
+    tree = load_release(PROJECT, Product.SERVING, "2.20.0").archive.tree
     file = tmp_path / "2.20.0-own.yaml"
     file.write_text(text.replace(str(tree), tree_id(source)), encoding="utf-8")
     return file
@@ -64,7 +64,7 @@ def fetch(tmp_path: Path, release: Path, monkeypatch: pytest.MonkeyPatch) -> Fet
         monkeypatch.setenv("TFBUILD_CACHE_DIR", str(tmp_path / "cache"))
         found: Release = load_release(PROJECT, Product.SERVING, str(release))
         pins, unhashed = downloads_of(PROJECT, found, str(release), Arch.AMD64, Arch.AMD64)
-        wanted = tuple(pin for pin in pins if pin.name == found.source.name)
+        wanted = tuple(pin for pin in pins if pin.name == found.archive.name)
         assert bool(wanted) is (unhashed is None)
         ((_, path),) = wiring.fetch_release(found, wanted, unhashed, offline=True, reporter=ListReporter())
         return path

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfbuild.errors import ArchiveError, ChecksumError, ConfigError
-from tfbuild.first_seen import Lock, Seen, lock_path, obtain, prove, read_lock, write_lock
+from tfbuild.first_seen import obtain, prove
 from tfbuild.git_tree import tree_id
+from tfbuild.lock_file import Lock, Seen, lock_path, read_lock, write_lock
 from tfbuild.model import Pin, Unhashed
 
 LOCK = "releases/1.0.lock.json"

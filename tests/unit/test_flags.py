@@ -73,7 +73,7 @@ def test_only_an_optimised_build_drops_assertions() -> None:
 
 
 def test_no_path_of_the_builder_gets_into_the_result() -> None:
-    assert "-ffile-prefix-map=/work/source=/usr/src/tensorflow" in flags_of()
+    assert "-ffile-prefix-map=/tree/source=/usr/src/tensorflow" in flags_of()
 
 
 def test_ccache_and_lto_leave_no_trace_when_off() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.plans import DEBIAN_RELEASE, PROJECT, all_plans, make_plan
 from tfbuild.bake import Layout, definition
+from tfbuild.fingerprint import fingerprint
 from tfbuild.model import Arch
 from tfbuild.plan import Patch, Plan, recipe_hash
-from tfbuild.root_spec import fingerprint
 
 SCHEMA = json.loads((PROJECT / "build_configs" / "plan.schema.json").read_text())
 STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")

@@ -87,7 +87,7 @@ def test_every_plan_is_what_the_schema_says_and_tells_its_state(plan: Plan) -> N
     assert "this way has never been run" in text
     assert "estimate: " in text
     assert all(option in text for option in plan.serving.arguments)
-    assert str(plan.source.tree) in text
+    assert str(plan.tree.tree) in text
     assert (plan.root.snapshot is not None) == (plan.root.suite in {"bullseye", "bookworm"})
 
 

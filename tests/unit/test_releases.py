@@ -18,6 +18,7 @@ from tfbuild.releases import (
     list_releases,
     list_releases_json,
     load_release,
+    lock_statuses,
     release_key,
     release_origins,
     require_arch,
@@ -157,9 +158,9 @@ def test_the_debian_release_pins_the_archive_and_the_package_that_trixie_lacks()
 def test_each_release_agrees_with_itself(release: Release) -> None:
     assert release.release.split("-")[0] == release.version
     assert release.version in release.tag
-    assert (
-        release.source.filename in "".join(release.source.urls) or release.version in release.source.filename
-    )
+    source = release.source
+    assert source is None or source.filename in "".join(source.urls) or release.version in source.filename
+    assert (source is None) == (release.provider == "wheels") == (release.product is Product.KERAS)
     assert (release.status == "built") == (release.release == "2.14.1-debian")
     # 2015, TensorFlow's first release, to 2100: a date in seconds, not in milliseconds.
     assert 1_446_000_000 < release.source_date_epoch < 4_102_000_000
@@ -177,7 +178,7 @@ def test_no_pin_is_used_twice() -> None:
 
 
 def test_the_json_is_the_contract() -> None:
-    document = list_releases_json(RELEASES)
+    document = list_releases_json(RELEASES, lock_statuses(PROJECT, RELEASES))
     assert document["version"] == 1
     first = next(each for each in document["releases"] if each["product"] == "tflite")
     assert {key: first[key] for key in ("product", "release", "status", "arches")} == {
@@ -223,7 +224,7 @@ def test_a_release_keeps_its_trailing_zero(root: Path) -> None:
         (
             "https://example.org/a",
             "http://example.org/a",
-            "2.20.yaml:15:10: expected https://… or debian:pool/…",
+            "2.20.yaml:15:10: expected https://…, debian:pool/… or pypi:NAME/FILENAME",
         ),
         ("filename: a.tar.gz", "filename: ../a", "2.20.yaml:17:13: '../a' does not match"),
         ("0" * 64, "0" * 63, "2.20.yaml:16:11: '000"),
@@ -337,7 +338,7 @@ def test_every_server_is_pinned_by_commit_tree_and_hashes() -> None:
     for release in releases:
         assert release.serving
         assert release.revision
-        assert release.revision in release.source.urls[0]
+        assert release.revision in release.archive.urls[0]
         assert set(release.serving.bazel.binaries) == {Arch.AMD64, Arch.ARM64}
         assert {way.state for way in release.serving.ways} == {"never-run"}
         assert re.match(release.serving.version_pattern, f"TensorFlow ModelServer: {release.version}")

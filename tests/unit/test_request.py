@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
-from tfbuild.first_seen import Lock, Seen, write_lock
+from tfbuild.lock_file import Lock, Seen, write_lock
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
 from tfbuild.request import (
@@ -290,7 +290,7 @@ def test_a_recorded_hash_is_a_pin_from_then_on(project: Path) -> None:
     write_lock(project / unhashed.lock, Lock().recorded(seen))
     plan = server_of(project)
     assert (plan.unhashed, plan.pins[0].sha256) == (None, "a" * 64)
-    assert plan.pins[0].name == plan.source.name
+    assert plan.pins[0].name == plan.tree.name
     (project / unhashed.lock).write_text("[]")
     with pytest.raises(ConfigError, match="1 problem"):
         server_of(project)

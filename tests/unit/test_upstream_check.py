@@ -82,7 +82,7 @@ def release(clone: Path) -> Release:
         update={
             "revision": git(clone, "rev-parse", "HEAD"),
             "source_date_epoch": int(git(clone, "log", "-1", "--format=%ct")),
-            "source": REAL.source.model_copy(update={"tree": git(clone, "rev-parse", "HEAD^{tree}")}),
+            "source": REAL.archive.model_copy(update={"tree": git(clone, "rev-parse", "HEAD^{tree}")}),
             "serving": serving,
         }
     )
@@ -103,7 +103,7 @@ def test_a_release_file_that_is_right(release: Release, clone: Path) -> None:
     lines: list[str] = []
     tell(report, lines.append)
     assert lines[-1] == f"{len(report.checks)} of {len(report.checks)} as the release file says\n"
-    assert f"  ok    git tree: {release.source.tree}\n" in lines
+    assert f"  ok    git tree: {release.archive.tree}\n" in lines
 
 
 def test_a_bare_clone_or_one_with_another_checkout_will_do(release: Release, clone: Path) -> None:
@@ -153,7 +153,7 @@ def test_wrong_pins_are_found_out(release: Release, clone: Path) -> None:
     bazel = release.serving.bazel.model_copy(update={"version": "6.4.0"})
     names = [each.name for each in check(with_serving(release, bazel=bazel), clone).wrong]
     assert names == ["Bazel that WORKSPACE demands", "Bazel of Dockerfile.devel"]
-    source = release.source.model_copy(update={"tree": "0" * 40})
+    source = release.archive.model_copy(update={"tree": "0" * 40})
     wrong = check(release.model_copy(update={"source": source, "source_date_epoch": 1}), clone).wrong
     assert [each.name for each in wrong] == ["git tree", "source_date_epoch"]
     git(clone, "tag", "--delete", "2.19.1")

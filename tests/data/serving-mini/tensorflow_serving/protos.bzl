@@ -32,8 +32,6 @@ def cc_protos(name, srcs, services = [], deps = [], visibility = None):
         name = name,
         srcs = [file for file in outs if file.endswith(".cc")],
         hdrs = [file for file in outs if file.endswith(".h")],
-        # Not inlined, gRPC's headers need libraries of its own dependencies.
-        linkopts = ["-Wl,--copy-dt-needed-entries", "-lgrpc++", "-lgrpc", "-lgpr", "-lprotobuf"],
         visibility = visibility,
-        deps = deps,
+        deps = deps + ["//third_party:grpc"],
     )

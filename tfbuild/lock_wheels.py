@@ -1,0 +1,195 @@
+"""Makes the lock of a release's wheels: pip chooses, the wheels' own metadata says what belongs together.
+
+pip evaluates environment markers for the Python that runs it, also with ``--platform`` and
+``--python-version`` (https://github.com/pypa/pip/issues/11664), so what it chooses for another machine may
+lack wheels or have too many. :func:`tfbuild.wheel_rules.closure` evaluates them for the target; what is
+missing is asked for by name, what is not needed is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from tfbuild.errors import DownloadError, NothingMatchesError
+from tfbuild.model import Arch, Reporter
+from tfbuild.programs import Runner
+from tfbuild.python_index import find_pip
+from tfbuild.release_schema import Release
+from tfbuild.release_wheels import WheelPython, WheelSet
+from tfbuild.wheel_lock import LockedWheel, UnavailableEnvironment, WheelEnvironment, WheelLock
+from tfbuild.wheel_rules import Wanted, closure, marker_environment
+
+# glibc of the suite: https://packages.debian.org/libc6. A wheel for a newer one would not load there.
+GLIBC = {"bullseye": 31, "bookworm": 36, "trixie": 41}
+_OLDEST_GLIBC = 5  # manylinux1, https://peps.python.org/pep-0513/
+_LEGACY = ("manylinux2014", "manylinux2010", "manylinux1")
+_ROUNDS = 6
+SizeOf = Callable[[str], int | None]
+
+
+def platforms(suite: str, arch: Arch) -> tuple[str, ...]:
+    """The platform tags that run on ``suite``, newest first: https://peps.python.org/pep-0600/"""
+    machine = marker_environment("3.11", arch)["platform_machine"]
+    newest = GLIBC.get(suite, min(GLIBC.values()))
+    perennial = tuple(f"manylinux_2_{minor}_{machine}" for minor in range(newest, _OLDEST_GLIBC - 1, -1))
+    return (*perennial, *(f"{each}_{machine}" for each in _LEGACY), f"linux_{machine}")
+
+
+class NoWheels(Exception):
+    """pip found no complete set; the message is its own."""
+
+
+def lock_wheels(
+    release: Release, *, runner: Runner, reporter: Reporter, size_of: SizeOf = lambda _: None
+) -> WheelLock:
+    """The lock of ``release`` from the index that pip is configured with.
+
+    ``size_of`` tells the bytes of a URL. Where the index has no wheels for an environment, the lock says so.
+
+    :raises NothingMatchesError: the release is not made of wheels, or no environment has any.
+    """
+    if release.wheels is None:
+        raise NothingMatchesError(f"{release.product} {release.release} is not made of wheels")
+    pip = find_pip(runner)
+    environments: list[WheelEnvironment] = []
+    lacking: list[UnavailableEnvironment] = []
+    wheels: dict[str, LockedWheel] = {}
+    combinations = [(python, each) for python in release.wheels.pythons for each in release.wheels.sets]
+    for number, (python, asked) in enumerate(combinations, start=1):
+        what = f"{release.release}: Python {python.version}, {asked.arch}, {asked.variant}"
+        reporter.progress(number, len(combinations), what)
+        try:
+            chosen = resolve(asked.requirements, python, asked.arch, runner=runner, pip=pip, size_of=size_of)
+        except NoWheels as error:
+            reporter.note(f"{what}: {error}")
+            lacking.append(
+                UnavailableEnvironment(
+                    python=python.version, arch=asked.arch, variant=asked.variant, reason=str(error)
+                )
+            )
+            continue
+        wheels |= {each.filename: each for each in chosen}
+        environments.append(_environment(python, asked, chosen))
+        reporter.note(f"{what}: {len(chosen)} wheels")
+    if not environments:
+        raise NothingMatchesError(
+            f"the index has no wheels for {release.product} {release.release}",
+            details=tuple(each.reason for each in lacking),
+            hint="pip config list shows which index is asked",
+        )
+    return WheelLock(
+        product=str(release.product),
+        release=release.release,
+        environments=tuple(environments),
+        unavailable=tuple(lacking),
+        wheels=tuple(wheels[name] for name in sorted(wheels)),
+    )
+
+
+def _environment(python: WheelPython, asked: WheelSet, chosen: tuple[LockedWheel, ...]) -> WheelEnvironment:
+    return WheelEnvironment(
+        python=python.version,
+        arch=asked.arch,
+        variant=asked.variant,
+        requirements=asked.requirements,
+        wheels=tuple(sorted(each.filename for each in chosen)),
+    )
+
+
+def resolve(
+    requirements: tuple[str, ...],
+    python: WheelPython,
+    arch: Arch,
+    *,
+    runner: Runner,
+    pip: tuple[str, ...],
+    size_of: SizeOf,
+) -> tuple[LockedWheel, ...]:
+    """The wheels that ``requirements`` need on that Python and architecture.
+
+    :raises NoWheels: the index has none.
+    """
+    environment = marker_environment(python.version, arch)
+    wanted = tuple(Wanted(each, "the release") for each in requirements)
+    asked = requirements
+    for _ in range(_ROUNDS):
+        report = _report(asked, python, arch, runner=runner, pip=pip)
+        found: dict[str, Any] = {canonicalize_name(i["metadata"]["name"]): i for i in report["install"]}
+        wheels = {name: _wheel(item) for name, item in found.items()}
+        needs = closure(wanted, wheels, environment)
+        if not needs.missing:
+            if needs.conflicts:
+                wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
+                raise NoWheels(f"{wheel.name} {wheel.version} does not fit {by.by if by else 'this Python'}")
+            return tuple(
+                _sized(wheels[name], found[name]["download_info"]["url"], size_of) for name in needs.names
+            )
+        asked = (*asked, *(_without_marker(each.requirement) for each in needs.missing))
+    raise NoWheels(f"requirements that lead to ever new ones: {', '.join(asked)}")
+
+
+def _without_marker(requirement: str) -> str:
+    """pip would evaluate the marker for the wrong machine once more."""
+    return requirement.partition(";")[0].strip()
+
+
+def _report(
+    requirements: tuple[str, ...], python: WheelPython, arch: Arch, *, runner: Runner, pip: tuple[str, ...]
+) -> dict[str, Any]:
+    """https://pip.pypa.io/en/stable/reference/installation-report/"""
+    with tempfile.TemporaryDirectory(prefix="tfbuild-lock-") as folder:
+        report = Path(folder, "report.json")
+        # --target is what pip wants with --platform; nothing is put there.
+        target = ("--target", str(Path(folder, "unused")))
+        argv = (
+            *pip, "install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report),
+            "--only-binary", ":all:", "--implementation", "cp", "--python-version", python.version,
+            *(word for tag in platforms(python.suite, arch) for word in ("--platform", tag)),
+            *target, *requirements,
+        )  # fmt: skip
+        answer = runner.capture(argv, timeout_s=1800)
+        if not answer.ok:
+            raise NoWheels(_reason(answer.stderr))
+        try:
+            document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DownloadError(
+                f"pip wrote no report that can be read: {error}", hint="pip >= 22.2"
+            ) from None
+    return document
+
+
+def _reason(stderr: str) -> str:
+    """pip's error without the list of versions and without URLs, which name the index of one machine."""
+    lines = [line for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    text = (lines or ["ERROR: pip failed"])[-1].removeprefix("ERROR: ")
+    return text if "://" not in text else "pip could not reach the index"
+
+
+def _wheel(item: dict[str, Any]) -> LockedWheel:
+    metadata, info = item["metadata"], item["download_info"]
+    archive = info.get("archive_info", {})
+    sha256 = archive.get("hashes", {}).get("sha256") or str(archive.get("hash", "")).removeprefix("sha256=")
+    filename = unquote(urlsplit(info["url"]).path).rpartition("/")[2]
+    if not sha256:
+        raise NoWheels(f"the index gives no sha256 of {filename}")
+    return LockedWheel(
+        name=canonicalize_name(metadata["name"]),
+        version=metadata["version"],
+        filename=filename,
+        sha256=sha256,
+        size=None,
+        requires_python=metadata.get("requires_python", ""),
+        requires_dist=tuple(metadata.get("requires_dist", ())),
+    )
+
+
+def _sized(wheel: LockedWheel, url: str, size_of: SizeOf) -> LockedWheel:
+    return LockedWheel(**{**wheel.__dict__, "size": size_of(url)})

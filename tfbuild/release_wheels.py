@@ -1,0 +1,63 @@
+"""What a release that is made of wheels has in its file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import AfterValidator, Field
+
+from tfbuild.config_schema import FileStem, Keys
+from tfbuild.model import Arch
+from tfbuild.release_types import PackageName, Snapshot
+
+
+def _requirement(value: str) -> str:
+    try:
+        Requirement(value)
+    except InvalidRequirement as error:
+        raise ValueError(f"not a requirement: {str(error).splitlines()[0]}") from None
+    return value
+
+
+# https://packaging.python.org/specifications/dependency-specifiers/
+RequirementText = Annotated[str, AfterValidator(_requirement)]
+PythonVersion = Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$")]
+
+
+class WheelPython(Keys):
+    """A Python that the wheels are locked for: that of a Debian suite."""
+
+    version: PythonVersion = Field(description="As in '3.11': the suite's own.")
+    suite: FileStem = Field(description="Debian release that the images are made of.")
+    snapshot: Snapshot = Field(description="State of snapshot.debian.org to fall back to.")
+    packages: tuple[PackageName, ...] = Field(
+        min_length=1, description="Debian packages of the runtime image: Python, and what the wheels link to."
+    )
+
+
+class WheelSet(Keys):
+    """What is asked of the index for one variant and architecture."""
+
+    variant: FileStem = Field(description="cpu or gpu.")
+    arch: Arch = Field(description="Architecture.")
+    requirements: tuple[RequirementText, ...] = Field(
+        min_length=1, description="What has to be installed; everything else follows from the wheels."
+    )
+
+
+class WheelKeys(Keys):
+    """Wheels; which ones, the lock beside the release says (RELEASE.wheels.json)."""
+
+    pythons: tuple[WheelPython, ...] = Field(
+        min_length=1, description="Pythons that there is a lock for; the first is the default."
+    )
+    sets: tuple[WheelSet, ...] = Field(min_length=1, description="Variants and architectures.")
+
+    def python(self, version: str | None) -> WheelPython | None:
+        """The Python called ``version``; the default one for None."""
+        return next((each for each in self.pythons if version in {None, each.version}), None)
+
+    def find(self, variant: str, arch: Arch) -> WheelSet | None:
+        """The set for ``variant`` and ``arch``."""
+        return next((each for each in self.sets if (each.variant, each.arch) == (variant, arch)), None)
