@@ -15,8 +15,8 @@ from tfbuild.release_schema import Release
 FLAVOUR = "runtime.flavour"
 PACKAGE = "tflite_runtime"
 STEPS = ("fetch", "root", "builder", "compile", "wheel", "image", "verify", "dist")
-# Upstream's setup.py wants it: tensorflow/lite/tools/pip_package/setup_with_binary.py
-TOOLS = ("python3-setuptools",)
+# Upstream's setup.py wants the first: tensorflow/lite/tools/pip_package/setup_with_binary.py
+TOOLS = ("python3-setuptools", "patchelf")
 
 
 def python_part(

@@ -23,6 +23,13 @@ from tfbuild.store import hash_file
 # trusts for its other sources too.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RECORD_HOOK = Path(__file__).resolve().parent.parent / "dockerfiles" / "debian" / "record-packages.sh"
+# Of an installed system; from an unpacked one only what is wanted is copied.
+_LEFT_OUT = (
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+)
 SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian"
 SECURITY_SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian-security"
 
@@ -89,10 +96,7 @@ def mmdebstrap_command(
         f"--keyring={KEYRING}",
         # A frozen mirror or a snapshot has a Valid-Until that is over; signatures are checked all the same.
         '--aptopt=Acquire::Check-Valid-Until "false"',
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        *(() if unpacked else _LEFT_OUT),
         *hook,
         *include,
         root.suite,

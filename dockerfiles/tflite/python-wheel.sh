@@ -8,11 +8,13 @@ set -euo pipefail
 
 lite=/tree/source/tensorflow/lite
 package=/tree/wheel/tflite_runtime
+# What setup.py takes for built already, and packs too: upstream's list of data files has no *.so.N.
+built=/tree/wheel-lib
 licenses=/out/dist/share/licenses
 module=_pywrap_tensorflow_interpreter_wrapper.so
 
-rm -rf /tree/wheel /out/dist /out/python
-mkdir -p "$package" /out/python "$licenses"
+rm -rf /tree/wheel "$built" /out/dist /out/python
+mkdir -p "$package" "$built/tflite_runtime" /out/python "$licenses"
 cp "$lite/python/interpreter.py" "$lite/python/metrics/metrics_interface.py" \
   "$lite/python/metrics/metrics_portable.py" "$package/"
 printf "__version__ = '%s'\n" "$VERSION" > "$package/__init__.py"
@@ -24,14 +26,16 @@ lddtree --list --skip-non-elfs "$package/$module" | grep -v "^$package/" | sort 
   case ${library##*/} in
     ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
   esac
-  cp --dereference "$library" "$package/"
+  cp --dereference "$library" "$built/tflite_runtime/"
+  # They need each other, too.
+  # shellcheck disable=SC2016  # for the loader, not for the shell
+  patchelf --set-rpath '$ORIGIN' "$built/tflite_runtime/${library##*/}"
   owner=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
   cp "/usr/share/doc/$owner/copyright" "$licenses/$owner"
 done
 for license in "$licenses"/*; do
   cp "$license" "/tree/wheel/LICENSE.${license##*/}"
 done
-echo 'recursive-include tflite_runtime *.so.*' > /tree/wheel/MANIFEST.in
 
 if [[ $STRIP == true ]]; then
   # With their names: the verification tells by them which functions are chosen at run time.
@@ -39,7 +43,7 @@ if [[ $STRIP == true ]]; then
   "$TRIPLET-strip" --strip-debug -o "/out/symbols/$module" "$package/$module"
   "$TRIPLET-strip" --strip-unneeded "$package/$module"
 fi
-find /tree/wheel -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+find /tree/wheel "$built" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 cd /tree/wheel
 PROJECT_NAME=tflite_runtime PACKAGE_VERSION=$VERSION \
-  python3 setup.py bdist_wheel --plat-name "linux_${TRIPLET%%-*}" --dist-dir /out/python
+  python3 setup.py build --build-lib "$built" bdist_wheel --plat-name "linux_${TRIPLET%%-*}" --dist-dir /out/python
