@@ -23,9 +23,8 @@ from tfbuild.errors import HostError
 from tfbuild.host import HostFacts, gather
 from tfbuild.locks import hold
 from tfbuild.model import SilentReporter
-from tfbuild.plan import Plan
+from tfbuild.plan import Plan, Root
 from tfbuild.request import Words, host_arch, plan_tflite
-from tfbuild.root_spec import Root
 from tfbuild.rootfs import archive_of, bootstrap, read_facts
 from tfbuild.runner import Runner, SubprocessRunner
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tfbuild.plan import Plan
+from tfbuild.plan import Plan, Root
 from tfbuild.plan_python import TOOLS
-from tfbuild.root_spec import Root
 
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]
@@ -146,6 +145,8 @@ def definition(
         "JOBS": str(jobs or plan.jobs or 1),
         **_epoch(plan),
     }
+    unpacked = plan.runtime_root if python else None
+    roots = {"python-root": root_target(recipe, layout.root(unpacked))} if unpacked else {}
     contexts = {
         "base": "target:root",
         "downloads": str(layout.downloads),
@@ -153,10 +154,9 @@ def definition(
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
         "common": str(recipe / "common"),
-        "python": "target:python-root" if python else str(layout.wheel),
+        "python": "target:python-root" if roots else str(layout.wheel),
         "wheel": str(layout.wheel),
     }
-    roots = {"python-root": root_target(recipe, layout.root(python.root))} if python else {}
 
     def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
         secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
@@ -191,7 +191,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
         "context": str(layout.runtime),
         "dockerfile": str(dockerfile),
         "target": "image-python" if plan.image.flavour == "python" else "image",
-        "contexts": {"runtime-base": "target:runtime-root"} if plan.runtime_root else {},
+        "contexts": {"runtime-base": "target:runtime-root"} if plan.image.base == "debian" else {},
         "args": {"RUNTIME_BASE": plan.image.base, "RUNTIME_UID": str(plan.image.user), **_epoch(plan)},
         "output": ["type=docker"],
         "attest": NO_PROVENANCE,
@@ -203,7 +203,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
 
 def runtime_root_target(plan: Plan, layout: Layout, recipe: Path) -> dict[str, Any]:
     """The distribution below an image that has one."""
-    if not plan.runtime_root:
+    if not plan.runtime_root or plan.image.base != "debian":
         return {}
     root = root_target(recipe, layout.root(plan.runtime_root))
     return {"runtime-root": {**root, "platforms": [plan.image.platform]}}

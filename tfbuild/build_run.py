@@ -21,7 +21,7 @@ from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart, TflitePart
+from tfbuild.plan_parts import ServingPart
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
 
 
@@ -78,13 +78,7 @@ def existing(log: Path) -> Path | None:
 def make_roots(run: Run) -> str:
     """The Debian root filesystems of builder and image, made or found in the cache."""
     effects, made = run.effects, []
-    part = run.plan.part
-    python = part.python.root if isinstance(part, TflitePart) and part.python else None
-    for role, root in (
-        ("builder", run.plan.root),
-        ("runtime", run.plan.runtime_root),
-        ("python", python),
-    ):
+    for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
         if root is None:
             continue
         folder = run.layout.root(root)
@@ -109,6 +103,7 @@ def make_roots(run: Run) -> str:
                     log=run.log(f"root-{role}"),
                     host=effects.host_arch,
                     is_root=effects.is_root,
+                    recorder=run.layout.project / "dockerfiles" / "debian" / "record-packages.sh",
                 )
                 made.append(f"{role}: made from {facts.mirror}")
             else:

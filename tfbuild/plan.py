@@ -14,7 +14,6 @@ from tfbuild.flags import Flag
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
-from tfbuild.root_spec import Root
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,28 @@ class Request:
     jobs: int | None = None
     tag: str | None = None
     output: str = "dist"
+
+
+@dataclass(frozen=True)
+class Root:
+    """A Debian root filesystem that mmdebstrap makes."""
+
+    suite: str
+    arch: Arch
+    include: tuple[str, ...]
+    mirror: str | None  # None: the one that the host is set up with
+    snapshot: str | None
+    source_date_epoch: int
+    security_mirror: str | None = None  # None: the host's, where the host's mirror is used
+    # extract: the packages of ``include`` and what they depend on, unpacked, no maintainer script run
+    variant: Literal["minbase", "extract"] = "minbase"
+
+    @property
+    def key(self) -> str:
+        plain = {
+            name: value for name, value in asdict(self).items() if (name, value) != ("variant", "minbase")
+        }
+        return fingerprint(plain)
 
 
 @dataclass(frozen=True)
@@ -189,6 +210,7 @@ class Specifics:
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
+    roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = STEPS
 
@@ -202,8 +224,9 @@ def assemble(
 ) -> Plan:
     """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
-    root = builder_root(request, config, release, circumstances)
-    runtime_root = _runtime_root(root, request, config, release)
+    override = circumstances.source_date_epoch
+    epoch = release.source_date_epoch if override is None else override
+    root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
@@ -238,7 +261,7 @@ def assemble(
         image=_image(request, config, release, specifics.image_title),
         policy=policy_name(request.product, values),
         policy_sha256=circumstances.policy_sha256,
-        source_date_epoch=root.source_date_epoch,
+        source_date_epoch=epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
         steps=(),
@@ -246,30 +269,25 @@ def assemble(
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
 
 
-def builder_root(
-    request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
-) -> Root:
-    """The builder's root filesystem."""
-    values, debian, override = config.values, release.debian, circumstances.source_date_epoch
+def roots_of(
+    request: Request, config: ResolvedConfig, release: Release, epoch: int
+) -> tuple[Root, Root | None]:
+    """The builder's root filesystem, and that of an image with a distribution in it."""
+    values, debian = config.values, release.debian
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    return Root(
+    root = Root(
         suite=debian.suite if debian else "trixie",
         arch=request.build_arch,
         include=(),
         mirror=values.debian.mirror,
         security_mirror=values.debian.security_mirror,
         snapshot=values.debian.snapshot or (None if values.debian.mirror else pinned),
-        source_date_epoch=release.source_date_epoch if override is None else override,
+        source_date_epoch=epoch,
     )
-
-
-def _runtime_root(root: Root, request: Request, config: ResolvedConfig, release: Release) -> Root | None:
-    """That of an image with a distribution in it."""
-    if config.values.runtime.base != "debian":
-        return None
-    debian = release.debian
+    if values.runtime.base != "debian":
+        return root, None
     include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
-    return replace(root, arch=request.arch, include=include)
+    return root, replace(root, arch=request.arch, include=include)
 
 
 def policy_name(product: Product, values: BuildConfig) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tfbuild.root_spec import Root
 from tfbuild.saved_model import ModelFolder
 from tfbuild.server_files import TextFile
 from tfbuild.smoke import SmokeCase
@@ -13,11 +12,10 @@ from tfbuild.smoke import SmokeCase
 
 @dataclass(frozen=True)
 class PythonPart:
-    """The Python flavour: for which Python, and the root with its headers, its files and numpy."""
+    """The Python flavour: for which Python. The plan's runtime root has its headers, its files and numpy."""
 
     version: str  # 3.13
     package: str  # what a program imports
-    root: Root
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.errors import NothingMatchesError
 from tfbuild.flags import BUILT_IN, Flag, Target
 from tfbuild.model import Arch
-from tfbuild.plan import Circumstances, Request, builder_root
+from tfbuild.plan import Circumstances, Request, Root, roots_of
 from tfbuild.plan_parts import PythonPart
 from tfbuild.release_schema import Release
 
@@ -19,9 +19,7 @@ STEPS = ("fetch", "root", "builder", "compile", "wheel", "image", "verify", "dis
 TOOLS = ("python3-setuptools", "patchelf")
 
 
-def python_part(
-    request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
-) -> PythonPart | None:
+def python_part(config: ResolvedConfig, release: Release) -> PythonPart | None:
     """None for another flavour. Raises :class:`NothingMatchesError` where the release has none for Python."""
     if config.values.runtime.flavour != "python":
         return None
@@ -32,13 +30,18 @@ def python_part(
             details=(f"{FLAVOUR} is python at {config.origins.get(FLAVOUR, BUILT_IN)}",),
             hint="its release file has no debian.python; --release 2.14.1-debian has one",
         )
-    root = replace(
-        builder_root(request, config, release, circumstances),
-        arch=request.arch,
-        include=tuple(sorted(python.packages)),
-        variant="extract",
-    )
-    return PythonPart(python.version, PACKAGE, root)
+    return PythonPart(python.version, PACKAGE)
+
+
+def python_roots(
+    request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
+) -> tuple[Root, Root]:
+    """The builder's root, and the one of the target with Python, numpy and their headers, only unpacked."""
+    override = circumstances.source_date_epoch
+    epoch = release.source_date_epoch if override is None else override
+    builder, _ = roots_of(request, config, release, epoch)
+    packages = release.debian.python.packages if release.debian and release.debian.python else ()
+    return builder, replace(builder, arch=request.arch, include=tuple(sorted(packages)), variant="extract")
 
 
 def python_flags(python: PythonPart, arch: Arch, config: ResolvedConfig) -> tuple[Flag, ...]:

@@ -12,7 +12,7 @@ from tfbuild.model import Origin
 from tfbuild.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import Dependency, TflitePart
 from tfbuild.plan_python import STEPS as PYTHON_STEPS
-from tfbuild.plan_python import TOOLS, python_flags, python_part
+from tfbuild.plan_python import TOOLS, python_flags, python_part, python_roots
 from tfbuild.release_schema import Release
 from tfbuild.smoke import python_cases, smoke_cases
 
@@ -43,7 +43,7 @@ def make_tflite_plan(
         )
         for each in (needed_sources(lock, arch, asked) if locked else ())
     )
-    python = python_part(request, config, release, circumstances)
+    python = python_part(config, release)
     flags = (
         *compile_flags(config, release, release_lines),
         *tflite_cmake_flags(config, release, release_lines),
@@ -59,7 +59,8 @@ def make_tflite_plan(
         python=python,
     )
     pins = release.pins(arch)
-    made_with = (python.root.key,) if python else ()
+    roots = python_roots(request, config, release, circumstances) if python else None
+    made_with = (roots[1].key,) if roots else ()
     specifics = Specifics(
         title=f"compile TFLite {release.version}",
         image_title="TensorFlow Lite",
@@ -74,7 +75,7 @@ def make_tflite_plan(
             *(pin for pin in pins if pin.name != release.archive.name),
             *(TOOLS if python else ()),
         ),
-        image_from=made_with,
+        roots=roots,
         verified_by=(part.smoke,),
         steps=PYTHON_STEPS if python else STEPS,
     )

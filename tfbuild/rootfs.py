@@ -15,21 +15,13 @@ from tfbuild.errors import BuildError, HostError
 from tfbuild.hints import failure_summary
 from tfbuild.mirrors import safe_url
 from tfbuild.model import Arch
+from tfbuild.plan import Root
 from tfbuild.programs import Runner
-from tfbuild.root_spec import Root
 from tfbuild.store import hash_file
 
 # In Debian's and Ubuntu's debian-archive-keyring. Named, because mmdebstrap otherwise trusts what the host
 # trusts for its other sources too.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-RECORD_HOOK = Path(__file__).resolve().parent.parent / "dockerfiles" / "debian" / "record-packages.sh"
-# Of an installed system; from an unpacked one only what is wanted is copied.
-_LEFT_OUT = (
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-)
 SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian"
 SECURITY_SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian-security"
 
@@ -78,14 +70,15 @@ def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[
 
 
 def mmdebstrap_command(
-    root: Root, archive: Archive, target: Path, *, host: Arch, is_root: bool
+    root: Root, archive: Archive, target: Path, *, host: Arch, is_root: bool, recorder: Path | None = None
 ) -> tuple[str, ...]:
-    """The argument list, a pure value."""
+    """The argument list, a pure value. ``recorder`` is the program that keeps the packages' records where no
+    package is installed."""
     # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
-    # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT). Unpacking runs none.
-    unpacked = root.variant == "extract"
-    mode = "chrootless" if root.arch is not host and not unpacked else "root" if is_root else "unshare"
-    hook = (f"--extract-hook={RECORD_HOOK}",) if unpacked else ()
+    # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT).
+    # What is only extracted runs nothing at all.
+    foreign = root.arch is not host and root.variant != "extract"
+    mode = "chrootless" if foreign else "root" if is_root else "unshare"
     include = (f"--include={','.join(root.include)}",) if root.include else ()
     return (
         "mmdebstrap",
@@ -96,8 +89,11 @@ def mmdebstrap_command(
         f"--keyring={KEYRING}",
         # A frozen mirror or a snapshot has a Valid-Until that is over; signatures are checked all the same.
         '--aptopt=Acquire::Check-Valid-Until "false"',
-        *(() if unpacked else _LEFT_OUT),
-        *hook,
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        *((f"--extract-hook={recorder}",) if recorder and root.variant == "extract" else ()),
         *include,
         root.suite,
         str(target),
@@ -124,11 +120,12 @@ def bootstrap(
     log: Path,
     host: Arch,
     is_root: bool,
+    recorder: Path | None = None,
 ) -> RootFacts:
     """Make ``folder``/rootfs.tar. Raises :class:`BuildError` with the cause; leaves nothing half-made."""
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "rootfs.tar.part"
-    argv = mmdebstrap_command(root, archive, partial, host=host, is_root=is_root)
+    argv = mmdebstrap_command(root, archive, partial, host=host, is_root=is_root, recorder=recorder)
     # mmdebstrap clamps file times to it and so gives the same bytes for the same packages.
     environment = {"SOURCE_DATE_EPOCH": str(root.source_date_epoch)}
     try:

@@ -1,18 +1,14 @@
 #!/bin/sh
-# Hook of mmdebstrap for a root whose packages are unpacked but not installed, so that dpkg knows nothing of them:
-# writes what it would have written, a record and a list of files for each.
-#   $1   the root filesystem, with the packages still in apt's cache
+# A hook of mmdebstrap, after the packages were extracted and before they are deleted: keeps what a package
+# manager would know of them. Scanners read var/lib/dpkg/status.d of images without a package manager.
+#   $1  the root filesystem
 set -eu
 
-info="$1/var/lib/dpkg/info"
-records="$1/var/lib/dpkg/status.d"
-mkdir -p "$info" "$records"
+mkdir -p "$1/var/lib/dpkg/status.d"
 for deb in "$1"/var/cache/apt/archives/*.deb; do
   name=$(dpkg-deb --field "$deb" Package)
-  {
-    echo "Package: $name"
-    echo "Status: install ok installed"
-    dpkg-deb --field "$deb" | sed '/^Package: /d'
-  } > "$records/$name"
-  dpkg-deb --fsys-tarfile "$deb" | tar --list | sed 's,^\.,,; s,/$,,' > "$info/$name.list"
+  record="$1/var/lib/dpkg/status.d/$name"
+  { dpkg-deb --field "$deb"; echo "Status: install ok installed"; } > "$record"
+  # Paths with a slash at their start, without folders.
+  dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n 's,^\./\(.*[^/]\)$,/\1,p' > "$record.files"
 done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes /runtime of the Python flavour: Python, numpy, the wheel's content, and the libraries that they need, from a
 # root filesystem of the target whose packages are unpacked. No pip, no shell.
-#   /python   that root; its var/lib/dpkg has the packages' records and lists
+#   /python   that root; its var/lib/dpkg/status.d has the packages' records and lists of files
 #   /wheel    the wheel
 #   MULTIARCH, PYTHON_VERSION, RUNTIME_UID, SOURCE_DATE_EPOCH
 set -euo pipefail
@@ -12,14 +12,28 @@ site=$root/usr/local/lib/python$PYTHON_VERSION/dist-packages
 
 bash /common/base-files.sh
 
+license_of() { # PACKAGE
+  local file=/python/usr/share/doc/$1/copyright source
+  if [[ ! -e $file ]]; then
+    # A link to the folder of another package of the same source, which was not unpacked.
+    source=$(sed -n 's/^Source: \([^ ]*\).*/\1/p' "/python/var/lib/dpkg/status.d/$1")
+    file=/python/usr/share/doc/$(grep --files-with-matches "^Source: $source\( \|$\)" \
+      /python/var/lib/dpkg/status.d/* | xargs --max-args=1 basename | while read -r other; do
+      if [[ -e /python/usr/share/doc/$other/copyright ]]; then echo "$other"; fi
+    done | head -n 1)/copyright
+  fi
+  echo "$file"
+}
+
 record() { # PATH in /python
   local list name
-  list=$(grep --files-with-matches --line-regexp --fixed-strings "$1" /python/var/lib/dpkg/info/*.list | head -n 1)
-  name=$(basename "$list" .list)
+  list=$(grep --files-with-matches --line-regexp --fixed-strings "$1" /python/var/lib/dpkg/status.d/*.files |
+    head -n 1)
+  name=$(basename "$list" .files)
   [[ -e $root/var/lib/dpkg/status.d/$name ]] && return
   cp "/python/var/lib/dpkg/status.d/$name" "$root/var/lib/dpkg/status.d/"
   mkdir -p "$root/usr/share/doc/$name"
-  cp --dereference "/python/usr/share/doc/$name/copyright" "$root/usr/share/doc/$name/"
+  cp "$(license_of "$name")" "$root/usr/share/doc/$name/copyright"
 }
 
 # --- Python, numpy, the wheel --------------------------------------------------------------------------------

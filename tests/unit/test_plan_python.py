@@ -12,9 +12,8 @@ from tfbuild.bake import Layout, definition
 from tfbuild.config import load_config
 from tfbuild.errors import ConfigError, NothingMatchesError
 from tfbuild.model import Arch
-from tfbuild.plan import Plan
-from tfbuild.plan_parts import PythonPart
-from tfbuild.rootfs import RECORD_HOOK, Archive, mmdebstrap_command
+from tfbuild.plan import Plan, Root
+from tfbuild.rootfs import Archive, mmdebstrap_command
 
 FLAVOUR = "runtime.flavour=python"
 NATIVE = make_plan()
@@ -24,9 +23,10 @@ def python_plan(arch: Arch = Arch.AMD64, *sets: str) -> Plan:
     return make_plan("2.14.1-debian", "opt", arch, FLAVOUR, *sets)
 
 
-def part_of(plan: Plan) -> PythonPart:
+def unpacked(plan: Plan) -> Root:
     assert plan.tflite.python is not None
-    return plan.tflite.python
+    assert plan.runtime_root is not None
+    return plan.runtime_root
 
 
 def test_the_flavour_is_in_every_key_from_the_compile_on() -> None:
@@ -43,20 +43,22 @@ def test_the_flavour_is_in_every_key_from_the_compile_on() -> None:
 def test_what_python_is_made_of_is_in_the_keys() -> None:
     before = python_plan()
     snapshot = python_plan(Arch.AMD64, "debian.snapshot=20260101T000000Z")
-    assert part_of(before).root.key != part_of(snapshot).root.key
+    assert unpacked(before).key != unpacked(snapshot).key
     assert before.key != snapshot.key
 
 
 def test_the_root_is_of_the_target_unpacked_only_and_has_pinned_headers() -> None:
-    root = part_of(python_plan(Arch.ARM64)).root
+    root = unpacked(python_plan(Arch.ARM64))
     assert (root.arch, root.variant) == (Arch.ARM64, "extract")
     assert "pybind11-dev=2.13.6-2" in root.include
-    argv = mmdebstrap_command(root, Archive("http://m.example"), Path("/t"), host=Arch.AMD64, is_root=True)
+    recorder = PROJECT / "dockerfiles" / "debian" / "record-packages.sh"
+    argv = mmdebstrap_command(
+        root, Archive("http://m.example"), Path("/t"), host=Arch.AMD64, is_root=True, recorder=recorder
+    )
     assert "--variant=extract" in argv
     assert "--mode=root" in argv  # nothing of the target is run, so no emulation and no chrootless
-    assert f"--extract-hook={RECORD_HOOK}" in argv
-    assert RECORD_HOOK.is_file()
-    assert RECORD_HOOK.stat().st_mode & 0o111
+    assert f"--extract-hook={recorder}" in argv
+    assert recorder.stat().st_mode & 0o111
 
 
 def test_an_installed_root_keeps_its_key_and_its_command() -> None:
@@ -92,7 +94,7 @@ def test_bake_gets_the_root_and_the_wheel_and_the_image_starts_python() -> None:
     plan = python_plan(Arch.ARM64)
     layout = Layout(PROJECT, Path("/cache"), plan.build_id)
     targets = definition(plan, layout)["target"]
-    assert targets["python-root"]["context"] == str(layout.root(part_of(plan).root))
+    assert targets["python-root"]["context"] == str(layout.root(unpacked(plan)))
     assert targets["compile"]["contexts"]["python"] == "target:python-root"
     assert targets["compile"]["contexts"]["wheel"] == str(layout.wheel)
     assert targets["compile"]["args"]["PYTHON_VERSION"] == "3.13"

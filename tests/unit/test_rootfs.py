@@ -12,7 +12,7 @@ import pytest
 
 from tfbuild.errors import BuildError, HostError
 from tfbuild.model import Arch
-from tfbuild.root_spec import Root
+from tfbuild.plan import Root
 from tfbuild.rootfs import KEYRING, Archive, archive_of, bootstrap, mmdebstrap_command, read_facts
 from tfbuild.runner import RecordingRunner, Reply
 
