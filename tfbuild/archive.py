@@ -59,8 +59,9 @@ def extract(
 
     ``strip_prefix`` is the folder in the archive that becomes ``destination``; ``subtrees`` are files or
     folders below it, the only ones that are written (empty: all). Files get mode 0644 or 0755 and keep
-    their modification time to the second (:mod:`tfbuild.file_times` has the rest); owners are dropped. A destination that an earlier call completed from the
-    same archive with the same arguments is left as it is; one made with others is replaced.
+    their modification time to the second (:mod:`tfbuild.file_times` has the rest); owners are dropped. A
+    destination that an earlier call completed from the same archive with the same arguments is left as it
+    is; one made with others is replaced.
 
     :raises ArchiveError: a member must not be extracted, or the archive is broken; nothing is left.
     :raises HostError: the disk is full, not writable, or holds something else at ``destination``.

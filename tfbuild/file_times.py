@@ -1,10 +1,10 @@
 """Modification times that differ where contents differ.
 
-BuildKit keeps what a client has sent as a named context, for all builds of this project under one name, and takes a
-file of the same mode, size and time for the one that it has
+BuildKit keeps what a client has sent as a named context, for all builds of this project under one name,
+and takes a file of the same mode, size and time for the one that it has
 (https://github.com/moby/buildkit/blob/master/source/local/source.go,
-https://github.com/tonistiigi/fsutil/blob/master/diff_containerd.go). Archives and reproducible builds give every
-file one time: the second of two files of equal size would never arrive.
+https://github.com/tonistiigi/fsutil/blob/master/diff_containerd.go). Archives and reproducible builds give
+every file one time: the second of two files of equal size would never arrive.
 """
 
 from __future__ import annotations
