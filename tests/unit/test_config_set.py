@@ -78,6 +78,10 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "runtime.labels": ("{a.b: c}", {"a.b": "c"}),
     "debian.mirror": ("https://mirror.example/debian", "https://mirror.example/debian"),
     "debian.security_mirror": ("https://mirror.example/security", "https://mirror.example/security"),
+    "mirrors": (
+        "https://a.example/=/srv/a,debian:=http://b",
+        ("https://a.example/=/srv/a", "debian:=http://b"),
+    ),
     "debian.snapshot": ("20261030T080801Z", "20261030T080801Z"),
     "resources.jobs": ("3", 3),
     "resources.memory_per_job_mib": ("4096", 4096),
