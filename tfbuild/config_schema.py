@@ -176,6 +176,10 @@ class RuntimeKeys(Keys):
         default="scratch",
         description="'scratch' holds only what the artifact needs; 'debian' is a slim distribution.",
     )
+    flavour: Literal["native", "python"] = Field(
+        default="native",
+        description="'native': libraries and programs; 'python': a wheel, an image with Python and numpy.",
+    )
     user: PositiveInt = Field(
         default=65532,  # the "nonroot" user of distroless images, which cluster policies often name
         description="Numeric user that the image runs as; never 0.",

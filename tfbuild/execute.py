@@ -74,6 +74,14 @@ def _product(plan: Plan) -> _Product:
             {},
             binaries=False,
         )
+    if plan.tflite.python:
+        return _Product(
+            {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_, "wheel": steps_tflite.wheel},
+            steps_tflite.smoke,
+            "inferences",
+            steps_tflite.PYTHON_ARTIFACTS,
+            {},
+        )
     return _Product(
         {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_},
         steps_tflite.smoke,

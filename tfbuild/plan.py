@@ -86,6 +86,7 @@ class Image:
     tag: str
     platform: str
     base: str  # scratch or debian
+    flavour: str  # native or python
     user: int
     labels: tuple[tuple[str, str], ...]
 
@@ -207,6 +208,9 @@ class Circumstances:
     mirrors: tuple[Mirror, ...] = ()
 
 
+STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+
+
 @dataclass(frozen=True)
 class Specifics:
     """What one product adds to the common plan."""
@@ -224,7 +228,7 @@ class Specifics:
     unhashed: Unhashed | None = None
     roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+    steps: tuple[str, ...] = STEPS
 
 
 def assemble(
@@ -238,7 +242,7 @@ def assemble(
     arch, values = request.arch, config.values
     override = circumstances.source_date_epoch
     epoch = release.source_date_epoch if override is None else override
-    root, runtime_root = specifics.roots or _roots(request, config, release, epoch)
+    root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
@@ -282,7 +286,7 @@ def assemble(
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
 
 
-def _roots(
+def roots_of(
     request: Request, config: ResolvedConfig, release: Release, epoch: int
 ) -> tuple[Root, Root | None]:
     """The builder's root filesystem, and that of an image with a distribution in it."""
@@ -306,6 +310,8 @@ def _roots(
 def policy_name(product: Product, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
     kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
+    if product is Product.TFLITE and values.runtime.flavour != "native":
+        kind = f"{values.runtime.flavour}-"
     return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 
@@ -338,6 +344,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
+        flavour=values.runtime.flavour,
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )
@@ -378,6 +385,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),
+        "wheel": ("platform tag of the wheel", compiled),
         "install": (f"install {len(plan.pins)} wheels without network", compiled),
         "image": (f"runtime image ({plan.image.base})", image),
         "verify": ("verify files and image, run the smoke test", verify),

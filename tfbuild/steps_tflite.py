@@ -22,8 +22,11 @@ from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
 from tfbuild.model import Finding
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
+from tfbuild.wheel_tag import fitting_platform, retag
 
 # Main results, in the order of the closing table.
+WHEEL_FOLDER = "python"
+PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
 
 
@@ -51,7 +54,7 @@ def _unpack_dependencies(run: Run) -> None:
 def _write_request(run: Run) -> None:
     """Presets, patches, packages."""
     plan, layout = run.plan, run.layout
-    empty_folders(layout.request, layout.downloads)
+    empty_folders(layout.request, layout.downloads, layout.wheel)
     presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
     names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
@@ -73,6 +76,17 @@ def compile_(run: Run) -> str:
     for log in sorted((run.layout.out / "log").glob("*.log")):
         shutil.copyfile(log, run.log(f"compile-{log.stem}"))
     return f"{jobs_of(run)} jobs"
+
+
+def wheel(run: Run) -> str:
+    """The wheel with the platform tag that its libraries allow: for the image, and for the dist folder."""
+    (made,) = (run.layout.out / "python").glob("*.whl")
+    empty_folders(run.layout.wheel)
+    final = retag(made, run.layout.wheel, fitting_platform(made))
+    folder = run.layout.out / "dist" / WHEEL_FOLDER
+    folder.mkdir(parents=True)
+    shutil.copyfile(final, folder / final.name)
+    return final.name
 
 
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:

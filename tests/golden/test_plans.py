@@ -56,6 +56,7 @@ REPRESENTATIVE = {
         output="/srv/out",
         patches=(Patch("patches/first.patch", "1" * 64), Patch("/abs/second.patch", "2" * 64)),
     ),
+    "python-arm64": make_plan("2.14.1-debian", "opt", Arch.ARM64, "runtime.flavour=python"),
     "native-arm64": make_plan("2.14.1-debian", "native", Arch.ARM64, build_arch=Arch.ARM64),
     "debug-amd64": make_plan("2.14.1-debian", "debug"),
     "opt-arm64-pinned": make_plan("2.20.0", "opt", Arch.ARM64),

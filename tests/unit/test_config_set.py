@@ -80,6 +80,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "serving.monitoring.path": ("/metrics", "/metrics"),
     "source.patches": ("fix.patch", ("fix.patch",)),
     "runtime.base": ("debian", "debian"),
+    "runtime.flavour": ("python", "python"),
     "runtime.user": ("1000", 1000),
     "runtime.labels": ("{a.b: c}", {"a.b": "c"}),
     "debian.mirror": ("https://mirror.example/debian", "https://mirror.example/debian"),
