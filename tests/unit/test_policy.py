@@ -310,7 +310,7 @@ def test_finding_ids_name_their_subject() -> None:
     assert all(id.split("-")[0] in SUBJECTS for id in FINDINGS)
 
 
-# readelf -d of libtensorflow_cc.so.2 and libtensorflow_framework.so.2 in the official wheels of 2.19.1 (amd64)
+# readelf -d of libtensorflow_cc.so.2 and libtensorflow_framework.so.2 in official wheels, of 2.19.1 (amd64)
 # and 2.21.0 (arm64): the code that upstream links into the server, by upstream's own toolchains.
 OFFICIAL = {
     Arch.AMD64: (
