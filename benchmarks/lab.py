@@ -27,7 +27,7 @@ from tfbuild.model import SilentReporter
 from tfbuild.plan import Plan, Root
 from tfbuild.plan_parts import ServingPart
 from tfbuild.request import Words, host_arch, plan_tflite
-from tfbuild.rootfs import archive_of, bootstrap, read_facts
+from tfbuild.rootfs import archives_of, bootstrap, read_facts
 from tfbuild.runner import Runner, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -107,7 +107,7 @@ def root_folder(lab: Lab, root: Root) -> Path:
             bootstrap(
                 root,
                 folder,
-                archive_of(root, mirrors),
+                archives_of(root, mirrors),
                 runner=lab.runner,
                 log=lab.scratch / "root.log",
                 host=host.arch or root.arch,

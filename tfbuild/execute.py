@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild import __version__, steps_serving, steps_tflite
+from tfbuild import __version__, steps_keras, steps_serving, steps_tflite
 from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
@@ -32,7 +32,7 @@ from tfbuild.package import (
     write_json,
 )
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_parts import KerasPart, ServingPart
 from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
@@ -49,6 +49,7 @@ class _Product:
     tests: str  # what the smoke test is made of
     artifacts: tuple[str, ...]
     exports: Mapping[str, tuple[str, ...]]
+    binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
 
 
 def _product(plan: Plan) -> _Product:
@@ -64,13 +65,35 @@ def _product(plan: Plan) -> _Product:
             steps_serving.ARTIFACTS,
             {},
         )
+    if isinstance(plan.part, KerasPart):
+        return _Product(
+            {"fetch": steps_keras.fetch, "install": steps_keras.install, "image": steps_keras.image},
+            steps_keras.smoke,
+            "answers",
+            steps_keras.ARTIFACTS,
+            {},
+            binaries=False,
+        )
+    if plan.tflite.python:
+        return _Product(
+            {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_, "wheel": steps_tflite.wheel},
+            steps_tflite.smoke,
+            "inferences",
+            steps_tflite.PYTHON_ARTIFACTS,
+            {},
+        )
     return _Product(
         {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_},
         steps_tflite.smoke,
         "inferences",
         steps_tflite.ARTIFACTS,
-        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.part.xnnpack else {},
+        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
     )
+
+
+def steps_of(plan: Plan) -> Mapping[str, Callable[[Run], str]]:
+    """What carries out each step up to the image, by its id."""
+    return {"root": make_roots, "builder": make_builder, "image": make_image, **_product(plan).steps}
 
 
 def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> BuildResult:
@@ -80,7 +103,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
     next run continues from what is finished.
     """
     started = time.monotonic()
-    _require_locked(plan)
+    require_locked(plan)
     lock = layout.cache / "locks" / f"{plan.build_id}.lock"
     with hold(
         lock,
@@ -104,7 +127,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
                 effects.engine.remove_image(layout.candidate)
 
 
-def _require_locked(plan: Plan) -> None:
+def require_locked(plan: Plan) -> None:
     """Nothing without a hash is ever downloaded for a build, with or without ``--offline``."""
     if plan.unlocked:
         raise DownloadError(
@@ -129,8 +152,7 @@ def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> Bui
 
 
 def _walk(run: Run, started: float) -> BuildResult:
-    product = _product(run.plan)
-    steps = {"root": make_roots, "builder": make_builder, "image": make_image, **product.steps}
+    product, steps = _product(run.plan), steps_of(run.plan)
     for step in run.plan.steps[:-2]:
         with step_of(run, step.id):
             detail = steps[step.id](run)
@@ -160,13 +182,16 @@ def _verify(
     )
     archive = layout.work / "image.tar"
     engine.save_image(layout.candidate, archive)
-    reports = (
-        verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols),
-        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols),
+    image = verify_path(
+        archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
     )
     archive.unlink()
+    reports: tuple[VerifyReport, ...] = (image,)
+    if _product(plan).binaries:
+        files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
+        reports = (files, image)
     outcomes, findings = _product(plan).smoke(run)
-    findings = [*reports[0].findings, *reports[1].findings, *findings]
+    findings = [*(finding for report in reports for finding in report.findings), *findings]
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
     )
@@ -223,6 +248,6 @@ def _write(
     write_checksums(staging)
     swap(staging, run.output)
     elapsed = time.monotonic() - started
-    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings["compile"])
+    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
     return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)

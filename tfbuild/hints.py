@@ -104,6 +104,15 @@ CAUSES: tuple[Cause, ...] = (
         r"error: patch failed:",
     ),
     _cause(
+        "certificate not trusted",
+        "a server's certificate is not trusted, usually because of a proxy that inspects traffic: set "
+        "SSL_CERT_FILE to its CA bundle and run the same command again",
+        r"certificate verify failed",
+        r"SSL certificate problem",
+        r"unable to get local issuer certificate",
+        r"PKIX path building failed",
+    ),
+    _cause(
         "remote cache of Bazel",
         "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
         "out with '--set serving.remote_cache=null'",
@@ -137,15 +146,6 @@ CAUSES: tuple[Cause, ...] = (
         "Bazel failed, not the compile: its own log is beside the others (bazel-java); what it keeps may be "
         "damaged: 'invoke clean --cache', then the same command again",
         r"^tfbuild: Bazel ended with exit code 3[67]\b",
-    ),
-    _cause(
-        "certificate not trusted",
-        "a server's certificate is not trusted, usually because of a proxy that inspects traffic: set "
-        "SSL_CERT_FILE to its CA bundle and run the same command again",
-        r"certificate verify failed",
-        r"SSL certificate problem",
-        r"unable to get local issuer certificate",
-        r"PKIX path building failed",
     ),
 )
 

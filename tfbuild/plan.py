@@ -11,8 +11,9 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
 from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
+from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
-from tfbuild.plan_parts import Part, ServingPart, TflitePart
+from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart
 from tfbuild.release_schema import Release
 
 
@@ -42,10 +43,15 @@ class Root:
     snapshot: str | None
     source_date_epoch: int
     security_mirror: str | None = None  # None: the host's, where the host's mirror is used
+    # extract: the packages of ``include`` and what they depend on, unpacked, no maintainer script run
+    variant: Literal["minbase", "extract"] = "minbase"
 
     @property
     def key(self) -> str:
-        return fingerprint(self)
+        plain = {
+            name: value for name, value in asdict(self).items() if (name, value) != ("variant", "minbase")
+        }
+        return fingerprint(plain)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ class Image:
     tag: str
     platform: str
     base: str  # scratch or debian
+    flavour: str  # native or python
     user: int
     labels: tuple[tuple[str, str], ...]
 
@@ -129,12 +136,18 @@ class Plan:
     source_date_epoch: int
     distributable: bool
     output: str
+    mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
     steps: tuple[Step, ...]
 
     @property
     def key(self) -> str:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
+
+    @property
+    def builder_key(self) -> str:
+        """Equal keys mean an equal builder."""
+        return next(step.key for step in self.steps if step.id == "builder")
 
     @property
     def march(self) -> str | None:
@@ -164,6 +177,13 @@ class Plan:
             raise TypeError(f"a plan of {self.product}, not of serving")
         return self.part
 
+    @property
+    def keras(self) -> KerasPart:
+        """The part of a Keras plan; asking another plan for it is a bug."""
+        if not isinstance(self.part, KerasPart):
+            raise TypeError(f"a plan of {self.product}, not of keras")
+        return self.part
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
@@ -176,7 +196,8 @@ class Circumstances:
     ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
     ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown).
     ``source_date_epoch`` overrides the release's (seconds since 1970,
-    https://reproducible-builds.org/specs/source-date-epoch/).
+    https://reproducible-builds.org/specs/source-date-epoch/). ``mirrors`` are those of the environment and of
+    the configuration, in that order.
     """
 
     patches: tuple[Patch, ...]
@@ -184,6 +205,10 @@ class Circumstances:
     recipe: str
     revision: str
     source_date_epoch: int | None = None
+    mirrors: tuple[Mirror, ...] = ()
+
+
+STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
 @dataclass(frozen=True)
@@ -201,8 +226,9 @@ class Specifics:
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()
     unhashed: Unhashed | None = None
+    roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+    steps: tuple[str, ...] = STEPS
 
 
 def assemble(
@@ -216,7 +242,7 @@ def assemble(
     arch, values = request.arch, config.values
     override = circumstances.source_date_epoch
     epoch = release.source_date_epoch if override is None else override
-    root, runtime_root = _roots(request, config, release, epoch)
+    root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
@@ -254,12 +280,13 @@ def assemble(
         source_date_epoch=epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
+        mirrors=circumstances.mirrors,
         steps=(),
     )
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
 
 
-def _roots(
+def roots_of(
     request: Request, config: ResolvedConfig, release: Release, epoch: int
 ) -> tuple[Root, Root | None]:
     """The builder's root filesystem, and that of an image with a distribution in it."""
@@ -282,12 +309,15 @@ def _roots(
 
 def policy_name(product: Product, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
-    return values.policy or f"{product}-{values.runtime.base}"
+    kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
+    if product is Product.TFLITE and values.runtime.flavour != "native":
+        kind = f"{values.runtime.flavour}-"
+    return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
     notes = []
-    if release.status != "built":
+    if release.status != "built" and release.source:
         notes.append(f"this project has never compiled {release.product} {release.release}")
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
@@ -314,6 +344,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
+        flavour=values.runtime.flavour,
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )
@@ -354,6 +385,8 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),
+        "wheel": ("platform tag of the wheel", compiled),
+        "install": (f"install {len(plan.pins)} wheels without network", compiled),
         "image": (f"runtime image ({plan.image.base})", image),
         "verify": ("verify files and image, run the smoke test", verify),
         "dist": (f"write {plan.output}", done),

@@ -22,18 +22,20 @@ class SmokeCase:
     """One inference with a known answer."""
 
     id: str
-    program: str  # smoke-c or smoke-cc
+    program: str  # smoke-c, smoke-cc or smoke.py
     model: str
     inputs: tuple[float, ...]
     outputs: tuple[float, ...]
     with_delegate: bool = False  # the program adds XNNPACK itself, as a user of the C API has to
     must_delegate: bool = False
+    interpreter: str = ""  # in the image, where the program is a script
 
     def command(self, folder: str) -> tuple[str, ...]:
         """Argument list of the program, whose files lie in ``folder``."""
         options = ("--xnnpack",) if self.with_delegate else ()
         values = tuple(f"{value:g}" for value in self.inputs)
-        return (f"{folder}/{self.program}", f"{folder}/{self.model}", *options, *values)
+        before = (self.interpreter,) if self.interpreter else ()
+        return (*before, f"{folder}/{self.program}", f"{folder}/{self.model}", *options, *values)
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,26 @@ def smoke_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
             for name in ("conv_float32", "conv_int8")
         ]
     return tuple(cases)
+
+
+def python_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
+    """The cases for the Python package; it applies XNNPACK by itself, as the C++ API does."""
+    models: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = [
+        (f"{name}.bin", (1.0, 3.0), (3.0, 9.0)) for name in ("add", "add_quantized")
+    ]
+    models += [(f"{name}.tflite", _SQUARE, _CONVOLVED) for name in ("conv_float32", "conv_int8")]
+    return tuple(
+        SmokeCase(
+            f"{model.partition('.')[0]}, python",
+            "smoke.py",
+            model,
+            inputs,
+            outputs,
+            must_delegate=xnnpack and model.startswith("conv"),
+            interpreter="/usr/bin/python3",
+        )
+        for model, inputs, outputs in models
+    )
 
 
 def parse_outcome(case: SmokeCase, exit_code: int, stdout: str) -> SmokeOutcome:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
+from tfbuild.archive import extract
 from tfbuild.build_run import (
     Run,
     bake_targets,
@@ -20,8 +22,11 @@ from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
 from tfbuild.model import Finding
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
+from tfbuild.wheel_tag import fitting_platform, retag
 
 # Main results, in the order of the closing table.
+WHEEL_FOLDER = "python"
+PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
 
 
@@ -30,16 +35,30 @@ def fetch(run: Run) -> str:
     plan = run.plan
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     unpack_source(run)
+    _unpack_dependencies(run)
     _write_request(run)
     return write_fetch_log(run)
+
+
+def _unpack_dependencies(run: Run) -> None:
+    """The locked sources as folders. What is extracted is kept by content; a build gets links to it."""
+    layout = run.layout
+    empty_folders(layout.dependencies)
+    for each in run.plan.tflite.dependencies:
+        kept = layout.cache / "sources" / f"sha256-{each.sha256}"
+        path = run.downloads[each.name]
+        extract(path, kept, strip_prefix=each.strip_prefix, on_wait=run.effects.reporter.note)
+        shutil.copytree(kept, layout.dependencies / each.name, symlinks=True, copy_function=os.link)
 
 
 def _write_request(run: Run) -> None:
     """Presets, patches, packages."""
     plan, layout = run.plan, run.layout
-    empty_folders(layout.request, layout.downloads)
+    empty_folders(layout.request, layout.downloads, layout.wheel)
     presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
+    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
+    (layout.request / "dependencies").write_text(names)
     copy_patches(run)
     elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
     for pin in plan.pins:
@@ -57,6 +76,17 @@ def compile_(run: Run) -> str:
     for log in sorted((run.layout.out / "log").glob("*.log")):
         shutil.copyfile(log, run.log(f"compile-{log.stem}"))
     return f"{jobs_of(run)} jobs"
+
+
+def wheel(run: Run) -> str:
+    """The wheel with the platform tag that its libraries allow: for the image, and for the dist folder."""
+    (made,) = (run.layout.out / "python").glob("*.whl")
+    empty_folders(run.layout.wheel)
+    final = retag(made, run.layout.wheel, fitting_platform(made))
+    folder = run.layout.out / "dist" / WHEEL_FOLDER
+    folder.mkdir(parents=True)
+    shutil.copyfile(final, folder / final.name)
+    return final.name
 
 
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:

@@ -21,7 +21,9 @@ for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
   rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
     "/tree/source/./$extra/" "$dist/include/"
 done
-cp -r /usr/include/flatbuffers "$dist/include/"
+flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
+[[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
+cp -r "$flatbuffers" "$dist/include/"
 
 # --- libraries that ours need and that no distribution's C++ runtime contains --------------------------------
 lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
@@ -34,6 +36,10 @@ lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
+# What is linked in statically.
+while IFS=$'\t' read -r name license_file; do
+  [[ -z $license_file ]] || cp "/tree/dependencies/$name/$license_file" "$dist/share/licenses/$name"
+done < /request/dependencies
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do
@@ -60,12 +66,3 @@ done
 for name in tensorflowlite tensorflowlite_c; do
   sed "s/@VERSION@/$VERSION/" "$scripts/pkgconfig/$name.pc.in" > "$dist/lib/pkgconfig/$name.pc"
 done
-cp /etc/tfbuild-packages.tsv /out/packages.tsv
-{
-  "$TRIPLET-g++" --version | head -n 1
-  cmake --version | head -n 1
-  echo "ninja $(ninja --version)"
-  "$TRIPLET-ld" --version | head -n 1
-} > /out/tools.txt
-chmod -R u=rwX,go=rX "$dist"
-find "$dist" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

@@ -205,6 +205,14 @@ def test_every_fault_of_a_bad_image_is_found_once(tmp_path: Path) -> None:
     assert evidence["image-label"] == tuple(sorted(GOOD_LABELS))
 
 
+def test_what_the_container_runtime_brings_is_not_missed(tmp_path: Path) -> None:
+    facts = image(tmp_path, [program("bin/a", b"x")], {"Labels": GOOD_LABELS, "User": "65532"})
+    links = Closure((Link("/a.so", "libcuda.so.1", None), Link("/a.so", "libfoo.so", None)), ())
+    found = check_image(facts, links, image_policy(provided=("libcuda.so.*",)))
+    evidence = {each.id: each.evidence for each in found}
+    assert evidence["image-library-missing"] == ("libfoo.so, needed by /a.so",)
+
+
 def test_what_a_policy_allows_is_not_found(tmp_path: Path) -> None:
     facts = image(tmp_path, [program("bin/sh", b"x", 0o4755), folder("s", 0o777)], {"Labels": GOOD_LABELS})
     rules = image_policy(allow_root=True, allow_setid=True, allow_shells=True, allow_open_directories=True)
@@ -302,8 +310,8 @@ def test_finding_ids_name_their_subject() -> None:
     assert all(id.split("-")[0] in SUBJECTS for id in FINDINGS)
 
 
-# readelf -d of libtensorflow_cc.so.2 and libtensorflow_framework.so.2 in the official wheels of 2.19.1
-# (amd64) and 2.21.0 (arm64): the code that upstream links into the server, by upstream's own toolchains.
+# readelf -d of libtensorflow_cc.so.2 and libtensorflow_framework.so.2 in official wheels, of 2.19.1 (amd64)
+# and 2.21.0 (arm64): the code that upstream links into the server, by upstream's own toolchains.
 OFFICIAL = {
     Arch.AMD64: (
         "libpthread.so.0", "libdl.so.2", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "libc.so.6",
