@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.archive import extract
-from tfbuild.bake import Layout, definition
-from tfbuild.bake_serving import serving_definition
+from tfbuild.bake import Layout
+from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
 from tfbuild.effects import Effects
 from tfbuild.errors import BuildError, DownloadError, Interrupted, PackagingError, TfBuildError
@@ -21,7 +21,6 @@ from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
 
 
@@ -124,11 +123,8 @@ def bake_targets(
         "nonce": run.nonce,
         **options,
     }
-    if isinstance(plan.part, ServingPart):
-        memory_mib = effects.engine.info().memory >> 20
-        document = serving_definition(plan, layout, memory_mib=memory_mib, **common)
-    else:
-        document = definition(plan, layout, **common)
+    memory_mib = effects.engine.info().memory >> 20
+    document = definition_of(plan, layout, memory_mib=memory_mib, **common)
     write_json(layout.bake_file, document)
     bake(
         effects.find_cli(),

@@ -130,6 +130,9 @@ Optimisation = Annotated[
 ]
 
 
+PythonVersion = Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$", json_schema_extra={"type": [*_SCALARS]})]
+
+
 class Keys(BaseModel):
     """A group of keys: closed, and frozen once read."""
 
@@ -176,6 +179,9 @@ class TfliteKeys(Keys):
     )
     ruy: YamlBool = Field(
         default=False, description="Use ruy for matrix products outside XNNPACK (TFLITE_ENABLE_RUY)."
+    )
+    python: PythonVersion | None = Field(
+        default=None, description="Python of an official wheel's image, as '3.11'; null: the release's own."
     )
     cmake_definitions: Mapping[CMakeName, Text] = Field(
         default_factory=dict, description="Further CMake cache entries: NAME: value gives -DNAME=value."

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild import __version__, steps_serving, steps_tflite
+from tfbuild import __version__, steps_serving, steps_tflite, steps_wheel
 from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
@@ -32,7 +32,7 @@ from tfbuild.package import (
     write_json,
 )
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_parts import ServingPart, WheelPart
 from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
@@ -62,6 +62,14 @@ def _product(plan: Plan) -> _Product:
             steps_serving.smoke,
             "questions",
             steps_serving.ARTIFACTS,
+            {},
+        )
+    if isinstance(plan.part, WheelPart):
+        return _Product(
+            {"fetch": steps_wheel.fetch, "builder": steps_wheel.builder, "image": steps_wheel.image},
+            steps_tflite.smoke,
+            "inferences",
+            steps_wheel.ARTIFACTS,
             {},
         )
     if plan.part.python:
@@ -231,6 +239,6 @@ def _write(
     write_checksums(staging)
     swap(staging, run.output)
     elapsed = time.monotonic() - started
-    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings["compile"])
+    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
     return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tfbuild.errors import DownloadError, NothingMatchesError
@@ -34,10 +35,13 @@ _ROUNDS = 6
 SizeOf = Callable[[str], int | None]
 
 
-def platforms(suite: str, arch: Arch) -> tuple[str, ...]:
-    """The platform tags that run on ``suite``, newest first: https://peps.python.org/pep-0600/"""
+def platforms(suite: str, arch: Arch, *, trust_tags: bool = True) -> tuple[str, ...]:
+    """The platform tags that run on ``suite``, newest first: https://peps.python.org/pep-0600/
+
+    All that are known without ``trust_tags``: a tag may ask for more than the wheel needs.
+    """
     machine = marker_environment("3.11", arch)["platform_machine"]
-    newest = GLIBC.get(suite, min(GLIBC.values()))
+    newest = GLIBC.get(suite, min(GLIBC.values())) if trust_tags else max(GLIBC.values())
     perennial = tuple(f"manylinux_2_{minor}_{machine}" for minor in range(newest, _OLDEST_GLIBC - 1, -1))
     return (*perennial, *(f"{each}_{machine}" for each in _LEGACY), f"linux_{machine}")
 
@@ -124,14 +128,19 @@ def resolve(
         found: dict[str, Any] = {canonicalize_name(i["metadata"]["name"]): i for i in report["install"]}
         wheels = {name: _wheel(item) for name, item in found.items()}
         needs = closure(wanted, wheels, environment)
-        if not needs.missing:
+        missing = [
+            each
+            for each in needs.missing
+            if canonicalize_name(Requirement(each.requirement).name) not in python.provided
+        ]
+        if not missing:
             if needs.conflicts:
                 wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
                 raise NoWheels(f"{wheel.name} {wheel.version} does not fit {by.by if by else 'this Python'}")
             return tuple(
                 _sized(wheels[name], found[name]["download_info"]["url"], size_of) for name in needs.names
             )
-        asked = (*asked, *(_without_marker(each.requirement) for each in needs.missing))
+        asked = (*asked, *(_without_marker(each.requirement) for each in missing))
     raise NoWheels(f"requirements that lead to ever new ones: {', '.join(asked)}")
 
 
@@ -148,11 +157,13 @@ def _report(
         report = Path(folder, "report.json")
         # --target is what pip wants with --platform; nothing is put there.
         target = ("--target", str(Path(folder, "unused")))
+        tags = platforms(python.suite, arch, trust_tags=python.trust_tags)
         argv = (
             *pip, "install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report),
             "--only-binary", ":all:", "--implementation", "cp", "--python-version", python.version,
-            *(word for tag in platforms(python.suite, arch) for word in ("--platform", tag)),
-            *target, *requirements,
+            *(word for tag in tags for word in ("--platform", tag)),
+            # What the distribution has is asked of nobody: it may have no wheel at all.
+            *(("--no-deps",) if python.provided else ()), *target, *requirements,
         )  # fmt: skip
         answer = runner.capture(argv, timeout_s=1800)
         if not answer.ok:

@@ -12,7 +12,7 @@ from tfbuild.config_schema import BuildConfig
 from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.model import Arch, Pin, Product, Unhashed
-from tfbuild.plan_parts import Part, ServingPart, TflitePart
+from tfbuild.plan_parts import Part, ServingPart, TflitePart, WheelPart
 from tfbuild.release_schema import Release
 
 
@@ -85,7 +85,7 @@ class Image:
     tag: str
     platform: str
     base: str  # scratch or debian
-    flavour: str  # native or python
+    flavour: str  # native, python or wheel
     user: int
     labels: tuple[tuple[str, str], ...]
 
@@ -168,6 +168,13 @@ class Plan:
         """The part of a model server's plan; asking another plan for it is a bug."""
         if not isinstance(self.part, ServingPart):
             raise TypeError(f"a plan of {self.product}, not of serving")
+        return self.part
+
+    @property
+    def wheel(self) -> WheelPart:
+        """The part of a plan from an official wheel; asking another plan for it is a bug."""
+        if not isinstance(self.part, WheelPart):
+            raise TypeError(f"{self.build_id} is not made of a wheel")
         return self.part
 
     def to_json(self) -> dict[str, Any]:
@@ -259,7 +266,7 @@ def assemble(
         memory_per_job_mib=values.resources.memory_per_job_mib,
         part=specifics.part,
         image=_image(request, config, release, specifics.image_title),
-        policy=policy_name(request.product, values),
+        policy=policy_name(release, values),
         policy_sha256=circumstances.policy_sha256,
         source_date_epoch=epoch,
         distributable=values.distributable,
@@ -290,15 +297,22 @@ def roots_of(
     return root, replace(root, arch=request.arch, include=include)
 
 
-def policy_name(product: Product, values: BuildConfig) -> str:
+def flavour_of(release: Release, values: BuildConfig) -> str:
+    """What the image is about: of TFLite also whether it has an official wheel in it."""
+    from_wheel = release.product is Product.TFLITE and release.provider == "wheels"
+    return "wheel" if from_wheel else values.runtime.flavour
+
+
+def policy_name(release: Release, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
-    flavour = "" if values.runtime.flavour == "native" else f"-{values.runtime.flavour}"
-    return values.policy or f"{product}{flavour}-{values.runtime.base}"
+    flavour = flavour_of(release, values)
+    kind = "" if flavour == "native" else f"-{flavour}"
+    return values.policy or f"{release.product}{kind}-{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
     notes = []
-    if release.status != "built":
+    if release.status != "built" and release.source:
         notes.append(f"this project has never compiled {release.product} {release.release}")
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
@@ -325,7 +339,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
-        flavour=values.runtime.flavour,
+        flavour=flavour_of(release, values),
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )

@@ -45,6 +45,19 @@ class TflitePart:
 
 
 @dataclass(frozen=True)
+class WheelPart:
+    """TFLite from an official wheel (a file) for the Python of ``suite``; programs import ``package``."""
+
+    product: Literal["tflite"]
+    python: str
+    suite: str
+    package: str
+    wheel: str
+    xnnpack: bool
+    smoke: tuple[SmokeCase, ...]
+
+
+@dataclass(frozen=True)
 class BazelTool:
     """The Bazel that builds: ``pin`` is the name of a pin in the plan, or ``package`` one of the suite."""
 
@@ -153,4 +166,4 @@ class ServingPart:
     model: ModelFolder | None
 
 
-Part: TypeAlias = TflitePart | ServingPart
+Part: TypeAlias = TflitePart | WheelPart | ServingPart

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tfbuild.flags import Flag, Target
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_parts import ServingPart, WheelPart
 from tfbuild.report_text import human_size
 
 _HEADINGS = {
@@ -28,7 +28,9 @@ def plan_text(plan: Plan) -> str:
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.build_id}"
     state = (
-        "compiled and verified by this project"
+        "official wheels"
+        if plan.source is None
+        else "compiled and verified by this project"
         if plan.status == "built"
         else "pinned; this project has never compiled it"
     )
@@ -41,6 +43,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  policy    build_configs/policies/{plan.policy}.yaml"
     if isinstance(plan.part, ServingPart):
         yield from _serving_lines(plan.part)
+    if isinstance(plan.part, WheelPart):
+        yield f"  wheel     {plan.part.wheel}"
+        yield f"  python    {plan.part.python} of Debian {plan.part.suite}, with its numpy"
     for note in plan.notes:
         yield f"  note      {note}"
     for quirk in plan.quirks:
@@ -64,17 +69,22 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"packages of Debian {plan.root.suite} for {plan.arch}"
         yield from (f"  {package}" for package in plan.packages)
     yield ""
-    yield "flags"
+    if plan.flags:
+        yield "flags"
+        yield from _flag_lines(plan)
+        yield ""
+    yield "steps"
+    for number, step in enumerate(plan.steps, start=1):
+        yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
+
+
+def _flag_lines(plan: Plan) -> Iterator[str]:
     width = min(56, max(len(flag.text) for flag in plan.flags))
     for target, heading in _HEADINGS.items():
         flags = [flag for flag in plan.flags if flag.target is target]
         if flags:
             yield f"  {heading}"
             yield from (_flag_line(flag, width) for flag in flags)
-    yield ""
-    yield "steps"
-    for number, step in enumerate(plan.steps, start=1):
-        yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
 
 
 def _serving_lines(part: ServingPart) -> Iterator[str]:

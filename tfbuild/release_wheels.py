@@ -7,7 +7,7 @@ from typing import Annotated
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, Field
 
-from tfbuild.config_schema import FileStem, Keys
+from tfbuild.config_schema import FileStem, Keys, YamlBool
 from tfbuild.model import Arch
 from tfbuild.release_types import PackageName, Snapshot
 
@@ -34,6 +34,13 @@ class WheelPython(Keys):
     packages: tuple[PackageName, ...] = Field(
         min_length=1, description="Debian packages of the runtime image: Python, and what the wheels link to."
     )
+    provided: tuple[PackageName, ...] = Field(
+        default=(), description="Python distributions that these packages have, so that no wheel is taken."
+    )
+    trust_tags: YamlBool = Field(
+        default=True,
+        description="Whether a tag for a newer glibc rules a wheel out; false: its ELF facts decide.",
+    )
 
 
 class WheelSet(Keys):
@@ -43,6 +50,9 @@ class WheelSet(Keys):
     arch: Arch = Field(description="Architecture.")
     requirements: tuple[RequirementText, ...] = Field(
         min_length=1, description="What has to be installed; everything else follows from the wheels."
+    )
+    xnnpack: YamlBool = Field(
+        default=True, description="Of TFLite: whether the wheel was built with XNNPACK."
     )
 
 

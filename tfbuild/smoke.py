@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tfbuild.model import Finding
 
@@ -29,13 +30,15 @@ class SmokeCase:
     with_delegate: bool = False  # the program adds XNNPACK itself, as a user of the C API has to
     must_delegate: bool = False
     interpreter: str = ""  # in the image, where the program is a script
+    package: str = ""  # that the script imports
 
     def command(self, folder: str) -> tuple[str, ...]:
         """Argument list of the program, whose files lie in ``folder``."""
         options = ("--xnnpack",) if self.with_delegate else ()
         values = tuple(f"{value:g}" for value in self.inputs)
         before = (self.interpreter,) if self.interpreter else ()
-        return (*before, f"{folder}/{self.program}", f"{folder}/{self.model}", *options, *values)
+        package = (self.package,) if self.package else ()
+        return (*before, f"{folder}/{self.program}", *package, f"{folder}/{self.model}", *options, *values)
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,25 @@ def smoke_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
     return tuple(cases)
 
 
-def python_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
-    """The cases for the Python package; it applies XNNPACK by itself, as the C++ API does."""
-    models: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = [
-        (f"{name}.bin", (1.0, 3.0), (3.0, 9.0)) for name in ("add", "add_quantized")
-    ]
-    models += [(f"{name}.tflite", _SQUARE, _CONVOLVED) for name in ("conv_float32", "conv_int8")]
+Model: TypeAlias = tuple[str, tuple[float, ...], tuple[float, ...]]
+_CONVOLUTIONS: tuple[Model, ...] = tuple(
+    (f"{name}.tflite", _SQUARE, _CONVOLVED) for name in ("conv_float32", "conv_int8")
+)
+
+
+def python_cases(package: str, *, xnnpack: bool) -> tuple[SmokeCase, ...]:
+    """The cases for a Python package from source; it applies XNNPACK by itself, as the C++ API does."""
+    models = tuple((f"{name}.bin", (1.0, 3.0), (3.0, 9.0)) for name in ("add", "add_quantized"))
+    return _python_cases(package, (*models, *_CONVOLUTIONS), xnnpack)
+
+
+def wheel_cases(package: str, *, xnnpack: bool) -> tuple[SmokeCase, ...]:
+    """The cases for an official wheel: with models of ours alone, since there is no source."""
+    models = tuple((f"add_{kind}.tflite", (1.0, 3.0), (3.0, 9.0)) for kind in ("float32", "uint8"))
+    return _python_cases(package, (*models, *_CONVOLUTIONS), xnnpack)
+
+
+def _python_cases(package: str, models: tuple[Model, ...], xnnpack: bool) -> tuple[SmokeCase, ...]:
     return tuple(
         SmokeCase(
             f"{model.partition('.')[0]}, python",
@@ -95,6 +111,7 @@ def python_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
             outputs,
             must_delegate=xnnpack and model.startswith("conv"),
             interpreter="/usr/bin/python3",
+            package=package,
         )
         for model, inputs, outputs in models
     )

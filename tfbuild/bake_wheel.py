@@ -1,0 +1,65 @@
+"""The ``docker buildx bake`` definition of an image with an official wheel; pure, as :mod:`tfbuild.bake`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfbuild.bake import NO_PROVENANCE, Layout, image_target, root_target
+from tfbuild.plan import Plan
+
+
+def wheel_definition(
+    plan: Plan,
+    layout: Layout,
+    *,
+    labels: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    ca_bundle: Path | None = None,
+    **_unused: Any,
+) -> dict[str, Any]:
+    """The definition; ``environment`` and ``ca_bundle`` as in :func:`tfbuild.bake.definition`."""
+    recipe = layout.project / "dockerfiles"
+    platform = plan.arch.platform
+    arguments = {
+        **(environment or {}),
+        "MULTIARCH": platform.multiarch,
+        "PYTHON_VERSION": plan.wheel.python,
+        "QEMU": platform.qemu if plan.arch is not plan.root.arch else "",
+        "RUNTIME_UID": str(plan.image.user),
+        "SOURCE_DATE_EPOCH": str(plan.source_date_epoch),
+    }
+    if plan.runtime_root is None:
+        raise TypeError(f"{plan.build_id} says nothing of the packages in its image")
+    contexts = {
+        "base": "target:root",
+        "python": "target:python-root",
+        "wheel": str(layout.wheel),
+        "common": str(recipe / "common"),
+    }
+
+    def target(stage: str, output: str) -> dict[str, Any]:
+        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
+        return {
+            "context": str(recipe / "wheel"),
+            "target": stage,
+            "contexts": contexts,
+            "args": arguments,
+            "output": [output],
+            "attest": NO_PROVENANCE,
+            **secrets,
+        }
+
+    return {
+        "target": {
+            "root": root_target(recipe, layout.root(plan.root)),
+            # Only files are taken from it: nothing of it runs, so no platform is named.
+            "python-root": root_target(recipe, layout.root(plan.runtime_root)),
+            "report": target("report", f"type=local,dest={layout.out}"),
+            "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
+            # A tar keeps owners and modes whoever runs the client.
+            "runtime-files": target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
+            "image": image_target(plan, layout, recipe / "tflite" / "image.Dockerfile", labels or {}),
+        }
+    }
