@@ -53,7 +53,7 @@ class WheelPart:
     suite: str
     package: str
     wheel: str
-    xnnpack: bool
+    xnnpack: tuple[str, ...]  # models that it must take over: float32, int8
     smoke: tuple[SmokeCase, ...]
 
 

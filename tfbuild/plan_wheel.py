@@ -37,7 +37,7 @@ def make_wheel_plan(
     wanted = canonicalize_name(Requirement(environment.requirements[0]).name)
     (wheel,) = (each for each in wheels if each.name == wanted)
     asked = release.wheels.find(VARIANT, request.arch) if release.wheels else None
-    xnnpack = bool(asked and asked.xnnpack)
+    xnnpack = asked.xnnpack if asked else ()
     part = WheelPart(
         product="tflite",
         python=python.version,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, Field
@@ -51,8 +51,8 @@ class WheelSet(Keys):
     requirements: tuple[RequirementText, ...] = Field(
         min_length=1, description="What has to be installed; everything else follows from the wheels."
     )
-    xnnpack: YamlBool = Field(
-        default=True, description="Of TFLite: whether the wheel was built with XNNPACK."
+    xnnpack: tuple[Literal["float32", "int8"], ...] = Field(
+        default=("float32", "int8"), description="Of TFLite: models that the wheel's XNNPACK takes over."
     )
 
 

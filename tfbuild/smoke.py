@@ -9,6 +9,7 @@ several times slower (https://github.com/tensorflow/tensorflow/issues/61946).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -92,16 +93,19 @@ _CONVOLUTIONS: tuple[Model, ...] = tuple(
 def python_cases(package: str, *, xnnpack: bool) -> tuple[SmokeCase, ...]:
     """The cases for a Python package from source; it applies XNNPACK by itself, as the C++ API does."""
     models = tuple((f"{name}.bin", (1.0, 3.0), (3.0, 9.0)) for name in ("add", "add_quantized"))
-    return _python_cases(package, (*models, *_CONVOLUTIONS), xnnpack)
+    return _python_cases(package, (*models, *_CONVOLUTIONS), ("float32", "int8") if xnnpack else ())
 
 
-def wheel_cases(package: str, *, xnnpack: bool) -> tuple[SmokeCase, ...]:
-    """The cases for an official wheel: with models of ours alone, since there is no source."""
+def wheel_cases(package: str, *, xnnpack: Collection[str]) -> tuple[SmokeCase, ...]:
+    """The cases for an official wheel: with models of ours alone, since there is no source.
+
+    ``xnnpack`` are the kinds of models that it must take over: float32, int8.
+    """
     models = tuple((f"add_{kind}.tflite", (1.0, 3.0), (3.0, 9.0)) for kind in ("float32", "uint8"))
     return _python_cases(package, (*models, *_CONVOLUTIONS), xnnpack)
 
 
-def _python_cases(package: str, models: tuple[Model, ...], xnnpack: bool) -> tuple[SmokeCase, ...]:
+def _python_cases(package: str, models: tuple[Model, ...], xnnpack: Collection[str]) -> tuple[SmokeCase, ...]:
     return tuple(
         SmokeCase(
             f"{model.partition('.')[0]}, python",
@@ -109,7 +113,7 @@ def _python_cases(package: str, models: tuple[Model, ...], xnnpack: bool) -> tup
             model,
             inputs,
             outputs,
-            must_delegate=xnnpack and model.startswith("conv"),
+            must_delegate=model in {f"conv_{kind}.tflite" for kind in xnnpack},
             interpreter="/usr/bin/python3",
             package=package,
         )
