@@ -107,6 +107,92 @@ def build_serving(
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
+    help={
+        **_COMMON,
+        "variant": "cpu or gpu [cpu]",
+        "app": "a folder with a program, and requirements.txt where it needs more: /app in the image",
+        "model": "a .keras or .h5 file, or a SavedModel folder: /models/NAME in the image",
+    },
+)
+@friendly
+def build_keras(
+    _context: Context,
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    variant: str = "",
+    app: str = "",
+    model: str = "",
+    set: list[str] | None = None,
+    jobs: str = "",
+    tag: str = "",
+    output: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    offline: bool = False,
+) -> int:
+    """Build an image with TensorFlow and Keras from pinned wheels, with a program and a model in it.
+
+    invoke build-keras
+    invoke build-keras --release 2.20.0 --variant gpu --dry-run
+    invoke build-keras --app ./train --set app.command=python3,train.py
+    """
+    words = {
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "jobs": jobs,
+        "tag": tag,
+        "output": output,
+        "variant": variant,
+        "app": app,
+        "model": model,
+    }
+    return commands.build_keras(words, dry_run=dry_run, as_json=json, offline=offline)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    help={
+        "product": "tflite, serving or keras",
+        "file": "the bundle to write",
+        "load": "a bundle to put into the cache, after every byte of it was checked",
+        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "json")},
+    },
+)
+@friendly
+def bundle(
+    context: Context,
+    product: str = "",
+    release: str = "",
+    config: str = "",
+    arch: str = "",
+    set: list[str] | None = None,
+    file: str = "",
+    load: str = "",
+    json: bool = False,
+) -> int:
+    """Write one file with all that a build needs; load it where there is no network, for builds --offline.
+
+    invoke bundle --product tflite --release 2.14.1-debian --file tflite.bundle
+    invoke bundle --load tflite.bundle
+    """
+    words = {
+        "product": product,
+        "release": release,
+        "config": config,
+        "arch": arch,
+        "sets": tuple(set or ()),
+        "raw": context.remainder,
+    }
+    return commands.bundle(words, file, load, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
     help={
         "clone": "a clone of github.com/tensorflow/serving, bare or not",
         "release": "a pinned release of serving [the newest]",
@@ -124,10 +210,13 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 
 @task(
     auto_shortflags=False,
+    iterable=["set"],
     help={
         "product": "tflite, serving or keras",
         "release": _COMMON["release"],
         "arch": _COMMON["arch"],
+        "config": "a build configuration, for its mirrors [opt]",
+        "set": _COMMON["set"],
         "variant": "cpu or gpu, where there are such [cpu]",
         "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
@@ -139,25 +228,46 @@ def fetch(
     product: str,
     release: str = "",
     arch: str = "",
+    config: str = "",
+    set: list[str] | None = None,
     variant: str = "",
     json: bool = False,
     offline: bool = False,
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    return commands.fetch(product, release, arch, variant=variant, offline=offline, as_json=json)
+    words = {"config": config, "sets": tuple(set or ()), "variant": variant}
+    return commands.fetch(product, release, arch, words, offline=offline, as_json=json)
 
 
 @task(
     auto_shortflags=False,
-    help={"product": "keras", "release": _COMMON["release"]},
+    help={
+        "product": "tflite, serving or keras",
+        "release": _COMMON["release"],
+        "check": "write nothing; exit 7 where the lock is not what would be written",
+        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
+        "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
+        "app": "with keras: write the lock of this program's requirements.txt instead",
+    },
 )
 @friendly
-def lock(_context: Context, product: str, release: str = "") -> int:
-    """Write the lock of a release's wheels: names and hashes from the index that pip is configured with.
+def lock(
+    _context: Context,
+    product: str,
+    release: str = "",
+    check: bool = False,
+    clones: str = "",
+    mirror: str = "",
+    app: str = "",
+) -> int:
+    """Write the release's lock: every download that its build makes, each with its hash.
 
     invoke lock --product keras --release 2.21.0
+    invoke lock --product keras --release 2.21.0 --app ./train
+    invoke lock --product tflite --release 2.20.0
+    invoke lock --product tflite --release 2.14.1 --clones ~/src --check
     """
-    return commands.lock(product, release)
+    return commands.lock(product, release, check=check, clones=clones, mirror=mirror, app=app)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
@@ -251,8 +361,10 @@ def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task,
 
 
 ns = Collection(
+    build_keras,
     build_serving,
     build_tflite,
+    bundle,
     check_upstream,
     clean,
     diagnose,

@@ -14,6 +14,7 @@ from typing import Any
 
 from tfbuild.apt_sources import debian_archive_mirrors
 from tfbuild.bake import Layout, definition
+from tfbuild.bake_serving import serving_definition
 from tfbuild.buildx import bake
 from tfbuild.cache import cache_root, prepare_cache
 from tfbuild.docker_cli import DockerCli, find_docker_cli
@@ -24,8 +25,9 @@ from tfbuild.host import HostFacts, gather
 from tfbuild.locks import hold
 from tfbuild.model import SilentReporter
 from tfbuild.plan import Plan, Root
+from tfbuild.plan_parts import ServingPart
 from tfbuild.request import Words, host_arch, plan_tflite
-from tfbuild.rootfs import archive_of, bootstrap, read_facts
+from tfbuild.rootfs import archives_of, bootstrap, read_facts
 from tfbuild.runner import Runner, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -74,7 +76,8 @@ def bake_with(
 ) -> None:
     """Build ``targets`` beside those of the plan, whose ``builder`` they may name as a context."""
     host = lab.host
-    document = definition(
+    define = serving_definition if isinstance(plan.part, ServingPart) else definition
+    document = define(
         plan,
         Layout(project, lab.cache, plan.build_id),
         environment={proxy.variable: proxy.value for proxy in host.proxies},
@@ -104,7 +107,7 @@ def root_folder(lab: Lab, root: Root) -> Path:
             bootstrap(
                 root,
                 folder,
-                archive_of(root, mirrors),
+                archives_of(root, mirrors),
                 runner=lab.runner,
                 log=lab.scratch / "root.log",
                 host=host.arch or root.arch,

@@ -10,9 +10,9 @@ import re
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tfbuild.errors import BuildError, TfBuildError
 from tfbuild.plan import Plan
 from tfbuild.request import Words
 
-# What "invoke build-tflite" needs of the project.
+# What a build needs of the project.
 _PARTS = ("build_configs", "dockerfiles", "tfbuild", "toolchains", "tasks.py")
 
 
@@ -73,7 +73,7 @@ def read_ninja_state(folder: Path) -> NinjaState:
 
 @dataclass(frozen=True)
 class Build:
-    """One run of ``invoke build-tflite``: ``seconds`` of the process, ``steps`` of the manifest."""
+    """One run of ``invoke build-…``: ``seconds`` of the process, ``steps`` of the manifest."""
 
     seconds: float
     steps: dict[str, float]
@@ -83,24 +83,29 @@ class Build:
 
 @dataclass(frozen=True)
 class Trial:
-    """A copy of the project with one more config."""
+    """A copy of the project with one more config. ``release`` is the word for it on the command line, ``raw``
+    what stands after ``--``."""
 
     lab: Lab
     project: Path
     plan: Plan
+    release: str
+    raw: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> Path:
         return self.project / self.plan.output
 
     def invoke(self, *sets: str) -> Build:
-        """Run ``invoke build-tflite`` with ``--set`` each of ``sets``. Raises :class:`BuildError`."""
-        options = {"release": self.plan.release, "config": self.plan.config, "tag": self.plan.image.tag}
+        """Run ``invoke build-…`` with ``--set`` each of ``sets``. Raises :class:`BuildError`."""
+        options = {"release": self.release, "config": self.plan.config, "tag": self.plan.image.tag}
         if self.plan.jobs:
             options["jobs"] = str(self.plan.jobs)
         words = [f"--{name}={value}" for name, value in options.items()] + [f"--set={each}" for each in sets]
-        argv = [sys.executable, "-m", "invoke", "build-tflite", *words]
-        environment = {CLIENT_VARIABLE: self.plan.build_id, "NO_COLOR": "1"}
+        raw = ("--", self.raw) if self.raw else ()
+        argv = [sys.executable, "-m", "invoke", f"build-{self.plan.product}", *words, *raw]
+        environment = {CLIENT_VARIABLE: self.plan.build_id, "NO_COLOR": "1", **self.environment}
         before = self._manifest_time()
         with sampled(self.plan.build_id) as usage:
             done = self.lab.runner.run(
@@ -148,6 +153,19 @@ def trial(
     """
     nonce = uuid.uuid4().hex[:8]
     config = f"bench-{name}-{nonce}"
+    keys = {"ccache": ccache, "cflags+": list(flags), "cxxflags+": list(flags)}
+    project = copy_project(lab, config, {"extends": base, "compile": keys})
+    words = Words(release=release, config=config, tag=f"tfbuild-bench/{name}:{nonce}", jobs=jobs)
+    plan = plan_for(words, project)
+    made = Trial(lab, project, plan, plan.release)
+    try:
+        yield made
+    finally:
+        clear(made)
+
+
+def copy_project(lab: Lab, config: str, keys: Mapping[str, Any]) -> Path:
+    """A copy of the project with a config of that name."""
     project = lab.scratch / config
     for part in _PARTS:
         source = PROJECT / part
@@ -155,19 +173,15 @@ def trial(
             shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, project / part)
-    keys = {"ccache": ccache, "cflags+": list(flags), "cxxflags+": list(flags)}
-    document = {"description": "For a benchmark", "extends": base, "compile": keys}
     # JSON is YAML.
-    (project / "build_configs" / f"{config}.yaml").write_text(json.dumps(document))
-    words = Words(release=release, config=config, tag=f"tfbuild-bench/{name}:{nonce}", jobs=jobs)
-    made = Trial(lab, project, plan_for(words, project))
-    try:
-        yield made
-    finally:
-        _clear(made)
+    (project / "build_configs" / f"{config}.yaml").write_text(
+        json.dumps({"description": "For a benchmark", **keys})
+    )
+    return project
 
 
-def _clear(made: Trial) -> None:
+def clear(made: Trial) -> None:
+    """Remove all that the trial made, besides what BuildKit shares with other builds."""
     lab, plan = made.lab, made.plan
     with suppress(TfBuildError):
         lab.engine.remove_image(plan.image.tag)

@@ -7,7 +7,7 @@ https://docs.docker.com/build/bake/reference/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,10 @@ from tfbuild.plan_python import TOOLS
 
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]
+
+
+# Stages of the recipe that need a network, and so go into a bundle.
+TFLITE_BUILDERS = ("builder",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,16 @@ class Layout:
         """Folder that holds ``rootfs.tar``."""
         return self.cache / "bases" / f"{root.suite}-{root.arch}-{root.key[:16]}"
 
+    def builder(self, plan: Plan, stage: str) -> Path:
+        """Folder of a builder's ``rootfs.tar``, as a bundle has it; ``stage`` is its name in the recipe."""
+        name = f"{plan.product}-{stage}-{plan.root.arch}-{plan.builder_key[:16]}"
+        return self.cache / "builders" / name
+
+    @property
+    def repositories(self) -> Path:
+        """Bazel's repository cache, as a bundle has it."""
+        return self.cache / "repositories" / self.build_id
+
     def source(self, plan: Plan) -> Path:
         return self.cache / "sources" / plan.tree.key
 
@@ -57,14 +71,29 @@ class Layout:
         return self.work / "downloads"
 
     @property
+    def dependencies(self) -> Path:
+        """Locked sources, extracted: a folder of its name for each."""
+        return self.work / "dependencies"
+
+    @property
     def archives(self) -> Path:
         """What Bazel would download, and what overridden repositories are made of."""
         return self.work / "archives"
 
     @property
     def model(self) -> Path:
-        """The model that becomes part of a server's image, as NAME/VERSION/; or nothing."""
+        """The model that becomes part of an image: NAME/VERSION/ of a server, NAME of Keras; or nothing."""
         return self.work / "model"
+
+    @property
+    def app(self) -> Path:
+        """A user's program that becomes part of an image of Keras."""
+        return self.work / "app"
+
+    @property
+    def app_request(self) -> Path:
+        """What is asked for the program alone: its wheels, its settings."""
+        return self.work / "app-request"
 
     @property
     def out(self) -> Path:
@@ -117,11 +146,14 @@ def definition(
     labels: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
+    secrets: Sequence[str] = (),
+    builders: Mapping[str, Path] | None = None,
     nonce: str = "",
 ) -> dict[str, Any]:
     """The bake definition. ``environment`` are proxy variables, which BuildKit keeps out of its cache keys
     (https://docs.docker.com/reference/dockerfile/#predefined-args); ``ca_bundle`` becomes a secret, never a
-    layer; ``nonce`` makes the logs target run again."""
+    layer, as ``secrets``; ``builders`` are root filesystems in the place of stages; ``nonce``
+    makes the logs target run again."""
     recipe = layout.project / "dockerfiles"
     platform, python = plan.arch.platform, plan.tflite.python
     foreign = plan.arch is not plan.root.arch
@@ -134,6 +166,7 @@ def definition(
         "DEPENDENCIES": " ".join(plan.packages),
         "TOOLS": " ".join(TOOLS) if python else "",
         "PYTHON_VERSION": python.version if python else "",
+        "HOST_TOOLS": " ".join(plan.tflite.host_tools),
         "BUILD_ID": plan.build_id,
         "VERSION": plan.library_version,
         "STRIP": "true" if plan.strip else "false",
@@ -150,16 +183,17 @@ def definition(
     contexts = {
         "base": "target:root",
         "downloads": str(layout.downloads),
+        "dependencies": str(layout.dependencies),
         "source": str(layout.source(plan)),
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
         "common": str(recipe / "common"),
         "python": "target:python-root" if roots else str(layout.wheel),
         "wheel": str(layout.wheel),
+        **loaded_contexts(builders),
     }
 
     def target(stage: str, output: str, **more: Any) -> dict[str, Any]:
-        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
         return {
             "context": str(recipe / "tflite"),
             "target": stage,
@@ -167,7 +201,7 @@ def definition(
             "args": arguments,
             "output": [output],
             "attest": NO_PROVENANCE,
-            **secrets,
+            **secret_list(ca_bundle, secrets),
             **more,
         }
 
@@ -181,8 +215,36 @@ def definition(
         # A tar keeps owners and modes whoever runs the client.
         "runtime-files": target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
         "image": image_target(plan, layout, recipe / "tflite" / "image.Dockerfile", labels or {}),
+        **{export_of(stage): target(stage, exported(plan, layout, stage)) for stage in TFLITE_BUILDERS},
+        **loaded_targets(recipe, builders),
     }
     return {"target": {**targets, **runtime_root_target(plan, layout, recipe)}}
+
+
+def export_of(stage: str) -> str:
+    """The target that writes the files of a builder as one tar."""
+    return f"export-{stage}"
+
+
+def exported(plan: Plan, layout: Layout, stage: str) -> str:
+    """The output of that target; it gets its name when it is complete."""
+    return f"type=tar,dest={layout.builder(plan, stage) / 'rootfs.tar.part'}"
+
+
+def loaded_contexts(builders: Mapping[str, Path] | None) -> dict[str, str]:
+    """A named context takes the place of the stage of its name:
+    https://docs.docker.com/reference/cli/docker/buildx/build/#build-context"""
+    return {stage: f"target:loaded-{stage}" for stage in builders or {}}
+
+
+def loaded_targets(recipe: Path, builders: Mapping[str, Path] | None) -> dict[str, dict[str, Any]]:
+    return {f"loaded-{stage}": root_target(recipe, folder) for stage, folder in (builders or {}).items()}
+
+
+def secret_list(ca_bundle: Path | None, more: Sequence[str]) -> dict[str, list[str]]:
+    """The key of a target that names its secrets, each as ``docker buildx build --secret`` takes it."""
+    found = [*([f"id=ca,src={ca_bundle}"] if ca_bundle else []), *more]
+    return {"secret": found} if found else {}
 
 
 def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[str, str]) -> dict[str, Any]:

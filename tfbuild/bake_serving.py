@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfbuild.bake import (
     NO_PROVENANCE,
     Layout,
+    export_of,
+    exported,
     image_target,
+    loaded_contexts,
+    loaded_targets,
     root_target,
     runtime_root_target,
+    secret_list,
 )
 from tfbuild.bazel_flags import limits
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 
+# Stages of the recipe that need a network, and so go into a bundle.
+SERVING_BUILDERS = ("builder", "probe-builder")
 # Where the number of jobs and the memory are not known yet: a plan that is only printed.
 _SOME_MEMORY_MIB = 4096
 
@@ -30,10 +37,14 @@ def serving_definition(
     labels: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
+    secrets: Sequence[str] = (),
+    builders: Mapping[str, Path] | None = None,
+    offline: bool = False,
     nonce: str = "",
 ) -> dict[str, Any]:
     """The definition; ``jobs`` and ``memory_mib`` are what Bazel may use. ``nonce`` makes Bazel look again:
-    a layer of an earlier run says nothing about what is in the cache mounts now."""
+    a layer of an earlier run says nothing about what is in the cache mounts now. ``builders`` are root
+    filesystems in the place of stages; ``offline``: nothing has a network."""
     recipe = layout.project / "dockerfiles"
     arguments = {**(environment or {}), **_arguments(plan, plan.serving, jobs, memory_mib), "NONCE": nonce}
     contexts = {
@@ -46,10 +57,11 @@ def serving_definition(
         "common": str(recipe / "common"),
         "model": str(layout.model),
         "out": str(layout.out),
+        "repositories": str(layout.repositories),
+        **loaded_contexts(builders),
     }
 
     def target(stage: str, output: str) -> dict[str, Any]:
-        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
         return {
             "context": str(recipe / "serving"),
             "target": stage,
@@ -57,19 +69,22 @@ def serving_definition(
             "args": arguments,
             "output": [output],
             "attest": NO_PROVENANCE,
-            **secrets,
+            **secret_list(ca_bundle, secrets),
         }
 
     targets = {
         "root": root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
-        "fetch": target("fetch", "type=cacheonly"),
+        "fetch": target("fetch-none" if offline else "fetch", "type=cacheonly"),
+        "collect-repositories": target("collected", f"type=local,dest={layout.repositories}"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
         "logs": target("logs", f"type=local,dest={layout.logs}"),
         "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
         # A tar keeps owners and modes whoever runs the client.
         "runtime-files": target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
         "image": image_target(plan, layout, recipe / "serving" / "image.Dockerfile", labels or {}),
+        **{export_of(stage): target(stage, exported(plan, layout, stage)) for stage in SERVING_BUILDERS},
+        **loaded_targets(recipe, builders),
     }
     return {"target": {**targets, **runtime_root_target(plan, layout, recipe)}}
 

@@ -7,21 +7,25 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tfbuild.archive import extract
-from tfbuild.bake import Layout
+from tfbuild.bake import TFLITE_BUILDERS, Layout
+from tfbuild.bake_serving import SERVING_BUILDERS
 from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
-from tfbuild.effects import Effects
-from tfbuild.errors import BuildError, DownloadError, Interrupted, PackagingError, TfBuildError
+from tfbuild.effects import APT_AUTH, Effects
+from tfbuild.errors import BuildError, DownloadError, HostError, Interrupted, PackagingError, TfBuildError
 from tfbuild.first_seen import prove
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
+from tfbuild.plan_parts import KerasPart, ServingPart
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
+from tfbuild.trust_store import java_trust_store
 
 
 @dataclass
@@ -38,6 +42,11 @@ class Run:
     number: int = 0
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))
+
+    @cached_property
+    def secrets(self) -> Mapping[str, str]:
+        """What only the builders' network steps may see, by its id."""
+        return self.effects.secrets(self.plan)
 
     @property
     def logs(self) -> Path:
@@ -91,17 +100,19 @@ def make_roots(run: Run) -> str:
             if facts is None and effects.offline:
                 raise DownloadError(
                     f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
-                    hint="build once without --offline",
+                    details=(f"Expected: {folder}",),
+                    hint=way_offline(run.plan),
                 )
             if facts is None:
                 facts = bootstrap(
                     root,
                     folder,
-                    effects.archive_of(root),
+                    effects.archives_of(root),
                     runner=effects.runner,
                     log=run.log(f"root-{role}"),
                     host=effects.host_arch,
                     is_root=effects.is_root,
+                    auth=run.secrets.get(APT_AUTH, ""),
                     recorder=run.layout.project / "dockerfiles" / "debian" / "record-packages.sh",
                 )
                 made.append(f"{role}: made from {facts.mirror}")
@@ -109,6 +120,30 @@ def make_roots(run: Run) -> str:
                 made.append(f"{role}: cached")
         run.roots[role] = facts
     return ", ".join(made)
+
+
+def way_offline(plan: Plan) -> str:
+    """The next step where something is missing that only a network can give."""
+    words = f"--product {plan.product} --release {plan.release} --config {plan.config} --arch {plan.arch}"
+    return (
+        "build once without --offline; or where there is a network: "
+        f"invoke bundle {words} --file FILE, and here: invoke bundle --load FILE"
+    )
+
+
+def builder_stages(plan: Plan) -> tuple[str, ...]:
+    """The stages of the plan's recipe that need a network to be made."""
+    if isinstance(plan.part, KerasPart):
+        return ()
+    return SERVING_BUILDERS if isinstance(plan.part, ServingPart) else TFLITE_BUILDERS
+
+
+def loaded_builders(run: Run) -> Mapping[str, Path]:
+    """What a bundle brought in the place of such stages; with a network they are made anew."""
+    if not run.effects.offline:
+        return {}
+    folders = {stage: run.layout.builder(run.plan, stage) for stage in builder_stages(run.plan)}
+    return {stage: folder for stage, folder in folders.items() if read_facts(folder) is not None}
 
 
 def bake_targets(
@@ -119,12 +154,15 @@ def bake_targets(
     common: dict[str, Any] = {
         "environment": effects.proxies,
         "ca_bundle": effects.ca_bundle,
+        "secrets": secret_options(run),
         "jobs": jobs_of(run),
         "nonce": run.nonce,
+        "builders": loaded_builders(run),
         **options,
     }
-    memory_mib = effects.engine.info().memory >> 20
-    document = definition_of(plan, layout, memory_mib=memory_mib, **common)
+    info = effects.engine.info()
+    more = {"memory_mib": info.memory >> 20, "offline": effects.offline}
+    document = definition_of(plan, layout, serving=more, **common)
     write_json(layout.bake_file, document)
     bake(
         effects.find_cli(),
@@ -134,7 +172,31 @@ def bake_targets(
         reporter=effects.reporter,
         log=log,
         failure=failure,
+        secrets={secret_variable(name): text for name, text in run.secrets.items()},
     )
+
+
+def secret_options(run: Run) -> tuple[str, ...]:
+    """The secrets as buildx takes them: by the variable that has them, so that no file does."""
+    found = tuple(f"id={name},env={secret_variable(name)}" for name in run.secrets)
+    bundle = run.effects.ca_bundle
+    if not bundle or not isinstance(run.plan.part, ServingPart):
+        return found
+    # Certificates are no secret; a secret is what is in no layer.
+    store = run.layout.work / "trust-store.jks"
+    try:
+        store.write_bytes(java_trust_store(bundle.read_text(encoding="utf-8", errors="replace")))
+    except ValueError as error:
+        raise HostError(
+            f"{bundle} holds a certificate that cannot be read: {error}",
+            hint="SSL_CERT_FILE and REQUESTS_CA_BUNDLE name a file in PEM form",
+        ) from error
+    return (*found, f"id=ca-java,src={store}")
+
+
+def secret_variable(name: str) -> str:
+    """The environment variable of buildx that has the secret ``name``."""
+    return f"TFBUILD_SECRET_{name.upper().replace('-', '_')}"
 
 
 def jobs_of(run: Run) -> int:
@@ -153,9 +215,9 @@ def make_builder(run: Run) -> str:
         if not run.effects.offline:
             raise
         raise DownloadError(
-            "--offline, and the builder image is not in the engine's cache",
-            details=error.details,
-            hint="build once without --offline",
+            "--offline, and the builder is neither in the engine's cache nor out of a bundle",
+            details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
+            hint=way_offline(run.plan),
             log=error.log,
         ) from error
     return ""

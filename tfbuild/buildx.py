@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,15 +84,18 @@ def bake(
     reporter: Reporter,
     log: Path,
     failure: type[TfBuildError] = BuildError,
+    secrets: Mapping[str, str] | None = None,
 ) -> None:
     """Build ``targets`` of the bake file ``definition``; ``log`` gets all that the build steps print.
+
+    ``secrets`` are variables that the definition's secrets name.
 
     Raises ``failure`` with the first error and a known cause where there is one; :class:`HostError` when
     buildx itself cannot reach the engine.
     """
     watcher = _Watcher(reporter)
     argv = [*cli.buildx, "bake", f"--file={definition}", "--progress=rawjson", *targets]
-    done = runner.run(argv, log=log, env=_ENVIRONMENT, translate=watcher.translate)
+    done = runner.run(argv, log=log, env={**_ENVIRONMENT, **(secrets or {})}, translate=watcher.translate)
     if done.ok:
         return
     lines = [*watcher.output, *watcher.errors]

@@ -19,7 +19,7 @@ _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 _OWNER = "# This folder is a cache of tfbuild."
 _TAG_TEXT = f"{_SIGNATURE}\n{_OWNER} It may be deleted: invoke clean --cache\n"
 
-SUBFOLDERS = ("downloads", "sources", "bases", "locks", "state")
+SUBFOLDERS = ("downloads", "sources", "bases", "builders", "repositories", "locks", "state")
 
 
 def cache_root(env: Mapping[str, str]) -> Path:

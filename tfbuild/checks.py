@@ -170,7 +170,7 @@ def check_image(
     _platform(found, facts, context.arch)
     _size(found, facts, policy)
     _rights(found, facts, policy)
-    _closure(found, closure)
+    _closure(found, closure, policy.image.provided)
     _labels(found, facts, policy, context)
     return found.all()
 
@@ -230,12 +230,13 @@ def _rights(found: Findings, facts: ImageFacts, policy: Policy) -> None:
             found.add(id, f"the image has {what}: {len(paths)}", _some(paths), fix)
 
 
-def _closure(found: Findings, closure: Closure) -> None:
-    if closure.missing:
+def _closure(found: Findings, closure: Closure, provided: tuple[str, ...]) -> None:
+    missing = tuple(link for link in closure.missing if not matches(link.needed, provided))
+    if missing:
         found.add(
             "image-library-missing",
-            f"{len({link.needed for link in closure.missing})} needed libraries are not in the image",
-            _some(tuple(f"{link.needed}, needed by {link.owner}" for link in closure.missing)),
+            f"{len({link.needed for link in missing})} needed libraries are not in the image",
+            _some(tuple(f"{link.needed}, needed by {link.owner}" for link in missing)),
             "add the packages that have them",
         )
     if closure.unmet:

@@ -104,6 +104,20 @@ def build_serving(words: dict[str, Any], *, dry_run: bool, as_json: bool, offlin
     return _build(plans, release, as_json=as_json, offline=offline)
 
 
+def build_keras(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
+    """``invoke build-keras``"""
+    from tfbuild.index_plan import make_plans
+    from tfbuild.releases import load_release
+    from tfbuild.request import Words, host_arch, plan_keras
+
+    make = partial(plan_keras, PROJECT, env=os.environ, build_arch=host_arch())
+    plans = make_plans(Words(**words), make)
+    if dry_run:
+        return _show(plans, as_json)
+    release = load_release(PROJECT, Product.KERAS, words["release"] or plans[0].release)
+    return _build(plans, release, as_json=as_json, offline=offline)
+
+
 def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline: bool) -> int:
     """Carry the plans out; more than one also become one image of several platforms."""
     from tfbuild.documents import dump
@@ -151,20 +165,32 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
     return ExitCode.OK
 
 
-def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: bool, as_json: bool) -> int:
+def fetch(
+    product: str, release: str, arch: str, words: dict[str, Any], *, offline: bool, as_json: bool
+) -> int:
     """``invoke fetch``"""
+    from tfbuild.config import DEFAULT_CONFIG, load_config
     from tfbuild.documents import FetchedFile, FetchResult, dump
     from tfbuild.releases import require_arch
-    from tfbuild.request import downloads_of, find_release, host_arch, parse_arch, parse_product
+    from tfbuild.request import (
+        downloads_of,
+        find_release,
+        host_arch,
+        parse_arch,
+        parse_product,
+        planned_mirrors,
+    )
     from tfbuild.ui import ConsoleReporter
     from tfbuild.wiring import fetch_release
 
     found = find_release(PROJECT, parse_product(product), release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), variant)
+    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), words["variant"])
+    config = load_config(PROJECT, words["config"] or DEFAULT_CONFIG, wanted, words["sets"])
+    mirrors = planned_mirrors(config, os.environ)
     with ConsoleReporter() as reporter:
-        files = fetch_release(found, pins, unhashed, offline=offline, reporter=reporter)
+        files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)
     if as_json:
         entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
         print_json(dump(FetchResult(files=tuple(entries))))
@@ -173,19 +199,50 @@ def fetch(product: str, release: str, arch: str, *, variant: str = "", offline: 
     return ExitCode.OK
 
 
-def lock(product: str, release: str) -> int:
-    """``invoke lock``, for releases that are made of wheels"""
-    from tfbuild.releases import release_file
+def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, app: str) -> int:
+    """``invoke lock``"""
+    from tfbuild.lock_command import LockPlaces
+    from tfbuild.lock_wiring import lock_release, lock_wheels_of
     from tfbuild.request import find_release, parse_product
     from tfbuild.ui import ConsoleReporter
-    from tfbuild.wheel_lock import wheel_lock_path
-    from tfbuild.wiring import make_wheel_lock
 
     found = find_release(PROJECT, parse_product(product), release)
-    shown = wheel_lock_path(release_file(found.product, release or found.release))
+    if found.wheels:
+        if check or clones or mirror:
+            raise UsageError("--check, --clones and --mirror are for releases that are made of a source")
+        with ConsoleReporter() as reporter:
+            wheels = lock_wheels_of(found, release, app, reporter=reporter)
+        sys.stdout.write(f"{wheels}\n")
+        return ExitCode.OK
+    if app:
+        raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
+    places = LockPlaces(
+        clones=Path(clones).expanduser().absolute() if clones else None,
+        mirror=Path(mirror).expanduser().absolute() if mirror else None,
+    )
     with ConsoleReporter() as reporter:
-        make_wheel_lock(found, PROJECT / shown, reporter=reporter)
-    sys.stdout.write(f"{shown}\n")
+        path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
+    sys.stdout.write(f"{path}\n")
+    return ExitCode.OK
+
+
+def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int:
+    """``invoke bundle``"""
+    from tfbuild.bundle_command import load_file, write_file
+    from tfbuild.bundle_file import summary
+    from tfbuild.documents import dump
+
+    product = words.pop("product")
+    if bool(file) == bool(load) or (load and (product or any(words.values()))):
+        raise UsageError(
+            "either --load FILE alone, or --product and --file FILE",
+            hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
+        )
+    document = load_file(load) if load else write_file(product, words, file)
+    if as_json:
+        print_json(dump(document))
+    else:
+        sys.stdout.write(f"{document.file}\nsha256 {document.sha256}\n{summary(document.bundle)}")
     return ExitCode.OK
 
 
@@ -240,23 +297,30 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import default_release, list_releases, list_releases_json, lock_statuses
+    from tfbuild.releases import (
+        default_release,
+        list_releases,
+        list_releases_json,
+        load_lock,
+        lock_statuses,
+    )
 
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
     if as_json:
         print_json(list_releases_json(releases, locks))
         return ExitCode.OK
-    defaults = [default_release(releases, product) for product in (Product.TFLITE, Product.SERVING)]
+    defaults = [default_release(releases, product) for product in Product]
     width = max(len(each.release) for each in releases)
     for each, lock in zip(releases, locks, strict=True):
         mark = "*" if each in defaults else " "
-        state = (
-            "built: compiled and verified here" if each.status == "built" else "pinned: never compiled here"
-        )
+        how = "compiled" if each.source else "built"
+        state = f"built: {how} and verified here" if each.status == "built" else f"pinned: never {how} here"
         arches = ", ".join(map(str, each.arches))
         if lock not in {"not-needed", "complete"}:
-            state += "; not locked: invoke lock" if lock == "none" else f"; its lock is {lock}"
+            lacking = ", ".join(missing.name for missing in load_lock(PROJECT, each).lock.missing)
+            told = {"none": "not locked: invoke lock", "incomplete": f"its lock lacks {lacking}"}
+            state += f"; {told.get(lock, 'its lock is stale: invoke lock')}"
         sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
     return ExitCode.OK
 

@@ -25,6 +25,7 @@ from tfbuild.config_layers import (
 from tfbuild.config_rules import contradictions
 from tfbuild.config_schema import BuildConfig, ConfigFile, known_keys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.mirrors import safe_url
 from tfbuild.model import Arch, Origin
 from tfbuild.suggest import did_you_mean
 from tfbuild.yaml_source import YamlDocument, YamlScalar, read_yaml
@@ -194,7 +195,7 @@ def _file_settings(root: Path, file: _File, arch: Arch, problems: list[ConfigPro
 
 
 def _set_settings(root: Path, text: str, problems: list[ConfigProblem]) -> list[Setting]:
-    origin = Origin(f"--set {text}")
+    origin = Origin(f"--set {safe_url(text)}")
     settings, wrong = parse_set(text, origin)
     wrong = wrong or check_settings(settings)
     resolved: list[Setting] = []

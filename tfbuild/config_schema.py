@@ -7,7 +7,6 @@ here read text; what a YAML parser would call a number or a truth value stays ac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,128 +14,31 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import Field
 
-from tfbuild.model import Arch
-
-_BOOLS: Mapping[str, bool] = MappingProxyType(
-    {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+from tfbuild.config_keras import AppKeys, KerasKeys
+from tfbuild.config_types import (
+    BazelName,
+    CMakeName,
+    CpuName,
+    DebianUrl,
+    FileStem,
+    Flag,
+    Keys,
+    LabelName,
+    MacroName,
+    MirrorText,
+    Optimisation,
+    PositiveInt,
+    Prose,
+    PythonVersion,
+    RemoteUrl,
+    Text,
+    UrlPath,
+    WholeNumber,
+    YamlBool,
 )
-# Spelled out, since the regular expressions of JSON Schema know no case-insensitive mode.
-_BOOL_WORDS = [form for word in _BOOLS for form in (word, word.capitalize(), word.upper())]
-# 18 digits fit into 64 bits; nothing here counts further.
-_DECIMAL = re.compile(r"[0-9]{1,18}")
-
-
-def _read_bool(value: object) -> object:
-    found = _BOOLS.get(value.lower()) if isinstance(value, str) else value
-    if not isinstance(found, bool):
-        raise ValueError("expected true or false")
-    return found
-
-
-def _read_int(value: object) -> object:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError("expected a whole number")
-
-
-def _one_line(value: str) -> str:
-    if any(ord(char) < 0x20 for char in value):
-        raise ValueError("a line break or control character cannot be passed to a tool")
-    return value
-
-
-def _flag(value: str) -> str:
-    if value in {"-Wl", "-Wa", "-Wp"}:
-        raise ValueError(f"'{value}' without its argument: a comma ends a list item, so quote the whole flag")
-    if not value.strip():
-        raise ValueError("an empty flag")
-    return _one_line(value)
-
-
-def _cpu_name(value: object) -> object:
-    if isinstance(value, str) and value.startswith("-m"):
-        raise ValueError(f"write only the name, as in '{value.partition('=')[2] or 'x86-64-v3'}'")
-    return value
-
-
-def _fold(value: str) -> str:
-    return " ".join(value.split())
-
-
-_SCALARS = ["string", "number", "boolean"]
-
-YamlBool = Annotated[
-    bool,
-    BeforeValidator(_read_bool),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": _BOOL_WORDS}]}),
-]
-PositiveInt = Annotated[
-    int,
-    BeforeValidator(_read_int),
-    Field(gt=0),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": "^(?=.*[1-9])[0-9]{1,18}$"},
-            ]
-        }
-    ),
-]
-Text = Annotated[
-    str,
-    AfterValidator(_one_line),
-    WithJsonSchema({"type": _SCALARS, "pattern": "^[^\\u0000-\\u001f]*$"}),
-]
-Prose = Annotated[str, AfterValidator(_fold), WithJsonSchema({"type": _SCALARS})]
-Flag = Annotated[
-    str,
-    AfterValidator(_flag),
-    WithJsonSchema({"type": _SCALARS, "pattern": "^(?!-W[lap]$)(?=.*[^ ])[^\\u0000-\\u001f]+$"}),
-]
-CpuName = Annotated[
-    str,
-    # The words that YAML takes for truth values have this form; no number has.
-    Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$", json_schema_extra={"type": ["string", "boolean"]}),
-    BeforeValidator(_cpu_name),
-]
-WholeNumber = Annotated[
-    int,
-    BeforeValidator(_read_int),
-    Field(ge=0),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]{1,18}$"}]}
-    ),
-]
-MacroName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
-# https://bazel.build/run/bazelrc#config
-BazelName = Annotated[
-    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", json_schema_extra={"type": ["string", "boolean"]})
-]
-RemoteUrl = Annotated[str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$")]
-UrlPath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._/-]*$")]
-LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-FileStem = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra={"type": [*_SCALARS]})
-]
-Optimisation = Annotated[
-    Literal["0", "1", "2", "3", "s", "z", "g"],
-    WithJsonSchema({"enum": ["0", "1", "2", "3", "s", "z", "g", 0, 1, 2, 3]}),
-]
-
-
-PythonVersion = Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$", json_schema_extra={"type": [*_SCALARS]})]
-
-
-class Keys(BaseModel):
-    """A group of keys: closed, and frozen once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from tfbuild.model import Arch
 
 
 class CompileKeys(Keys):
@@ -294,10 +196,10 @@ class RuntimeKeys(Keys):
 class DebianKeys(Keys):
     """Where Debian packages come from."""
 
-    mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    mirror: DebianUrl | None = Field(
         default=None, description="Debian mirror; null takes the one that the host is set up with."
     )
-    security_mirror: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = Field(
+    security_mirror: DebianUrl | None = Field(
         default=None,
         description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
     )
@@ -325,9 +227,15 @@ class BuildConfig(Keys):
     compile: CompileKeys = Field(default=CompileKeys(), description="What every build tool understands.")
     tflite: TfliteKeys = Field(default=TfliteKeys(), description="Options of TFLite.")
     serving: ServingKeys = Field(default=ServingKeys(), description="Bazel and the model server.")
+    keras: KerasKeys = Field(default=KerasKeys(), description="TensorFlow and Keras from wheels.")
+    app: AppKeys = Field(default=AppKeys(), description="A user's program in an image of Keras.")
     source: SourceKeys = Field(default=SourceKeys(), description="Changes to the source.")
     runtime: RuntimeKeys = Field(default=RuntimeKeys(), description="The runtime image.")
     debian: DebianKeys = Field(default=DebianKeys(), description="Where Debian packages come from.")
+    mirrors: tuple[MirrorText, ...] = Field(
+        default=(),
+        description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
+    )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."

@@ -11,10 +11,18 @@ from tfbuild.docker_cli import DockerCli
 from tfbuild.documents import Artifact, BuildDocument, dump
 from tfbuild.engine_facts import Engine
 from tfbuild.model import Arch, Finding, Pin, Reporter, Unhashed
-from tfbuild.plan import Root
+from tfbuild.plan import Plan, Root
 from tfbuild.programs import Runner
 from tfbuild.report_text import ArtifactRow
 from tfbuild.rootfs import Archive
+
+# Ids of build secrets, as the recipes name them below /run/secrets.
+APT_AUTH, APT_SOURCES, NETRC = "apt-auth", "apt-sources", "netrc"
+
+
+def _none(plan: Plan) -> Mapping[str, str]:
+    del plan
+    return {}
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Effects:
     reporter: Reporter
     find_cli: Callable[[], DockerCli]
     fetch_all: Callable[[tuple[Pin, ...], Unhashed | None], Mapping[str, Path]]
-    archive_of: Callable[[Root], Archive]
+    archives_of: Callable[[Root], tuple[Archive, ...]]
     preflight: Callable[[], None]
     host_arch: Arch
     is_root: bool
@@ -34,6 +42,7 @@ class Effects:
     offline: bool
     ca_bundle: Path | None
     lock_wait_s: float
+    secrets: Callable[[Plan], Mapping[str, str]] = _none
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild import __version__, steps_serving, steps_tflite, steps_wheel
+from tfbuild import __version__, steps_keras, steps_serving, steps_tflite, steps_wheel
 from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
@@ -32,7 +32,7 @@ from tfbuild.package import (
     write_json,
 )
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart, WheelPart
+from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
 from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
@@ -49,6 +49,7 @@ class _Product:
     tests: str  # what the smoke test is made of
     artifacts: tuple[str, ...]
     exports: Mapping[str, tuple[str, ...]]
+    binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
 
 
 def _product(plan: Plan) -> _Product:
@@ -64,6 +65,15 @@ def _product(plan: Plan) -> _Product:
             steps_serving.ARTIFACTS,
             {},
         )
+    if isinstance(plan.part, KerasPart):
+        return _Product(
+            {"fetch": steps_keras.fetch, "install": steps_keras.install, "image": steps_keras.image},
+            steps_keras.smoke,
+            "answers",
+            steps_keras.ARTIFACTS,
+            {},
+            binaries=False,
+        )
     if isinstance(plan.part, WheelPart):
         return _Product(
             {"fetch": steps_wheel.fetch, "builder": steps_wheel.builder, "image": steps_wheel.image},
@@ -72,7 +82,7 @@ def _product(plan: Plan) -> _Product:
             steps_wheel.ARTIFACTS,
             {},
         )
-    if plan.part.python:
+    if plan.tflite.python:
         return _Product(
             {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_, "wheel": steps_tflite.wheel},
             steps_tflite.smoke,
@@ -85,8 +95,13 @@ def _product(plan: Plan) -> _Product:
         steps_tflite.smoke,
         "inferences",
         steps_tflite.ARTIFACTS,
-        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.part.xnnpack else {},
+        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
     )
+
+
+def steps_of(plan: Plan) -> Mapping[str, Callable[[Run], str]]:
+    """What carries out each step up to the image, by its id."""
+    return {"root": make_roots, "builder": make_builder, "image": make_image, **_product(plan).steps}
 
 
 def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> BuildResult:
@@ -96,7 +111,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
     next run continues from what is finished.
     """
     started = time.monotonic()
-    _require_locked(plan)
+    require_locked(plan)
     lock = layout.cache / "locks" / f"{plan.build_id}.lock"
     with hold(
         lock,
@@ -120,7 +135,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
                 effects.engine.remove_image(layout.candidate)
 
 
-def _require_locked(plan: Plan) -> None:
+def require_locked(plan: Plan) -> None:
     """Nothing without a hash is ever downloaded for a build, with or without ``--offline``."""
     if plan.unlocked:
         raise DownloadError(
@@ -145,8 +160,7 @@ def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> Bui
 
 
 def _walk(run: Run, started: float) -> BuildResult:
-    product = _product(run.plan)
-    steps = {"root": make_roots, "builder": make_builder, "image": make_image, **product.steps}
+    product, steps = _product(run.plan), steps_of(run.plan)
     for step in run.plan.steps[:-2]:
         with step_of(run, step.id):
             detail = steps[step.id](run)
@@ -176,13 +190,16 @@ def _verify(
     )
     archive = layout.work / "image.tar"
     engine.save_image(layout.candidate, archive)
-    reports = (
-        verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols),
-        verify_path(archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols),
+    image = verify_path(
+        archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
     )
     archive.unlink()
+    reports: tuple[VerifyReport, ...] = (image,)
+    if _product(plan).binaries:
+        files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
+        reports = (files, image)
     outcomes, findings = _product(plan).smoke(run)
-    findings = [*reports[0].findings, *reports[1].findings, *findings]
+    findings = [*(finding for report in reports for finding in report.findings), *findings]
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
     )

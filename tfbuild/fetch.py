@@ -154,6 +154,8 @@ class Fetcher:
             disk_errors(entry.folder),
         ):
             entry.folder.mkdir(exist_ok=True)
+            if self._offline and entry.file.exists():  # out of a bundle
+                return entry.file, safe_url(next(iter(source.urls), ""))
             entry.discard_part()  # nothing could tell whether it belongs to the same file
             url = self._download(pin, entry, hint, threading.Event())
         return entry.file, safe_url(url)

@@ -6,17 +6,22 @@ Every flag says which line caused it and why, so that the plan can show it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from tfbuild.config import ResolvedConfig
+from tfbuild.dependency import Dependency
 from tfbuild.model import Arch, Origin
 from tfbuild.release_schema import Release
 
 # Where the source lies in the builder, and what debug information and assertions say instead.
 SOURCE_FOLDER = "/tree/source"
 PUBLIC_SOURCE_FOLDER = "/usr/src/tensorflow"
+# The same for the locked sources, each in a folder of its name; and programs that the build makes of them.
+DEPENDENCY_FOLDER = "/tree/dependencies"
+PUBLIC_DEPENDENCY_FOLDER = "/usr/src"
+HOST_TOOLS_FOLDER = "/tree/host-tools/bin"
 
 BUILT_IN = Origin("built-in")
 
@@ -65,6 +70,19 @@ def compile_flags(config: ResolvedConfig, release: Release, lines: Mapping[str, 
             "no path of the builder in the result",
         )
     )
+    if release.upstream:
+        flags.append(
+            Flag(
+                Target.COMPILE,
+                f"-ffile-prefix-map={DEPENDENCY_FOLDER}={PUBLIC_DEPENDENCY_FOLDER}",
+                str(BUILT_IN),
+                "no path of the builder in the result",
+            )
+        )
+        targets = {"c": Target.C, "c++": Target.CXX, "both": Target.COMPILE}
+        for number, each in enumerate(release.upstream.flags):
+            where = str(lines.get(f"upstream.flags.{number}", BUILT_IN))
+            flags.append(Flag(targets[each.language], each.flag, where, each.reason))
     for macro in release.compile_defines:
         text = f"-D{macro.name}" if macro.value is None else f"-D{macro.name}={macro.value}"
         flags.append(
@@ -123,9 +141,37 @@ def tflite_cmake_flags(
             flags.append(
                 Flag(Target.CMAKE, f"CMAKE_{language}_COMPILER_LAUNCHER=ccache", of("compile.ccache"))
             )
+    flags += _upstream_flags(release, lines)
     for name, value in values.tflite.cmake_definitions.items():
         flags.append(Flag(Target.CMAKE, f"{name}={value}", of(f"tflite.cmake_definitions.{name}")))
     return tuple(flags)
+
+
+def dependency_flags(dependencies: Sequence[Dependency], lock: str) -> tuple[Flag, ...]:
+    """Where CMake finds each locked source; ``lock`` is the path of the lock that names it.
+
+    https://cmake.org/cmake/help/latest/module/FetchContent.html#variable:FETCHCONTENT_SOURCE_DIR_<uppercaseName>
+    """
+    return tuple(
+        Flag(Target.CMAKE, f"{variable}={DEPENDENCY_FOLDER}/{each.name}", lock)
+        for each in dependencies
+        for variable in each.variables
+    )
+
+
+def _upstream_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:
+    if release.provider != "upstream":
+        return
+    disconnected = "whatever is not handed over is an error, not a download"
+    yield Flag(Target.CMAKE, "FETCHCONTENT_FULLY_DISCONNECTED=ON", str(BUILT_IN), disconnected)
+    if release.upstream is None:
+        return
+    for number, each in enumerate(release.upstream.cmake):
+        where = str(lines.get(f"upstream.cmake.{number}", BUILT_IN))
+        yield Flag(Target.CMAKE, f"{each.name}={each.value}", where, each.reason)
+    where = str(lines.get("upstream.host_tools", BUILT_IN))
+    if "flatc" in release.upstream.host_tools:
+        yield Flag(Target.CMAKE, f"TFLITE_HOST_TOOLS_DIR={HOST_TOOLS_FOLDER}", where)
 
 
 def cmake_cache(flags: Sequence[Flag]) -> dict[str, str]:

@@ -95,6 +95,15 @@ CAUSES: tuple[Cause, ...] = (
         r"error: patch failed:",
     ),
     _cause(
+        "certificate not trusted",
+        "a server's certificate is not trusted, usually because of a proxy that inspects traffic: set "
+        "SSL_CERT_FILE to its CA bundle and run the same command again",
+        r"certificate verify failed",
+        r"SSL certificate problem",
+        r"unable to get local issuer certificate",
+        r"PKIX path building failed",
+    ),
+    _cause(
         "no network",
         "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy "
         "set https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "
@@ -117,15 +126,6 @@ CAUSES: tuple[Cause, ...] = (
         "Bazel failed, not the compile: its own log is beside the others (bazel-java); what it keeps may be "
         "damaged: 'invoke clean --cache', then the same command again",
         r"^tfbuild: Bazel ended with exit code 3[67]\b",
-    ),
-    _cause(
-        "certificate not trusted",
-        "a server's certificate is not trusted, usually because of a proxy that inspects traffic: set "
-        "SSL_CERT_FILE to its CA bundle and run the same command again",
-        r"certificate verify failed",
-        r"SSL certificate problem",
-        r"unable to get local issuer certificate",
-        r"PKIX path building failed",
     ),
 )
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -23,7 +24,7 @@ from tfbuild.model import Arch, Reporter
 from tfbuild.programs import Runner
 from tfbuild.python_index import find_pip
 from tfbuild.release_schema import Release
-from tfbuild.release_wheels import WheelPython, WheelSet
+from tfbuild.release_wheels import WheelPython
 from tfbuild.wheel_lock import LockedWheel, UnavailableEnvironment, WheelEnvironment, WheelLock
 from tfbuild.wheel_rules import Wanted, closure, marker_environment
 
@@ -46,6 +47,17 @@ def platforms(suite: str, arch: Arch, *, trust_tags: bool = True) -> tuple[str, 
     return (*perennial, *(f"{each}_{machine}" for each in _LEGACY), f"linux_{machine}")
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the index for one environment, over the wheels that are there already."""
+
+    python: WheelPython
+    arch: Arch
+    variant: str
+    requirements: tuple[str, ...]
+    base: Mapping[str, LockedWheel] = field(default_factory=dict)
+
+
 class NoWheels(Exception):
     """pip found no complete set; the message is its own."""
 
@@ -61,31 +73,67 @@ def lock_wheels(
     """
     if release.wheels is None:
         raise NothingMatchesError(f"{release.product} {release.release} is not made of wheels")
+    wishes = [
+        Wish(python, each.arch, each.variant, each.requirements)
+        for python in release.wheels.pythons
+        for each in release.wheels.sets
+    ]
+    return _lock(release, wishes, runner=runner, reporter=reporter, size_of=size_of)
+
+
+def lock_application(
+    release: Release,
+    base: WheelLock,
+    requirements: tuple[str, ...],
+    *,
+    runner: Runner,
+    reporter: Reporter,
+    size_of: SizeOf = lambda _: None,
+) -> WheelLock:
+    """The lock of what ``requirements`` need besides the wheels of ``base``, the lock of ``release``.
+
+    :raises: as :func:`lock_wheels`.
+    """
+    pythons = {each.version: each for each in release.wheels.pythons} if release.wheels else {}
+    wishes = [
+        Wish(
+            pythons[each.python],
+            each.arch,
+            each.variant,
+            requirements,
+            {wheel.name: wheel for wheel in base.wheels_for(each)},
+        )
+        for each in base.environments
+        if each.python in pythons
+    ]
+    return _lock(release, wishes, runner=runner, reporter=reporter, size_of=size_of)
+
+
+def _lock(
+    release: Release, wishes: Sequence[Wish], *, runner: Runner, reporter: Reporter, size_of: SizeOf
+) -> WheelLock:
     pip = find_pip(runner)
     environments: list[WheelEnvironment] = []
     lacking: list[UnavailableEnvironment] = []
     wheels: dict[str, LockedWheel] = {}
-    combinations = [(python, each) for python in release.wheels.pythons for each in release.wheels.sets]
-    for number, (python, asked) in enumerate(combinations, start=1):
-        what = f"{release.release}: Python {python.version}, {asked.arch}, {asked.variant}"
-        reporter.progress(number, len(combinations), what)
+    for number, wish in enumerate(wishes, start=1):
+        what = f"{release.release}: Python {wish.python.version}, {wish.arch}, {wish.variant}"
+        reporter.progress(number, len(wishes), what)
+        names: dict[str, Any] = {"python": wish.python.version, "arch": wish.arch, "variant": wish.variant}
         try:
-            chosen = resolve(asked.requirements, python, asked.arch, runner=runner, pip=pip, size_of=size_of)
+            chosen = resolve(wish, runner=runner, pip=pip, size_of=size_of)
         except NoWheels as error:
             reporter.note(f"{what}: {error}")
-            lacking.append(
-                UnavailableEnvironment(
-                    python=python.version, arch=asked.arch, variant=asked.variant, reason=str(error)
-                )
-            )
+            lacking.append(UnavailableEnvironment(**names, reason=str(error)))
             continue
         wheels |= {each.filename: each for each in chosen}
-        environments.append(_environment(python, asked, chosen))
+        files = tuple(sorted(each.filename for each in chosen))
+        environments.append(WheelEnvironment(**names, requirements=wish.requirements, wheels=files))
         reporter.note(f"{what}: {len(chosen)} wheels")
     if not environments:
         raise NothingMatchesError(
             f"the index has no wheels for {release.product} {release.release}",
-            details=tuple(each.reason for each in lacking),
+            details=tuple(dict.fromkeys(each.reason for each in lacking)),
             hint="pip config list shows which index is asked",
         )
     return WheelLock(
@@ -97,36 +145,20 @@ def lock_wheels(
     )
 
 
-def _environment(python: WheelPython, asked: WheelSet, chosen: tuple[LockedWheel, ...]) -> WheelEnvironment:
-    return WheelEnvironment(
-        python=python.version,
-        arch=asked.arch,
-        variant=asked.variant,
-        requirements=asked.requirements,
-        wheels=tuple(sorted(each.filename for each in chosen)),
-    )
-
-
-def resolve(
-    requirements: tuple[str, ...],
-    python: WheelPython,
-    arch: Arch,
-    *,
-    runner: Runner,
-    pip: tuple[str, ...],
-    size_of: SizeOf,
-) -> tuple[LockedWheel, ...]:
-    """The wheels that ``requirements`` need on that Python and architecture.
+def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf) -> tuple[LockedWheel, ...]:
+    """The wheels that ``wish`` needs besides its base, whose versions hold.
 
     :raises NoWheels: the index has none.
     """
+    python, arch, there = wish.python, wish.arch, wish.base
     environment = marker_environment(python.version, arch)
-    wanted = tuple(Wanted(each, "the release") for each in requirements)
-    asked = requirements
+    fixed = tuple(f"{each.name}=={each.version}" for each in there.values())
+    wanted = tuple(Wanted(each, "the release") for each in wish.requirements)
+    asked = wish.requirements
     for _ in range(_ROUNDS):
-        report = _report(asked, python, arch, runner=runner, pip=pip)
+        report = _report(asked, python, arch, runner=runner, pip=pip, constraints=fixed)
         found: dict[str, Any] = {canonicalize_name(i["metadata"]["name"]): i for i in report["install"]}
-        wheels = {name: _wheel(item) for name, item in found.items()}
+        wheels = {**{name: _wheel(item) for name, item in found.items() if name not in there}, **there}
         needs = closure(wanted, wheels, environment)
         missing = [
             each
@@ -138,7 +170,9 @@ def resolve(
                 wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
                 raise NoWheels(f"{wheel.name} {wheel.version} does not fit {by.by if by else 'this Python'}")
             return tuple(
-                _sized(wheels[name], found[name]["download_info"]["url"], size_of) for name in needs.names
+                _sized(wheels[name], found[name]["download_info"]["url"], size_of)
+                for name in needs.names
+                if name not in there
             )
         asked = (*asked, *(_without_marker(each.requirement) for each in missing))
     raise NoWheels(f"requirements that lead to ever new ones: {', '.join(asked)}")
@@ -150,7 +184,13 @@ def _without_marker(requirement: str) -> str:
 
 
 def _report(
-    requirements: tuple[str, ...], python: WheelPython, arch: Arch, *, runner: Runner, pip: tuple[str, ...]
+    requirements: tuple[str, ...],
+    python: WheelPython,
+    arch: Arch,
+    *,
+    runner: Runner,
+    pip: tuple[str, ...],
+    constraints: tuple[str, ...],
 ) -> dict[str, Any]:
     """https://pip.pypa.io/en/stable/reference/installation-report/"""
     with tempfile.TemporaryDirectory(prefix="tfbuild-lock-") as folder:
@@ -158,12 +198,15 @@ def _report(
         # --target is what pip wants with --platform; nothing is put there.
         target = ("--target", str(Path(folder, "unused")))
         tags = platforms(python.suite, arch, trust_tags=python.trust_tags)
+        # What the distribution has is asked of nobody: it may have no wheel at all.
+        alone = ("--no-deps",) if python.provided else ()
+        held = Path(folder, "constraints.txt")
+        held.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
         argv = (
             *pip, "install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report),
             "--only-binary", ":all:", "--implementation", "cp", "--python-version", python.version,
             *(word for tag in tags for word in ("--platform", tag)),
-            # What the distribution has is asked of nobody: it may have no wheel at all.
-            *(("--no-deps",) if python.provided else ()), *target, *requirements,
+            "--constraint", str(held), *alone, *target, *requirements,
         )  # fmt: skip
         answer = runner.capture(argv, timeout_s=1800)
         if not answer.ok:

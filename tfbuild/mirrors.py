@@ -1,18 +1,20 @@
-"""Which URLs a pinned download is tried at. Pure: text in, text out."""
+"""Which URLs a download is tried at: ours, Bazel's and apt's. Pure: text in, text out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tfbuild.errors import DownloadError, UsageError
 
 DEBIAN_SCHEME = "debian:"
+SECURITY_SCHEME = "debian-security:"
+VARIABLE = "TFBUILD_MIRRORS"
 PYPI_SCHEME = "pypi:"
 # Greedy: a password may itself hold an "@".
-_USERINFO = re.compile(r"//[^/?#\s]*@")
+CREDENTIALS = re.compile(r"//[^/?#\s]*@")
 _HINT = (
     "TFBUILD_MIRRORS=PREFIX=REPLACEMENT[,...], for example https://github.com/=https://proxy.example/github/"
 )
@@ -26,6 +28,13 @@ class MirrorRule:
     replacement: str
 
 
+@dataclass(frozen=True)
+class Mirror(MirrorRule):
+    """A rule as the plan has it: with the line that gave it, without user names and passwords."""
+
+    origin: str
+
+
 def parse_mirror_rules(text: str) -> tuple[MirrorRule, ...]:
     """The rules in ``TFBUILD_MIRRORS``: ``PREFIX=REPLACEMENT``, separated by commas or white space.
 
@@ -35,11 +44,21 @@ def parse_mirror_rules(text: str) -> tuple[MirrorRule, ...]:
     :raises UsageError: with every rule that cannot be understood.
     """
     words = text.replace(",", " ").split()
-    problems = tuple(f"{safe_url(word)}: {why}" for word in words if (why := _problem(word)))
+    problems = tuple(f"{safe_url(word)}: {why}" for word in words if (why := rule_problem(word)))
     if problems:
-        raise UsageError("TFBUILD_MIRRORS cannot be understood", details=problems, hint=_HINT)
-    pairs = (word.split("=", 1) for word in words)
-    return tuple(MirrorRule(prefix, replacement) for prefix, replacement in pairs)
+        raise UsageError(f"{VARIABLE} cannot be understood", details=problems, hint=_HINT)
+    return tuple(parse_rule(word) for word in words)
+
+
+def parse_rule(word: str) -> MirrorRule:
+    """The rule ``PREFIX=REPLACEMENT``, in which :func:`rule_problem` finds nothing wrong."""
+    prefix, _, replacement = word.partition("=")
+    return MirrorRule(prefix, replacement)
+
+
+def planned(rule: MirrorRule, origin: str) -> Mirror:
+    """``rule`` for the plan."""
+    return Mirror(safe_url(rule.prefix), safe_url(rule.replacement), origin)
 
 
 def rewrite(url: str, rules: Iterable[MirrorRule]) -> tuple[str, ...]:
@@ -96,9 +115,46 @@ def url_resolver(
     return resolve
 
 
+def archive_addresses(address: str, scheme: str, rules: Iterable[MirrorRule]) -> tuple[str, ...]:
+    """Where apt may find the archive that is at ``address``, in order; ``address`` itself is the last.
+
+    Rules match ``scheme`` as it stands, and the address. apt is in the builder too, where no folder of this
+    machine is: replacements without http are left out. User names and passwords are for apt's auth.conf.
+    """
+    found: list[str] = []
+    for rule in rules:
+        for url in (scheme, f"{address.rstrip('/')}/"):
+            hit = _apply(url, rule)
+            if hit is not None and not is_local(hit):
+                found.append(safe_url(hit).rstrip("/"))
+    return _unique([*found, address.rstrip("/")])
+
+
+def downloader_config(rules: Sequence[MirrorRule]) -> str:
+    """The rules as Bazel's ``--experimental_downloader_config`` takes them; empty where none is for it.
+
+    Bazel matches a URL without its scheme as a whole, tries every rewritten URL in the order of the lines,
+    and the URL itself only when a line gives it back (UrlRewriter.java and UrlRewriterConfig.java in
+    https://github.com/bazelbuild/bazel). Folders are on this machine, not in the builder: left out.
+    """
+    lines: list[str] = []
+    for rule in rules:
+        _, slashes, prefix = rule.prefix.partition("//")
+        if not slashes or is_local(rule.replacement):
+            continue
+        # In a replacement only these two mean something: java.util.regex.Matcher.
+        target = re.sub(r"([$\\])", r"\\\1", safe_url(rule.replacement))
+        if prefix.endswith("/"):
+            lines.append(f"rewrite {re.escape(prefix)}(.*) {target.rstrip('/')}/$1")
+        else:
+            lines.append(rf"rewrite {re.escape(prefix)}((?:\?.*)?) {target}$1")
+            lines.append(f"rewrite {re.escape(prefix)}/(.*) {target.rstrip('/')}/$1")
+    return "".join(f"{line}\n" for line in (*lines, "rewrite (.*) $1")) if lines else ""
+
+
 def safe_url(text: str) -> str:
     """``text`` with user names and passwords taken out of the URLs in it, for messages and files."""
-    return _USERINFO.sub("//", text)
+    return CREDENTIALS.sub("//", text)
 
 
 def is_local(url: str) -> bool:
@@ -106,7 +162,13 @@ def is_local(url: str) -> bool:
     return url.startswith(("/", "file:"))
 
 
-def _problem(word: str) -> str | None:
+def has_credentials(text: str) -> bool:
+    """Whether a URL in ``text`` holds a user name or a password."""
+    return safe_url(text) != text
+
+
+def rule_problem(word: str) -> str | None:
+    """Why ``word`` is no rule, or None."""
     prefix, equals, replacement = word.partition("=")
     if not equals:
         return "no '=' in it"

@@ -11,8 +11,9 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig
 from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
+from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
-from tfbuild.plan_parts import Part, ServingPart, TflitePart, WheelPart
+from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart, WheelPart
 from tfbuild.release_schema import Release
 
 
@@ -135,12 +136,18 @@ class Plan:
     source_date_epoch: int
     distributable: bool
     output: str
+    mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
     steps: tuple[Step, ...]
 
     @property
     def key(self) -> str:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
+
+    @property
+    def builder_key(self) -> str:
+        """Equal keys mean an equal builder."""
+        return next(step.key for step in self.steps if step.id == "builder")
 
     @property
     def march(self) -> str | None:
@@ -171,6 +178,13 @@ class Plan:
         return self.part
 
     @property
+    def keras(self) -> KerasPart:
+        """The part of a Keras plan; asking another plan for it is a bug."""
+        if not isinstance(self.part, KerasPart):
+            raise TypeError(f"a plan of {self.product}, not of keras")
+        return self.part
+
+    @property
     def wheel(self) -> WheelPart:
         """The part of a plan from an official wheel; asking another plan for it is a bug."""
         if not isinstance(self.part, WheelPart):
@@ -189,7 +203,8 @@ class Circumstances:
     ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
     ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown).
     ``source_date_epoch`` overrides the release's (seconds since 1970,
-    https://reproducible-builds.org/specs/source-date-epoch/).
+    https://reproducible-builds.org/specs/source-date-epoch/). ``mirrors`` are those of the environment and of
+    the configuration, in that order.
     """
 
     patches: tuple[Patch, ...]
@@ -197,6 +212,7 @@ class Circumstances:
     recipe: str
     revision: str
     source_date_epoch: int | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
 
 STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
@@ -271,6 +287,7 @@ def assemble(
         source_date_epoch=epoch,
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
+        mirrors=circumstances.mirrors,
         steps=(),
     )
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
@@ -305,9 +322,11 @@ def flavour_of(release: Release, values: BuildConfig) -> str:
 
 def policy_name(release: Release, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
-    flavour = flavour_of(release, values)
-    kind = "" if flavour == "native" else f"-{flavour}"
-    return values.policy or f"{release.product}{kind}-{values.runtime.base}"
+    product, flavour = release.product, flavour_of(release, values)
+    kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
+    if product is Product.TFLITE and flavour != "native":
+        kind = f"{flavour}-"
+    return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
@@ -381,6 +400,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),
         "wheel": ("platform tag of the wheel", compiled),
+        "install": (f"install {len(plan.pins)} wheels without network", compiled),
         "image": (f"runtime image ({plan.image.base})", image),
         "verify": ("verify files and image, run the smoke test", verify),
         "dist": (f"write {plan.output}", done),

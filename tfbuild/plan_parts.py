@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tfbuild.dependency import Dependency
 from tfbuild.saved_model import ModelFolder
 from tfbuild.server_files import TextFile
 from tfbuild.smoke import SmokeCase
@@ -19,19 +20,6 @@ class PythonPart:
 
 
 @dataclass(frozen=True)
-class Dependency:
-    """A locked source: the name of its pin, the archive's one top folder, and CMake's variables for it."""
-
-    name: str
-    sha256: str
-    filename: str
-    strip_prefix: str
-    variables: tuple[str, ...]
-    license: str
-    license_file: str
-
-
-@dataclass(frozen=True)
 class TflitePart:
     """TFLite, through CMake."""
 
@@ -40,7 +28,7 @@ class TflitePart:
     xnnpack: bool
     smoke: tuple[SmokeCase, ...]
     dependencies: tuple[Dependency, ...]
-    host_tools: tuple[str, ...]  # flatc, protoc: compiled from the dependencies for the machine that builds
+    host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
     python: PythonPart | None = None
 
 
@@ -166,4 +154,43 @@ class ServingPart:
     model: ModelFolder | None
 
 
-Part: TypeAlias = TflitePart | WheelPart | ServingPart
+@dataclass(frozen=True)
+class AppFolder:
+    """A user's program; ``tree`` is the git tree id of its files, so of every byte."""
+
+    path: str
+    name: str
+    tree: str
+    requirements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """A model to put into the image as ``/models/NAME``; ``id`` is the git id of the file or folder."""
+
+    path: str
+    name: str
+    kind: Literal["keras", "h5", "saved_model"]
+    id: str
+
+
+@dataclass(frozen=True)
+class KerasPart:
+    """TensorFlow and Keras, from wheels."""
+
+    product: Literal["keras"]
+    variant: str
+    python: str
+    versions: tuple[tuple[str, str], ...]  # of what the smoke test asks for: distribution, version
+    wheels: tuple[str, ...]  # names of pins, in the order of installing
+    app_wheels: tuple[str, ...]  # the same, of what only the application needs
+    requirements: tuple[str, ...]  # lines of requirements.txt, with hashes
+    left_out: tuple[str, ...]  # groups of dockerfiles/keras/leave-out
+    app: AppFolder | None
+    model: KerasModel | None
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    healthcheck: tuple[str, ...]
+
+
+Part: TypeAlias = TflitePart | WheelPart | ServingPart | KerasPart

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from tfbuild.flags import Flag, Target
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart, WheelPart
+from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
 from tfbuild.report_text import human_size
 
 _HEADINGS = {
@@ -27,25 +28,28 @@ def plan_text(plan: Plan) -> str:
 
 def _lines(plan: Plan) -> Iterator[str]:
     yield f"{plan.build_id}"
+    what = "compiled" if plan.source else "built"
     state = (
-        "official wheels"
-        if plan.source is None
-        else "compiled and verified by this project"
+        f"{what} and verified by this project"
         if plan.status == "built"
-        else "pinned; this project has never compiled it"
+        else f"pinned; this project has never {what} it"
     )
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.config}"
     yield f"  arch      {plan.arch} ({plan.image.platform}), built on {plan.root.arch}"
     yield f"  image     {plan.image.tag} ({plan.image.base}, user {plan.image.user})"
     yield f"  output    {plan.output}"
-    yield f"  jobs      {plan.jobs or f'one for each {plan.memory_per_job_mib} MiB and CPU of the engine'}"
+    if plan.source:
+        each = f"one for each {plan.memory_per_job_mib} MiB and CPU of the engine"
+        yield f"  jobs      {plan.jobs or each}"
     yield f"  policy    build_configs/policies/{plan.policy}.yaml"
     if isinstance(plan.part, ServingPart):
         yield from _serving_lines(plan.part)
     if isinstance(plan.part, WheelPart):
         yield f"  wheel     {plan.part.wheel}"
         yield f"  python    {plan.part.python} of Debian {plan.part.suite}, with its numpy"
+    if isinstance(plan.part, KerasPart):
+        yield from _keras_lines(plan.part)
     for note in plan.notes:
         yield f"  note      {note}"
     for quirk in plan.quirks:
@@ -56,6 +60,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"  {plan.unhashed.filename}"
         yield f"    tree   {plan.unhashed.tree} (no sha256 was published; then in {plan.unhashed.lock})"
         yield from (f"    from   {url}" for url in plan.unhashed.urls)
+    for mirror in plan.mirrors:
+        yield f"  mirror {mirror.prefix} -> {mirror.replacement}  ({mirror.origin})"
     for pin in plan.pins:
         size = f", {human_size(pin.size)}" if pin.size else ""
         yield f"  {pin.filename}{size}"
@@ -68,18 +74,10 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"packages of Debian {plan.root.suite} for {plan.arch}"
         yield from (f"  {package}" for package in plan.packages)
-    yield ""
     if plan.flags:
-        yield "flags"
-        yield from _flag_lines(plan)
         yield ""
-    yield "steps"
-    for number, step in enumerate(plan.steps, start=1):
-        yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
-
-
-def _flag_lines(plan: Plan) -> Iterator[str]:
-    width = min(56, max(len(flag.text) for flag in plan.flags))
+        yield "flags"
+    width = min(56, max((len(flag.text) for flag in plan.flags), default=0))
     for target, heading in _HEADINGS.items():
         flags = [flag for flag in plan.flags if flag.target is target]
         if flags:
@@ -99,6 +97,23 @@ def _serving_lines(part: ServingPart) -> Iterator[str]:
     if part.model:
         versions = ", ".join(map(str, part.model.versions))
         yield f"  model     {part.model.path} as /models/{part.model.name}, version {versions}"
+
+
+def _keras_lines(part: KerasPart) -> Iterator[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in part.versions)
+    yield f"  wheels    {part.variant}, Python {part.python}: {versions}"
+    yield f"  left out  {', '.join(part.left_out) or 'nothing'}"
+    if part.app:
+        own = f", {len(part.app_wheels)} wheels of its own" if part.app_wheels else ""
+        yield f"  app       {part.app.path} as /app{own}"
+    if part.command:
+        yield f"  command   {shlex.join(part.command)}"
+    for name, value in part.environment:
+        yield f"  variable  {name}={value}"
+    if part.healthcheck:
+        yield f"  health    {shlex.join(part.healthcheck)}"
+    if part.model:
+        yield f"  model     {part.model.path} as /models/{part.model.name} ({part.model.kind})"
 
 
 def _flag_line(flag: Flag, width: int) -> str:

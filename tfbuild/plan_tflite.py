@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tfbuild.config import ResolvedConfig
-from tfbuild.flags import cmake_cache, compile_flags, tflite_cmake_flags
-from tfbuild.lock_file import Lock
-from tfbuild.lock_state import conditions, locked_pins, needed_sources, unlocked
+from tfbuild.dependency import Dependency
+from tfbuild.flags import cmake_cache, compile_flags, dependency_flags, tflite_cmake_flags
+from tfbuild.lock_state import ReleaseLock, conditions, locked_pins, needed_sources, unlocked
 from tfbuild.model import Origin
 from tfbuild.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.plan_parts import Dependency, TflitePart
+from tfbuild.plan_parts import TflitePart
 from tfbuild.plan_python import STEPS as PYTHON_STEPS
 from tfbuild.plan_python import TOOLS, python_flags, python_part, python_roots
 from tfbuild.release_schema import Release
@@ -24,13 +24,13 @@ def make_tflite_plan(
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
-    lock: Lock,
+    lock: ReleaseLock,
 ) -> Plan:
     """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
     values, arch = config.values, request.arch
     asked = conditions(values)
-    reasons = unlocked(release, lock, arch, asked)
-    locked = locked_pins(release, lock, arch, asked)
+    reasons = unlocked(release, lock.lock, arch, asked)
+    locked = locked_pins(release, lock.lock, arch, asked)
     dependencies = tuple(
         Dependency(
             each.name,
@@ -41,13 +41,14 @@ def make_tflite_plan(
             each.license,
             each.license_file,
         )
-        for each in (needed_sources(lock, arch, asked) if locked else ())
+        for each in (needed_sources(lock.lock, arch, asked) if locked else ())
     )
     python = python_part(config, release)
     flags = (
         *compile_flags(config, release, release_lines),
         *tflite_cmake_flags(config, release, release_lines),
         *(python_flags(python, request.arch, config) if python else ()),
+        *dependency_flags(dependencies, lock.path),
     )
     part = TflitePart(
         product="tflite",

@@ -157,6 +157,10 @@ class ImageRules(_Model):
     closure: tuple[Glob, ...] = Field(
         default=(), description="Paths whose libraries must all be in the image, beside the entrypoint's."
     )
+    provided: tuple[Glob, ...] = Field(
+        default=(),
+        description="Libraries that the container runtime brings, such as a GPU's driver.",
+    )
     required_labels: tuple[str, ...] = ()
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tfbuild.config_schema import FileStem, Keys, MacroName, PositiveInt, Prose, Text
+from tfbuild.config_types import FileStem, Keys, MacroName, PositiveInt, Prose, Text
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.release_serving import ServingKeys
 from tfbuild.release_types import (

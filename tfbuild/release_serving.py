@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tfbuild.config_schema import Flag, Keys, MacroName, PositiveInt, Prose, Text
+from tfbuild.config_types import Flag, Keys, MacroName, PositiveInt, Prose, Text
 from tfbuild.model import Arch
 from tfbuild.release_types import (
     Commit,

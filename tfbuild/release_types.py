@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from tfbuild.config_schema import FileStem, Keys, PositiveInt, Prose
+from tfbuild.config_types import FileStem, Keys, PositiveInt, Prose
 from tfbuild.model import Pin
 
 _DEBIAN_PATH = re.compile(r"debian:pool/[A-Za-z0-9+._~/-]+")

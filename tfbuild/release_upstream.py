@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfbuild.config_schema import FileStem, Keys, MacroName, Prose, Text
+from tfbuild.config_types import FileStem, Keys, MacroName, Prose, Text
 from tfbuild.release_types import Thread
 
 
@@ -40,7 +40,7 @@ class UpstreamRepin(Keys):
 class Upstream(Keys):
     """How upstream's own dependencies are compiled; which ones there are is in the release's lock."""
 
-    host_tools: tuple[Literal["flatc", "protoc"], ...] = Field(
+    host_tools: tuple[Literal["flatc"], ...] = Field(
         default=(),
         description="Programs that the build runs; made from the locked sources for the machine that builds.",
     )

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from tfbuild.config_schema import FileStem, Keys, YamlBool
+from tfbuild.config_types import FileStem, Keys, PythonVersion, RequirementText, YamlBool
 from tfbuild.model import Arch
 from tfbuild.release_types import PackageName, Snapshot
-
-
-def _requirement(value: str) -> str:
-    try:
-        Requirement(value)
-    except InvalidRequirement as error:
-        raise ValueError(f"not a requirement: {str(error).splitlines()[0]}") from None
-    return value
-
-
-# https://packaging.python.org/specifications/dependency-specifiers/
-RequirementText = Annotated[str, AfterValidator(_requirement)]
-PythonVersion = Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$")]
 
 
 class WheelPython(Keys):

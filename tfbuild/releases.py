@@ -93,11 +93,12 @@ def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin
         key = item.get("name") if isinstance(item, YamlMapping) else None
         if key and isinstance(key.value, YamlScalar) and key.value.text:
             origins[f"compile_defines.{key.value.text}"] = key.key_origin
-    serving = document.root.get("serving")
-    if serving and isinstance(serving.value, YamlMapping):
-        for each in serving.value.entries:
-            origins[f"serving.{each.key}"] = each.key_origin
-            origins |= _item_origins(f"serving.{each.key}", each.value)
+    for section in ("serving", "upstream"):
+        keys = document.root.get(section)
+        if keys and isinstance(keys.value, YamlMapping):
+            for each in keys.value.entries:
+                origins[f"{section}.{each.key}"] = each.key_origin
+                origins |= _item_origins(f"{section}.{each.key}", each.value)
     return origins
 
 

@@ -8,15 +8,18 @@ import platform
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
-from tfbuild.errors import NothingMatchesError, UsageError
+from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
+from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
 from tfbuild.lock_state import locked_pins
+from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
+from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.plan_wheel import make_wheel_plan
@@ -32,7 +35,8 @@ from tfbuild.releases import (
 )
 from tfbuild.saved_model import read_model
 from tfbuild.suggest import did_you_mean
-from tfbuild.wheel_lock import read_wheel_lock, require_environment, wheel_lock_path
+from tfbuild.wheel_lock import WheelLock, read_wheel_lock, require_environment, wheel_lock_path
+from tfbuild.wheel_rules import Wanted, closure, marker_environment
 
 # What carries a build out, besides the plan.
 _RECIPES = {
@@ -43,9 +47,11 @@ _RECIPES = {
         "dockerfiles/wheel",
         "toolchains/cmake",
     ),
+    Product.KERAS: ("dockerfiles/debian", "dockerfiles/keras"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
-DEFAULT_VARIANT = "cpu"
+VARIANTS = ("cpu", "gpu")
+DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
@@ -71,6 +77,8 @@ class Words:
     output: str = ""
     model: str = ""
     origin: str = ""  # source or wheel, where the command has the choice
+    app: str = ""
+    variant: str = ""
     raw: str = ""  # all that stood after --
 
 
@@ -160,7 +168,7 @@ def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch:
         found.release,
         release_lines=found.lines,
         circumstances=found.circumstances,
-        lock=load_lock(root, found.release, words.release).lock,
+        lock=load_lock(root, found.release, words.release),
     )
 
 
@@ -189,6 +197,71 @@ def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch
         circumstances=found.circumstances,
         more=more,
     )
+
+
+def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+    """The plan of ``invoke build-keras``.
+
+    :raises UsageError: also where --app or --model is not what it should be.
+    :raises ConfigError: versions that are asked for do not go together, all of them.
+    """
+    if words.variant:
+        if words.variant not in VARIANTS:
+            raise UsageError(
+                f"--variant takes {' or '.join(VARIANTS)}, not '{words.variant}'", hint="--variant cpu"
+            )
+        words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
+    found = _resolve(root, Product.KERAS, words, env, build_arch)
+    shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
+    app = read_app(Path(words.app)) if words.app else None
+    app_lock = Path(words.app) / APP_LOCK
+    more = KerasCircumstances(
+        lock=read_wheel_lock(root / shown, shown),
+        app=app.folder if app else None,
+        asked=app.asked if app else (),
+        app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
+        model=read_keras_model(Path(words.model)) if words.model else None,
+        run=run_settings(found.config, app.settings) if app else None,
+    )
+    return make_keras_plan(
+        found.request,
+        found.config,
+        found.release,
+        release_lines=found.lines,
+        circumstances=found.circumstances,
+        more=more,
+    )
+
+
+def plan_of(root: Path, product: str, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+    """The plan of a build of ``product``, as it was typed."""
+    makers = {Product.TFLITE: plan_tflite, Product.SERVING: plan_serving, Product.KERAS: plan_keras}
+    return makers[parse_product(product)](root, words, env=env, build_arch=build_arch)
+
+
+def application_to_lock(
+    root: Path, release: Release, word: str, folder: Path
+) -> tuple[Path, WheelLock, tuple[str, ...]]:
+    """Where the lock of the application in ``folder`` goes, the lock that it builds on, and its requirements.
+
+    :raises ConfigError: the requirements contradict TensorFlow's wheels; both sides are named.
+    :raises UsageError: it has no requirements.
+    """
+    shown = wheel_lock_path(release_file(release.product, word or release.release))
+    file = read_wheel_lock(root / shown, shown)
+    app = read_app(folder)
+    if not app.asked:
+        raise UsageError(
+            f"{folder} has no {REQUIREMENTS}: there is nothing to lock", hint="build it as it is"
+        )
+    for each in file.lock.environments:
+        base = {wheel.name: wheel for wheel in file.lock.wheels_for(each)}
+        wanted = [Wanted(line.requirement, str(line.origin)) for line in app.asked]
+        found = closure(wanted, base, marker_environment(each.python, each.arch))
+        problems = tuple(conflict_problems(found.conflicts, base, KerasCircumstances(file, app.folder)))
+        if problems:
+            raise ConfigError(problems, hint="change the requirement, or take another release")
+    return folder / APP_LOCK, file.lock, app.folder.requirements
 
 
 def downloads_of(
@@ -264,9 +337,23 @@ def _resolve(
         recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
         source_date_epoch=_epoch(env),
+        mirrors=planned_mirrors(config, env),
     )
     lines = release_origins(root, product, words.release or release.release)
     return _Resolved(request, config, release, lines, circumstances)
+
+
+def planned_mirrors(config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Mirror, ...]:
+    """The mirrors of TFBUILD_MIRRORS and then those of the configuration: who calls knows the network best.
+
+    :raises UsageError: TFBUILD_MIRRORS cannot be understood.
+    """
+    variable = (planned(rule, VARIABLE) for rule in parse_mirror_rules(env.get(VARIABLE, "")))
+    keys = (
+        planned(parse_rule(text), str(config.origins[f"mirrors.{index}"]))
+        for index, text in enumerate(config.values.mirrors)
+    )
+    return (*variable, *keys)
 
 
 def _build_files(root: Path) -> dict[str, str]:

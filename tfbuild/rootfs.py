@@ -6,6 +6,7 @@ No registry is needed, and the same packages give the same bytes (SOURCE_DATE_EP
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from tfbuild.errors import BuildError, HostError
 from tfbuild.hints import failure_summary
-from tfbuild.mirrors import safe_url
+from tfbuild.mirrors import DEBIAN_SCHEME, SECURITY_SCHEME, MirrorRule, archive_addresses, safe_url
 from tfbuild.model import Arch
 from tfbuild.plan import Root
 from tfbuild.programs import Runner
@@ -69,11 +70,49 @@ def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[
     )
 
 
+def archives_of(
+    root: Root,
+    host_mirrors: Sequence[str],
+    host_security: Sequence[str] = (),
+    rules: Sequence[MirrorRule] = (),
+) -> tuple[Archive, ...]:
+    """The archive of :func:`archive_of` as each mirror rule has it, in order, and then itself.
+
+    Rules for ``debian:`` stand for the archive that the host is set up with. A mirror or a snapshot that the
+    configuration names is another state of it, and only rules for its address hold.
+
+    :raises HostError: there is none.
+    """
+    named = bool(root.mirror or root.snapshot)
+    try:
+        base = archive_of(root, host_mirrors, host_security)
+    except HostError:
+        mains = archive_addresses("", DEBIAN_SCHEME, rules)[:-1]
+        if not mains:
+            raise
+        return tuple(Archive(main) for main in mains)
+    mains = archive_addresses(base.main, "" if named else DEBIAN_SCHEME, rules)
+    if base.security is None:
+        return tuple(Archive(main) for main in mains)
+    fixes = archive_addresses(base.security, "" if named else SECURITY_SCHEME, rules)
+    return tuple(Archive(main, fixes[min(number, len(fixes) - 1)]) for number, main in enumerate(mains))
+
+
 def mmdebstrap_command(
-    root: Root, archive: Archive, target: Path, *, host: Arch, is_root: bool, recorder: Path | None = None
+    root: Root,
+    archive: Archive,
+    target: Path,
+    *,
+    host: Arch,
+    is_root: bool,
+    auth: Path | None = None,
+    recorder: Path | None = None,
 ) -> tuple[str, ...]:
-    """The argument list, a pure value. ``recorder`` is the program that keeps the packages' records where no
-    package is installed."""
+    """The argument list, a pure value.
+
+    ``auth`` is a file for apt that does not stay in the root; ``recorder`` keeps the packages' records where
+    no package is installed.
+    """
     # Foreign maintainer scripts cannot run here; apt and dpkg install such a root from outside
     # (https://wiki.debian.org/Teams/Dpkg/Spec/InstallBootstrap, DPKG_ROOT).
     # What is only extracted runs nothing at all.
@@ -95,10 +134,18 @@ def mmdebstrap_command(
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         *((f"--extract-hook={recorder}",) if recorder and root.variant == "extract" else ()),
         *include,
+        *_hooks(auth),
         root.suite,
         str(target),
         *archive.sources(root.suite),
     )
+
+
+def _hooks(auth: Path | None) -> tuple[str, ...]:
+    if auth is None:
+        return ()
+    inside = "/etc/apt/auth.conf"
+    return (f"--setup-hook=upload {shlex.quote(str(auth))} {inside}", f'--customize-hook=rm "$1{inside}"')
 
 
 def read_facts(folder: Path) -> RootFacts | None:
@@ -111,7 +158,59 @@ def read_facts(folder: Path) -> RootFacts | None:
         return None
 
 
+def write_facts(folder: Path, facts: RootFacts) -> None:
+    """Say of the ``rootfs.tar`` in ``folder`` what it is; from then on it counts."""
+    (folder / "root.json").write_text(json.dumps(facts.__dict__, indent=2) + "\n")
+
+
 def bootstrap(
+    root: Root,
+    folder: Path,
+    archives: Sequence[Archive],
+    *,
+    runner: Runner,
+    log: Path,
+    host: Arch,
+    is_root: bool,
+    auth: str = "",
+    recorder: Path | None = None,
+) -> RootFacts:
+    """Make ``folder``/rootfs.tar from the first of ``archives`` that gives it; leaves nothing half-made.
+
+    ``auth`` is apt's auth.conf for them, which does not stay in the root.
+
+    :raises BuildError: with what each of them said.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    secret = folder / "auth.conf.part"
+    failures: list[BuildError] = []
+    try:
+        if auth:
+            secret.touch(mode=0o600)
+            secret.write_text(auth)
+        for archive in archives:
+            try:
+                return _bootstrap(
+                    root,
+                    folder,
+                    archive,
+                    runner=runner,
+                    log=log,
+                    host=host,
+                    is_root=is_root,
+                    auth=secret if auth else None,
+                    recorder=recorder,
+                )
+            except BuildError as error:
+                failures.append(error)
+    finally:
+        secret.unlink(missing_ok=True)
+    last = failures[-1]
+    details = tuple(line for each in failures for line in each.details)
+    raise BuildError(last.message, details=details, hint=last.hint, log=log) from last
+
+
+def _bootstrap(
     root: Root,
     folder: Path,
     archive: Archive,
@@ -120,12 +219,13 @@ def bootstrap(
     log: Path,
     host: Arch,
     is_root: bool,
-    recorder: Path | None = None,
+    auth: Path | None,
+    recorder: Path | None,
 ) -> RootFacts:
-    """Make ``folder``/rootfs.tar. Raises :class:`BuildError` with the cause; leaves nothing half-made."""
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "rootfs.tar.part"
-    argv = mmdebstrap_command(root, archive, partial, host=host, is_root=is_root, recorder=recorder)
+    argv = mmdebstrap_command(
+        root, archive, partial, host=host, is_root=is_root, auth=auth, recorder=recorder
+    )
     # mmdebstrap clamps file times to it and so gives the same bytes for the same packages.
     environment = {"SOURCE_DATE_EPOCH": str(root.source_date_epoch)}
     try:
@@ -148,7 +248,7 @@ def bootstrap(
             runner.capture(["mmdebstrap", "--version"]).stdout.strip(),
         )
         partial.rename(folder / "rootfs.tar")
-        (folder / "root.json").write_text(json.dumps(facts.__dict__, indent=2) + "\n")
+        write_facts(folder, facts)
         return facts
     finally:
         partial.unlink(missing_ok=True)

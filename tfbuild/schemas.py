@@ -17,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from tfbuild.api import ApiList
 from tfbuild.bake import PlanDocument
+from tfbuild.bundle_file import Bundle, BundleDocument
 from tfbuild.config_schema import BuildConfig, ConfigFile, Kind, known_keys
 from tfbuild.diagnose import DiagnoseReport
 from tfbuild.diagnose_host import TargetHost
@@ -48,6 +49,8 @@ _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
     (ConfigList, "list-configs", "invoke list-configs --json"),
     (ReleaseList, "list-releases", "invoke list-releases --json"),
     (FetchResult, "fetch", "invoke fetch --json"),
+    (Bundle, "bundle", "bundle.json in a bundle"),
+    (BundleDocument, "bundle-result", "invoke bundle --json"),
     (UpstreamReport, "check-upstream", "invoke check-upstream --json"),
     (DoctorReport, "doctor", "invoke doctor --json"),
     (DiagnoseReport, "diagnose", "invoke diagnose --json"),

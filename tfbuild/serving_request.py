@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tfbuild.mirrors import downloader_config
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 
@@ -20,6 +21,7 @@ def request_files(plan: Plan, part: ServingPart) -> Mapping[str, str]:
         "bazel-args": _lines(part.arguments),
         "bazel-targets": _lines(part.targets),
         "bazel-overrides": _lines(overrides),
+        "bazel-downloader": downloader_config(plan.mirrors),
         "environment": _lines(f"{name}={value}" for name, value in part.environment),
         "server-args": _lines(part.server_args),
         **{file.name: file.text for file in part.server_files},

@@ -17,7 +17,7 @@ from tfbuild.build_run import (
     write_fetch_log,
 )
 from tfbuild.engine_facts import RunOptions, RunResult
-from tfbuild.errors import BuildError
+from tfbuild.errors import BuildError, DownloadError
 from tfbuild.file_times import mark_files
 from tfbuild.model import Finding
 from tfbuild.serving_request import request_files
@@ -32,6 +32,8 @@ from tfbuild.smoke_serving import (
     metrics_path,
 )
 
+# What every Bazel says: DownloadManager.java and StarlarkBaseExternalContext.java.
+_DOWNLOAD = "Error downloading ["
 ARTIFACTS = ("bin/tensorflow_model_server",)
 
 _FOLDER = "/smoke"
@@ -48,6 +50,7 @@ def fetch(run: Run) -> str:
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     unpack_source(run)
     empty_folders(layout.request, layout.downloads, layout.archives, layout.model, layout.out)
+    layout.repositories.mkdir(parents=True, exist_ok=True)
     for name, text in request_files(plan, plan.serving).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
@@ -64,11 +67,23 @@ def fetch(run: Run) -> str:
 
 
 def fetch_dependencies(run: Run) -> str:
-    """Bazel looks at its flags and targets, and fetches all that they need."""
+    """Bazel looks at its flags and targets, and fetches all that they need.
+
+    :raises DownloadError: a download of Bazel's failed.
+    :raises BuildError: anything else did.
+    """
     try:
         bake_targets(run, ("fetch",), run.log("fetch-deps"), BuildError)
     except BuildError as error:
-        raise explained(run, error) from error
+        found = explained(run, error)
+        if found.log and found.log.exists() and _DOWNLOAD in found.log.read_text(errors="replace"):
+            raise DownloadError(
+                "Bazel could not download what the build needs",
+                details=found.details,
+                hint=found.hint or "with a mirror: TFBUILD_MIRRORS, or the key 'mirrors' of a configuration",
+                log=found.log,
+            ) from error
+        raise found from error
     return "flags and targets are known to Bazel"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
+from tfbuild.archive import extract
 from tfbuild.build_run import (
     Run,
     bake_targets,
@@ -34,8 +36,20 @@ def fetch(run: Run) -> str:
     plan = run.plan
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     unpack_source(run)
+    _unpack_dependencies(run)
     _write_request(run)
     return write_fetch_log(run)
+
+
+def _unpack_dependencies(run: Run) -> None:
+    """The locked sources as folders. What is extracted is kept by content; a build gets links to it."""
+    layout = run.layout
+    empty_folders(layout.dependencies)
+    for each in run.plan.tflite.dependencies:
+        kept = layout.cache / "sources" / f"sha256-{each.sha256}"
+        path = run.downloads[each.name]
+        extract(path, kept, strip_prefix=each.strip_prefix, on_wait=run.effects.reporter.note)
+        shutil.copytree(kept, layout.dependencies / each.name, symlinks=True, copy_function=os.link)
 
 
 def _write_request(run: Run) -> None:
@@ -44,6 +58,8 @@ def _write_request(run: Run) -> None:
     empty_folders(layout.request, layout.downloads, layout.wheel)
     presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
+    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
+    (layout.request / "dependencies").write_text(names)
     copy_patches(run)
     elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
     for pin in plan.pins:

@@ -10,7 +10,10 @@ from pathlib import Path
 from tfbuild.apt_sources import debian_archive_mirrors
 from tfbuild.archive import extract
 from tfbuild.bake import Layout
+from tfbuild.bundle_file import Bundle
+from tfbuild.bundle_run import load_bundle, make_bundle
 from tfbuild.cache import cache_root, prepare_cache
+from tfbuild.credentials import build_secrets, read_logins
 from tfbuild.diagnose import DiagnoseEffects
 from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_known import RunOutcome, load_known_errors
@@ -20,23 +23,22 @@ from tfbuild.doctor import fatal_checks, require_ready
 from tfbuild.doctor_checks import DoctorContext
 from tfbuild.effects import BuildResult, Effects
 from tfbuild.engine import connect
-from tfbuild.errors import ChecksumError, TfBuildError, UsageError
+from tfbuild.errors import ChecksumError, HostError, TfBuildError, UsageError
 from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher, new_session
 from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
 from tfbuild.index_build import IndexDocument, IndexEffects, build_index
 from tfbuild.index_plan import index_plan
-from tfbuild.lock_wheels import lock_wheels
-from tfbuild.mirrors import parse_mirror_rules, url_resolver
+from tfbuild.mirrors import VARIABLE, Mirror, MirrorRule, parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
-from tfbuild.python_index import PythonIndex, head_size, pip_settings
+from tfbuild.python_index import PythonIndex, pip_settings
 from tfbuild.release_schema import Release
 from tfbuild.request import output_folder
-from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archive_of
+from tfbuild.rootfs import SNAPSHOT_ARCHIVE, archives_of
 from tfbuild.runner import Runner, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -57,9 +59,17 @@ def _mirrors_of(runner: Runner, host: HostFacts) -> tuple[str, ...]:
     return debian_archive_mirrors(runner, os_id=host.os.id, codename=host.os.codename)
 
 
+def mirror_rules(env: Mapping[str, str], mirrors: Sequence[Mirror]) -> tuple[MirrorRule, ...]:
+    """The rules that downloads of ours follow: those of TFBUILD_MIRRORS as they were written, passwords and
+    all, and then those of the configuration."""
+    of_config = (each for each in mirrors if each.origin != VARIABLE)
+    return (*parse_mirror_rules(env.get(VARIABLE, "")), *of_config)
+
+
 def make_fetcher(
     release: Release | None,
     *,
+    mirrors: Sequence[Mirror],
     env: Mapping[str, str],
     reporter: Reporter,
     offline: bool,
@@ -67,7 +77,7 @@ def make_fetcher(
     host: HostFacts,
 ) -> Fetcher:
     """A fetcher that knows the mirrors; the host's apt is only asked when a pin lies in Debian's archive."""
-    rules = parse_mirror_rules(env.get("TFBUILD_MIRRORS", ""))
+    rules = mirror_rules(env, mirrors)
     needs_debian = release is not None and release.debian is not None
     archive = _mirrors_of(runner, host) if needs_debian and not offline else ()
     snapshot = f"{SNAPSHOT_ARCHIVE}/{release.debian.snapshot}" if release and release.debian else ""
@@ -86,6 +96,7 @@ def fetch_release(
     pins: tuple[Pin, ...],
     unhashed: Unhashed | None = None,
     *,
+    mirrors: Sequence[Mirror] = (),
     offline: bool,
     reporter: Reporter,
 ) -> tuple[tuple[Pin, Path], ...]:
@@ -94,7 +105,13 @@ def fetch_release(
     ``unhashed`` is fetched too, proven by its tree, and comes first with the pin that it has from then on.
     """
     fetcher = make_fetcher(
-        release, env=os.environ, reporter=reporter, offline=offline, runner=SubprocessRunner(), host=gather()
+        release,
+        mirrors=mirrors,
+        env=os.environ,
+        reporter=reporter,
+        offline=offline,
+        runner=SubprocessRunner(),
+        host=gather(),
     )
     first = (obtain_source(unhashed, fetcher, reporter),) if unhashed else ()
     try:
@@ -108,22 +125,6 @@ def fetch_release(
         hint = f"{anew}its git tree decides then; else {error.hint}"
         raise ChecksumError(error.message, details=error.details, hint=hint) from error
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
-
-
-def make_wheel_lock(release: Release, path: Path, *, reporter: Reporter) -> None:
-    """Ask the index that pip is configured with, and write the lock of the wheels to ``path``."""
-    runner = SubprocessRunner()
-    sizes: dict[str, int | None] = {}
-
-    def size_of(url: str) -> int | None:
-        if url not in sizes:
-            sizes[url] = head_size(lambda: new_session(os.environ), url)
-        return sizes[url]
-
-    lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(lock.text(), encoding="utf-8")
-    beside.replace(path)
 
 
 def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:
@@ -152,9 +153,38 @@ def _hint_for(release: Release) -> str:
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
     """Carry ``plan`` out on this machine."""
+    if offline and isinstance(plan.part, ServingPart) and plan.part.network:
+        raise UsageError(
+            "--offline, and the configuration has a remote cache or executor",
+            hint="--set serving.remote_cache=null --set serving.remote_executor=null",
+        )
+    require_writable(output)
+    effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
+    return execute(plan, layout_of(plan), output, effects)
+
+
+def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
+    """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
+    require_writable(target.parent)
+    effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
+    return make_bundle(plan, layout_of(plan), target, effects)
+
+
+def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
+    """Put what is in the bundle ``file`` into the cache."""
+    return load_bundle(file, prepare_cache(cache_root(os.environ)), reporter.note)
+
+
+def layout_of(plan: Plan) -> Layout:
+    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id)
+
+
+def build_effects(
+    plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter
+) -> Effects:
+    """The real effects for carrying out ``plan``; ``output`` is where its results go."""
     env, runner, host = os.environ, SubprocessRunner(), gather()
     cache = prepare_cache(cache_root(env))
-    require_writable(output)
     engine = connect()
     cached_mirrors: list[tuple[str, ...]] = []
 
@@ -164,7 +194,9 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         return cached_mirrors[0]
 
     def fetch_all(pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
-        files = fetch_release(release, pins, unhashed, offline=offline, reporter=reporter)
+        files = fetch_release(
+            release, pins, unhashed, mirrors=plan.mirrors, offline=offline, reporter=reporter
+        )
         return {pin.name: path for pin, path in files}
 
     def preflight() -> None:
@@ -177,13 +209,25 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
 
-    effects = Effects(
+    rules = mirror_rules(env, plan.mirrors)
+
+    def secrets(plan: Plan) -> Mapping[str, str]:
+        if offline:
+            return {}
+        logins = read_logins(env, Path.home(), rules)
+        try:
+            archives = archives_of(plan.root, mirrors(), rules=rules)
+        except HostError:  # told where the root filesystem is made; one that is cached needs no mirror
+            archives = ()
+        return build_secrets(archives, plan.root.suite, logins)
+
+    return Effects(
         runner=runner,
         engine=engine,
         reporter=reporter,
         find_cli=lambda: find_docker_cli(runner),
         fetch_all=fetch_all,
-        archive_of=lambda root: archive_of(root, mirrors()),
+        archives_of=lambda root: archives_of(root, mirrors(), rules=rules),
         preflight=preflight,
         host_arch=host.arch or plan.root.arch,
         is_root=host.is_root,
@@ -192,8 +236,8 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
         offline=offline,
         ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
         lock_wait_s=lock_wait(env),
+        secrets=secrets,
     )
-    return execute(plan, Layout(PROJECT, cache, plan.build_id), output, effects)
 
 
 def build_plan(plan: Plan, release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:

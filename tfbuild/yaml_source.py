@@ -16,6 +16,7 @@ from typing import TypeAlias
 import yaml
 
 from tfbuild.errors import ConfigProblem
+from tfbuild.mirrors import CREDENTIALS, safe_url
 from tfbuild.model import Origin
 
 # What YAML 1.1 and 1.2 both read as null when it stands without quotes: https://yaml.org/type/null.html
@@ -121,7 +122,7 @@ def kind_of(node: YamlNode) -> str:
         return "a mapping"
     if isinstance(node, YamlSequence):
         return "a list"
-    return "nothing" if node.text is None else f"the value {node.text!r}"
+    return "nothing" if node.text is None else f"the value {safe_url(node.text)!r}"
 
 
 def to_plain(node: YamlNode) -> Plain:
@@ -204,6 +205,8 @@ def _problem(path: str, lines: tuple[str, ...], line: int, column: int, message:
     source = lines[line - 1] if 0 < line <= len(lines) else ""
     # One column per character, and nothing that a terminal would obey; the caret stays in place.
     snippet = "".join(char if char.isprintable() else " " if char == "\t" else "\ufffd" for char in source)
+    # Same length, so that the caret stays in place.
+    snippet = CREDENTIALS.sub(lambda found: f"//{'*' * (len(found[0]) - 3)}@", snippet)
     return ConfigProblem(path, line, column, message, snippet.rstrip())
 
 

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Drives Bazel: "fetch-all" with network, "compile-all" without.
+# Drives Bazel: "fetch-all" with network, "compile-all" without; "collect-repositories" for a bundle, without.
 #   /source            the extracted source, read only
 #   /request           made from the plan, read only: bazel-startup, bazel-args, bazel-targets and environment have
-#                      one item in a line; bazel-overrides; patches/
+#                      one item in a line; bazel-overrides; bazel-downloader; patches/
 #   /archives          files checked by hash: what overridden repositories are made of, and what Bazel would
 #                      download and finds there by its hash; only while fetching
 #   /toolchains        Bazel platforms and toolchains; overrides/ has build files for overridden repositories
+#   /repositories      what a bundle brought of Bazel's repository cache, read only; only while fetching
 #   /tree              cache mount of this build: source copy, output base, logs; survives failure and interruption
 #   /repository-cache, /disk-cache        cache mounts that all builds share
 #   /out               what becomes part of the image layer
@@ -31,13 +32,32 @@ if [[ -d /usr/share/bazel/embedded_tools ]]; then
   startup+=(--install_base=/usr/share/bazel --trust_install_base)
 fi
 
+# What the network asks for, where there is one. None of it is in a key of Bazel: a repository rule sees only the
+# variables that it has declared.
+if [[ -s /run/secrets/ca-java ]]; then
+  startup+=(--host_jvm_args=-Djavax.net.ssl.trustStore=/run/secrets/ca-java)
+fi
+if [[ -s /run/secrets/ca ]]; then
+  # For the programs that repository rules start.
+  for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT; do
+    environment+=("$name=/run/secrets/ca")
+  done
+fi
+for name in http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY; do
+  if [[ -n ${!name:-} ]]; then environment+=("$name=${!name}"); fi
+done
+# Mirrors. Known by this name to every Bazel from 4 to 8.
+if [[ -s /request/bazel-downloader ]]; then
+  arguments+=(--experimental_downloader_config=/request/bazel-downloader)
+fi
+
 # --batch where one command is all: nothing of Bazel outlives it.
 bazel_program() { # COMMAND ARGUMENT...
   (
     cd /tree/source
     exec env --ignore-environment PATH="$PATH" HOME=/root "${environment[@]}" \
       /usr/bin/bazel "${BATCH:---batch}" "${startup[@]}" \
-      --output_user_root=/tree/user-root --output_base=/tree/output-base "$@"
+      --output_user_root=/tree/user-root --output_base="${OUTPUT_BASE:-/tree/output-base}" "$@"
   )
 }
 
@@ -78,6 +98,10 @@ prepare() {
   mkdir -p /tree/source
   rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
   rm -rf /tree/incoming
+  # Out of a bundle. Bazel checks each file by its hash when it takes it.
+  if [[ -d /repositories/content_addressable ]]; then
+    cp -r --no-clobber /repositories/. /repository-cache/
+  fi
 
   local repository archive prefix subtree build
   # Tabs between; an empty field stays one.
@@ -98,9 +122,25 @@ fetch() {
   bazel build --nobuild --distdir=/archives -- "${targets[@]}" 2>&1 | progress
 }
 
+# Everything that the targets need, into an empty output base: what is not there without a network is told here, and
+# not where the bundle is used. Bazel gives each file that it takes from the cache a new time (RepositoryCache.java).
+repositories() {
+  local began=/tree/bundle-began entry
+  rm -rf /tree/bundle-base
+  touch "$began"
+  OUTPUT_BASE=/tree/bundle-base bazel build --nobuild --distdir=/archives -- "${targets[@]}" 2>&1 | progress
+  mkdir -p /collected/content_addressable
+  if [[ -d /repository-cache/content_addressable ]]; then
+    while read -r entry; do
+      (cd /repository-cache && cp -r --parents "${entry%/file}" /collected/)
+    done < <(cd /repository-cache && find content_addressable -name file -newer "$began")
+  fi
+  chmod -R u+w /tree/bundle-base
+  rm -rf /tree/bundle-base "$began"
+}
+
 compile() {
-  bazel build --disk_cache=/disk-cache --profile="$log/profile.gz" \
-    --generate_json_trace_profile -- "${targets[@]}" 2>&1 | progress
+  bazel build --disk_cache=/disk-cache --profile="$log/profile.gz" -- "${targets[@]}" 2>&1 | progress
 }
 
 # Bazel's "[n / m] ..." and its downloads go to the terminal too; grep finds none where nothing is to do.
@@ -167,10 +207,14 @@ case ${1:-} in
     phases compile install
     cp -r "$log" /out/log
     ;;
-  prepare | check | fetch | compile | actions) "$1" ;;
+  collect-repositories)
+    mkdir -p "$log"
+    phases prepare repositories
+    ;;
+  prepare | check | fetch | repositories | compile | actions) "$1" ;;
   install) bash "$scripts/install.sh" ;;
   *)
-    echo "usage: compile.sh fetch-all | compile-all" >&2
+    echo "usage: compile.sh fetch-all | compile-all | collect-repositories" >&2
     exit 2
     ;;
 esac

@@ -8,13 +8,8 @@
 #   /downloads                files that were checked by hash before they came here
 set -euo pipefail
 
-export DEBIAN_FRONTEND=noninteractive
-# A frozen mirror or snapshot keeps Valid-Until dates that have passed. Signatures are still checked.
-apt_options=(-o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
-# A mirror behind a private CA: the host's bundle comes as a secret and stays out of the image.
-if [[ -s /run/secrets/ca ]]; then
-  apt_options+=(-o Acquire::https::CaInfo=/run/secrets/ca)
-fi
+# shellcheck source=../common/apt.sh
+source /common/apt.sh
 
 # git, patch, unzip, zip, Python: programs that upstream's repository rules and version stamping call.
 # gcc compiles the entry program, whatever compiles the server.
@@ -33,7 +28,7 @@ done
 
 # The root has no manual pages; the alternatives of the JDK, which Bazel's package needs, want their folder.
 mkdir -p /usr/share/man/man1
-apt-get "${apt_options[@]}" update
+apt_update
 if [[ $TARGET_ARCH != "$BUILD_ARCH" ]]; then
   packages+=("gcc-${TRIPLET//_/-}" "libc6-dev-$TARGET_ARCH-cross")
   # Static emulators: since QEMU 9.1 in qemu-user, before in a package of their own.
@@ -49,6 +44,7 @@ apt-get "${apt_options[@]}" install --yes --no-install-recommends \
 if [[ -n $BAZEL_FILE ]]; then
   install --mode=755 "/downloads/$BAZEL_FILE" /usr/bin/bazel
 fi
+apt_clean
 
 # What went in, for the manifest: name, version, architecture.
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /etc/tfbuild-packages.tsv

@@ -23,6 +23,8 @@ else
   compile_programs
 fi
 
+# The one that was compiled for the build, where there is one.
+PATH=/out/host-tools:$PATH
 for model in "$here"/models/*.json; do
   flatc --binary -o /smoke /source/tensorflow/lite/schema/schema.fbs "$model"
 done

@@ -12,5 +12,10 @@ root=/runtime
 mkdir -p "$root"/usr/{bin,share/doc} "$root/usr/lib/$MULTIARCH"
 cp /out/dist/bin/* "$root/usr/bin/"
 cp /out/dist/lib/libtensorflowlite*.so "$root/usr/lib/$MULTIARCH/"
-install -D --mode=644 /out/dist/share/licenses/tensorflow "$root/usr/share/doc/tensorflow/copyright"
+# Of TensorFlow and of what is linked in statically; packages bring their own.
+for license in /out/dist/share/licenses/*; do
+  name=${license##*/}
+  [[ -e /usr/share/doc/$name/copyright ]] ||
+    install -D --mode=644 "$license" "$root/usr/share/doc/$name/copyright"
+done
 bash /common/collect-closure.sh "$root"/usr/bin/* "$root/usr/lib/$MULTIARCH"/*.so

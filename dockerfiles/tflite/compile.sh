@@ -1,10 +1,11 @@
 #!/bin/bash
 # Configures, compiles and installs. Runs without network.
 #   /source       the extracted source, read only
-#   /request      CMakePresets.json and patches/, made from the plan, read only
+#   /dependencies the extracted locked sources, read only; empty where dependencies are packages
+#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE) and patches/, made from the plan, read only
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
-#   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH
+#   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
@@ -13,7 +14,7 @@ log=/tree/log
 # By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
 # becomes new.
 prepare() {
-  local tree=/source patches=(/request/patches/*.patch)
+  local tree=/source patches=(/request/patches/*.patch) name license_file
   if [[ -e ${patches[0]} ]]; then
     tree=/tree/incoming
     rm -rf "$tree"
@@ -27,6 +28,27 @@ prepare() {
   mkdir -p /tree/source
   rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
   rm -rf /tree/incoming
+  # A copy: upstream's CMake files write into some of them.
+  mkdir -p /tree/dependencies
+  rsync --recursive --links --perms --checksum --delete /dependencies/ /tree/dependencies/
+  # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/
+  # OverridableFetchContent.cmake. Where this one lies, it does not.
+  while IFS=$'\t' read -r name license_file; do
+    [[ -n $license_file ]] ||
+      echo "The archive of $name holds no licence file." > "/tree/dependencies/$name/${name}_LICENSE.txt"
+  done < /request/dependencies
+}
+
+# Programs that run during the build, for the machine that builds, from the same sources as what is built.
+host_tools() {
+  local tool
+  for tool in $HOST_TOOLS; do
+    cmake -S "$scripts/host-tools/$tool" -B "/tree/host-tools/build-$tool" -G Ninja \
+      -DDEPENDENCIES=/tree/dependencies -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
+      -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+    CCACHE_DIR=/ccache ninja -C "/tree/host-tools/build-$tool" -j "$JOBS" "$tool"
+    install -D "/tree/host-tools/build-$tool/bin/$tool" "/tree/host-tools/bin/$tool"
+  done
 }
 
 configure() {
@@ -38,7 +60,13 @@ configure() {
   if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json; then
     fresh=(--fresh)
   fi
-  cmake -S /tree/superproject --preset tfbuild "${fresh[@]}"
+  cmake -S /tree/superproject --preset tfbuild "${fresh[@]}" 2>&1 | tee /tree/configure-output
+  # There is no network; but a source that is not handed over would only be noticed by what fails later.
+  if grep --extended-regexp 'Cloning into|Downloading |downloading https?:|Performing (download|git)' \
+    /tree/configure-output; then
+    echo "the configure step wants to download what stands above: the lock does not cover it" >&2
+    exit 1
+  fi
   cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 
@@ -72,12 +100,12 @@ case ${1:-all} in
     mkdir -p "$log" /tree/build
     rm -f "$log"/*
     trap 'echo $? > "$log/exit-code"' EXIT
-    for phase in prepare configure compile install; do
+    for phase in prepare host_tools configure compile install; do
       run "$phase"
     done
     cp -r "$log" /out/log
     ;;
-  prepare | configure | compile) "$1" ;;
+  prepare | host_tools | configure | compile) "$1" ;;
   install)
     if [[ -n $PYTHON_VERSION ]]; then
       bash "$scripts/python-wheel.sh"

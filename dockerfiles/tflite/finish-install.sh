@@ -1,10 +1,14 @@
 #!/bin/bash
 # What went into /out/dist, for the manifest, and times and modes that do not depend on the build.
-#   TRIPLET, SOURCE_DATE_EPOCH
+#   TRIPLET, HOST_TOOLS, SOURCE_DATE_EPOCH
 set -euo pipefail
 
 dist=/out/dist
 
+rm -rf /out/host-tools
+if [[ -n $HOST_TOOLS ]]; then
+  cp -r /tree/host-tools/bin /out/host-tools  # for the models of the smoke test
+fi
 cp /etc/tfbuild-packages.tsv /out/packages.tsv
 {
   "$TRIPLET-g++" --version | head -n 1

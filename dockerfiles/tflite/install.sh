@@ -21,7 +21,9 @@ for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
   rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
     "/tree/source/./$extra/" "$dist/include/"
 done
-cp -r /usr/include/flatbuffers "$dist/include/"
+flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
+[[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
+cp -r "$flatbuffers" "$dist/include/"
 
 # --- libraries that ours need and that no distribution's C++ runtime contains --------------------------------
 lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
@@ -34,6 +36,10 @@ lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
+# What is linked in statically.
+while IFS=$'\t' read -r name license_file; do
+  [[ -z $license_file ]] || cp "/tree/dependencies/$name/$license_file" "$dist/share/licenses/$name"
+done < /request/dependencies
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from tfbuild.cache import cache_root
@@ -107,3 +108,13 @@ def build(
 @pytest.fixture(scope="session", params=["amd64", "arm64"])
 def built(request: pytest.FixtureRequest, build: Callable[[str], Built]) -> Built:
     return build(request.param)
+
+
+@pytest.fixture(scope="session")
+def gateway(engine: DockerEngine) -> str:
+    """This machine's address as build steps see it; without one the tests are skipped."""
+    del engine
+    for config in docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"]:
+        if "Gateway" in config:
+            return str(config["Gateway"])
+    pytest.skip("the engine's bridge has no gateway on this machine")

@@ -25,6 +25,7 @@ from tfbuild.runner import Captured
 
 PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "tests/data/serving-releases/2.19.1-mini.yaml"
+OWN_BAZEL = "tests/data/serving-releases/2.19.1-minibazel.yaml"
 MODEL = (
     PROJECT / "tests/data/serving-mini/tensorflow_serving/servables/tensorflow/testdata"
     / "saved_model_half_plus_two_cpu"
@@ -51,16 +52,21 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def words_of(*more: str) -> list[str]:
-    return ["build-serving", "--release", RELEASE, *more]
+def words_of(*more: str, release: str = RELEASE) -> list[str]:
+    return ["build-serving", "--release", release, *more]
+
+
+def mirrors_of(folder: Path) -> dict[str, str]:
+    """The miniatures' archives, and what the user has."""
+    return {
+        "TFBUILD_MIRRORS": f"https://mini.invalid/={folder}/ {os.environ.get('TFBUILD_MIRRORS', '')}".strip()
+    }
 
 
 @pytest.fixture(scope="session")
 def serve(engine: DockerEngine, invoke: Callable[..., Captured], mirror: Path) -> Serve:
-    def run(*more: str, **options: Any) -> Captured:
-        return invoke(
-            *words_of(*more), env={"TFBUILD_MIRRORS": f"https://mini.invalid/={mirror}/"}, **options
-        )
+    def run(*more: str, release: str = RELEASE, **options: Any) -> Captured:
+        return invoke(*words_of(*more, release=release), env=mirrors_of(mirror), **options)
 
     return run
 
@@ -98,6 +104,22 @@ def test_half_plus_two_through_both_apis(make: Callable[[str], Server], arch: st
     machine = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}[arch]
     assert {each["machine"] for each in server.manifest["elf"]} == {machine}
     assert any(line.startswith("bazel") for line in server.manifest["tools"])
+
+
+def test_a_bazel_of_upstreams_own_does_the_same(serve: Serve, tmp_path: Path, engine: DockerEngine) -> None:
+    # As all releases of TensorFlow Serving: one program by its hash, and limits in the form of before 7.1.
+    tag = "tfbuild-test/serving-bazel:1"
+    try:
+        ran = serve("--output", str(tmp_path), "--tag", tag, "--json", release=OWN_BAZEL, timeout_s=3600)
+        if ran.returncode == 5:
+            pytest.skip(f"upstream's Bazel is out of reach: {ran.stderr[-400:]}")
+        assert ran.ok, ran.stderr[-4000:]
+        manifest = json.loads((Path(json.loads(ran.stdout)["output"]) / "manifest.json").read_text())
+        cases = {case["case"]: case for case in manifest["smoke"]}
+        assert cases["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]
+        assert "bazel 2.1.0" in manifest["tools"][0]
+    finally:
+        engine.remove_image(tag)
 
 
 def test_the_image_is_a_drop_in_for_upstreams(amd64: Server, engine: DockerEngine) -> None:
@@ -222,7 +244,7 @@ def _start(words: list[str], mirror: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [str(Path(sys.executable).parent / "invoke"), *words],
         cwd=PROJECT,
-        env={**os.environ, "TFBUILD_MIRRORS": f"https://mini.invalid/={mirror}/"},
+        env={**os.environ, **mirrors_of(mirror)},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.golden.conftest import GOLDEN
-from tests.support.plans import all_plans, all_server_plans, make_plan, make_server_plan
+from tests.support import keras
+from tests.support.plans import PROJECT, all_plans, all_server_plans, make_plan, make_server_plan
 from tfbuild.bake import Layout, definition
 from tfbuild.flags import Target
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Patch, Plan
+from tfbuild.plan_parts import KerasModel
 from tfbuild.plan_text import plan_text
 from tfbuild.saved_model import ModelFolder
 
@@ -22,6 +24,20 @@ Golden = Callable[[str, str], None]
 # One of each kind: the default, a cross build, everything set by hand, no copy for others, a debug build,
 # and a release that nobody compiled.
 REPRESENTATIVE = {
+    "keras-amd64": keras.make_plan(),
+    "keras-arm64-cross": keras.make_plan("2.18.1", Arch.ARM64),
+    "keras-gpu-by-hand": keras.make_plan(
+        "2.20.0",
+        Arch.AMD64,
+        "keras.variant=gpu",
+        "keras.python=3.13",
+        "keras.keep=headers,symbols",
+        "keras.requirements=keras>=3.5",
+        "runtime.base=debian",
+        "app.environment.THREADS=2",
+        app=PROJECT / "examples" / "keras" / "serve",
+        model=KerasModel("model.keras", "model.keras", "keras", "1" * 40),
+    ),
     "opt-amd64": make_plan(),
     "cortex-a72-arm64": make_plan("2.14.1-debian", "cortex-a72", Arch.ARM64),
     "size-amd64-by-hand": make_plan(
@@ -44,6 +60,9 @@ REPRESENTATIVE = {
     "native-arm64": make_plan("2.14.1-debian", "native", Arch.ARM64, build_arch=Arch.ARM64),
     "debug-amd64": make_plan("2.14.1-debian", "debug"),
     "opt-arm64-pinned": make_plan("2.20.0", "opt", Arch.ARM64),
+    # Upstream's own dependencies, from the lock.
+    "upstream-amd64": make_plan("2.14.1", "opt", Arch.AMD64),
+    "upstream-arm64": make_plan("2.14.1", "opt", Arch.ARM64),
     # The model server: the default, an old compiler and a cross build, everything set by hand.
     "server-amd64": make_server_plan(),
     "server-arm64-cross": make_server_plan("2.19.1", "portable", Arch.ARM64),
@@ -78,7 +97,9 @@ def test_the_text_of_a_plan(name: str, golden: Golden) -> None:
     golden(f"{name}.txt", plan_text(REPRESENTATIVE[name]))
 
 
-@pytest.mark.parametrize("name", ["opt-amd64", "size-amd64-by-hand", "server-amd64", "server-amd64-by-hand"])
+@pytest.mark.parametrize(
+    "name", ["opt-amd64", "size-amd64-by-hand", "upstream-arm64", "server-amd64", "server-amd64-by-hand"]
+)
 def test_the_json_of_a_plan(name: str, golden: Golden) -> None:
     plan = REPRESENTATIVE[name]
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
@@ -121,4 +142,5 @@ def test_no_golden_file_is_left_behind() -> None:
         "server-amd64-by-hand.json",
         "opt-amd64.json",
         "size-amd64-by-hand.json",
+        "upstream-arm64.json",
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -32,3 +35,38 @@ def pack(folder: Path, top: str, path: Path) -> str:
 def pack_miniatures(folder: Path) -> dict[str, str]:
     """The archives of the miniature upstream in ``folder``; their hashes by name."""
     return {name: pack(DATA / data, top, folder / name) for name, (top, data) in MINIATURES.items()}
+
+
+def fresh_archive(folder: Path) -> tuple[Path, str]:
+    """An archive for Bazel that no cache has, and its sha256."""
+    content = folder / "content"
+    content.mkdir(parents=True)
+    (content / "BUILD").write_text(
+        'filegroup(name = "data", srcs = ["x"], visibility = ["//visibility:public"])\n'
+    )
+    (content / "WORKSPACE").write_text("")
+    (content / "x").write_text(secrets.token_hex())
+    path = folder / "fresh.tar"
+    return path, pack(content, ".", path)
+
+
+def miniature_that_downloads(folder: Path, name: str, url: str, sha256: str) -> Path:
+    """The release file ``name``, whose server needs an archive that Bazel alone knows; archives beside it."""
+    folder.mkdir()
+    pack_miniatures(folder)
+    source = folder / "source"
+    shutil.copytree(DATA / "serving-mini", source)
+    rule = f'http_archive(name = "fresh", urls = ["{url}"], sha256 = "{sha256}")\n'
+    load = 'load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_archive")\n'
+    with (source / "WORKSPACE").open("a") as workspace:
+        workspace.write(load + rule)
+    build = source / "tensorflow_serving/model_servers/BUILD"
+    needs = '    stamp = 1,\n    data = ["@fresh//:data"],\n'
+    build.write_text(build.read_text().replace("    stamp = 1,\n", needs))
+    digest = pack(source, "serving-mini", folder / "serving-mini.tar")
+    text = (DATA / "serving-releases/2.19.1-mini.yaml").read_text()
+    text = text.replace("release: 2.19.1-mini", f"release: {name}")
+    text = re.sub(r'(serving-mini\.tar\]\n  sha256: ")[0-9a-f]+', rf"\g<1>{digest}", text)
+    release = folder / f"{name}.yaml"
+    release.write_text(text)
+    return release

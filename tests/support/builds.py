@@ -117,6 +117,7 @@ class Build:
     preflights: int = 0
     lock_wait_s: float = 0
     offline: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict)
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
@@ -141,7 +142,7 @@ class Build:
     def run(self, reporter: Reporter | None = None) -> BuildResult:
         """Carry the plan out; tell ``reporter``, else :attr:`reporter`."""
         self.reporter.events.clear()
-        self.runner = RecordingRunner(self._replies())
+        self.runner = RecordingRunner(self.usual_replies())
         effects = replace(self.effects(), reporter=reporter or self.reporter)
         return execute(self.plan, self.layout, self.output, effects)
 
@@ -152,7 +153,7 @@ class Build:
             reporter=self.reporter,
             find_cli=lambda: DockerCli(None, ("docker", "buildx"), "0.13.1"),
             fetch_all=self._fetch,
-            archive_of=lambda root: Archive(MIRROR),
+            archives_of=lambda root: (Archive(MIRROR),),
             preflight=self._preflight,
             host_arch=Arch.AMD64,
             is_root=True,
@@ -160,6 +161,7 @@ class Build:
             ca_bundle=None,
             offline=self.offline,
             lock_wait_s=self.lock_wait_s,
+            secrets=lambda plan: self.secrets,
         )
 
     def _preflight(self) -> None:
@@ -175,11 +177,11 @@ class Build:
             files[pin.name] = folder / pin.filename
             if number == 0 and not files[pin.name].exists():
                 _write_source(files[pin.name], self.plan)
-            elif number:
+            elif number and not files[pin.name].exists():
                 files[pin.name].write_bytes(b"package")
         return files
 
-    def _replies(self) -> list[Reply]:
+    def usual_replies(self) -> list[Reply]:
         def bake(*targets: str) -> tuple[str, ...]:
             file = f"--file={self.layout.bake_file}"
             return ("docker", "buildx", "bake", file, "--progress=rawjson", *targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import re
 import socket
@@ -34,7 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append(Seen(self.path, {k.lower(): v for k, v in self.headers.items()}))
         answers = self.server.answers.get(self.path.partition("?")[0])
         if answers is None:
-            status(404)(self)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self.server.otherwise(self)
             return
         with suppress(BrokenPipeError, ConnectionResetError):
             (answers.pop(0) if len(answers) > 1 else answers[0])(self)
@@ -69,7 +71,8 @@ class Site:
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.url = f"{self.server.scheme}://127.0.0.1:{self.server.server_address[1]}"
+        host, port = self.server.server_address[:2]
+        self.url = f"{self.server.scheme}://{host!s}:{port}"
 
     def on(self, path: str, *answers: Answer) -> str:
         """Answer ``path`` with each of ``answers`` in turn, then always with the last; returns its URL."""
@@ -89,9 +92,10 @@ class LoopbackServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, certificate: Path | None) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, certificate: Path | None, address: str) -> None:
+        super().__init__((address, 0), Handler)
         self.answers: dict[str, list[Answer]] = {}
+        self.otherwise: Answer = status(404)
         self.seen: list[Seen] = []
         self.closing = threading.Event()
         self.scheme = "http"
@@ -106,9 +110,9 @@ class LoopbackServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def running(certificate: Path | None = None) -> Iterator[Site]:
-    """A server on a free port of 127.0.0.1; with ``certificate`` (PEM, key included) it speaks TLS."""
-    server = LoopbackServer(certificate)
+def running(certificate: Path | None = None, address: str = "127.0.0.1") -> Iterator[Site]:
+    """A server on a free port of ``address``; with ``certificate`` (PEM, key included) it speaks TLS."""
+    server = LoopbackServer(certificate, address)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -209,6 +213,19 @@ def hang_up() -> Answer:
 
 def redirect(target: str) -> Answer:
     return lambda handler: handler.reply(302, b"", {"Location": target})
+
+
+def only_for(login: str, password: str, answer: Answer) -> Answer:
+    """``answer`` for who names itself so, 401 for others."""
+    expected = "Basic " + base64.b64encode(f"{login}:{password}".encode()).decode()
+
+    def guarded(handler: Handler) -> None:
+        if handler.headers.get("Authorization") == expected:
+            answer(handler)
+        else:
+            handler.reply(401, b"", {"WWW-Authenticate": 'Basic realm="mirror"'})
+
+    return guarded
 
 
 def gzipped(body: bytes) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -43,13 +44,14 @@ def make_plan(
         Product.TFLITE, release, config, arch, build_arch, sets, jobs=jobs, tag=tag, output=output
     )
     found = load_release(PROJECT, Product.TFLITE, release)
+    stored = load_lock(PROJECT, found)
     return make_tflite_plan(
         request,
         load_config(PROJECT, config, arch, sets),
         found,
         release_lines=release_origins(PROJECT, Product.TFLITE, release),
         circumstances=Circumstances(patches, policy_sha256, recipe, revision, source_date_epoch),
-        lock=load_lock(PROJECT, found).lock if lock is None else lock,
+        lock=stored if lock is None else replace(stored, lock=lock),
     )
 
 

@@ -170,7 +170,7 @@ def test_a_lock_wait_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     ("argv", "code", "message"),
     [
         (["fetch", "--product", "tflight"], 3, "unknown product 'tflight'; did you mean 'tflite'?"),
-        (["fetch", "--product", "keras"], 3, "no keras release has been built"),
+        (["fetch", "--product", "keras", "--variant", "tpu"], 3, "no wheels for Python 3.11, amd64, tpu"),
         (["fetch", "--product", "serving", "--arch", "armhf"], 3, "cannot be built for armhf"),
         (["check-upstream"], 2, "where is the clone of tensorflow/serving?"),
         (["check-upstream", "--clone", "/nowhere", "--release", "2.19.2"], 3, "did you mean '2.19.1'?"),
@@ -304,7 +304,7 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
     document = invoke("list-releases", "--json").json()
     jsonschema.validate(document, schema("list-releases"))
     built = {entry["release"] for entry in document["releases"] if entry["status"] == "built"}
-    assert built == {"2.14.1-debian"}
+    assert built == {"2.14.1-debian", "2.21.0"}
     sources = [entry["source"] for entry in document["releases"] if entry["product"] == "serving"]
     assert len(sources) == 7
     assert all(source["sha256"] is None and len(source["tree"]) == 40 for source in sources)
@@ -312,8 +312,10 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
     assert [line.split()[1:3] for line in lines if line.startswith("*")] == [
         ["serving", "2.20.0"],
         ["tflite", "2.14.1-debian"],
+        ["keras", "2.21.0"],
     ]
-    assert sum("never compiled here" in line for line in lines) == 5 + 7 + 4
+    assert sum("never built here" in line for line in lines) == 3
+    assert sum("never compiled here" in line for line in lines) == 6 + 7
 
 
 def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path: Path) -> None:
@@ -382,6 +384,66 @@ def test_the_check_of_a_release_file_ends_with_what_is_wrong(
     jsonschema.validate(invoke(*words, "--json").json(), schema("check-upstream"))
     del checks[1]
     assert invoke(*words).code == 0
+
+
+def test_mirrors_are_shown_with_their_origin_the_environments_first(
+    invoke: Invoke, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = project / "build_configs" / "base.yaml"
+    base.write_text(base.read_text() + "\nmirrors:\n  - https://github.com/=https://mirror.example/gh/\n")
+    monkeypatch.setenv("TFBUILD_MIRRORS", "debian:=https://me:s3cr3t@here.example/debian")
+    ended = invoke("build-tflite", "--dry-run", "--set", "mirrors+=https://a.example/=/srv/a")
+    shown = [line.split() for line in ended.stdout.splitlines() if line.startswith("  mirror ")]
+    line = len(base.read_text().splitlines())
+    assert [words[1:] for words in shown] == [
+        ["debian:", "->", "https://here.example/debian", "(TFBUILD_MIRRORS)"],
+        ["https://github.com/", "->", "https://mirror.example/gh/", f"(build_configs/base.yaml:{line})"],
+        ["https://a.example/", "->", "/srv/a", "(--set", "mirrors+=https://a.example/=/srv/a)"],
+    ]
+    document = invoke("build-tflite", "--dry-run", "--json").stdout
+    assert "s3cr3t" not in ended.stdout + ended.stderr + document
+    key = json.loads(document)["steps"][-1]["key"]
+    monkeypatch.delenv("TFBUILD_MIRRORS")
+    plain = invoke("build-tflite", "--dry-run", "--json", "--set", "mirrors=[]").json()
+    assert (plain["mirrors"], plain["steps"][-1]["key"]) == ([], key)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mirrors: [https://github.com/=https://me:s3cr3t@mirror.example/]",
+        "debian: {mirror: 'https://me:s3cr3t@mirror.example/debian'}",
+        "debian: {security_mirror: 'https://me:s3cr3t@mirror.example/debian'}",
+        "serving: {remote_cache: 'https://me:s3cr3t@cache.example'}",
+        "mirrors: [github.com=https://me:s3cr3t@mirror.example/]",
+    ],
+)
+def test_a_password_in_a_configuration_is_refused_and_not_shown(
+    invoke: Invoke, project: Path, line: str
+) -> None:
+    (project / "build_configs" / "mine.yaml").write_text(f"description: d\nextends: opt\n{line}\n")
+    ended = invoke("build-serving", "--config", "mine", "--dry-run")
+    assert ended.code == ExitCode.USAGE
+    assert "mine.yaml:3:" in ended.stderr
+    assert "~/.netrc" in ended.stderr or "not the beginning of a URL" in ended.stderr
+    assert "s3cr3t" not in ended.stderr
+    key, _, value = line.partition(": ")
+    if key == "mirrors":
+        ended = invoke("build-serving", "--set", f"mirrors={value}", "--dry-run")
+        assert ended.code == ExitCode.USAGE
+        assert "s3cr3t" not in ended.stdout + ended.stderr
+
+
+def test_fetch_takes_the_mirrors_of_a_configuration(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def fetch(*_: Any, mirrors: Any, **__: Any) -> tuple[()]:
+        seen.extend(mirrors)
+        return ()
+
+    monkeypatch.setattr(wiring, "fetch_release", fetch)
+    assert invoke("fetch", "--product", "tflite", "--set", "mirrors=https://a.example/=/srv/a").code == 0
+    assert [each.replacement for each in seen] == ["/srv/a"]
 
 
 def test_fetched_files_are_named_one_to_a_line_or_in_json(
@@ -604,3 +666,55 @@ def test_a_page_that_cannot_be_written_is_no_traceback(invoke: Invoke, tmp_path:
     ended = invoke("diagnose", str(archive), "--html", str(tmp_path / "none" / "report.html"))
     assert ended.code == ExitCode.USAGE
     assert "cannot write" in ended.stderr
+
+
+# -- locks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["--product", "tflite", "--release", "2.14.1-debian"], 2, "tflite 2.14.1-debian needs no lock"),
+        (
+            ["--product", "keras", "--release", "2.21.0", "--check"],
+            2,
+            "--check, --clones and --mirror are for",
+        ),
+        (["--product", "tflite", "--release", "2.14.2"], 3, "there is no tflite release '2.14.2'"),
+        (["--product", "serving", "--release", "2.19.1", "--check"], 7, "has no sha256 of"),
+    ],
+)
+def test_a_lock_that_cannot_be_made_is_told_with_the_right_exit_code(
+    invoke: Invoke, argv: list[str], code: int, message: str
+) -> None:
+    ended = invoke("lock", *argv)
+    assert (ended.code, ended.stdout) == (code, "")
+    assert message in ended.stderr
+
+
+def test_a_release_that_is_not_locked_is_not_built_and_told_so_everywhere(invoke: Invoke) -> None:
+    ended = invoke("build-tflite", "--release", "2.20.0", "--dry-run")
+    assert ended.code == 0
+    assert "invoke lock --product tflite --release 2.20.0" in ended.stdout
+    document = invoke("build-tflite", "--release", "2.20.0", "--dry-run", "--json").json()
+    jsonschema.validate(document, schema("plan"))
+    assert document["unlocked"]
+    (line,) = [each for each in invoke("list-releases").stdout.splitlines() if "tflite   2.20.0" in each]
+    assert line.endswith("not locked: invoke lock")
+    releases = invoke("list-releases", "--json").json()["releases"]
+    locks = {(each["product"], each["release"]): each["lock"] for each in releases}
+    assert locks["tflite", "2.20.0"] == "none"
+    assert locks["tflite", "2.14.1-debian"] == "not-needed"
+
+
+def test_a_damaged_lock_is_told_with_its_file_and_the_way_out(invoke: Invoke, project: Path) -> None:
+    lock = project / "build_configs/releases/tflite/2.14.1.lock.json"
+    lock.write_text(lock.read_text().replace('"sha256": "', '"sha256": "x', 1))
+    for argv in (["list-releases"], ["build-tflite", "--release", "2.14.1", "--dry-run"]):
+        ended = invoke(*argv)
+        assert ended.code == ExitCode.USAGE
+        assert (
+            "build_configs/releases/tflite/2.14.1.lock.json:1:1: not a lock file: sources.0.sha256"
+            in ended.stderr
+        )
+        assert "git checkout" in ended.stderr

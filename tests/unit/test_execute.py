@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -398,6 +399,32 @@ def test_what_is_not_locked_is_not_built_and_nothing_is_downloaded(build: Build)
     assert caught.value.exit_code == 5
     assert caught.value.hint == "invoke lock --product tflite --release 2.20.0"
     assert (build.done, build.fetched) == ([], [])
+
+
+def test_locked_sources_reach_the_builder_as_folders_of_their_names(build: Build) -> None:
+    plan = make_plan("2.14.1", "opt", Arch.AMD64, "policy=default")
+    wanted = {each.name: each for each in plan.tflite.dependencies}
+    downloads = build.layout.cache / "downloads"
+    downloads.mkdir(parents=True)
+    for each in wanted.values():
+        with zipfile.ZipFile(downloads / each.filename, "w") as archive:
+            archive.writestr(f"{each.strip_prefix}/about", each.name)
+    build.plan = plan
+    build.run()
+    folders = {path.name: path for path in build.layout.dependencies.iterdir()}
+    assert set(folders) == set(wanted)
+    assert [(path / "about").read_text() for path in folders.values()] == list(folders)
+    assert list(build.layout.downloads.iterdir()) == []
+    lines = (build.layout.request / "dependencies").read_text().splitlines()
+    assert "xnnpack\tLICENSE" in lines
+    assert len(lines) == len(wanted)
+    presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
+    (preset,) = presets["configurePresets"]
+    variables = {name for each in wanted.values() for name in each.variables}
+    assert {name: preset["cacheVariables"][name] for name in variables} == {
+        name: f"/tree/dependencies/{each.name}" for each in wanted.values() for name in each.variables
+    }
+    assert preset["cacheVariables"]["FETCHCONTENT_FULLY_DISCONNECTED"] == "ON"
 
 
 def test_offline_makes_no_root_filesystem(build: Build) -> None:

@@ -136,3 +136,26 @@ def test_of_two_files_the_nearer_one_is_named() -> None:
     assert flags_of(config="size")["-march=x86-64-v2"].origin.startswith("build_configs/portable.yaml:")
     assert flags_of(config="size")["-Os"].origin.startswith("build_configs/size.yaml:")
     assert "-O3" not in flags_of(config="size")
+
+
+def test_what_upstreams_dependencies_need_names_its_line_and_reason() -> None:
+    for text, flag in {flag.text: flag for flag in make_plan("2.20.0").flags}.items():
+        if text in {"CMAKE_POLICY_VERSION_MINIMUM=3.5", "-Wno-incompatible-pointer-types"}:
+            path, line = flag.origin.split(":")
+            lines = (PROJECT / path).read_text().splitlines()[int(line) - 1 :]
+            assert text.partition("=")[0] in " ".join(lines[:2])
+            assert flag.reason
+    flags = {flag.text: flag for flag in make_plan("2.20.0").flags}
+    assert flags["-Wno-incompatible-pointer-types"].target is Target.C
+    assert flags["TFLITE_HOST_TOOLS_DIR=/tree/host-tools/bin"].target is Target.CMAKE
+    assert flags["TFBUILD_LINK_LIBRARIES=absl::log"].reason
+
+
+def test_every_locked_source_is_handed_over_and_nothing_else_is_asked_for() -> None:
+    plan = make_plan("2.14.1")
+    handed = {flag.text for flag in plan.flags if flag.origin.endswith("2.14.1.lock.json")}
+    assert "FETCHCONTENT_SOURCE_DIR_ABSEIL-CPP=/tree/dependencies/abseil-cpp" in handed
+    assert "FXDIV_SOURCE_DIR=/tree/dependencies/fxdiv" in handed
+    assert len(handed) == len(plan.tflite.dependencies)
+    assert "FETCHCONTENT_FULLY_DISCONNECTED=ON" in {flag.text for flag in plan.flags}
+    assert not any("FETCHCONTENT" in flag.text for flag in make_plan().flags)

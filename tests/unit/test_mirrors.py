@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tfbuild.errors import UsageError
-from tfbuild.mirrors import MirrorRule, debian_urls, parse_mirror_rules, rewrite, safe_url, url_resolver
+from tfbuild.mirrors import (
+    MirrorRule,
+    archive_addresses,
+    debian_urls,
+    downloader_config,
+    parse_mirror_rules,
+    rewrite,
+    safe_url,
+    url_resolver,
+)
 
 SNAPSHOT = "https://snapshot.debian.org/archive/debian/20240101T000000Z"
 _PATHS = st.lists(st.text("abc123._+~-", min_size=1), min_size=1, max_size=4).map("/".join)
@@ -84,6 +95,81 @@ def test_rules_apply_to_debian_urls_before_and_after_they_are_resolved() -> None
         f"{SNAPSHOT}/pool/x",
     )
     assert resolve("https://github.com/x") == ("https://github.com/x",)
+
+
+# -- Bazel and apt ---------------------------------------------------------------------------------------
+
+
+def as_bazel_would(config: str, url: str) -> tuple[str, ...]:
+    """What UrlRewriter.java makes of ``url``: whole matches without scheme, all lines, the scheme back."""
+    scheme, _, rest = url.partition("://")
+    found = []
+    for line in config.splitlines():
+        directive, pattern, replacement = line.split(" ")
+        assert directive == "rewrite"
+        match = re.fullmatch(pattern, rest)
+        if match:
+            parts = re.split(r"(\\.|\$\d)", replacement)
+            text = "".join(
+                (match[int(part[1:])] if part[0] == "$" else part[-1] if part[0] == "\\" else part)
+                for part in parts
+                if part
+            )
+            found.append(text if "://" in text else f"{scheme}://{text}")
+    return tuple(dict.fromkeys(found)) or (url,)
+
+
+@given(
+    st.lists(st.tuples(_HOSTS, _PATHS, _HOSTS, _PATHS, st.booleans(), st.booleans()), max_size=4),
+    _PATHS,
+    st.sampled_from(["", "?a=b"]),
+)
+def test_bazel_tries_the_urls_that_we_try(
+    parts: list[tuple[str, str, str, str, bool, bool]], path: str, query: str
+) -> None:
+    rules = [
+        MirrorRule(f"https://{host}/{folder}{'/' * slash}", f"http://{mirror}/{there}{'/' * other}")
+        for host, folder, mirror, there, slash, other in parts
+    ]
+    config = downloader_config(rules)
+    for rule in rules:
+        urls = [f"{rule.prefix.rstrip('/')}/{path}{query}"]
+        # With a slash at its end a prefix is a folder, which nobody downloads.
+        urls += [] if rule.prefix.endswith("/") else [f"{rule.prefix}{query}"]
+        for url in urls:
+            assert as_bazel_would(config, url) == rewrite(url, rules)
+    assert as_bazel_would(config, "https://elsewhere.test/x") == ("https://elsewhere.test/x",)
+
+
+def test_what_means_something_to_bazel_is_taken_literally() -> None:
+    rules = parse_mirror_rules("https://a.example/(x)+/=https://m.example/$1\\d/")
+    config = downloader_config(rules)
+    assert as_bazel_would(config, "https://a.example/(x)+/f")[0] == "https://m.example/$1\\d/f"
+    assert as_bazel_would(config, "https://a.example/xx/f") == ("https://a.example/xx/f",)
+
+
+def test_bazel_gets_no_folders_no_schemes_of_ours_and_no_passwords() -> None:
+    text = (
+        "debian:=http://m.example/d https://a.example/=/srv/a https://b.example/=https://u:s3cr3t@m.example/"
+    )
+    assert downloader_config(parse_mirror_rules(text)).splitlines() == [
+        r"rewrite b\.example/(.*) https://m.example/$1",
+        "rewrite (.*) $1",
+    ]
+    assert downloader_config(parse_mirror_rules("debian:=http://m.example/d")) == ""
+
+
+def test_apt_gets_the_addresses_in_order_without_folders_and_passwords() -> None:
+    rules = parse_mirror_rules(
+        "debian:=/srv/debian http://m.example/=http://u:s3cr3t@one.example/m debian:=https://two.example/debian/"
+    )
+    assert archive_addresses("http://m.example/debian", "debian:", rules) == (
+        "http://one.example/m/debian",
+        "https://two.example/debian",
+        "http://m.example/debian",
+    )
+    assert archive_addresses("http://m.example/debian/", "", rules)[0] == "http://one.example/m/debian"
+    assert archive_addresses("https://s.example/debian", "", rules) == ("https://s.example/debian",)
 
 
 @pytest.mark.parametrize(

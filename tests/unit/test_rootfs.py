@@ -11,9 +11,18 @@ from pathlib import Path
 import pytest
 
 from tfbuild.errors import BuildError, HostError
+from tfbuild.mirrors import parse_mirror_rules
 from tfbuild.model import Arch
 from tfbuild.plan import Root
-from tfbuild.rootfs import KEYRING, Archive, archive_of, bootstrap, mmdebstrap_command, read_facts
+from tfbuild.rootfs import (
+    KEYRING,
+    Archive,
+    archive_of,
+    archives_of,
+    bootstrap,
+    mmdebstrap_command,
+    read_facts,
+)
 from tfbuild.runner import RecordingRunner, Reply
 
 ROOT = Root("trixie", Arch.AMD64, (), None, None, 1_700_000_000)
@@ -55,6 +64,71 @@ def test_without_any_mirror_both_ways_out_are_told() -> None:
     assert "debian.snapshot" in caught.value.hint
 
 
+def test_mirror_rules_come_first_and_fixes_go_the_same_way() -> None:
+    rules = parse_mirror_rules("debian:=http://one.example/d debian-security:=http://one.example/s")
+    security = "http://mirror.example/debian-security"
+    assert archives_of(ROOT, [MIRROR], [security], rules) == (
+        Archive("http://one.example/d", "http://one.example/s"),
+        Archive(MIRROR, security),
+    )
+    assert archives_of(ROOT, [], rules=rules) == (Archive("http://one.example/d"),)
+    with pytest.raises(HostError, match="no Debian mirror"):
+        archives_of(ROOT, [], rules=parse_mirror_rules("https://a.example/=http://b"))
+
+
+def test_a_rule_for_debian_does_not_replace_a_snapshot_by_another_state() -> None:
+    rules = parse_mirror_rules(
+        "debian:=http://one.example/d https://snapshot.debian.org/=http://snap.example/"
+    )
+    frozen = archives_of(replace(ROOT, snapshot="20260101T000000Z"), [MIRROR], rules=rules)
+    assert [each.main for each in frozen] == [
+        "http://snap.example/archive/debian/20260101T000000Z",
+        "https://snapshot.debian.org/archive/debian/20260101T000000Z",
+    ]
+    assert frozen[0].security == "http://snap.example/archive/debian-security/20260101T000000Z"
+    assert archives_of(replace(ROOT, mirror=MIRROR), [], rules=rules) == (Archive(MIRROR),)
+
+
+def test_a_mirror_that_fails_makes_room_for_the_next(tmp_path: Path) -> None:
+    def works_second(argv: tuple[str, ...]) -> None:
+        if "two.example" in argv[-1]:
+            writes(b"tar")(argv)
+
+    one, two = Archive("http://one.example/d"), Archive("http://two.example/d")
+    failing = Reply(("mmdebstrap",), returncode=25, stderr="E: gone\n", times=1)
+    runner = RecordingRunner([VERSION, failing, Reply(("mmdebstrap",), effect=works_second)])
+    done = bootstrap(
+        ROOT, tmp_path, [one, two], runner=runner, log=tmp_path / "log", host=Arch.AMD64, is_root=True
+    )
+    assert done.mirror == "http://two.example/d"
+
+
+def test_a_password_is_there_for_apt_and_gone_afterwards(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def look(argv: tuple[str, ...]) -> None:
+        hook = next(word for word in argv if word.startswith("--setup-hook=upload "))
+        file = Path(hook.split()[1])
+        seen.append(f"{file.stat().st_mode & 0o777:o} {file.read_text()}")
+        assert '--customize-hook=rm "$1/etc/apt/auth.conf"' in argv
+        writes(b"tar")(argv)
+
+    runner = RecordingRunner([VERSION, Reply(("mmdebstrap",), effect=look)])
+    bootstrap(
+        ROOT,
+        tmp_path / "x",
+        [Archive(MIRROR)],
+        runner=runner,
+        log=tmp_path / "log",
+        host=Arch.AMD64,
+        is_root=True,
+        auth="machine http://mirror.example login u password s3cr3t\n",
+    )
+    assert seen == ["600 machine http://mirror.example login u password s3cr3t\n"]
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["root.json", "rootfs.tar"]
+    assert "s3cr3t" not in "".join(map(str, runner.calls))
+
+
 @pytest.mark.parametrize(
     ("arch", "is_root", "mode"),
     [
@@ -92,7 +166,9 @@ def writes(data: bytes) -> Callable[[tuple[str, ...]], None]:
 
 def make(folder: Path, runner: RecordingRunner, mirror: str = MIRROR) -> None:
     archive = Archive(mirror)
-    bootstrap(ROOT, folder, archive, runner=runner, log=folder.parent / "log", host=Arch.AMD64, is_root=True)
+    bootstrap(
+        ROOT, folder, [archive], runner=runner, log=folder.parent / "log", host=Arch.AMD64, is_root=True
+    )
 
 
 def test_a_finished_root_tells_what_it_is_made_of(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tfbuild.releases import load_release
 
 RECIPE = PROJECT / "dockerfiles" / "serving"
 MINI = "tests/data/serving-releases/2.19.1-mini.yaml"
+OWN_BAZEL = "tests/data/serving-releases/2.19.1-minibazel.yaml"
 
 
 def targets(**options: object) -> dict[str, dict[str, object]]:
@@ -83,6 +84,16 @@ def test_the_hashes_of_the_miniature_are_those_of_its_files(tmp_path: Path) -> N
     assert named == made, "put these into the release's file"
     workspace = (DATA / "serving-mini" / "WORKSPACE").read_text()
     assert made["tensorflow-mini.tar"] in workspace
+
+
+def test_the_miniatures_differ_in_their_bazel_alone() -> None:
+    debians, own = (load_release(PROJECT, Product.SERVING, name) for name in (MINI, OWN_BAZEL))
+    assert (own.source, own.version, own.debian) == (debians.source, debians.version, debians.debian)
+    assert own.serving
+    assert debians.serving
+    assert own.serving.archives == debians.serving.archives
+    assert own.serving.overrides == debians.serving.overrides
+    assert own.serving.bazel.package is None
 
 
 # -- the entry program ---------------------------------------------------------------------------------

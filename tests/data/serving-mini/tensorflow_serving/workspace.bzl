@@ -12,6 +12,5 @@ def tf_serving_workspace():
         commit = "b7b1371294b4bdfc8d85e49236ebced114bc1d8f",
         build_file = "//third_party:boost.BUILD",
         init_submodules = True,
-        recursive_init_submodules = True,
         remote = "https://boost.invalid/boost",
     )

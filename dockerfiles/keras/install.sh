@@ -1,0 +1,70 @@
+#!/bin/bash
+# Makes of wheels the files of the runtime image: /runtime, and /out with what is told about them. No network.
+#   PYTHON         as 3.11
+#   MULTIARCH      Debian's library folder of the target
+#   RUNTIME_BASE   scratch or debian
+#   RUNTIME_UID    user of the image
+#   SOURCE_DATE_EPOCH
+#   /wheels        the wheels          /request  requirements.txt, platforms, leave-out
+#   /target-root   the Debian packages of the image, for its architecture
+#   /tfbuild       this folder         /common   scripts that several products use
+set -euo pipefail
+
+packages=/usr/local/lib/python$PYTHON/dist-packages
+root=/runtime
+tree=$root$packages
+mkdir -p "$root" "$tree" /out/dist /out/log
+
+# Nothing of the target runs: pip unpacks. The lock is complete, so nothing is left to resolve (and pip would
+# evaluate the markers for the wrong machine).
+mapfile -t platforms < /request/platforms
+options=(
+  --no-index --find-links /wheels --require-hashes --no-deps --no-compile --only-binary :all:
+  --implementation cp --python-version "$PYTHON" "${platforms[@]/#/--platform=}"
+  --disable-pip-version-check --no-cache-dir --root-user-action ignore
+)
+python3 -m pip install "${options[@]}" --target "$tree" --requirement /request/requirements.txt
+
+# Programs in bin/ have the builder's Python in their first line; python3 -m does the same.
+rm -rf "$tree/bin"
+mapfile -t groups < /request/leave-out
+python3 /tfbuild/slim.py "$tree" /tfbuild/leave-out "${groups[@]}" > /out/dist/left-out.tsv
+
+# The interpreter's own modules, and links as users type them.
+mkdir -p "$root/usr/bin" "$root/usr/lib/python$PYTHON" "$root/usr/local/bin" "$root/etc/tfbuild" "$root/app"
+cp --archive "/target-root/usr/lib/python$PYTHON/." "$root/usr/lib/python$PYTHON/"
+ln -sf "python$PYTHON" "$root/usr/bin/python3"
+ln -sf "python$PYTHON" "$root/usr/bin/python"
+install --mode=755 /tfbuild/entry.py "$root/usr/local/bin/keras-entry"
+
+# Bytecode that is valid whatever the times of the sources are. The builder has the same Python (same suite).
+# A package may ship files that are templates or tests of syntax errors: they are told, and do not matter.
+for folder in "/usr/lib/python$PYTHON" "$packages"; do
+  python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / "$root$folder" \
+    >> /out/log/bytecode.log 2>&1 || echo "not everything in $folder is Python $PYTHON" >> /out/log/bytecode.log
+done
+
+if [[ $RUNTIME_BASE == scratch ]]; then
+  bash /tfbuild/collect-packages.sh
+fi
+
+cp /request/requirements.txt /out/dist/requirements.txt
+{
+  python3 --version
+  python3 -m pip --version | sed 's/ from .*//'
+  eu-strip --version | head -n 1
+} > /out/tools.txt
+{
+  dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n'
+  if [[ -d /target-root/var/lib/dpkg/status.d ]]; then
+    for record in /target-root/var/lib/dpkg/status.d/*; do
+      [[ $record == *.files ]] || sed -n 's/^\(Package\|Version\|Architecture\): //p' "$record" | paste -s
+    done
+  else
+    dpkg-query --admindir=/target-root/var/lib/dpkg --show \
+      --showformat='${Package}\t${Version}\t${Architecture}\n'
+  fi
+} | sort -u > /out/packages.tsv
+
+chmod -R a+rX "$root"
+find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

@@ -1,0 +1,1 @@
+#define EIGEN_WORD "eigen-as-published"

@@ -1,0 +1,2 @@
+#pragma once
+#define FLATBUFFERS_WORD "flatbuffers-locked"

@@ -1,0 +1,1 @@
+#define FXDIV_WORD "fxdiv-locked"

@@ -1,0 +1,1 @@
+#define KLEIDIAI_WORD "kleidiai-locked"

@@ -1,0 +1,1 @@
+#define NEON2SSE_WORD "neon2sse-locked"

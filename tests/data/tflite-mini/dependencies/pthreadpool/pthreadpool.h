@@ -1,0 +1,1 @@
+#define PTHREADPOOL_WORD "pthreadpool-locked"

@@ -1,0 +1,203 @@
+"""Bundles for real: made with a network, used where there is none, on an engine that never built anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support import http_server as web
+from tests.support.archives import fresh_archive, miniature_that_downloads
+from tfbuild.cache import cache_root
+from tfbuild.engine import DockerEngine
+from tfbuild.runner import Captured, SubprocessRunner
+
+PROJECT = Path(__file__).resolve().parents[2]
+RELEASE = "2.14.1-debian"
+# An empty network namespace; a user who is not root gets one in a user namespace of his own.
+ALONE = ("unshare", *(() if os.geteuid() == 0 else ("--map-root-user",)), "--net")
+Invoke = Callable[..., Captured]
+
+
+@dataclass
+class Island:
+    """A machine without a network: an empty namespace, a cache of its own, maybe an engine of its own."""
+
+    runner: SubprocessRunner
+    cache: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def invoke(self, *words: str, timeout_s: float = 3600) -> Captured:
+        argv = [*ALONE, str(Path(sys.executable).parent / "invoke"), *words]
+        env = {"TFBUILD_CACHE_DIR": str(self.cache), **self.env}
+        return self.runner.capture(argv, cwd=PROJECT, env=env, timeout_s=timeout_s)
+
+    def logs(self, build_id: str) -> dict[str, str]:
+        folder = self.cache / "state" / build_id / "logs"
+        return {path.name: path.read_text(errors="replace") for path in folder.glob("*.log")}
+
+
+@pytest.fixture
+def island(runner: SubprocessRunner, tmp_path: Path) -> Island:
+    made = Island(runner, tmp_path / "island")
+    if not runner.capture([*ALONE, "true"]).ok:
+        pytest.skip("no network namespaces for this user")
+    return made
+
+
+def test_the_island_has_no_network(island: Island, gateway: str) -> None:
+    """What the other tests rest on."""
+    with web.running(address=gateway) as site:
+        curl = ["curl", "--silent", "--fail", "--noproxy", "*", "--max-time", "5"]
+        curl += [site.on("/f", web.whole(b"reached"))]
+        assert not island.runner.capture([*ALONE, *curl]).ok
+        assert site.seen == []
+        assert island.runner.capture(curl).stdout == "reached"
+
+
+# -- TFLite --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tflite_bundle(engine: DockerEngine, invoke: Invoke, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    del engine
+    file = tmp_path_factory.mktemp("bundle") / "tflite.bundle"
+    ran = invoke("bundle", "--product", "tflite", "--release", RELEASE, "--file", str(file), "--json")
+    assert ran.ok, ran.stderr[-8000:]
+    document = json.loads(ran.stdout)
+    assert document["status"] == "written"
+    kinds = {member["path"].partition("/")[0] for member in document["bundle"]["members"]}
+    assert kinds == {"downloads", "bases", "builders"}
+    return file
+
+
+def test_tflite_builds_where_there_is_no_network(
+    tflite_bundle: Path, island: Island, tmp_path: Path, engine: DockerEngine
+) -> None:
+    tag = "tfbuild-test/offline:1"
+    words = (
+        "build-tflite",
+        "--release",
+        RELEASE,
+        "--offline",
+        "--tag",
+        tag,
+        "--output",
+        str(tmp_path / "dist"),
+    )
+    missing = island.invoke(*words)
+    assert missing.returncode == 5
+    assert "2 downloads are not in the cache" in missing.stderr
+    assert "invoke bundle --load FILE" in missing.stderr
+
+    loaded = island.invoke("bundle", "--load", str(tflite_bundle), "--json")
+    assert loaded.ok, loaded.stderr
+    assert json.loads(loaded.stdout)["status"] == "loaded"
+    built = island.invoke(*words, "--json")
+    try:
+        assert built.ok, built.stderr[-8000:]
+    finally:
+        engine.remove_image(tag)
+    manifest = json.loads((Path(json.loads(built.stdout)["output"]) / "manifest.json").read_text())
+    assert all(case["exit_code"] == 0 for case in manifest["smoke"])
+    assert not any(
+        "install-builder.sh" in text for text in island.logs(f"tflite-{RELEASE}-opt-amd64").values()
+    )
+
+
+def test_the_same_cache_gives_the_same_bundle(tflite_bundle: Path, invoke: Invoke, tmp_path: Path) -> None:
+    again = tmp_path / "again.bundle"
+    ran = invoke("bundle", "--product", "tflite", "--release", RELEASE, "--file", str(again))
+    assert ran.ok, ran.stderr[-4000:]
+    assert again.read_bytes() == tflite_bundle.read_bytes()
+
+
+def test_a_bundle_that_was_damaged_on_its_way_is_refused(
+    tflite_bundle: Path, island: Island, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged.bundle"
+    shutil.copyfile(tflite_bundle, damaged)
+    with damaged.open("r+b") as file:
+        file.seek(damaged.stat().st_size // 2)
+        file.write(b"damage")
+    ran = island.invoke("bundle", "--load", str(damaged))
+    assert ran.returncode == 5
+    assert "cannot be used as a bundle" in ran.stderr
+    left = [path for path in island.cache.rglob("*") if path.is_file() and path.stat().st_size > 4096]
+    assert left == []
+
+
+# -- the model server, on an engine of its own ---------------------------------------------------------
+
+
+@contextmanager
+def lonely_engine(folder: Path) -> Iterator[str]:
+    """A Docker engine in an empty network namespace that has never seen an image; its address."""
+    daemon = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/usr/local/sbin")
+    if os.geteuid() != 0 or daemon is None:
+        pytest.skip("a second engine needs root and dockerd")
+    address = f"unix://{folder}/docker.sock"
+    argv = ["unshare", "--net", daemon, f"--host={address}", f"--data-root={folder}/data"]
+    argv += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+    argv += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    with (folder / "dockerd.log").open("w") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
+        try:
+            _wait_for(folder / "docker.sock", process)
+            yield address
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, (path.parent / "dockerd.log").read_text()[-4000:]
+        assert time.monotonic() < deadline, "the engine does not start"
+        time.sleep(0.2)
+
+
+def test_a_model_server_builds_on_an_engine_without_network_that_has_never_built(
+    island: Island, invoke: Invoke, gateway: str, tmp_path: Path
+) -> None:
+    """Bazel's own download, its packages and the Debian system: all of it comes out of the bundle."""
+    archive, sha256 = fresh_archive(tmp_path)
+    mini, name = tmp_path / "mini", "2.19.1-offline"
+    file = tmp_path / "server.bundle"
+    with web.running(address=gateway) as site:
+        url = site.on("/fresh.tar", web.whole(archive.read_bytes()))
+        release = miniature_that_downloads(mini, name, url, sha256)
+        words = ["--release", str(release), "--set", "policy=default"]
+        env = {"TFBUILD_MIRRORS": f"https://mini.invalid/={mini}/"}
+        ran = invoke("bundle", "--product", "serving", *words, "--file", str(file), env=env, timeout_s=3600)
+        assert ran.ok, ran.stderr[-8000:]
+        assert site.paths == ["/fresh.tar"]
+    for packed in mini.glob("*.tar"):
+        packed.unlink()
+    # dockerd keeps sockets below these folders, whose names may not be long.
+    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"tfbuild-engine-{os.getpid()}"
+    folder.mkdir()
+    try:
+        with lonely_engine(folder) as address:
+            island.env["DOCKER_HOST"] = address
+            assert island.invoke("bundle", "--load", str(file)).ok
+            built = island.invoke(
+                "build-serving", *words, "--offline", "--output", str(tmp_path / "dist"), "--json"
+            )
+            assert built.ok, built.stderr[-8000:]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    manifest = json.loads((Path(json.loads(built.stdout)["output"]) / "manifest.json").read_text())
+    cases = {case["case"]: case for case in manifest["smoke"]}
+    assert cases["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]
+    assert cache_root(os.environ) != island.cache

@@ -1,0 +1,167 @@
+"""Upstream's own dependencies: a miniature of its CMake tree through lock, mirror, offline and compile.
+
+The last test builds TFLite 2.14.1 itself. It needs the archives of its lock, which CI does not have:
+TFBUILD_TEST_MIRROR is a folder of them, as ``invoke lock --mirror`` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import PROJECT, Invoke
+from tests.support.tflite_mini import Miniature, make_miniature
+from tfbuild import steps_tflite
+from tfbuild.bake import Layout
+from tfbuild.build_run import Run, make_builder, make_roots
+from tfbuild.cache import cache_root
+from tfbuild.elf import read_elf
+from tfbuild.engine import DockerEngine
+from tfbuild.errors import BuildError
+from tfbuild.model import Product, SilentReporter
+from tfbuild.plan import Plan
+from tfbuild.releases import load_release
+from tfbuild.request import Words, host_arch, plan_tflite
+from tfbuild.wiring import build_effects
+
+MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
+# What every C++ library needs.
+RUNTIME = ("libc.", "libm.", "libstdc++.", "libgcc_s.", "ld-linux")
+ONLY = {"amd64": (b"neon2sse-locked", b"no-kleidiai"), "arm64": (b"kleidiai-locked", b"no-neon2sse")}
+DOWNLOADS = re.compile(r"Cloning into|Downloading|[Dd]ownloading https?:|Performing (download|git)")
+REAL_MIRROR = os.environ.get("TFBUILD_TEST_MIRROR", "")
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
+    """The miniature, locked by the command."""
+    made = make_miniature(tmp_path_factory.mktemp("tflite-mini"))
+    words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
+    ran = invoke("lock", *words, "--mirror", str(made.mirror), env={"TFBUILD_MIRRORS": made.mirrors})
+    assert ran.ok, ran.stderr
+    assert ran.stdout == f"{made.lock}\n"
+    again = invoke("lock", *words, "--check", env={"TFBUILD_MIRRORS": made.mirrors})
+    assert again.ok, again.stderr
+    return made
+
+
+@pytest.fixture
+def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Plan]:
+    monkeypatch.setenv("TFBUILD_MIRRORS", mini.mirrors)
+
+    def plan(arch: str) -> Plan:
+        words = Words(release=str(mini.release), arch=arch)
+        return plan_tflite(PROJECT, words, env=os.environ, build_arch=host_arch())
+
+    return plan
+
+
+def compile_only(plan: Plan, mini: Miniature, output: Path) -> Run:
+    """The steps up to the compile. The miniature runs no model, so there is no smoke test of it."""
+    release = load_release(PROJECT, Product.TFLITE, str(mini.release))
+    effects = build_effects(plan, release, output, offline=False, reporter=SilentReporter())
+    run = Run(plan, Layout(PROJECT, cache_root(os.environ), plan.build_id), effects, output)
+    run.logs.mkdir(parents=True, exist_ok=True)
+    for step in (steps_tflite.fetch, make_roots, make_builder, steps_tflite.compile_):
+        run.number += 1
+        step(run)
+    return run
+
+
+def test_the_lock_names_what_each_architecture_needs(mini: Miniature) -> None:
+    lock = json.loads(mini.lock.read_text())
+    arches = {each["name"]: each["arches"] for each in lock["sources"]}
+    assert lock["missing"] == []
+    assert {name for name, wanted in arches.items() if wanted == ["amd64", "arm64"]} == {
+        "eigen",
+        "flatbuffers",
+        "fxdiv",
+        "pthreadpool",
+        "xnnpack",
+    }
+    assert (arches["neon2sse"], arches["kleidiai"]) == (["amd64"], ["arm64"])
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_what_is_locked_is_fetched_from_the_mirror_offline(
+    mini: Miniature, invoke: Invoke, arch: str, tmp_path: Path
+) -> None:
+    env = {"TFBUILD_MIRRORS": mini.mirrors, "TFBUILD_CACHE_DIR": str(tmp_path / "cache")}
+    words = ("--product", "tflite", "--release", str(mini.release), "--arch", arch, "--offline", "--json")
+    ran = invoke("fetch", *words, env=env)
+    assert ran.ok, ran.stderr
+    names = {each["name"] for each in json.loads(ran.stdout)["files"]}
+    assert names == {"tensorflow-mini", "eigen", "flatbuffers", "fxdiv", "pthreadpool", "xnnpack"} | (
+        {"neon2sse"} if arch == "amd64" else {"kleidiai"}
+    )
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
+    mini: Miniature, plan_of: Callable[[str], Plan], engine: DockerEngine, tmp_path: Path, arch: str
+) -> None:
+    run = compile_only(plan_of(arch), mini, tmp_path / "dist")
+    dist = run.layout.out / "dist"
+    library = dist / "lib" / "libtensorflowlite.so"
+    facts = read_elf(library)
+    assert (facts.machine, facts.soname) == (MACHINES[arch], "libtensorflowlite.so")
+    # Self-contained: the dependencies are inside.
+    assert {
+        name for name in facts.needed if not name.startswith(("libc.", "libm.", "libstdc++", "libgcc"))
+    } == set()
+    text = library.read_bytes() + (dist / "bin" / "benchmark_model").read_bytes()
+    only = {"amd64": (b"neon2sse-locked", b"no-kleidiai"), "arm64": (b"kleidiai-locked", b"no-neon2sse")}[
+        arch
+    ]
+    # Upstream has rewritten a file of its dependency, in the copy; a program made for the build has run.
+    for word in (b"eigen-rewritten", b"flatbuffers-locked", b"fxdiv-locked", b"xnnpack-locked", *only):
+        assert word in text, word
+    assert b"generated-by-flatc" in text
+    assert b"pthreadpool-locked" in text
+    assert {"tensorflow", "xnnpack", "eigen"} <= {
+        each.name for each in (dist / "share" / "licenses").iterdir()
+    }
+    configure = run.log("compile-configure").read_text()
+    assert not DOWNLOADS.search(configure), configure
+    assert "-- Configuring done" in configure
+
+
+def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
+    mini: Miniature, plan_of: Callable[[str], Plan], engine: DockerEngine, tmp_path: Path
+) -> None:
+    plan = plan_of("amd64")
+    part = plan.tflite
+    cache = tuple(entry for entry in part.cmake_cache if entry[0] != "FXDIV_SOURCE_DIR")
+    lacking = replace(plan, part=replace(part, cmake_cache=cache))
+    with pytest.raises(BuildError, match="the configure phase of the build failed") as caught:
+        compile_only(lacking, mini, tmp_path / "dist")
+    assert caught.value.log is not None
+    log = caught.value.log.read_text()
+    assert "Downloading FXDIV" in log
+    assert "the lock does not cover it" in log
+
+
+@pytest.mark.skipif(not REAL_MIRROR, reason="TFBUILD_TEST_MIRROR names no folder of archives")
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_tflite_itself_with_upstreams_dependencies(
+    engine: DockerEngine, invoke: Invoke, arch: str, tmp_path: Path
+) -> None:
+    words = ("--release", "2.14.1", "--arch", arch, "--output", str(tmp_path), "--json")
+    ran = invoke("build-tflite", *words, env={"TFBUILD_MIRRORS": f"https://={REAL_MIRROR}/"}, timeout_s=5400)
+    assert ran.ok, ran.stderr[-8000:]
+    folder = Path(json.loads(ran.stdout)["output"])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    lock = json.loads((PROJECT / "build_configs/releases/tflite/2.14.1.lock.json").read_text())
+    locked = {each["sha256"] for each in lock["sources"] if arch in each["arches"] and not each["only_with"]}
+    assert locked <= {pin["sha256"] for pin in manifest["plan"]["pins"]}
+    (configure,) = (folder / "logs").glob("*-compile-configure.log")
+    assert not DOWNLOADS.search(configure.read_text())
+    facts = read_elf(folder / "lib" / "libtensorflowlite.so")
+    assert (facts.machine, facts.soname) == (MACHINES[arch], "libtensorflowlite.so")
+    assert not {name for name in facts.needed if "XNNPACK" in name or "absl" in name}

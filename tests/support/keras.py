@@ -1,0 +1,57 @@
+"""Plans of images with Keras, of the shipped releases and locks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from tests.support.plans import PROJECT
+from tfbuild.config import load_config
+from tfbuild.keras_inputs import APP_LOCK, read_app, run_settings
+from tfbuild.model import Arch, Product
+from tfbuild.plan import Circumstances, Plan, Request
+from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
+from tfbuild.plan_parts import KerasModel
+from tfbuild.releases import load_release, release_file, release_origins
+from tfbuild.wheel_lock import LockFile, read_wheel_lock, wheel_lock_path
+
+RELEASE = "2.21.0"
+RELEASES = ("2.18.1", "2.19.1", "2.20.0", "2.21.0")
+
+
+@cache
+def lock_of(release: str) -> LockFile:
+    shown = wheel_lock_path(release_file(Product.KERAS, release))
+    return read_wheel_lock(PROJECT / shown, shown)
+
+
+def make_plan(
+    release: str = RELEASE,
+    arch: Arch = Arch.AMD64,
+    *sets: str,
+    config: str = "opt",
+    build_arch: Arch = Arch.AMD64,
+    app: Path | None = None,
+    model: KerasModel | None = None,
+    recipe: str = "recipe",
+) -> Plan:
+    """A plan of the project's own files, with stand-ins for what changes with every commit."""
+    read = read_app(app) if app else None
+    config_found = load_config(PROJECT, config, arch, sets)
+    lock = app / APP_LOCK if app else None
+    return make_keras_plan(
+        Request(Product.KERAS, release, config, arch, build_arch, sets),
+        config_found,
+        load_release(PROJECT, Product.KERAS, release),
+        release_lines=release_origins(PROJECT, Product.KERAS, release),
+        circumstances=Circumstances((), "5" * 64, recipe, ""),
+        more=KerasCircumstances(
+            lock=lock_of(release),
+            app=replace(read.folder, path=read.folder.name) if read else None,
+            asked=read.asked if read else (),
+            run=run_settings(config_found, read.settings) if read else None,
+            app_lock=read_wheel_lock(lock, str(lock)) if lock and lock.is_file() else None,
+            model=model,
+        ),
+    )

@@ -1,0 +1,169 @@
+"""The small programs in the recipe of an image with Keras: the entry program, and what is left out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tfbuild.config_keras import LEFT_OUT
+from tfbuild.plan_parts import KerasPart
+from tfbuild.steps_keras import left_out, settings
+
+RECIPE = Path(__file__).resolve().parents[2] / "dockerfiles" / "keras"
+
+
+def load(name: str, text: str) -> ModuleType:
+    """The functions of a program, without what it does when it is started."""
+    module = ModuleType(name)
+    exec(compile(text, f"{name}.py", "exec"), module.__dict__)
+    return module
+
+
+@pytest.fixture
+def slim() -> ModuleType:
+    return load("slim", (RECIPE / "slim.py").read_text().removesuffix("\nmain()\n"))
+
+
+@pytest.fixture
+def entry() -> ModuleType:
+    return load("entry", (RECIPE / "entry.py").read_text().removesuffix("\nsys.exit(main())\n"))
+
+
+# -- what is left out ------------------------------------------------------------------------------
+
+
+def test_the_recipe_knows_the_groups_of_the_configuration(slim: ModuleType) -> None:
+    text = (RECIPE / "leave-out").read_text()
+    groups = {line.split()[0] for line in text.splitlines() if line and not line.startswith("#")}
+    assert groups | {"symbols"} == set(LEFT_OUT)
+    assert len(list(slim.rules(text, groups))) == len(set(slim.rules(text, groups)))
+
+
+def test_only_the_groups_that_are_asked_for_are_taken_out(
+    slim: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tensorflow/include/a.h", "clang/cindex.py", "numpy/core/include/n.h", "keras/testing/t.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("12345")
+    monkeypatch.setattr(
+        sys, "argv", ["slim.py", str(tmp_path), str(RECIPE / "leave-out"), "headers", "tests"]
+    )
+    slim.main()
+    report = tmp_path / "left-out.tsv"
+    report.write_text(capsys.readouterr().out)
+    assert left_out(report) == [("headers", 5, "tensorflow/include"), ("headers", 5, "numpy/core/include")]
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["cindex.py", "left-out.tsv", "t.py"]
+
+
+# -- the entry program -----------------------------------------------------------------------------
+
+
+class Started(Exception):
+    """In the place of the program that would be started."""
+
+
+@pytest.fixture
+def start(
+    entry: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[list[str], dict[str, str]]]:
+    """Runs the entry program as any process but the first; gives the command and its environment."""
+
+    def run(document: dict[str, Any] | None, *words: str, devices: tuple[str, ...] = ()) -> Any:
+        if document is not None:
+            (tmp_path / "app.json").write_text(json.dumps(document))
+        environment = {"PATH": "/usr/bin", "SET": "outside"}
+        seen: list[list[str]] = []
+
+        def execvp(_program: str, command: list[str]) -> None:
+            seen.append(command)
+            raise Started
+
+        monkeypatch.setattr(entry, "SETTINGS", str(tmp_path / "app.json"))
+        monkeypatch.setattr(os, "environ", environment)
+        monkeypatch.setattr(os, "listdir", lambda _folder: ["null", *devices])
+        monkeypatch.setattr(os, "execvp", execvp)
+        monkeypatch.setattr(sys, "argv", ["keras-entry", *words])
+        with pytest.raises(Started):
+            entry.main()
+        return seen[0], environment
+
+    return run
+
+
+PART = KerasPart(
+    product="keras",
+    variant="cpu",
+    python="3.11",
+    versions=(),
+    wheels=(),
+    app_wheels=(),
+    requirements=(),
+    left_out=(),
+    app=None,
+    model=None,
+    command=("python3", "main.py"),
+    environment=(("SET", "inside"), ("OWN", "1")),
+    healthcheck=("python3", "health.py"),
+)
+
+
+def test_the_words_of_docker_run_win_over_the_command(start: Any) -> None:
+    assert start(settings(PART))[0] == ["python3", "main.py"]
+    assert start(settings(PART), "python3", "-c", "1")[0] == ["python3", "-c", "1"]
+    assert start({"variant": "cpu"})[0] == ["python3"]
+    assert start(None)[0] == ["python3"]
+
+
+def test_a_variable_from_outside_wins_over_the_settings(start: Any) -> None:
+    for words in ((), ("--healthcheck",)):
+        _, environment = start(settings(PART), *words)
+        assert (environment["SET"], environment["OWN"]) == ("outside", "1")
+    assert start(settings(PART), "--healthcheck")[0] == ["python3", "health.py"]
+    assert "no healthcheck" in start({}, "--healthcheck")[0][-1]
+
+
+def test_where_tmp_cannot_be_written_to_another_place_is_named(
+    start: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != ("/tmp", os.W_OK))
+    assert start(None)[1]["TMPDIR"] == "/dev/shm"
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
+    assert "TMPDIR" not in start(None)[1]
+
+
+def test_no_gpu_is_said_in_one_line(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    _, environment = start({"variant": "gpu"}, "python3")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "no NVIDIA GPU" in said
+    assert environment["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    for devices in (("nvidia0",), ("nvidiactl", "nvidia7"), ("dxg",)):
+        _, environment = start({"variant": "gpu"}, "python3", devices=devices)
+        assert capsys.readouterr().err == ""
+        assert "TF_CPP_MIN_LOG_LEVEL" not in environment
+    start({"variant": "gpu"}, "python3", devices=("nvidiactl",))
+    assert capsys.readouterr().err != ""
+    start({"variant": "cpu"}, "python3")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_first_process_passes_signals_on_and_ends_as_its_child(
+    entry: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, int]] = []
+    handlers: dict[int, Callable[[int, None], None]] = {}
+    ended = iter([(99, 0), (7, 15), (7, 0x0300)])
+    monkeypatch.setattr(entry.signal, "signal", lambda number, handler: handlers.update({number: handler}))
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(os, "wait", lambda: next(ended))
+    assert entry.stay(7) == 128 + 15
+    handlers[15](15, None)
+    assert sent == [(7, 15)]
+    assert entry.stay(7) == 3

@@ -1,0 +1,18 @@
+"""A locked source as the compile gets it; a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """A locked source: the name of its pin, the archive's one top folder, and CMake's variables for it."""
+
+    name: str
+    sha256: str
+    filename: str
+    strip_prefix: str
+    variables: tuple[str, ...]
+    license: str
+    license_file: str

@@ -1,0 +1,110 @@
+"""Puts together what ``invoke lock`` uses."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from tfbuild.cache import cache_root, prepare_cache
+from tfbuild.errors import VerificationError
+from tfbuild.fetch import new_session
+from tfbuild.git_sources import GitSources
+from tfbuild.host import gather
+from tfbuild.lock_command import LockPlaces, refresh, require_lockable
+from tfbuild.lock_state import needs_lock
+from tfbuild.lock_wheels import lock_application, lock_wheels
+from tfbuild.locking import LockEffects
+from tfbuild.model import Reporter
+from tfbuild.python_index import head_size
+from tfbuild.release_schema import Release
+from tfbuild.releases import load_lock, release_file
+from tfbuild.request import application_to_lock
+from tfbuild.runner import SubprocessRunner
+from tfbuild.wheel_lock import WheelLock, wheel_lock_path
+from tfbuild.wiring import PROJECT, fetch_release, make_fetcher
+
+
+def lock_release(
+    project: Path, release: Release, word: str, places: LockPlaces, *, check: bool, reporter: Reporter
+) -> str:
+    """Make or check the lock of ``release``, which was typed as ``word``; the path of the lock file.
+
+    A source that is proven by its git tree gets the sha256 that was seen first.
+    """
+    require_lockable(release)
+    source_of = release.archive
+    old = load_lock(project, release, word)
+    seen = old.seen(release)
+    unhashed = source_of.unhashed(old.path, seen)
+    if unhashed and check:
+        message = f"{old.path} has no sha256 of {source_of.filename}"
+        raise VerificationError(
+            message, hint=f"invoke lock --product {release.product} --release {release.release}"
+        )
+    pins = release.pins(release.arches[0], seen=seen)[: 0 if unhashed else 1]
+    source = fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
+    if not needs_lock(release):
+        return old.path
+    cache = cache_root(os.environ)
+    fetcher = make_fetcher(
+        release,
+        mirrors=(),
+        env=os.environ,
+        reporter=reporter,
+        offline=False,
+        runner=SubprocessRunner(),
+        host=gather(),
+    )
+    with tempfile.TemporaryDirectory(prefix="lock-", dir=prepare_cache(cache) / "state") as scratch:
+        effects = LockEffects(
+            git=GitSources(SubprocessRunner(), Path(scratch), places.clones),
+            fetch=fetcher.fetch,
+            fetch_unhashed=fetcher.fetch_unhashed,
+            adopt=fetcher.adopt,
+            scratch=Path(scratch),
+            note=reporter.note,
+        )
+        refresh(release, old, source, effects, project=project, mirror=places.mirror, check=check)
+    return old.path
+
+
+def lock_wheels_of(release: Release, word: str, app: str, *, reporter: Reporter) -> Path:
+    """Make the lock of the wheels of ``release``, typed as ``word``, or of the program in the folder ``app``;
+    the path of the lock file."""
+    if app:
+        path, base, asked = application_to_lock(PROJECT, release, word, Path(app))
+        make_wheel_lock(release, path, reporter=reporter, base=base, requirements=asked)
+    else:
+        path = PROJECT / wheel_lock_path(release_file(release.product, word or release.release))
+        make_wheel_lock(release, path, reporter=reporter)
+    return path
+
+
+def make_wheel_lock(
+    release: Release,
+    path: Path,
+    *,
+    reporter: Reporter,
+    base: WheelLock | None = None,
+    requirements: tuple[str, ...] = (),
+) -> None:
+    """Ask the index that pip is configured with, and write the lock of the wheels to ``path``: those of
+    ``release``, or those that ``requirements`` need besides its lock ``base``."""
+    runner = SubprocessRunner()
+    sizes: dict[str, int | None] = {}
+
+    def size_of(url: str) -> int | None:
+        if url not in sizes:
+            sizes[url] = head_size(lambda: new_session(os.environ), url)
+        return sizes[url]
+
+    if base:
+        lock = lock_application(
+            release, base, requirements, runner=runner, reporter=reporter, size_of=size_of
+        )
+    else:
+        lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_text(lock.text(), encoding="utf-8")
+    beside.replace(path)
