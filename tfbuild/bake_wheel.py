@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfbuild.bake import NO_PROVENANCE, Layout, image_target, root_target
+from tfbuild.bake import (
+    NO_PROVENANCE,
+    TFLITE_BUILDERS,
+    Layout,
+    export_of,
+    exported,
+    image_target,
+    loaded_contexts,
+    loaded_targets,
+    root_target,
+    secret_list,
+)
 from tfbuild.plan import Plan
 
 
@@ -17,9 +28,11 @@ def wheel_definition(
     labels: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
+    secrets: Sequence[str] = (),
+    builders: Mapping[str, Path] | None = None,
     **_unused: Any,
 ) -> dict[str, Any]:
-    """The definition; ``environment`` and ``ca_bundle`` as in :func:`tfbuild.bake.definition`."""
+    """The definition; the arguments as in :func:`tfbuild.bake.definition`."""
     recipe = layout.project / "dockerfiles"
     platform = plan.arch.platform
     arguments = {
@@ -37,10 +50,10 @@ def wheel_definition(
         "python": "target:python-root",
         "wheel": str(layout.wheel),
         "common": str(recipe / "common"),
+        **loaded_contexts(builders),
     }
 
     def target(stage: str, output: str) -> dict[str, Any]:
-        secrets = {"secret": [f"id=ca,src={ca_bundle}"]} if ca_bundle else {}
         return {
             "context": str(recipe / "wheel"),
             "target": stage,
@@ -48,7 +61,7 @@ def wheel_definition(
             "args": arguments,
             "output": [output],
             "attest": NO_PROVENANCE,
-            **secrets,
+            **secret_list(ca_bundle, secrets),
         }
 
     return {
@@ -56,10 +69,13 @@ def wheel_definition(
             "root": root_target(recipe, layout.root(plan.root)),
             # Only files are taken from it: nothing of it runs, so no platform is named.
             "python-root": root_target(recipe, layout.root(plan.runtime_root)),
+            "builder": target("builder", "type=cacheonly"),
             "report": target("report", f"type=local,dest={layout.out}"),
             "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
             # A tar keeps owners and modes whoever runs the client.
             "runtime-files": target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
             "image": image_target(plan, layout, recipe / "tflite" / "image.Dockerfile", labels or {}),
+            **{export_of(stage): target(stage, exported(plan, layout, stage)) for stage in TFLITE_BUILDERS},
+            **loaded_targets(recipe, builders),
         }
     }

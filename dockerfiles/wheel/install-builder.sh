@@ -4,19 +4,17 @@
 #   /report   packages.tsv and tools.txt, for the manifest
 set -euo pipefail
 
-export DEBIAN_FRONTEND=noninteractive
-# As in ../tflite/install-builder.sh: a frozen mirror or snapshot keeps Valid-Until dates that have passed.
-apt_options=(-o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
-if [[ -s /run/secrets/ca ]]; then
-  apt_options+=(-o Acquire::https::CaInfo=/run/secrets/ca)
-fi
+# shellcheck source=../common/apt.sh
+source /common/apt.sh
+
 packages=(binutils ca-certificates python3 rsync)
 if [[ -n $QEMU ]]; then
   packages+=(qemu-user-static)
 fi
 
-apt-get "${apt_options[@]}" update
+apt_update
 apt-get "${apt_options[@]}" install --yes --no-install-recommends "${packages[@]}"
+apt_clean
 
 mkdir /report
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /report/packages.tsv
