@@ -325,7 +325,7 @@ def policy_name(release: Release, values: BuildConfig) -> str:
     product, flavour = release.product, flavour_of(release, values)
     kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
     if product is Product.TFLITE and flavour != "native":
-        kind = f"{flavour}-"
+        return values.policy or f"{product}-{flavour}-scratch"  # there is no other base for them
     return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 

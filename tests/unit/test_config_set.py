@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "tflite.xnnpack": ("false", False),
     "tflite.gpu_delegate": ("true", True),
     "tflite.ruy": ("yes", True),
+    "tflite.python": ("3.11", "3.11"),
     "tflite.cmake_definitions": ("{X: 2.20}", {"X": "2.20"}),
     "serving.bazel_configs": ("mkl,cuda_clang", ("mkl", "cuda_clang")),
     "serving.bazel_defines": ("{no_aws: true}", {"no_aws": "true"}),
