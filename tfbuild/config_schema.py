@@ -149,7 +149,7 @@ class ServingKeys(Keys):
     )
     build_on: Literal["host", "target"] = Field(
         default="host",
-        description="'host' cross-compiles where need be; 'target' builds on a node of that architecture.",
+        description="'host' cross-compiles where need be; 'target' builds on an engine of that architecture.",
     )
     remote_cache: RemoteUrl | None = Field(
         default=None, description="Address of a remote cache; the compile then has the network."

@@ -47,6 +47,18 @@ CAUSES: tuple[Cause, ...] = (
         r"Disk quota exceeded",
     ),
     _cause(
+        "Bazel out of memory",
+        # The heap: MaxRAMPercentage of OpenJDK, a quarter; Bazel sets none of its own.
+        "Bazel itself ran out of memory (its heap is a quarter of the engine's), or the kernel killed it "
+        "because the engine had none left: run the same command again with '--jobs 1', or give the engine "
+        "more memory; finished objects are kept",
+        # https://bazel.build/run/scripts#exit-codes; 137 is SIGKILL, as the shell counts it.
+        r"java\.lang\.OutOfMemoryError",
+        r"^tfbuild: Bazel ended with exit code (?:33|137)\b",
+        # What the client says when its server is gone: https://github.com/bazelbuild/bazel/issues/3020
+        r"Server terminated abruptly",
+    ),
+    _cause(
         "out of memory",
         "the compiler ran out of memory: run the same command again with fewer jobs, for example "
         "'--jobs 2' (a TensorFlow compile job takes about 2 GiB); finished objects are kept",
@@ -58,9 +70,6 @@ CAUSES: tuple[Cause, ...] = (
         r"std::bad_alloc",
         r"\bSignal 9\b|\(Killed\)|signal: killed",
         r"exit (?:code|status):? 137\b",
-        # Bazel's own: https://bazel.build/run/scripts#exit-codes
-        r"java\.lang\.OutOfMemoryError",
-        r"^tfbuild: Bazel ended with exit code 33\b",
     ),
     _cause(
         "march unknown to the compiler",
@@ -104,22 +113,33 @@ CAUSES: tuple[Cause, ...] = (
         r"PKIX path building failed",
     ),
     _cause(
+        "remote cache of Bazel",
+        "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
+        "out with '--set serving.remote_cache=null'",
+        r"^tfbuild: Bazel ended with exit code 39\b",
+        r"Failed to fetch blobs because they do not exist remotely",
+    ),
+    _cause(
+        "remote cache or executor out of reach",
+        "Bazel could not use its remote cache or executor: see that the address is right and can be reached "
+        "from a container, or leave it out with '--set serving.remote_cache=null' or "
+        "'--set serving.remote_executor=null'",
+        r"^tfbuild: Bazel ended with exit code 34\b",
+        r"Failed to query remote execution capabilities",
+    ),
+    _cause(
         "no network",
         "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy "
         "set https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "
         "('invoke bundle --load FILE') and add '--offline'",
         r"Temporary failure (?:resolving|in name resolution)",
         r"Could not resolve (?:host|proxy|')",
-        r"Failed to fetch\b",
+        r"^E: Failed to fetch\b",
         r"Could not connect to\b",
         r"Network is unreachable",
         r"UnknownHostException",
-    ),
-    _cause(
-        "remote cache of Bazel",
-        "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
-        "out with '--set serving.remote_cache=null'",
-        r"^tfbuild: Bazel ended with exit code 39\b",
+        # Bazel's downloader.
+        r"Error downloading \[.*(?:Unknown host|timed out|refused)",
     ),
     _cause(
         "Bazel itself",
@@ -128,6 +148,9 @@ CAUSES: tuple[Cause, ...] = (
         r"^tfbuild: Bazel ended with exit code 3[67]\b",
     ),
 )
+
+# A compiler's warnings, and the lines of source that it quotes: they may speak of memory, disks and networks.
+_QUOTED = re.compile(r"^\s*\d*\s*\||: (?:warning|note): ")
 
 # What says precisely what is wrong...
 _PRECISE = re.compile(
@@ -156,8 +179,9 @@ def failure_summary(lines: Sequence[str], *, returncode: int | None = None) -> F
 def known_cause(lines: Sequence[str], *, returncode: int | None = None) -> str | None:
     """The hint of the first cause in :data:`CAUSES` that a line, or the exit code, points to."""
     exit_line = () if returncode is None else (f"exit code: {returncode}",)
+    telling = [line for line in (*lines, *exit_line) if not _QUOTED.search(line)]
     for cause in CAUSES:
-        if any(cause.pattern.search(line) for line in (*lines, *exit_line)):
+        if any(cause.pattern.search(line) for line in telling):
             return cause.hint
     return None
 

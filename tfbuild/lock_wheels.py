@@ -36,13 +36,10 @@ _ROUNDS = 6
 SizeOf = Callable[[str], int | None]
 
 
-def platforms(suite: str, arch: Arch, *, trust_tags: bool = True) -> tuple[str, ...]:
-    """The platform tags that run on ``suite``, newest first: https://peps.python.org/pep-0600/
-
-    All that are known without ``trust_tags``: a tag may ask for more than the wheel needs.
-    """
+def platforms(suite: str, arch: Arch) -> tuple[str, ...]:
+    """The platform tags that run on ``suite``, newest first: https://peps.python.org/pep-0600/"""
     machine = marker_environment("3.11", arch)["platform_machine"]
-    newest = GLIBC.get(suite, min(GLIBC.values())) if trust_tags else max(GLIBC.values())
+    newest = GLIBC.get(suite, min(GLIBC.values()))
     perennial = tuple(f"manylinux_2_{minor}_{machine}" for minor in range(newest, _OLDEST_GLIBC - 1, -1))
     return (*perennial, *(f"{each}_{machine}" for each in _LEGACY), f"linux_{machine}")
 
@@ -160,11 +157,7 @@ def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
         found: dict[str, Any] = {canonicalize_name(i["metadata"]["name"]): i for i in report["install"]}
         wheels = {**{name: _wheel(item) for name, item in found.items() if name not in there}, **there}
         needs = closure(wanted, wheels, environment)
-        missing = [
-            each
-            for each in needs.missing
-            if canonicalize_name(Requirement(each.requirement).name) not in python.provided
-        ]
+        missing = _lacking(needs.missing, python)
         if not missing:
             if needs.conflicts:
                 wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
@@ -176,6 +169,19 @@ def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
             )
         asked = (*asked, *(_without_marker(each.requirement) for each in missing))
     raise NoWheels(f"requirements that lead to ever new ones: {', '.join(asked)}")
+
+
+def _lacking(missing: Sequence[Wanted], python: WheelPython) -> list[Wanted]:
+    """What the distribution does not have either; :class:`NoWheels` where it has another version."""
+    lacking = []
+    for each in missing:
+        requirement = Requirement(each.requirement)
+        version = python.provided.get(canonicalize_name(requirement.name))
+        if version is None:
+            lacking.append(each)
+        elif not requirement.specifier.contains(version, prereleases=True):
+            raise NoWheels(f"{each.by} needs {each.requirement}; {python.suite} has {version}")
+    return lacking
 
 
 def _without_marker(requirement: str) -> str:
@@ -197,7 +203,7 @@ def _report(
         report = Path(folder, "report.json")
         # --target is what pip wants with --platform; nothing is put there.
         target = ("--target", str(Path(folder, "unused")))
-        tags = platforms(python.suite, arch, trust_tags=python.trust_tags)
+        tags = platforms(python.suite, arch)
         # What the distribution has is asked of nobody: it may have no wheel at all.
         alone = ("--no-deps",) if python.provided else ()
         held = Path(folder, "constraints.txt")

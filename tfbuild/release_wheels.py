@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from tfbuild.config_types import FileStem, Keys, PythonVersion, RequirementText, YamlBool
+from tfbuild.config_types import FileStem, Keys, PythonVersion, RequirementText, Text
 from tfbuild.model import Arch
 from tfbuild.release_types import PackageName, Snapshot
 
@@ -20,12 +21,9 @@ class WheelPython(Keys):
     packages: tuple[PackageName, ...] = Field(
         min_length=1, description="Debian packages of the runtime image: Python, and what the wheels link to."
     )
-    provided: tuple[PackageName, ...] = Field(
-        default=(), description="Python distributions that these packages have, so that no wheel is taken."
-    )
-    trust_tags: YamlBool = Field(
-        default=True,
-        description="Whether a tag for a newer glibc rules a wheel out; false: its ELF facts decide.",
+    provided: Mapping[PackageName, Text] = Field(
+        default_factory=dict,
+        description="Python distributions that these packages have, with their versions: no wheel is taken.",
     )
 
 

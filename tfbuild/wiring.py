@@ -35,6 +35,7 @@ from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
+from tfbuild.preflight import require_architecture
 from tfbuild.python_index import PythonIndex, pip_settings
 from tfbuild.release_schema import Release
 from tfbuild.request import output_folder
@@ -205,6 +206,7 @@ def build_effects(
         if isinstance(plan.part, ServingPart):
             context = replace(context, engine_disk=plan.part.needs.disk)
             info = engine.info()
+            require_architecture(plan, info, host.arch or plan.root.arch)
             for doubt in plan.part.needs.doubts(info.memory, info.cpus):
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))

@@ -13,6 +13,8 @@ from typing import Any
 import docker
 import pytest
 
+from tests.support.archives import pack_miniatures
+from tests.support.serving import MINIATURE, Serve, mirrors_of, words_of
 from tfbuild.cache import cache_root
 from tfbuild.docker_cli import DockerCli, find_docker_cli
 from tfbuild.engine import DockerEngine, connect
@@ -118,3 +120,18 @@ def gateway(engine: DockerEngine) -> str:
         if "Gateway" in config:
             return str(config["Gateway"])
     pytest.skip("the engine's bridge has no gateway on this machine")
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mirror")
+    pack_miniatures(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve(engine: DockerEngine, invoke: Callable[..., Captured], mirror: Path) -> Serve:
+    def run(*more: str, release: str = MINIATURE, **options: Any) -> Captured:
+        return invoke(*words_of(*more, release=release), env=mirrors_of(mirror), **options)
+
+    return run

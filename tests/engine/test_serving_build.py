@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,20 +16,16 @@ from typing import Any
 import docker
 import pytest
 
-from tests.support.archives import pack_miniatures
+from tests.support.serving import OWN_BAZEL, Serve, start_build
 from tfbuild.cache import cache_root
 from tfbuild.engine import DockerEngine
 from tfbuild.engine_facts import RunOptions
-from tfbuild.runner import Captured
 
 PROJECT = Path(__file__).resolve().parents[2]
-RELEASE = "tests/data/serving-releases/2.19.1-mini.yaml"
-OWN_BAZEL = "tests/data/serving-releases/2.19.1-minibazel.yaml"
 MODEL = (
     PROJECT / "tests/data/serving-mini/tensorflow_serving/servables/tensorflow/testdata"
     / "saved_model_half_plus_two_cpu"
 )  # fmt: skip
-Serve = Callable[..., Captured]
 
 
 @dataclass(frozen=True)
@@ -43,32 +38,6 @@ class Server:
 
     def log(self, name: str) -> str:
         return next((self.folder / "logs").glob(f"*-{name}.log")).read_text(errors="replace")
-
-
-@pytest.fixture(scope="session")
-def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mirror")
-    pack_miniatures(folder)
-    return folder
-
-
-def words_of(*more: str, release: str = RELEASE) -> list[str]:
-    return ["build-serving", "--release", release, *more]
-
-
-def mirrors_of(folder: Path) -> dict[str, str]:
-    """The miniatures' archives, and what the user has."""
-    return {
-        "TFBUILD_MIRRORS": f"https://mini.invalid/={folder}/ {os.environ.get('TFBUILD_MIRRORS', '')}".strip()
-    }
-
-
-@pytest.fixture(scope="session")
-def serve(engine: DockerEngine, invoke: Callable[..., Captured], mirror: Path) -> Serve:
-    def run(*more: str, release: str = RELEASE, **options: Any) -> Captured:
-        return invoke(*words_of(*more, release=release), env=mirrors_of(mirror), **options)
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -222,15 +191,15 @@ def test_a_compile_error_names_the_file_and_is_continued_after(serve: Serve, tmp
 
 def test_an_interrupted_compile_goes_on(mirror: Path, tmp_path: Path) -> None:
     define = f"compile.defines.TFBUILD_TEST={time.time_ns()}"
-    words = words_of("--config", "debug", "--set", define, "--output", str(tmp_path), "--jobs", "1")
+    words = ["--config", "debug", "--set", define, "--output", str(tmp_path), "--jobs", "1"]
     work = cache_root(os.environ) / "state" / "serving-2.19.1-mini-debug-amd64"
-    process = _start(words, mirror)
+    process = start_build(words, mirror)
     _wait_for(work, 25, process)
     os.kill(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command continues" in stderr
-    process = _start(words, mirror)
+    process = start_build(words, mirror)
     _, stderr = process.communicate(timeout=1800)
     assert process.returncode == 0, stderr[-4000:]
     log = next((work / "logs").glob("*-compile-compile.log")).read_text(errors="replace")
@@ -238,18 +207,6 @@ def test_an_interrupted_compile_goes_on(mirror: Path, tmp_path: Path) -> None:
     everything = 30
     assert _ran(log) < everything - 3, closing
     docker.from_env().images.remove("tfbuild/serving:2.19.1-mini-debug-amd64", force=True)
-
-
-def _start(words: list[str], mirror: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(Path(sys.executable).parent / "invoke"), *words],
-        cwd=PROJECT,
-        env={**os.environ, **mirrors_of(mirror)},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def _wait_for(work: Path, actions: int, process: subprocess.Popen[str]) -> None:

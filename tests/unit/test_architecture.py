@@ -87,6 +87,7 @@ PURE = {
     "plan_serving",
     "plan_text",
     "plan_tflite",
+    "preflight",
     "policy",
     "programs",
     "progress",

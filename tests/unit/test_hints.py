@@ -95,6 +95,10 @@ def test_known_causes(line: str, words: tuple[str, ...]) -> None:
     "line",
     [
         *COMPILE_ERROR,
+        "a.cc:9:3: warning: unused variable 'x' // std::bad_alloc, out of memory",
+        '   12 |   LOG(FATAL) << "No space left on device";',
+        '      |   "Network is unreachable"',
+        "b.cc:3:1: note: declared here: cannot allocate memory",
         "-- Performing Test COMPILER_SUPPORTS_PATCH - Failed",
         "g++: error: unrecognized command-line option '-Wfoo'",
         "Could not resolve dependency of target x",
@@ -139,13 +143,60 @@ def test_takes_any_output(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(33, "--jobs"), (36, "bazel-java"), (37, "bazel-java"), (39, "remote_cache")]
+    ("code", "word"),
+    [
+        (33, "--jobs"),
+        (34, "remote_executor"),
+        (36, "bazel-java"),
+        (37, "bazel-java"),
+        (39, "remote_cache"),
+        (137, "--jobs"),
+    ],
 )
 def test_exit_codes_of_bazel_have_a_hint(code: int, word: str) -> None:
     """https://bazel.build/run/scripts#exit-codes; compile.sh adds the line to the log."""
     hint = failure_summary([f"tfbuild: Bazel ended with exit code {code}"]).hint
     assert hint is not None
     assert word in hint
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("java.lang.OutOfMemoryError: Java heap space", "tfbuild: Bazel ended with exit code 33"),
+        (
+            "Server terminated abruptly (error code: 14, error message: 'Socket closed', log file: 'x')",
+            "tfbuild: Bazel ended with exit code 37",
+        ),
+        ("[12 / 38] Compiling a.cc; 3s local", "tfbuild: Bazel ended with exit code 137"),
+    ],
+)
+def test_a_bazel_without_memory_is_told_apart_from_a_compiler_without(lines: tuple[str, ...]) -> None:
+    hint = known_cause(lines) or ""
+    assert hint.startswith("Bazel itself ran out of memory")
+    assert "--jobs" in hint
+
+
+def test_a_compiler_without_memory_is_no_matter_of_bazels() -> None:
+    lines = (
+        "ERROR: /tree/source/BUILD:4:11: Compiling a.cc failed: (Exit 1): gcc failed",
+        "gcc: fatal error: Killed signal terminated program cc1plus",
+        "tfbuild: Bazel ended with exit code 1",
+    )
+    assert (known_cause(lines) or "").startswith("the compiler ran out of memory")
+
+
+def test_a_cache_that_lost_something_is_no_missing_network() -> None:
+    lines = (
+        "Failed to fetch blobs because they do not exist remotely: Missing digest: b5bb9d",
+        "tfbuild: Bazel ended with exit code 39",
+    )
+    assert "serving.remote_cache=null" in (known_cause(lines) or "")
+
+
+def test_bazels_downloads_without_a_network() -> None:
+    line = "java.io.IOException: Error downloading [https://a.example/x.zip] to /x: Unknown host: a.example"
+    assert "TFBUILD_MIRRORS" in (known_cause([line]) or "")
 
 
 def test_a_failed_compile_is_no_fault_of_bazel() -> None:

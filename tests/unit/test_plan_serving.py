@@ -10,10 +10,12 @@ import jsonschema
 import pytest
 
 from tests.support.plans import PROJECT, all_server_plans, make_server_plan
-from tfbuild.errors import NothingMatchesError
+from tfbuild.engine_facts import EngineFacts
+from tfbuild.errors import HostError, NothingMatchesError
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
 from tfbuild.plan_text import plan_text
+from tfbuild.preflight import require_architecture
 from tfbuild.releases import list_releases
 from tfbuild.saved_model import ModelFolder
 from tfbuild.serving_request import request_files
@@ -158,3 +160,37 @@ def test_what_an_engine_lacks_is_told_in_its_own_numbers() -> None:
     few, slow = needs.doubts(memory=6 << 30, cpus=2)
     assert few.startswith("the engine has 6.0 GiB of memory, 16 are reckoned")
     assert slow == "about 15 hours on the 2 CPUs of the engine"
+
+
+def engine_of(os_arch: str) -> EngineFacts:
+    return EngineFacts("26.1.5", "1.45", os_arch, 8, 32 << 30, "overlayfs", True, "/var/lib/docker", True)
+
+
+@pytest.mark.parametrize(
+    ("arch", "build_arch", "engine"),
+    [
+        (Arch.ARM64, Arch.ARM64, "linux/arm64"),
+        (Arch.ARM64, Arch.ARM64, "linux/aarch64"),
+        (Arch.ARM64, Arch.AMD64, "linux/amd64"),
+        (Arch.AMD64, Arch.AMD64, "linux/something"),
+    ],
+)
+def test_an_engine_of_the_architecture_that_builds_will_do(arch: Arch, build_arch: Arch, engine: str) -> None:
+    require_architecture(
+        make_server_plan("2.19.1", "opt", arch, build_arch=build_arch), engine_of(engine), Arch.AMD64
+    )
+
+
+def test_a_native_build_on_another_engine_ends_before_it_begins() -> None:
+    plan = make_server_plan("2.19.1", "opt", Arch.ARM64, build_arch=Arch.ARM64)
+    with pytest.raises(HostError, match="is to be built on arm64, and the engine is amd64") as caught:
+        require_architecture(plan, engine_of("linux/amd64"), Arch.AMD64)
+    assert caught.value.exit_code == 4
+    assert "without serving.build_on=target" in caught.value.details[0]
+    assert "DOCKER_HOST=" in (caught.value.hint or "")
+
+
+def test_a_remote_engine_of_another_architecture_is_told_how_to_build_its_own() -> None:
+    with pytest.raises(HostError) as caught:
+        require_architecture(make_server_plan("2.19.1"), engine_of("linux/arm64"), Arch.AMD64)
+    assert "--arch arm64 --set serving.build_on=target" in caught.value.details[0]

@@ -57,14 +57,6 @@ def test_everything_that_is_downloaded_is_a_pin_of_the_lock() -> None:
     assert not any(pin.name.startswith("numpy") for pin in made.pins)  # Debian's
 
 
-def test_another_python_is_another_wheel_on_another_base() -> None:
-    made = plan("arm64", "2.14.0-wheel", "tflite.python=3.9")
-    # pip would refuse it there: its tag says glibc 2.34, and bullseye has 2.31. Its ELF facts say 2.27.
-    assert made.wheel.wheel == "tflite_runtime-2.14.0-cp39-cp39-manylinux_2_34_aarch64.whl"
-    assert made.root.suite == "bullseye"
-    assert made.key != plan("arm64", "2.14.0-wheel").key
-
-
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [

@@ -30,6 +30,24 @@ MIRROR = "http://mirror.example/debian"
 VERSION = Reply(("mmdebstrap", "--version"), stdout="mmdebstrap 1.2.3\n")
 
 
+def test_a_root_that_is_only_extracted_runs_nothing_and_keeps_its_records() -> None:
+    root = replace(ROOT, include=("python3.13-minimal",), variant="extract")
+
+    def command(of: Root) -> tuple[str, ...]:
+        recorder = Path("/project/record.sh")
+        return mmdebstrap_command(
+            of, Archive(MIRROR), Path("/out"), host=Arch.AMD64, is_root=True, recorder=recorder
+        )
+
+    for arch in (Arch.AMD64, Arch.ARM64):
+        said = {"--variant=extract", "--mode=root", "--extract-hook=/project/record.sh"}
+        assert said <= set(command(replace(root, arch=arch)))
+    whole = command(replace(ROOT, arch=Arch.ARM64))
+    assert "--mode=chrootless" in whole
+    assert not any("hook" in word for word in whole)
+    assert root.key != replace(root, variant="minbase").key
+
+
 def test_the_configured_mirror_wins_then_the_snapshot_then_the_host() -> None:
     snapshot = replace(ROOT, snapshot="20260101T000000Z")
     assert archive_of(replace(snapshot, mirror="http://mine.example"), [MIRROR]) == Archive(

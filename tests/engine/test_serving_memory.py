@@ -1,0 +1,73 @@
+"""Too little memory: what the kernel kills, and what the user is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.serving import start_build
+from tests.support.steps import kill, limit_memory, wait_for
+from tfbuild.cache import cache_root
+
+BUILD_ID = "serving-2.19.1-mini-debug-amd64"
+GIB = 1 << 30
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(mirror: Path, tmp_path: Path) -> Start:
+    """Starts a build that no cache has an action of."""
+
+    def started(*words: str) -> subprocess.Popen[str]:
+        define = f"compile.defines.TFBUILD_TEST={time.time_ns()}"
+        common = ("--config", "debug", "--set", define, "--output", str(tmp_path), "--jobs", "1")
+        return start_build([*common, *words], mirror)
+
+    return started
+
+
+@pytest.fixture
+def own_engine() -> None:
+    """The test looks at processes of the engine and limits them."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, and an engine on this machine")
+
+
+def test_a_compiler_that_the_kernel_kills_is_explained(own_engine: None, start: Start) -> None:
+    process = start("--set", "source.patches=tests/data/patches/memory.patch")
+    # A real limit: the control group of the build step gets less than the compiler wants.
+    limit_memory(wait_for(BUILD_ID, "compile-all", 600), GIB)
+    told = _failed(process)
+    assert "Killed signal terminated program cc1plus" in told
+    assert "--jobs" in told
+    assert "memory" in told
+    assert "http_server.cc" in _log("compile")
+
+
+@pytest.mark.parametrize(("step", "phase"), [("fetch-all", "fetch"), ("compile-all", "compile")])
+def test_a_bazel_that_is_killed_is_explained(own_engine: None, start: Start, step: str, phase: str) -> None:
+    process = start()
+    wait_for(BUILD_ID, step, 600)
+    wait_for(BUILD_ID, f"compile.sh {phase} ", 600)
+    # Bazel's Java process calls itself so, after the folder it works in; the client before it does not.
+    kill(wait_for(BUILD_ID, "bazel(source)", 600))
+    told = _failed(process)
+    assert f"the {phase} phase" in told
+    assert "--jobs" in told
+    assert "memory" in told
+
+
+def _failed(process: subprocess.Popen[str]) -> str:
+    _, told = process.communicate(timeout=900)
+    assert process.returncode == 6, told[-4000:]
+    return told
+
+
+def _log(phase: str) -> str:
+    logs = cache_root(os.environ) / "state" / BUILD_ID / "logs"
+    return next(logs.glob(f"*-compile-{phase}.log")).read_text(errors="replace")
