@@ -44,7 +44,7 @@ class Built:
     @property
     def smoke(self) -> Path:
         """What the build's own smoke test had, the emulator among it."""
-        return cache_root(os.environ) / "state" / self.manifest["build_id"] / "smoke"
+        return cache_root(os.environ) / "state" / str(self.manifest["build_id"]) / "smoke"
 
     def python(self, *arguments: str, files: dict[str, Path] | None = None) -> RunResult:
         """``python3 ARGUMENTS`` in the image, whose files are below /smoke; emulated where it is foreign."""
@@ -142,8 +142,7 @@ def test_the_official_wheel_answers_the_same(official: Built) -> None:
 
 def test_the_official_wheel_stays_as_it_was_published(official: Built, invoke: Invoke) -> None:
     pins = {pin["filename"]: pin["sha256"] for pin in official.manifest["plan"]["pins"]}
-    sums = dict(
-        reversed(line.split("  ")) for line in (official.folder / "SHA256SUMS").read_text().splitlines()
-    )
+    lines = (official.folder / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert sums[f"python/{official.wheel.name}"] == pins[official.wheel.name]
     assert invoke("verify", str(official.folder), "--policy", "tflite-wheel-scratch").ok
