@@ -80,13 +80,8 @@ def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline
     from tfbuild.releases import load_release
     from tfbuild.request import Words, host_arch, plan_tflite
 
-    origin = words.pop("origin")
-    if origin not in {"source", "wheel"}:
-        raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
-    if origin == "wheel":
-        raise UsageError(
-            "this version builds TFLite from source only; it does not repackage wheels", hint="--from source"
-        )
+    if words["origin"] not in {"source", "wheel"}:
+        raise UsageError(f"--from takes 'source' or 'wheel', not '{words['origin']}'")
     make = partial(plan_tflite, PROJECT, env=os.environ, build_arch=host_arch())
     plans = make_plans(Words(**words), make)
     if dry_run:
@@ -150,17 +145,15 @@ def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline:
 
 
 def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
-    from tfbuild.bake import Layout, definition
-    from tfbuild.bake_keras import keras_definition
-    from tfbuild.bake_serving import serving_definition
+    from tfbuild.bake import Layout
+    from tfbuild.bakes import definition_of
     from tfbuild.cache import cache_root
     from tfbuild.index_plan import index_json, index_plan, index_text
     from tfbuild.plan_text import plan_text
 
     def document(plan: Plan) -> dict[str, Any]:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        of_product = {Product.SERVING: serving_definition, Product.KERAS: keras_definition}
-        return {**plan.to_json(), "bake": of_product.get(plan.product, definition)(plan, layout)}
+        return {**plan.to_json(), "bake": definition_of(plan, layout)}
 
     index = index_plan(plans) if len(plans) > 1 else None
     if as_json:
