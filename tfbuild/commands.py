@@ -297,31 +297,16 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import (
-        default_release,
-        list_releases,
-        list_releases_json,
-        load_lock,
-        lock_statuses,
-    )
+    from tfbuild.release_text import release_lines
+    from tfbuild.releases import list_releases, list_releases_json, load_lock, lock_statuses
 
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
     if as_json:
         print_json(list_releases_json(releases, locks))
         return ExitCode.OK
-    defaults = [default_release(releases, product) for product in Product]
-    width = max(len(each.release) for each in releases)
-    for each, lock in zip(releases, locks, strict=True):
-        mark = "*" if each in defaults else " "
-        how = "compiled" if each.source else "built"
-        state = f"built: {how} and verified here" if each.status == "built" else f"pinned: never {how} here"
-        arches = ", ".join(map(str, each.arches))
-        if lock not in {"not-needed", "complete"}:
-            lacking = ", ".join(missing.name for missing in load_lock(PROJECT, each).lock.missing)
-            told = {"none": "not locked: invoke lock", "incomplete": f"its lock lacks {lacking}"}
-            state += f"; {told.get(lock, 'its lock is stale: invoke lock')}"
-        sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
+    lacking = [tuple(missing.name for missing in load_lock(PROJECT, each).lock.missing) for each in releases]
+    sys.stdout.writelines(f"{line}\n" for line in release_lines(releases, locks, lacking))
     return ExitCode.OK
 
 
