@@ -252,7 +252,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
     return {
         "context": str(layout.runtime),
         "dockerfile": str(dockerfile),
-        "target": "image-python" if plan.image.flavour == "python" else "image",
+        "target": "image" if plan.image.flavour == "native" else "image-python",
         "contexts": {"runtime-base": "target:runtime-root"} if plan.image.base == "debian" else {},
         "args": {"RUNTIME_BASE": plan.image.base, "RUNTIME_UID": str(plan.image.user), **_epoch(plan)},
         "output": ["type=docker"],

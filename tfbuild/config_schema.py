@@ -31,6 +31,7 @@ from tfbuild.config_types import (
     Optimisation,
     PositiveInt,
     Prose,
+    PythonVersion,
     RemoteUrl,
     Text,
     UrlPath,
@@ -80,6 +81,9 @@ class TfliteKeys(Keys):
     )
     ruy: YamlBool = Field(
         default=False, description="Use ruy for matrix products outside XNNPACK (TFLITE_ENABLE_RUY)."
+    )
+    python: PythonVersion | None = Field(
+        default=None, description="Python of an official wheel's image, as '3.11'; null: the release's own."
     )
     cmake_definitions: Mapping[CMakeName, Text] = Field(
         default_factory=dict, description="Further CMake cache entries: NAME: value gives -DNAME=value."

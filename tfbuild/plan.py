@@ -13,7 +13,7 @@ from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
-from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart
+from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart, WheelPart
 from tfbuild.release_schema import Release
 
 
@@ -86,7 +86,7 @@ class Image:
     tag: str
     platform: str
     base: str  # scratch or debian
-    flavour: str  # native or python
+    flavour: str  # native, python or wheel
     user: int
     labels: tuple[tuple[str, str], ...]
 
@@ -184,6 +184,13 @@ class Plan:
             raise TypeError(f"a plan of {self.product}, not of keras")
         return self.part
 
+    @property
+    def wheel(self) -> WheelPart:
+        """The part of a plan from an official wheel; asking another plan for it is a bug."""
+        if not isinstance(self.part, WheelPart):
+            raise TypeError(f"{self.build_id} is not made of a wheel")
+        return self.part
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
@@ -275,7 +282,7 @@ def assemble(
         memory_per_job_mib=values.resources.memory_per_job_mib,
         part=specifics.part,
         image=_image(request, config, release, specifics.image_title),
-        policy=policy_name(request.product, values),
+        policy=policy_name(release, values),
         policy_sha256=circumstances.policy_sha256,
         source_date_epoch=epoch,
         distributable=values.distributable,
@@ -307,11 +314,18 @@ def roots_of(
     return root, replace(root, arch=request.arch, include=include)
 
 
-def policy_name(product: Product, values: BuildConfig) -> str:
+def flavour_of(release: Release, values: BuildConfig) -> str:
+    """What the image is about: of TFLite also whether it has an official wheel in it."""
+    from_wheel = release.product is Product.TFLITE and release.provider == "wheels"
+    return "wheel" if from_wheel else values.runtime.flavour
+
+
+def policy_name(release: Release, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
+    product, flavour = release.product, flavour_of(release, values)
     kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
-    if product is Product.TFLITE and values.runtime.flavour != "native":
-        kind = f"{values.runtime.flavour}-"
+    if product is Product.TFLITE and flavour != "native":
+        return values.policy or f"{product}-{flavour}-scratch"  # there is no other base for them
     return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 
@@ -344,7 +358,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
-        flavour=values.runtime.flavour,
+        flavour=flavour_of(release, values),
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )

@@ -33,6 +33,19 @@ class TflitePart:
 
 
 @dataclass(frozen=True)
+class WheelPart:
+    """TFLite from an official wheel (a file) for the Python of ``suite``; programs import ``package``."""
+
+    product: Literal["tflite"]
+    python: str
+    suite: str
+    package: str
+    wheel: str
+    xnnpack: tuple[str, ...]  # models that it must take over: float32, int8
+    smoke: tuple[SmokeCase, ...]
+
+
+@dataclass(frozen=True)
 class BazelTool:
     """The Bazel that builds: ``pin`` is the name of a pin in the plan, or ``package`` one of the suite."""
 
@@ -180,4 +193,4 @@ class KerasPart:
     healthcheck: tuple[str, ...]
 
 
-Part: TypeAlias = TflitePart | ServingPart | KerasPart
+Part: TypeAlias = TflitePart | WheelPart | ServingPart | KerasPart

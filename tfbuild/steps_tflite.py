@@ -21,6 +21,7 @@ from tfbuild.engine_facts import RunOptions
 from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
 from tfbuild.model import Finding
+from tfbuild.plan_parts import WheelPart
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
 from tfbuild.wheel_tag import fitting_platform, retag
 
@@ -92,13 +93,14 @@ def wheel(run: Run) -> str:
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
     plan, engine = run.plan, run.effects.engine
+    cases = plan.wheel.smoke if isinstance(plan.part, WheelPart) else plan.tflite.smoke
     folder = "/smoke"
     files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(plan.tflite.smoke, start=1):
-        run.effects.reporter.progress(number, len(plan.tflite.smoke), case.id)
+    for number, case in enumerate(cases, start=1):
+        run.effects.reporter.progress(number, len(cases), case.id)
         command = (*emulator, *case.command(folder))
         options = RunOptions(
             platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 if [[ -n $PYTHON_VERSION ]]; then
-  exec bash "$(dirname "$(readlink -f "$0")")/collect-python.sh"
+  exec bash /common/collect-python.sh
 fi
 
 root=/runtime

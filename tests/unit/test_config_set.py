@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "tflite.xnnpack": ("false", False),
     "tflite.gpu_delegate": ("true", True),
     "tflite.ruy": ("yes", True),
+    "tflite.python": ("3.11", "3.11"),
     "keras.variant": ("gpu", "gpu"),
     "keras.python": ("3.13", "3.13"),
     "keras.keep": ("headers,tests", ("headers", "tests")),

@@ -1,13 +1,12 @@
 """Runs one model through the Python package and tells what happened; the same output as smoke.c.
 
-python3 smoke.py MODEL VALUE...
+python3 smoke.py PACKAGE MODEL VALUE...
 """
 
+import importlib
 import sys
 
 import numpy as np
-import tflite_runtime
-from tflite_runtime.interpreter import Interpreter
 
 # BuiltinOperator in tensorflow/lite/schema/schema.fbs, as far as the models here have them.
 OPERATORS = {"ADD": 0, "CONV_2D": 3}
@@ -25,9 +24,11 @@ def tell_delegation(interpreter):
 
 
 def main():
-    model, values = sys.argv[1], [float(value) for value in sys.argv[2:]]
-    print("version", tflite_runtime.__version__)
-    interpreter = Interpreter(model_path=model, num_threads=1)
+    package, model, *words = sys.argv[1:]
+    values = [float(word) for word in words]
+    print("version", importlib.import_module(package).__version__)
+    runtime = importlib.import_module(f"{package}.interpreter")
+    interpreter = runtime.Interpreter(model_path=model, num_threads=1)
     (details,) = interpreter.get_input_details()
     # A model that takes any shape gets a vector of the values.
     if np.prod(details["shape"]) != len(values):

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Makes /runtime of the Python flavour: Python, numpy, the wheel's content, and the libraries that they need, from a
-# root filesystem of the target whose packages are unpacked. No pip, no shell.
+# Makes /runtime of an image with Python: Python, numpy, the content of wheels, and the libraries that they need, from
+# a root filesystem of the target whose packages are unpacked. No pip, no shell.
 #   /python   that root; its var/lib/dpkg/status.d has the packages' records and lists of files
-#   /wheel    the wheel
+#   /wheel    the wheels
 #   MULTIARCH, PYTHON_VERSION, RUNTIME_UID, SOURCE_DATE_EPOCH
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
@@ -36,16 +36,24 @@ record() { # PATH in /python
   cp "$(license_of "$name")" "$root/usr/share/doc/$name/copyright"
 }
 
-# --- Python, numpy, the wheel --------------------------------------------------------------------------------
+# --- Python, numpy, wheels -----------------------------------------------------------------------------------
 mkdir -p "$root/usr/lib/python3/dist-packages" "$site"
 cp "/python/usr/bin/python$PYTHON_VERSION" "$root/usr/bin/"
 ln -s "python$PYTHON_VERSION" "$root/usr/bin/python3"
 (
   cd /python/usr/lib
   rsync --recursive --links --perms --relative --prune-empty-dirs --exclude-from="$scripts/python-excludes" \
-    "python$PYTHON_VERSION" python3/dist-packages/numpy python3/dist-packages/numpy-*.dist-info "$root/usr/lib/"
+    "python$PYTHON_VERSION" python3/dist-packages/numpy python3/dist-packages/numpy-* "$root/usr/lib/"
 )
-python3 -m zipfile --extract /wheel/*.whl "$site"
+for wheel in /wheel/*.whl; do
+  python3 -m zipfile --extract "$wheel" "$site"
+done
+if compgen -G "$site/*.data" > /dev/null; then
+  echo "a wheel has files for other places than the folder of packages" >&2
+  exit 1
+fi
+# Plug-ins for NPUs, which need libraries of the makers' SDKs.
+rm -rf "$site"/ai_edge_litert/vendors
 record "/usr/bin/python$PYTHON_VERSION"
 record "/usr/lib/python$PYTHON_VERSION/os.py"
 record "/usr/lib/python$PYTHON_VERSION/sqlite3/__init__.py"
@@ -54,7 +62,8 @@ record /usr/lib/python3/dist-packages/numpy/__init__.py
 # --- libraries -----------------------------------------------------------------------------------------------
 # No loader's cache and no alternatives in a root that was only unpacked: libblas.so.3 lies in a folder of its own.
 libraries=/usr/lib/$MULTIARCH
-places=("$libraries" "$libraries/blas" "$libraries/lapack")
+# Until Debian 12 packages put some into /lib, which only the installation makes one with /usr/lib.
+places=("$libraries" "/lib/$MULTIARCH" "$libraries/blas" "$libraries/lapack")
 
 copy_needed() { # FILE
   local needed place
@@ -76,7 +85,12 @@ copy_needed() { # FILE
 
 loader=$(readelf --program-headers "$root/usr/bin/python$PYTHON_VERSION" |
   sed -n 's/.*interpreter: \(.*\)\]/\1/p')
-install -D --mode=755 "$(readlink -f "/python/usr$loader")" "$root/usr$loader"
+for place in "${places[@]}"; do
+  if [[ -e /python$place/${loader##*/} ]]; then
+    install -D --mode=755 "/python$place/${loader##*/}" "$root/usr$loader"
+    record "$place/${loader##*/}"
+  fi
+done
 while read -r file; do
   if [[ $(head -c 4 "$file" | tail -c 3) == ELF ]]; then copy_needed "$file"; fi
 done < <(find "$root/usr" -type f \( -name '*.so' -o -name '*.so.*' -o -path '*/bin/*' \))
