@@ -336,7 +336,8 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
     if request.arch is not request.build_arch:
-        notes.append(f"cross-compiled on {request.build_arch}; the smoke test runs under qemu-user")
+        made = "cross-compiled" if release.source else "put together"
+        notes.append(f"{made} on {request.build_arch}; the smoke test runs under qemu-user")
     return tuple(notes)
 
 

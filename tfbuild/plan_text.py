@@ -83,6 +83,10 @@ def _lines(plan: Plan) -> Iterator[str]:
         if flags:
             yield f"  {heading}"
             yield from (_flag_line(flag, width) for flag in flags)
+    yield ""
+    yield "steps"
+    for number, step in enumerate(plan.steps, start=1):
+        yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
 
 
 def _serving_lines(part: ServingPart) -> Iterator[str]:
