@@ -11,11 +11,22 @@ import os
 import re
 import signal
 import sys
+import time
 
 SETTINGS = "/etc/tfbuild/app.json"
 # The NVIDIA runtime's device files, and those of WSL.
 DEVICES = re.compile("nvidia[0-9]+|dxg")
 NO_GPU = "keras-entry: no NVIDIA GPU here, TensorFlow computes on the CPU (docker run --gpus all)\n"
+
+
+# What TensorFlow's libraries tell while they are loaded, before any level holds: informations and warnings
+# with the time that absl has before it is initialised, and the lines around them.
+EARLY = re.compile(
+    rb"[IW]0000 00:00:[0-9.]+ +[0-9]+ [a-z_]+\.cc:[0-9]+\] "
+    rb"|WARNING: All log messages before absl::InitializeLog"
+    rb"|To enable the following instructions: "
+)
+LONGEST = 200  # bytes of a line that decide whether it is one of those
 
 
 def settings() -> dict:
@@ -30,15 +41,51 @@ def has_gpu() -> bool:
     return any(DEVICES.fullmatch(name) for name in os.listdir("/dev"))
 
 
-def prepare(found: dict) -> None:
+def prepare(found: dict) -> "int | None":
+    """Sets what the program runs with; the id of the process that filters stderr, if there is one."""
     # A read-only root without a /tmp of its own: importing TensorFlow asks for a folder to write to.
     if not os.access("/tmp", os.W_OK):
         os.environ.setdefault("TMPDIR", "/dev/shm")
     if found.get("variant") == "gpu" and not has_gpu():
         sys.stderr.write(NO_GPU)
         sys.stderr.flush()
-        # 3: the messages about the missing driver are errors to TensorFlow.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        # 3: the messages about the missing driver are errors to TensorFlow. Who set a level wants more.
+        if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+            return filter_stderr()
+    return None
+
+
+def filter_stderr() -> int:
+    """From here on a process of its own reads stderr and leaves the early lines out; its id."""
+    reading, writing = os.pipe()
+    sys.stderr.flush()
+    reader = os.fork()
+    if reader == 0:
+        os.close(writing)
+        pump(reading, 2)
+        os._exit(0)
+    os.close(reading)
+    os.dup2(writing, 2)
+    os.close(writing)
+    return reader
+
+
+def pump(source: int, target: int) -> None:
+    """Copy lines as they come; only the beginning of one that may be dropped waits for its end."""
+    pending, dropping, start = b"", False, True
+    while chunk := os.read(source, 65536):
+        for piece in chunk.splitlines(keepends=True):
+            pending += piece
+            ended = pending.endswith((b"\n", b"\r"))
+            if start and not ended and len(pending) < LONGEST and pending[:1] in (b"I", b"W", b"T"):
+                continue
+            if start:
+                dropping = EARLY.match(pending) is not None
+            if not dropping:
+                os.write(target, pending)
+            pending, start = b"", ended
+    os.write(target, pending)
 
 
 def start(command: list) -> None:
@@ -52,7 +99,7 @@ def start(command: list) -> None:
         os._exit(126)
 
 
-def stay(child: int) -> int:
+def stay(child: int, reader: "int | None") -> int:
     """Pass signals on and collect children until ``child`` has ended; its exit code as a shell says it."""
 
     def forward(number, _frame) -> None:
@@ -66,8 +113,23 @@ def stay(child: int) -> int:
     while True:
         ended, status = os.wait()
         if ended == child:
+            if reader:
+                wait_briefly(reader)
             code = os.waitstatus_to_exitcode(status)
             return code if code >= 0 else 128 - code
+
+
+def wait_briefly(reader: int) -> None:
+    """Let the filter write what it has: the kernel would end it with this process. Not for long: what the
+    program left behind may keep its stderr open for ever."""
+    os.close(2)
+    for _ in range(100):
+        try:
+            if os.waitpid(reader, os.WNOHANG)[0]:
+                return
+        except ChildProcessError:
+            return
+        time.sleep(0.02)
 
 
 def main() -> int:
@@ -76,16 +138,17 @@ def main() -> int:
     for name, value in found.get("environment", {}).items():
         os.environ.setdefault(name, value)
     if words == ["--healthcheck"]:
+        reader = None
         words = found.get("healthcheck") or ["python3", "-c", "raise SystemExit('no healthcheck is set')"]
     else:
-        prepare(found)
+        reader = prepare(found)
     command = words or found.get("command") or ["python3"]
     if os.getpid() != 1:
         start(command)
     child = os.fork()
     if child == 0:
         start(command)
-    return stay(child)
+    return stay(child, reader)
 
 
 sys.exit(main())

@@ -7,14 +7,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tfbuild.config_keras import LEFT_OUT
 from tfbuild.plan_parts import KerasPart
-from tfbuild.steps_keras import left_out, settings
+from tfbuild.steps_keras import left_out
+from tfbuild.steps_keras import settings as settings_of
 
 RECIPE = Path(__file__).resolve().parents[2] / "dockerfiles" / "keras"
 
@@ -115,17 +118,17 @@ PART = KerasPart(
 
 
 def test_the_words_of_docker_run_win_over_the_command(start: Any) -> None:
-    assert start(settings(PART))[0] == ["python3", "main.py"]
-    assert start(settings(PART), "python3", "-c", "1")[0] == ["python3", "-c", "1"]
+    assert start(settings_of(PART))[0] == ["python3", "main.py"]
+    assert start(settings_of(PART), "python3", "-c", "1")[0] == ["python3", "-c", "1"]
     assert start({"variant": "cpu"})[0] == ["python3"]
     assert start(None)[0] == ["python3"]
 
 
 def test_a_variable_from_outside_wins_over_the_settings(start: Any) -> None:
     for words in ((), ("--healthcheck",)):
-        _, environment = start(settings(PART), *words)
+        _, environment = start(settings_of(PART), *words)
         assert (environment["SET"], environment["OWN"]) == ("outside", "1")
-    assert start(settings(PART), "--healthcheck")[0] == ["python3", "health.py"]
+    assert start(settings_of(PART), "--healthcheck")[0] == ["python3", "health.py"]
     assert "no healthcheck" in start({}, "--healthcheck")[0][-1]
 
 
@@ -138,7 +141,10 @@ def test_where_tmp_cannot_be_written_to_another_place_is_named(
     assert "TMPDIR" not in start(None)[1]
 
 
-def test_no_gpu_is_said_in_one_line(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_gpu_is_said_in_one_line(
+    start: Any, entry: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(entry, "filter_stderr", lambda: 5)
     _, environment = start({"variant": "gpu"}, "python3")
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -154,6 +160,41 @@ def test_no_gpu_is_said_in_one_line(start: Any, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == ""
 
 
+# As TensorFlow 2.21.0 with CUDA prints them on a machine without a driver.
+EARLY = (
+    b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"
+    b"I0000 00:00:1795178584.850643       7 port.cc:153] oneDNN custom operations are on. You may see\n"
+    b"I0000 00:00:1795178584.851513       7 cudart_stub.cc:31] Could not find cuda drivers on your machine\n"
+)
+LATER = (
+    b"Traceback (most recent call last):\n",
+    b"E0000 00:00:1795178474.051236       1 cuda_platform.cc:52] failed call\n",
+    b"I think so\n",
+    b"W\xc3\xa4rme 12\r",
+    b"To enable us",
+)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=40), st.permutations([EARLY, *LATER[:-1]]))
+@settings(max_examples=60)
+def test_only_the_early_lines_are_left_out_however_they_arrive(cuts: list[int], lines: list[bytes]) -> None:
+    entry = load("entry", (RECIPE / "entry.py").read_text().removesuffix("\nsys.exit(main())\n"))
+    text = b"".join(lines) + LATER[-1]
+    chunks = []
+    for size in cuts:
+        chunks.append(text[:size])
+        text = text[size:]
+    chunks = [chunk for chunk in (*chunks, text) if chunk]
+    written: list[bytes] = []
+    here = SimpleNamespace(
+        read=lambda _source, _size: chunks.pop(0) if chunks else b"",
+        write=lambda _, data: written.append(data),
+    )
+    entry.os = here
+    entry.pump(0, 2)
+    assert b"".join(written) == b"".join(line for line in lines if line != EARLY) + LATER[-1]
+
+
 def test_the_first_process_passes_signals_on_and_ends_as_its_child(
     entry: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +204,7 @@ def test_the_first_process_passes_signals_on_and_ends_as_its_child(
     monkeypatch.setattr(entry.signal, "signal", lambda number, handler: handlers.update({number: handler}))
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
     monkeypatch.setattr(os, "wait", lambda: next(ended))
-    assert entry.stay(7) == 128 + 15
+    assert entry.stay(7, None) == 128 + 15
     handlers[15](15, None)
     assert sent == [(7, 15)]
-    assert entry.stay(7) == 3
+    assert entry.stay(7, None) == 3
