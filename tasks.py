@@ -158,6 +158,8 @@ def build_keras(
     iterable=["set"],
     help={
         "product": "tflite, serving or keras",
+        "variant": "of keras: cpu or gpu [cpu]",
+        "app": "of keras: the application's folder",
         "file": "the bundle to write",
         "load": "a bundle to put into the cache, after every byte of it was checked",
         **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "json")},
@@ -171,6 +173,8 @@ def bundle(
     config: str = "",
     arch: str = "",
     set: list[str] | None = None,
+    variant: str = "",
+    app: str = "",
     file: str = "",
     load: str = "",
     json: bool = False,
@@ -186,6 +190,8 @@ def bundle(
         "config": config,
         "arch": arch,
         "sets": tuple(set or ()),
+        "variant": variant,
+        "app": app,
         "raw": context.remainder,
     }
     return commands.bundle(words, file, load, as_json=json)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.plan import Plan, Root
+from tfbuild.plan_python import TOOLS
 
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]
@@ -105,6 +106,11 @@ class Layout:
         return self.work / "runtime"
 
     @property
+    def wheel(self) -> Path:
+        """The wheel with its final name, and nothing else; empty without a Python flavour."""
+        return self.work / "wheel"
+
+    @property
     def smoke(self) -> Path:
         return self.work / "smoke"
 
@@ -149,7 +155,7 @@ def definition(
     layer, as ``secrets``; ``builders`` are root filesystems in the place of stages; ``nonce``
     makes the logs target run again."""
     recipe = layout.project / "dockerfiles"
-    platform = plan.arch.platform
+    platform, python = plan.arch.platform, plan.tflite.python
     foreign = plan.arch is not plan.root.arch
     arguments = {
         **(environment or {}),
@@ -158,6 +164,8 @@ def definition(
         "TRIPLET": platform.triplet,
         "MULTIARCH": platform.multiarch,
         "DEPENDENCIES": " ".join(plan.packages),
+        "TOOLS": " ".join(TOOLS) if python else "",
+        "PYTHON_VERSION": python.version if python else "",
         "HOST_TOOLS": " ".join(plan.tflite.host_tools),
         "BUILD_ID": plan.build_id,
         "VERSION": plan.library_version,
@@ -170,6 +178,8 @@ def definition(
         "JOBS": str(jobs or plan.jobs or 1),
         **_epoch(plan),
     }
+    unpacked = plan.runtime_root if python else None
+    roots = {"python-root": root_target(recipe, layout.root(unpacked))} if unpacked else {}
     contexts = {
         "base": "target:root",
         "downloads": str(layout.downloads),
@@ -178,6 +188,8 @@ def definition(
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
         "common": str(recipe / "common"),
+        "python": "target:python-root" if roots else str(layout.wheel),
+        "wheel": str(layout.wheel),
         **loaded_contexts(builders),
     }
 
@@ -194,6 +206,7 @@ def definition(
         }
 
     targets = {
+        **roots,
         "root": root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
@@ -239,8 +252,8 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
     return {
         "context": str(layout.runtime),
         "dockerfile": str(dockerfile),
-        "target": "image",
-        "contexts": {"runtime-base": "target:runtime-root"} if plan.runtime_root else {},
+        "target": "image" if plan.image.flavour == "native" else "image-python",
+        "contexts": {"runtime-base": "target:runtime-root"} if plan.image.base == "debian" else {},
         "args": {"RUNTIME_BASE": plan.image.base, "RUNTIME_UID": str(plan.image.user), **_epoch(plan)},
         "output": ["type=docker"],
         "attest": NO_PROVENANCE,
@@ -252,7 +265,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
 
 def runtime_root_target(plan: Plan, layout: Layout, recipe: Path) -> dict[str, Any]:
     """The distribution below an image that has one."""
-    if not plan.runtime_root:
+    if not plan.runtime_root or plan.image.base != "debian":
         return {}
     root = root_target(recipe, layout.root(plan.runtime_root))
     return {"runtime-root": {**root, "platforms": [plan.image.platform]}}

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.archive import extract
-from tfbuild.bake import TFLITE_BUILDERS, Layout, definition
-from tfbuild.bake_keras import keras_definition
-from tfbuild.bake_serving import SERVING_BUILDERS, serving_definition
+from tfbuild.bake import TFLITE_BUILDERS, Layout
+from tfbuild.bake_serving import SERVING_BUILDERS
+from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
 from tfbuild.effects import APT_AUTH, Effects
 from tfbuild.errors import BuildError, DownloadError, HostError, Interrupted, PackagingError, TfBuildError
@@ -160,13 +160,9 @@ def bake_targets(
         "builders": loaded_builders(run),
         **options,
     }
-    if isinstance(plan.part, ServingPart):
-        memory_mib = effects.engine.info().memory >> 20
-        document = serving_definition(plan, layout, memory_mib=memory_mib, offline=effects.offline, **common)
-    elif isinstance(plan.part, KerasPart):
-        document = keras_definition(plan, layout, **common)
-    else:
-        document = definition(plan, layout, **common)
+    info = effects.engine.info()
+    more = {"memory_mib": info.memory >> 20, "offline": effects.offline}
+    document = definition_of(plan, layout, serving=more, **common)
     write_json(layout.bake_file, document)
     bake(
         effects.find_cli(),

@@ -80,13 +80,8 @@ def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline
     from tfbuild.releases import load_release
     from tfbuild.request import Words, host_arch, plan_tflite
 
-    origin = words.pop("origin")
-    if origin not in {"source", "wheel"}:
-        raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
-    if origin == "wheel":
-        raise UsageError(
-            "this version builds TFLite from source only; it does not repackage wheels", hint="--from source"
-        )
+    if words["origin"] not in {"source", "wheel"}:
+        raise UsageError(f"--from takes 'source' or 'wheel', not '{words['origin']}'")
     make = partial(plan_tflite, PROJECT, env=os.environ, build_arch=host_arch())
     plans = make_plans(Words(**words), make)
     if dry_run:
@@ -150,17 +145,15 @@ def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline:
 
 
 def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
-    from tfbuild.bake import Layout, definition
-    from tfbuild.bake_keras import keras_definition
-    from tfbuild.bake_serving import serving_definition
+    from tfbuild.bake import Layout
+    from tfbuild.bakes import definition_of
     from tfbuild.cache import cache_root
     from tfbuild.index_plan import index_json, index_plan, index_text
     from tfbuild.plan_text import plan_text
 
     def document(plan: Plan) -> dict[str, Any]:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        of_product = {Product.SERVING: serving_definition, Product.KERAS: keras_definition}
-        return {**plan.to_json(), "bake": of_product.get(plan.product, definition)(plan, layout)}
+        return {**plan.to_json(), "bake": definition_of(plan, layout)}
 
     index = index_plan(plans) if len(plans) > 1 else None
     if as_json:
@@ -304,31 +297,16 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases import (
-        default_release,
-        list_releases,
-        list_releases_json,
-        load_lock,
-        lock_statuses,
-    )
+    from tfbuild.release_text import release_lines
+    from tfbuild.releases import list_releases, list_releases_json, load_lock, lock_statuses
 
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
     if as_json:
         print_json(list_releases_json(releases, locks))
         return ExitCode.OK
-    defaults = [default_release(releases, product) for product in Product]
-    width = max(len(each.release) for each in releases)
-    for each, lock in zip(releases, locks, strict=True):
-        mark = "*" if each in defaults else " "
-        how = "compiled" if each.source else "built"
-        state = f"built: {how} and verified here" if each.status == "built" else f"pinned: never {how} here"
-        arches = ", ".join(map(str, each.arches))
-        if lock not in {"not-needed", "complete"}:
-            lacking = ", ".join(missing.name for missing in load_lock(PROJECT, each).lock.missing)
-            told = {"none": "not locked: invoke lock", "incomplete": f"its lock lacks {lacking}"}
-            state += f"; {told.get(lock, 'its lock is stale: invoke lock')}"
-        sys.stdout.write(f"{mark} {each.product:<8} {each.release:<{width}}  {arches:<14} {state}\n")
+    lacking = [tuple(missing.name for missing in load_lock(PROJECT, each).lock.missing) for each in releases]
+    sys.stdout.writelines(f"{line}\n" for line in release_lines(releases, locks, lacking))
     return ExitCode.OK
 
 

@@ -58,6 +58,9 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
         for index, flag in enumerate(options):
             if why := next((why for form, why in _COMPILE_FLAGS if form.match(flag)), None):
                 yield origins[f"serving.{group}.{index}"], f"'{flag}': {why}"
+    if values.runtime.flavour == "python" and values.runtime.base != "scratch":
+        message = "the image of runtime.flavour 'python' is made from scratch: leave runtime.base as it is"
+        yield origins["runtime.base"], message
     yield from server_contradictions(values.serving, origins)
     if values.compile.lto and values.compile.optimisation == "0":
         other = origins["compile.optimisation"]

@@ -31,6 +31,7 @@ from tfbuild.config_types import (
     Optimisation,
     PositiveInt,
     Prose,
+    PythonVersion,
     RemoteUrl,
     Text,
     UrlPath,
@@ -80,6 +81,9 @@ class TfliteKeys(Keys):
     )
     ruy: YamlBool = Field(
         default=False, description="Use ruy for matrix products outside XNNPACK (TFLITE_ENABLE_RUY)."
+    )
+    python: PythonVersion | None = Field(
+        default=None, description="Python of an official wheel's image, as '3.11'; null: the release's own."
     )
     cmake_definitions: Mapping[CMakeName, Text] = Field(
         default_factory=dict, description="Further CMake cache entries: NAME: value gives -DNAME=value."
@@ -145,7 +149,7 @@ class ServingKeys(Keys):
     )
     build_on: Literal["host", "target"] = Field(
         default="host",
-        description="'host' cross-compiles where need be; 'target' builds on a node of that architecture.",
+        description="'host' cross-compiles where need be; 'target' builds on an engine of that architecture.",
     )
     remote_cache: RemoteUrl | None = Field(
         default=None, description="Address of a remote cache; the compile then has the network."
@@ -175,6 +179,10 @@ class RuntimeKeys(Keys):
     base: Literal["scratch", "debian"] = Field(
         default="scratch",
         description="'scratch' holds only what the artifact needs; 'debian' is a slim distribution.",
+    )
+    flavour: Literal["native", "python"] = Field(
+        default="native",
+        description="'native': libraries and programs; 'python': a wheel, an image with Python and numpy.",
     )
     user: PositiveInt = Field(
         default=65532,  # the "nonroot" user of distroless images, which cluster policies often name

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild import __version__, steps_keras, steps_serving, steps_tflite
+from tfbuild import __version__, steps_keras, steps_serving, steps_tflite, steps_wheel
 from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
@@ -32,7 +32,7 @@ from tfbuild.package import (
     write_json,
 )
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import KerasPart, ServingPart
+from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
 from tfbuild.policy import Context
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
@@ -73,6 +73,22 @@ def _product(plan: Plan) -> _Product:
             steps_keras.ARTIFACTS,
             {},
             binaries=False,
+        )
+    if isinstance(plan.part, WheelPart):
+        return _Product(
+            {"fetch": steps_wheel.fetch, "builder": steps_wheel.builder, "image": steps_wheel.image},
+            steps_tflite.smoke,
+            "inferences",
+            steps_wheel.ARTIFACTS,
+            {},
+        )
+    if plan.tflite.python:
+        return _Product(
+            {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_, "wheel": steps_tflite.wheel},
+            steps_tflite.smoke,
+            "inferences",
+            steps_tflite.PYTHON_ARTIFACTS,
+            {},
         )
     return _Product(
         {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_},

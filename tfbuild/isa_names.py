@@ -19,6 +19,10 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     ("ruy", r"^_ZZ?NK?3ruy.*PathE(16|32|64|128|256)E"),
     # tensorflow/lite/kernels/internal/optimized/neon_tensor_utils.cc asks cpuinfo for dot products.
     ("TFLite", r"^_ZN6tflite.*(Dotprod|NeonSparseMatrixBatchVectorMultiply|optimized_4bit.*SDot)"),
+    # github.com/google/XNNPACK, ynnpack/base/arch.h: kernels are taken from tables by is_arch_supported.
+    ("YNNPACK", r"^_ZN?K?3ynn"),
+    # github.com/ARM-software/ComputeLibrary: src/common/cpuinfo; its kernels are in these namespaces.
+    ("Compute Library", r"(11arm_compute|8arm_gemm|8arm_conv)"),
     # gitlab.arm.com/kleidi/kleidiai: every micro-kernel has the prefix.
     ("KleidiAI", r"^kai_"),
     # github.com/pytorch/cpuinfo asks the CPU itself, and the kernel about it.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tfbuild.errors import DownloadError, NothingMatchesError
@@ -156,7 +157,8 @@ def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
         found: dict[str, Any] = {canonicalize_name(i["metadata"]["name"]): i for i in report["install"]}
         wheels = {**{name: _wheel(item) for name, item in found.items() if name not in there}, **there}
         needs = closure(wanted, wheels, environment)
-        if not needs.missing:
+        missing = _lacking(needs.missing, python)
+        if not missing:
             if needs.conflicts:
                 wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
                 raise NoWheels(f"{wheel.name} {wheel.version} does not fit {by.by if by else 'this Python'}")
@@ -165,8 +167,21 @@ def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
                 for name in needs.names
                 if name not in there
             )
-        asked = (*asked, *(_without_marker(each.requirement) for each in needs.missing))
+        asked = (*asked, *(_without_marker(each.requirement) for each in missing))
     raise NoWheels(f"requirements that lead to ever new ones: {', '.join(asked)}")
+
+
+def _lacking(missing: Sequence[Wanted], python: WheelPython) -> list[Wanted]:
+    """What the distribution does not have either; :class:`NoWheels` where it has another version."""
+    lacking = []
+    for each in missing:
+        requirement = Requirement(each.requirement)
+        version = python.provided.get(canonicalize_name(requirement.name))
+        if version is None:
+            lacking.append(each)
+        elif not requirement.specifier.contains(version, prereleases=True):
+            raise NoWheels(f"{each.by} needs {each.requirement}; {python.suite} has {version}")
+    return lacking
 
 
 def _without_marker(requirement: str) -> str:
@@ -188,13 +203,16 @@ def _report(
         report = Path(folder, "report.json")
         # --target is what pip wants with --platform; nothing is put there.
         target = ("--target", str(Path(folder, "unused")))
+        tags = platforms(python.suite, arch)
+        # What the distribution has is asked of nobody: it may have no wheel at all.
+        alone = ("--no-deps",) if python.provided else ()
         held = Path(folder, "constraints.txt")
         held.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
         argv = (
             *pip, "install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report),
             "--only-binary", ":all:", "--implementation", "cp", "--python-version", python.version,
-            *(word for tag in platforms(python.suite, arch) for word in ("--platform", tag)),
-            "--constraint", str(held), *target, *requirements,
+            *(word for tag in tags for word in ("--platform", tag)),
+            "--constraint", str(held), *alone, *target, *requirements,
         )  # fmt: skip
         answer = runner.capture(argv, timeout_s=1800)
         if not answer.ok:

@@ -86,11 +86,11 @@ def swap(staging: Path, target: Path) -> None:
 
 
 def artifact_rows(folder: Path, names: Iterable[str], seconds: float) -> tuple[ArtifactRow, ...]:
-    """Size and hash of the files ``names`` in ``folder``, for the closing table."""
-    return tuple(
-        ArtifactRow(folder / name, (folder / name).stat().st_size, hash_file(folder / name), seconds)
-        for name in names
+    """Size and hash of the files ``names`` in ``folder``, for the closing table; names may be patterns."""
+    files = (
+        path for name in names for path in (sorted(folder.glob(name)) if "*" in name else [folder / name])
     )
+    return tuple(ArtifactRow(path, path.stat().st_size, hash_file(path), seconds) for path in files)
 
 
 def read_manifest(target: Path) -> dict[str, Any] | None:

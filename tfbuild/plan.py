@@ -13,7 +13,7 @@ from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
-from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart
+from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart, WheelPart
 from tfbuild.release_schema import Release
 
 
@@ -86,6 +86,7 @@ class Image:
     tag: str
     platform: str
     base: str  # scratch or debian
+    flavour: str  # native, python or wheel
     user: int
     labels: tuple[tuple[str, str], ...]
 
@@ -183,6 +184,13 @@ class Plan:
             raise TypeError(f"a plan of {self.product}, not of keras")
         return self.part
 
+    @property
+    def wheel(self) -> WheelPart:
+        """The part of a plan from an official wheel; asking another plan for it is a bug."""
+        if not isinstance(self.part, WheelPart):
+            raise TypeError(f"{self.build_id} is not made of a wheel")
+        return self.part
+
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
@@ -207,6 +215,9 @@ class Circumstances:
     mirrors: tuple[Mirror, ...] = ()
 
 
+STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+
+
 @dataclass(frozen=True)
 class Specifics:
     """What one product adds to the common plan."""
@@ -224,7 +235,7 @@ class Specifics:
     unhashed: Unhashed | None = None
     roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
-    steps: tuple[str, ...] = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
+    steps: tuple[str, ...] = STEPS
 
 
 def assemble(
@@ -238,7 +249,7 @@ def assemble(
     arch, values = request.arch, config.values
     override = circumstances.source_date_epoch
     epoch = release.source_date_epoch if override is None else override
-    root, runtime_root = specifics.roots or _roots(request, config, release, epoch)
+    root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = release.source
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
@@ -271,7 +282,7 @@ def assemble(
         memory_per_job_mib=values.resources.memory_per_job_mib,
         part=specifics.part,
         image=_image(request, config, release, specifics.image_title),
-        policy=policy_name(request.product, values),
+        policy=policy_name(release, values),
         policy_sha256=circumstances.policy_sha256,
         source_date_epoch=epoch,
         distributable=values.distributable,
@@ -282,7 +293,7 @@ def assemble(
     return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
 
 
-def _roots(
+def roots_of(
     request: Request, config: ResolvedConfig, release: Release, epoch: int
 ) -> tuple[Root, Root | None]:
     """The builder's root filesystem, and that of an image with a distribution in it."""
@@ -303,9 +314,18 @@ def _roots(
     return root, replace(root, arch=request.arch, include=include)
 
 
-def policy_name(product: Product, values: BuildConfig) -> str:
+def flavour_of(release: Release, values: BuildConfig) -> str:
+    """What the image is about: of TFLite also whether it has an official wheel in it."""
+    from_wheel = release.product is Product.TFLITE and release.provider == "wheels"
+    return "wheel" if from_wheel else values.runtime.flavour
+
+
+def policy_name(release: Release, values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for its kind of image."""
+    product, flavour = release.product, flavour_of(release, values)
     kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
+    if product is Product.TFLITE and flavour != "native":
+        return values.policy or f"{product}-{flavour}-scratch"  # there is no other base for them
     return values.policy or f"{product}-{kind}{values.runtime.base}"
 
 
@@ -316,7 +336,8 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
     if request.arch is not request.build_arch:
-        notes.append(f"cross-compiled on {request.build_arch}; the smoke test runs under qemu-user")
+        made = "cross-compiled" if release.source else "put together"
+        notes.append(f"{made} on {request.build_arch}; the smoke test runs under qemu-user")
     return tuple(notes)
 
 
@@ -338,6 +359,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
+        flavour=flavour_of(release, values),
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )
@@ -378,6 +400,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),
+        "wheel": ("platform tag of the wheel", compiled),
         "install": (f"install {len(plan.pins)} wheels without network", compiled),
         "image": (f"runtime image ({plan.image.base})", image),
         "verify": ("verify files and image, run the smoke test", verify),

@@ -12,6 +12,14 @@ from tfbuild.smoke import SmokeCase
 
 
 @dataclass(frozen=True)
+class PythonPart:
+    """The Python flavour: for which Python. The plan's runtime root has its headers, its files and numpy."""
+
+    version: str  # 3.13
+    package: str  # what a program imports
+
+
+@dataclass(frozen=True)
 class TflitePart:
     """TFLite, through CMake."""
 
@@ -21,6 +29,20 @@ class TflitePart:
     smoke: tuple[SmokeCase, ...]
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
+    python: PythonPart | None = None
+
+
+@dataclass(frozen=True)
+class WheelPart:
+    """TFLite from an official wheel (a file) for the Python of ``suite``; programs import ``package``."""
+
+    product: Literal["tflite"]
+    python: str
+    suite: str
+    package: str
+    wheel: str
+    xnnpack: tuple[str, ...]  # models that it must take over: float32, int8
+    smoke: tuple[SmokeCase, ...]
 
 
 @dataclass(frozen=True)
@@ -171,4 +193,4 @@ class KerasPart:
     healthcheck: tuple[str, ...]
 
 
-Part: TypeAlias = TflitePart | ServingPart | KerasPart
+Part: TypeAlias = TflitePart | WheelPart | ServingPart | KerasPart

@@ -107,10 +107,14 @@ def _way(serving: ServingKeys, request: Request) -> Way:
     way = serving.way(request.arch, request.build_arch)
     if way is None:
         able = [f"{each.arch} on {each.build_arch}" for each in serving.ways]
+        if request.arch is request.build_arch:
+            hint = "without serving.build_on=target it is cross-compiled, where the release has a way"
+        else:
+            hint = f"--set serving.build_on=target builds on an engine that is {request.arch} itself"
         raise NothingMatchesError(
             f"{request.product} {request.release} cannot be built for {request.arch} on {request.build_arch}",
             details=(f"it can for: {', '.join(able)}",),
-            hint=f"--set serving.build_on=target builds on a node of the engine that is {request.arch}",
+            hint=hint,
         )
     return way
 

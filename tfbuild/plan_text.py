@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tfbuild.flags import Flag, Target
 from tfbuild.plan import Plan
-from tfbuild.plan_parts import KerasPart, ServingPart
+from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
 from tfbuild.report_text import human_size
 
 _HEADINGS = {
@@ -45,6 +45,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"  policy    build_configs/policies/{plan.policy}.yaml"
     if isinstance(plan.part, ServingPart):
         yield from _serving_lines(plan.part)
+    if isinstance(plan.part, WheelPart):
+        yield f"  wheel     {plan.part.wheel}"
+        yield f"  python    {plan.part.python} of Debian {plan.part.suite}, with its numpy"
     if isinstance(plan.part, KerasPart):
         yield from _keras_lines(plan.part)
     for note in plan.notes:

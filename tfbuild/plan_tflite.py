@@ -9,10 +9,12 @@ from tfbuild.dependency import Dependency
 from tfbuild.flags import cmake_cache, compile_flags, dependency_flags, tflite_cmake_flags
 from tfbuild.lock_state import ReleaseLock, conditions, locked_pins, needed_sources, unlocked
 from tfbuild.model import Origin
-from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import TflitePart
+from tfbuild.plan_python import STEPS as PYTHON_STEPS
+from tfbuild.plan_python import TOOLS, python_flags, python_part, python_roots
 from tfbuild.release_schema import Release
-from tfbuild.smoke import smoke_cases
+from tfbuild.smoke import python_cases, smoke_cases
 
 
 def make_tflite_plan(
@@ -41,20 +43,27 @@ def make_tflite_plan(
         )
         for each in (needed_sources(lock.lock, arch, asked) if locked else ())
     )
+    python = python_part(config, release)
     flags = (
         *compile_flags(config, release, release_lines),
         *tflite_cmake_flags(config, release, release_lines),
+        *(python_flags(python, request.arch, config) if python else ()),
         *dependency_flags(dependencies, lock.path),
     )
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
         xnnpack=values.tflite.xnnpack,
-        smoke=smoke_cases(xnnpack=values.tflite.xnnpack),
+        smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack)
+        if python
+        else smoke_cases(xnnpack=values.tflite.xnnpack),
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
+        python=python,
     )
     pins = release.pins(arch)
+    roots = python_roots(request, config, release, circumstances) if python else None
+    made_with = (roots[1].key,) if roots else ()
     specifics = Specifics(
         title=f"compile TFLite {release.version}",
         image_title="TensorFlow Lite",
@@ -63,10 +72,15 @@ def make_tflite_plan(
         notes=tuple(_notes(release, reasons)),
         pins=(*pins, *locked),
         unlocked=reasons,
-        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools),
+        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
         # What is installed in the builder; sources are given to the steps that read them.
-        builder_from=tuple(pin for pin in pins if pin.name != release.archive.name),
+        builder_from=(
+            *(pin for pin in pins if pin.name != release.archive.name),
+            *(TOOLS if python else ()),
+        ),
+        roots=roots,
         verified_by=(part.smoke,),
+        steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
 

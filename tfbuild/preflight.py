@@ -8,8 +8,9 @@ from tfbuild.model import Arch
 from tfbuild.plan import Plan
 
 
-def require_architecture(plan: Plan, engine: EngineFacts) -> None:
-    """The engine compiles, and runs the smoke test: it has to be what the plan builds on.
+def require_architecture(plan: Plan, engine: EngineFacts, host: Arch) -> None:
+    """The engine compiles, and runs the smoke test: it has to be what the plan builds on. ``host`` is this
+    machine, which is what a plan builds on by itself.
 
     Emulators that its kernel might start are not counted on: a compile of hours would take days.
 
@@ -18,7 +19,7 @@ def require_architecture(plan: Plan, engine: EngineFacts) -> None:
     machine, wanted = Arch.parse(engine.os_arch.rpartition("/")[2]), plan.root.arch
     if machine is wanted or machine is None:
         return
-    if plan.arch is wanted:
+    if wanted is not host:
         otherwise = "without serving.build_on=target it is cross-compiled, where the release has a way"
     else:
         otherwise = f"on this engine: --arch {machine} --set serving.build_on=target"

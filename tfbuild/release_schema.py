@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -73,6 +73,18 @@ class DebianPackage(Keys):
     )
 
 
+class DebianPython(Keys):
+    """Python of the suite, for runtime.flavour=python."""
+
+    version: Annotated[
+        str, Field(pattern=r"^3\.[0-9]{1,3}$", json_schema_extra={"type": ["string", "number"]})
+    ] = Field(description="Major and minor version, quoted.")
+    packages: tuple[Text, ...] = Field(
+        min_length=1,
+        description="Python, numpy, headers of both and of pybind11; NAME=VERSION for what is compiled in.",
+    )
+
+
 class Debian(Keys):
     """Dependencies from Debian."""
 
@@ -86,6 +98,9 @@ class Debian(Keys):
     downloads: tuple[DebianDownload, ...] = Field(default=(), description="Packages from elsewhere.")
     runtime_packages: tuple[PackageName, ...] = Field(
         default=(), description="What an image with runtime.base=debian needs besides the artifact."
+    )
+    python: DebianPython | None = Field(
+        default=None, description="What runtime.flavour=python is made with; null: it cannot be."
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 from pydantic import Field
 
-from tfbuild.config_types import FileStem, Keys, PythonVersion, RequirementText
+from tfbuild.config_types import FileStem, Keys, PythonVersion, RequirementText, Text
 from tfbuild.model import Arch
 from tfbuild.release_types import PackageName, Snapshot
 
@@ -18,6 +21,10 @@ class WheelPython(Keys):
     packages: tuple[PackageName, ...] = Field(
         min_length=1, description="Debian packages of the runtime image: Python, and what the wheels link to."
     )
+    provided: Mapping[PackageName, Text] = Field(
+        default_factory=dict,
+        description="Python distributions that these packages have, with their versions: no wheel is taken.",
+    )
 
 
 class WheelSet(Keys):
@@ -27,6 +34,9 @@ class WheelSet(Keys):
     arch: Arch = Field(description="Architecture.")
     requirements: tuple[RequirementText, ...] = Field(
         min_length=1, description="What has to be installed; everything else follows from the wheels."
+    )
+    xnnpack: tuple[Literal["float32", "int8"], ...] = Field(
+        default=("float32", "int8"), description="Of TFLite: models that the wheel's XNNPACK takes over."
     )
 
 

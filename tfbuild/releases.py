@@ -125,19 +125,25 @@ def list_releases(root: Path) -> tuple[Release, ...]:
     return tuple(found)
 
 
-def default_release(releases: Sequence[Release], product: Product) -> Release:
+def default_release(releases: Sequence[Release], product: Product, *, wheels: bool = False) -> Release:
     """The newest release of ``product`` that this project has compiled and verified.
+
+    ``wheels``: of those that are official wheels, by their date, since their names changed.
 
     Of the model server simply the newest: compiling one takes more than most machines have, and the plan
     says what was never done.
     """
-    able = ("built", "pinned") if product is Product.SERVING else ("built",)
+    able = ("built", "pinned") if product is Product.SERVING or wheels else ("built",)
     built = [each for each in releases if each.product is product and each.status in able]
+    if product is Product.TFLITE:
+        built = [each for each in built if (each.provider == "wheels") == wheels]
     if not built:
         raise NothingMatchesError(
             f"no {product} release has been built by this project yet",
             hint="name a pinned one with --release: invoke list-releases",
         )
+    if wheels:
+        return max(built, key=lambda each: each.source_date_epoch)
     return max(built, key=lambda each: release_key(each.release))
 
 

@@ -22,6 +22,7 @@ from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recip
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
+from tfbuild.plan_wheel import make_wheel_plan
 from tfbuild.release_schema import Release
 from tfbuild.releases import (
     default_release,
@@ -39,7 +40,13 @@ from tfbuild.wheel_rules import Wanted, closure, marker_environment
 
 # What carries a build out, besides the plan.
 _RECIPES = {
-    Product.TFLITE: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/tflite", "toolchains/cmake"),
+    Product.TFLITE: (
+        "dockerfiles/common",
+        "dockerfiles/debian",
+        "dockerfiles/tflite",
+        "dockerfiles/wheel",
+        "toolchains/cmake",
+    ),
     Product.KERAS: ("dockerfiles/debian", "dockerfiles/keras"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
@@ -69,6 +76,7 @@ class Words:
     tag: str = ""
     output: str = ""
     model: str = ""
+    origin: str = ""  # source or wheel, where the command has the choice
     app: str = ""
     variant: str = ""
     raw: str = ""  # all that stood after --
@@ -115,9 +123,20 @@ def parse_product(word: str) -> Product:
     return Product(word)
 
 
-def find_release(root: Path, product: Product, name: str) -> Release:
-    """The release ``name`` (or file, if it ends in .yaml); the default one when ``name`` is empty."""
-    return load_release(root, product, name) if name else default_release(list_releases(root), product)
+def find_release(root: Path, product: Product, name: str, origin: str = "") -> Release:
+    """The release ``name`` (or file, if it ends in .yaml); the default one when ``name`` is empty.
+
+    ``origin`` is what ``--from`` said, source or wheel; :class:`UsageError` where the release is the other.
+    """
+    if not name:
+        return default_release(list_releases(root), product, wheels=origin == "wheel")
+    release = load_release(root, product, name)
+    found = "wheel" if release.provider == "wheels" else "source"
+    if origin and origin != found:
+        raise UsageError(
+            f"{product} {release.release} is built from {found}, not from {origin}", hint=f"--from {found}"
+        )
+    return release
 
 
 @dataclass(frozen=True)
@@ -134,6 +153,15 @@ class _Resolved:
 def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
     """The plan of ``invoke build-tflite``. Raises the errors of configuration, all at once where possible."""
     found = _resolve(root, Product.TFLITE, words, env, build_arch)
+    if found.release.provider == "wheels":
+        shown = wheel_lock_path(release_file(Product.TFLITE, words.release or found.release.release))
+        return make_wheel_plan(
+            found.request,
+            found.config,
+            found.release,
+            circumstances=found.circumstances,
+            lock=read_wheel_lock(root / shown, shown),
+        )
     return make_tflite_plan(
         found.request,
         found.config,
@@ -286,7 +314,7 @@ def _resolve(
 ) -> _Resolved:
     jobs = parse_jobs(words.jobs)
     arch = parse_arch(words.arch, build_arch)
-    release = find_release(root, product, words.release)
+    release = find_release(root, product, words.release, words.origin)
     require_arch(release, arch)
     config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets)
     if product is Product.SERVING and config.values.serving.build_on == "target":
@@ -305,7 +333,7 @@ def _resolve(
     )
     circumstances = Circumstances(
         patches=_read_patches(root, config.values.source.patches),
-        policy_sha256=_policy_hash(root, product, config),
+        policy_sha256=_policy_hash(root, release, config),
         recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
         source_date_epoch=_epoch(env),
@@ -358,9 +386,9 @@ def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
     return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
-def _policy_hash(root: Path, product: Product, config: ResolvedConfig) -> str:
+def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
     """Also finds out before the build that there is no such policy, rather than after it."""
-    name = policy_name(product, config.values)
+    name = policy_name(release, config.values)
     known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
     if name not in known:
         where = config.origins.get("policy", "")

@@ -9,7 +9,9 @@ several times slower (https://github.com/tensorflow/tensorflow/issues/61946).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tfbuild.model import Finding
 
@@ -22,18 +24,22 @@ class SmokeCase:
     """One inference with a known answer."""
 
     id: str
-    program: str  # smoke-c or smoke-cc
+    program: str  # smoke-c, smoke-cc or smoke.py
     model: str
     inputs: tuple[float, ...]
     outputs: tuple[float, ...]
     with_delegate: bool = False  # the program adds XNNPACK itself, as a user of the C API has to
     must_delegate: bool = False
+    interpreter: str = ""  # in the image, where the program is a script
+    package: str = ""  # that the script imports
 
     def command(self, folder: str) -> tuple[str, ...]:
         """Argument list of the program, whose files lie in ``folder``."""
         options = ("--xnnpack",) if self.with_delegate else ()
         values = tuple(f"{value:g}" for value in self.inputs)
-        return (f"{folder}/{self.program}", f"{folder}/{self.model}", *options, *values)
+        before = (self.interpreter,) if self.interpreter else ()
+        package = (self.package,) if self.package else ()
+        return (*before, f"{folder}/{self.program}", *package, f"{folder}/{self.model}", *options, *values)
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,43 @@ def smoke_cases(*, xnnpack: bool) -> tuple[SmokeCase, ...]:
             for name in ("conv_float32", "conv_int8")
         ]
     return tuple(cases)
+
+
+Model: TypeAlias = tuple[str, tuple[float, ...], tuple[float, ...]]
+_CONVOLUTIONS: tuple[Model, ...] = tuple(
+    (f"{name}.tflite", _SQUARE, _CONVOLVED) for name in ("conv_float32", "conv_int8")
+)
+
+
+def python_cases(package: str, *, xnnpack: bool) -> tuple[SmokeCase, ...]:
+    """The cases for a Python package from source; it applies XNNPACK by itself, as the C++ API does."""
+    models = tuple((f"{name}.bin", (1.0, 3.0), (3.0, 9.0)) for name in ("add", "add_quantized"))
+    return _python_cases(package, (*models, *_CONVOLUTIONS), ("float32", "int8") if xnnpack else ())
+
+
+def wheel_cases(package: str, *, xnnpack: Collection[str]) -> tuple[SmokeCase, ...]:
+    """The cases for an official wheel: with models of ours alone, since there is no source.
+
+    ``xnnpack`` are the kinds of models that it must take over: float32, int8.
+    """
+    models = tuple((f"add_{kind}.tflite", (1.0, 3.0), (3.0, 9.0)) for kind in ("float32", "uint8"))
+    return _python_cases(package, (*models, *_CONVOLUTIONS), xnnpack)
+
+
+def _python_cases(package: str, models: tuple[Model, ...], xnnpack: Collection[str]) -> tuple[SmokeCase, ...]:
+    return tuple(
+        SmokeCase(
+            f"{model.partition('.')[0]}, python",
+            "smoke.py",
+            model,
+            inputs,
+            outputs,
+            must_delegate=model in {f"conv_{kind}.tflite" for kind in xnnpack},
+            interpreter="/usr/bin/python3",
+            package=package,
+        )
+        for model, inputs, outputs in models
+    )
 
 
 def parse_outcome(case: SmokeCase, exit_code: int, stdout: str) -> SmokeOutcome:

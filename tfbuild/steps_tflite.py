@@ -21,9 +21,13 @@ from tfbuild.engine_facts import RunOptions
 from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
 from tfbuild.model import Finding
+from tfbuild.plan_parts import WheelPart
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
+from tfbuild.wheel_tag import fitting_platform, retag
 
 # Main results, in the order of the closing table.
+WHEEL_FOLDER = "python"
+PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
 
 
@@ -51,7 +55,7 @@ def _unpack_dependencies(run: Run) -> None:
 def _write_request(run: Run) -> None:
     """Presets, patches, packages."""
     plan, layout = run.plan, run.layout
-    empty_folders(layout.request, layout.downloads)
+    empty_folders(layout.request, layout.downloads, layout.wheel)
     presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
     names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
@@ -75,16 +79,28 @@ def compile_(run: Run) -> str:
     return f"{jobs_of(run)} jobs"
 
 
+def wheel(run: Run) -> str:
+    """The wheel with the platform tag that its libraries allow: for the image, and for the dist folder."""
+    (made,) = (run.layout.out / "python").glob("*.whl")
+    empty_folders(run.layout.wheel)
+    final = retag(made, run.layout.wheel, fitting_platform(made))
+    folder = run.layout.out / "dist" / WHEEL_FOLDER
+    folder.mkdir(parents=True)
+    shutil.copyfile(final, folder / final.name)
+    return final.name
+
+
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
     plan, engine = run.plan, run.effects.engine
+    cases = plan.wheel.smoke if isinstance(plan.part, WheelPart) else plan.tflite.smoke
     folder = "/smoke"
     files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(plan.tflite.smoke, start=1):
-        run.effects.reporter.progress(number, len(plan.tflite.smoke), case.id)
+    for number, case in enumerate(cases, start=1):
+        run.effects.reporter.progress(number, len(cases), case.id)
         command = (*emulator, *case.command(folder))
         options = RunOptions(
             platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300

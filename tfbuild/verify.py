@@ -15,7 +15,7 @@ from pathlib import Path
 from tfbuild.binding import bind
 from tfbuild.checks import check_elf, check_image, image_arch
 from tfbuild.checks_isa import check_isa
-from tfbuild.checks_wheel import check_archive, check_wheel, tag_facts
+from tfbuild.checks_wheel import check_archive
 from tfbuild.checksums import read_checksums
 from tfbuild.closure import closure
 from tfbuild.elf import ELF_MAGIC
@@ -30,7 +30,8 @@ from tfbuild.policy import Context, Findings, Policy, matches
 from tfbuild.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
 from tfbuild.suggest import did_you_mean
 from tfbuild.verify_report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
-from tfbuild.wheel import ZIP_MAGIC, Wheel
+from tfbuild.verify_wheel import judge_wheel
+from tfbuild.wheel import ZIP_MAGIC
 from tfbuild.where import RunsOn, runs_on
 from tfbuild.yaml_source import read_yaml
 
@@ -184,31 +185,13 @@ def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyR
 
 
 def _verify_wheel(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
-    rules, found = policy.policy, Findings(policy.policy)
-    files: list[ElfFacts] = []
-    with Wheel(path) as wheel:
-        facts = wheel.facts()
-        for name in wheel.elf_names():
-            try:
-                files.append(examine(wheel.read(name), name))
-            except VerificationError as error:
-                found.add("elf-damaged", error.message, error.details, error.hint)
-            except UsageError:
-                continue  # an object file: nothing that is loaded
-    elf = tuple(files)
-    platforms = load_platforms(PROJECT)
-    tag = tag_facts(elf, platforms)
-    judged = (
-        finding
-        for each in elf
-        for finding in check_elf(each, rules, rules.role_for(posixpath.basename(each.path)), context)
-    )
+    wheel = judge_wheel(path, policy.policy, context)
     return VerifyReport(
         subject=str(path),
         kind=SubjectKind.WHEEL,
         policy=policy.name,
-        facts=VerifyFacts(elf=elf, wheel=facts, tag=tag, runs_on=_runs_on(elf)),
-        findings=(*found.all(), *check_wheel(facts, tag, platforms, rules), *judged),
+        facts=VerifyFacts(elf=wheel.elf, wheel=wheel.facts, tag=wheel.tag, runs_on=_runs_on(wheel.elf)),
+        findings=wheel.findings,
     )
 
 
@@ -219,7 +202,8 @@ def _verify_dist(
     if indexed.is_file():
         return _verify_indexed(path, indexed, policy, context, checksums)
     parts = [path / name for name in ("lib", "bin") if (path / name).is_dir()]
-    if not parts and not (path / "SHA256SUMS").exists():
+    wheels = sorted(path.glob("python/*.whl"))
+    if not parts and not wheels and not (path / "SHA256SUMS").exists():
         raise UsageError(
             f"{path} is not a dist folder: no lib/, bin/ or SHA256SUMS in it",
             hint="give a folder below dist/, or a single file",
@@ -239,20 +223,31 @@ def _verify_dist(
             continue  # an object file: nothing that is loaded
         except OSError as error:
             raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
-    if not facts:
-        found.add("dist-nothing", f"no ELF file in lib/ or bin/ of {path}", fix="build it again")
+    judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
+    if not facts and not judged_wheels:
+        found.add(
+            "dist-nothing", f"no ELF file in lib/ or bin/ of {path}, and no wheel", fix="build it again"
+        )
     sums = read_checksums(path, found) if checksums else None
     judged = tuple(
         finding
         for each in facts
         for finding in check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
     )
+    elf = (*facts, *(each for wheel in judged_wheels for each in wheel.elf))
+    wheel = judged_wheels[0] if judged_wheels else None
     return VerifyReport(
         subject=str(path),
         kind=SubjectKind.DIST,
         policy=policy.name,
-        facts=VerifyFacts(elf=tuple(facts), checksums=sums, runs_on=_runs_on(tuple(facts))),
-        findings=(*found.all(), *judged),
+        facts=VerifyFacts(
+            elf=elf,
+            checksums=sums,
+            wheel=wheel.facts if wheel else None,
+            tag=wheel.tag if wheel else None,
+            runs_on=_runs_on(elf),
+        ),
+        findings=(*found.all(), *judged, *(each for wheel in judged_wheels for each in wheel.findings)),
     )
 
 

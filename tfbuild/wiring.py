@@ -206,7 +206,7 @@ def build_effects(
         if isinstance(plan.part, ServingPart):
             context = replace(context, engine_disk=plan.part.needs.disk)
             info = engine.info()
-            require_architecture(plan, info)
+            require_architecture(plan, info, host.arch or plan.root.arch)
             for doubt in plan.part.needs.doubts(info.memory, info.cpus):
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))

@@ -6,7 +6,7 @@ set -euo pipefail
 mapfile -t startup < /request/bazel-startup
 mapfile -t arguments < /request/bazel-args
 mapfile -t targets < /request/bazel-targets
-read -ra limits <<< "$LIMITS"
+read -ra limits <<< "${LIMITS:-}"
 # Debian's package: what a self-extracting Bazel brings lies here.
 if [[ -d /usr/share/bazel/embedded_tools ]]; then
   startup+=(--install_base=/usr/share/bazel --trust_install_base)

@@ -19,15 +19,7 @@ if [[ $RUNTIME_BASE == debian ]]; then
   exit
 fi
 
-mkdir -p "$root"/{etc/ssl/certs,tmp,usr/bin,usr/lib,var/lib/dpkg/status.d}
-chmod 1777 "$root/tmp"
-# Debian's merged /usr, which the paths inside the libraries expect.
-ln -s usr/lib "$root/lib"
-ln -s usr/bin "$root/bin"
-if [[ -e /lib64 ]]; then
-  mkdir "$root/usr/lib64"
-  ln -s usr/lib64 "$root/lib64"
-fi
+bash "$(dirname "$(readlink -f "$0")")/base-files.sh"
 
 record() { # PACKAGE
   local name=${1%%:*}
@@ -53,14 +45,5 @@ while read -r library; do
   install -D --mode=755 "$real" "$root$(realpath --no-symlinks --canonicalize-missing "$destination")"
   record "$package"
 done < /tmp/closure.txt
-
-cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-cp /etc/os-release /etc/debian_version "$root/etc/"
-record ca-certificates
-record base-files
-
-echo "root:x:0:0:root:/root:/sbin/nologin" > "$root/etc/passwd"
-echo "nonroot:x:$RUNTIME_UID:$RUNTIME_UID:nonroot:/:/sbin/nologin" >> "$root/etc/passwd"
-printf 'root:x:0:\nnonroot:x:%s:\n' "$RUNTIME_UID" > "$root/etc/group"
 
 finish

@@ -61,11 +61,13 @@ bazel_program() { # COMMAND ARGUMENT...
   )
 }
 
+# The user's own arguments are the last of the request's, and win over what stands in "own".
+own=()
 bazel() { # COMMAND ARGUMENT...
   local command=$1
   shift
   bazel_program "$command" --repository_cache=/repository-cache --symlink_prefix=/tree/bazel- \
-    --show_progress_rate_limit=1 "${arguments[@]}" "${limits[@]}" "$@"
+    --show_progress_rate_limit=1 "${own[@]}" "${arguments[@]}" "${limits[@]}" "$@"
 }
 
 # The folders that options of the plan point to, from pinned archives.
@@ -140,7 +142,8 @@ repositories() {
 }
 
 compile() {
-  bazel build --disk_cache=/disk-cache --profile="$log/profile.gz" -- "${targets[@]}" 2>&1 | progress
+  own=(--disk_cache=/disk-cache)
+  bazel build --profile="$log/profile.gz" -- "${targets[@]}" 2>&1 | progress
 }
 
 # Bazel's "[n / m] ..." and its downloads go to the terminal too; grep finds none where nothing is to do.

@@ -1,19 +1,27 @@
 #!/bin/bash
 # Compiles the smoke programs against the dist folder alone, as a user of it would, and the models.
-#   TRIPLET, QEMU (name of the emulator, empty for the build machine's own architecture), XNNPACK
+#   TRIPLET, QEMU (name of the emulator, empty for the build machine's own architecture), XNNPACK, PYTHON_VERSION
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")/smoke
 
+compile_programs() {
+  export PKG_CONFIG_LIBDIR=/out/dist/lib/pkgconfig
+  defines=()
+  [[ $XNNPACK == true ]] && defines=(-DTFBUILD_XNNPACK)
+  # shellcheck disable=SC2046  # pkg-config prints separate words
+  "$TRIPLET-gcc" -std=c11 -O1 -Wall -Werror "${defines[@]}" "$here/smoke.c" -o /smoke/smoke-c \
+    $(pkg-config --cflags --libs tensorflowlite_c)
+  # shellcheck disable=SC2046
+  "$TRIPLET-g++" -std=c++17 -O1 -Wall "$here/smoke.cc" -o /smoke/smoke-cc \
+    $(pkg-config --cflags --libs tensorflowlite)
+}
+
 mkdir -p /smoke
-export PKG_CONFIG_LIBDIR=/out/dist/lib/pkgconfig
-defines=()
-[[ $XNNPACK == true ]] && defines=(-DTFBUILD_XNNPACK)
-# shellcheck disable=SC2046  # pkg-config prints separate words
-"$TRIPLET-gcc" -std=c11 -O1 -Wall -Werror "${defines[@]}" "$here/smoke.c" -o /smoke/smoke-c \
-  $(pkg-config --cflags --libs tensorflowlite_c)
-# shellcheck disable=SC2046
-"$TRIPLET-g++" -std=c++17 -O1 -Wall "$here/smoke.cc" -o /smoke/smoke-cc \
-  $(pkg-config --cflags --libs tensorflowlite)
+if [[ -n $PYTHON_VERSION ]]; then
+  cp "$here/smoke.py" /smoke/
+else
+  compile_programs
+fi
 
 # The one that was compiled for the build, where there is one.
 PATH=/out/host-tools:$PATH

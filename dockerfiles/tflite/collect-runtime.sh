@@ -1,7 +1,11 @@
 #!/bin/bash
 # Makes /runtime: the artifacts, and what they need (collect-closure.sh).
-#   MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH
+#   MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH, PYTHON_VERSION
 set -euo pipefail
+
+if [[ -n $PYTHON_VERSION ]]; then
+  exec bash /common/collect-python.sh
+fi
 
 root=/runtime
 

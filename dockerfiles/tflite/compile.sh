@@ -5,7 +5,7 @@
 #   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE) and patches/, made from the plan, read only
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
-#   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, SOURCE_DATE_EPOCH, HOST_TOOLS
+#   JOBS, TRIPLET, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
@@ -106,5 +106,12 @@ case ${1:-all} in
     cp -r "$log" /out/log
     ;;
   prepare | host_tools | configure | compile) "$1" ;;
-  install) bash "$scripts/install.sh" ;;
+  install)
+    if [[ -n $PYTHON_VERSION ]]; then
+      bash "$scripts/python-wheel.sh"
+    else
+      bash "$scripts/install.sh"
+    fi
+    bash "$scripts/finish-install.sh"
+    ;;
 esac

@@ -3,6 +3,7 @@
 #   BUILD_ARCH, TARGET_ARCH   Debian architecture names
 #   TRIPLET                   GNU triplet of the target
 #   DEPENDENCIES              NAME=VERSION ... for the target architecture
+#   TOOLS                     further packages of the machine that builds
 #   HOST_TOOLS                what the build compiles for itself, and so needs a native compiler for
 #   /downloads                .deb files, checked by hash before they came here
 set -euo pipefail
@@ -41,8 +42,9 @@ done
 mapfile -t downloads < <(find /downloads -name '*.deb')
 
 apt_update
+# shellcheck disable=SC2086  # TOOLS are separate words
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
-  "${packages[@]}" "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
+  "${packages[@]}" $TOOLS "${compiler[@]}" "${pinned[@]}" "${downloads[@]}"
 apt_clean
 
 # What went in, for the manifest: name, version, architecture.

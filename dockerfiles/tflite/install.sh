@@ -4,7 +4,7 @@ set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
 dist=/out/dist
-rm -rf "$dist" /out/host-tools
+rm -rf "$dist"
 mkdir -p "$dist"/{lib/pkgconfig,include,bin,share/licenses}
 
 cp /tree/build/libtensorflowlite.so /tree/build/libtensorflowlite_c.so "$dist/lib/"
@@ -66,15 +66,3 @@ done
 for name in tensorflowlite tensorflowlite_c; do
   sed "s/@VERSION@/$VERSION/" "$scripts/pkgconfig/$name.pc.in" > "$dist/lib/pkgconfig/$name.pc"
 done
-if [[ -n $HOST_TOOLS ]]; then
-  cp -r /tree/host-tools/bin /out/host-tools  # for the models of the smoke test
-fi
-cp /etc/tfbuild-packages.tsv /out/packages.tsv
-{
-  "$TRIPLET-g++" --version | head -n 1
-  cmake --version | head -n 1
-  echo "ninja $(ninja --version)"
-  "$TRIPLET-ld" --version | head -n 1
-} > /out/tools.txt
-chmod -R u=rwX,go=rX "$dist"
-find "$dist" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

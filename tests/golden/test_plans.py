@@ -10,7 +10,14 @@ import pytest
 
 from tests.golden.conftest import GOLDEN
 from tests.support import keras
-from tests.support.plans import PROJECT, all_plans, all_server_plans, make_plan, make_server_plan
+from tests.support.plans import (
+    PROJECT,
+    all_plans,
+    all_server_plans,
+    make_plan,
+    make_plan_from_wheel,
+    make_server_plan,
+)
 from tfbuild.bake import Layout, definition
 from tfbuild.flags import Target
 from tfbuild.model import Arch, Product
@@ -56,6 +63,9 @@ REPRESENTATIVE = {
         output="/srv/out",
         patches=(Patch("patches/first.patch", "1" * 64), Patch("/abs/second.patch", "2" * 64)),
     ),
+    "python-arm64": make_plan("2.14.1-debian", "opt", Arch.ARM64, "runtime.flavour=python"),
+    "wheel-armhf": make_plan_from_wheel("2.14.0-wheel", Arch.ARMHF),
+    "wheel-litert-amd64": make_plan_from_wheel("2.3.0-litert", Arch.AMD64),
     "native-arm64": make_plan("2.14.1-debian", "native", Arch.ARM64, build_arch=Arch.ARM64),
     "debug-amd64": make_plan("2.14.1-debian", "debug"),
     "opt-arm64-pinned": make_plan("2.20.0", "opt", Arch.ARM64),

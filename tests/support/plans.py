@@ -15,8 +15,10 @@ from tfbuild.model import Arch, Product
 from tfbuild.plan import Circumstances, Patch, Plan, Request
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
-from tfbuild.releases import list_releases, load_lock, load_release, release_origins
+from tfbuild.plan_wheel import make_wheel_plan
+from tfbuild.releases import list_releases, load_lock, load_release, release_file, release_origins
 from tfbuild.saved_model import ModelFolder
+from tfbuild.wheel_lock import read_wheel_lock, wheel_lock_path
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN_RELEASE = "2.14.1-debian"
@@ -80,10 +82,22 @@ def make_server_plan(
     )
 
 
+def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "recipe") -> Plan:
+    """A plan from an official wheel; as :func:`make_plan`."""
+    shown = wheel_lock_path(release_file(Product.TFLITE, release))
+    return make_wheel_plan(
+        Request(Product.TFLITE, release, "opt", arch, Arch.AMD64, sets),
+        load_config(PROJECT, "opt", arch, sets),
+        load_release(PROJECT, Product.TFLITE, release),
+        circumstances=Circumstances((), "5" * 64, recipe, ""),
+        lock=read_wheel_lock(PROJECT / shown, shown),
+    )
+
+
 def all_plans() -> Iterator[Plan]:
     """Every TFLite release x config x arch that exists, built on amd64 except where only the target can."""
     for release in list_releases(PROJECT):
-        if release.product is not Product.TFLITE:
+        if release.product is not Product.TFLITE or release.provider == "wheels":
             continue
         for config in list_configs(PROJECT):
             for arch in release.arches:

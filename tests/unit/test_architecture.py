@@ -96,6 +96,7 @@ PURE = {
     "release_types",
     "release_upstream",
     "release_wheels",
+    "release_text",
     "releases",
     "report_text",
     "request",

@@ -422,6 +422,41 @@ def test_no_context_takes_the_place_of_a_stage_by_accident(product: str, tmp_pat
         assert not stages & set(target.get("contexts", {})), name
 
 
+@pytest.mark.parametrize("product", ["tflite", "serving"])
+def test_no_stage_rests_on_an_argument_of_a_builder(product: str) -> None:
+    """A stage inherits the arguments of the one below it, but a builder out of a bundle has none."""
+    folder = PROJECT / "dockerfiles" / product
+    stages = re.split(r"^FROM ", (folder / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
+    builders = {
+        match[1]: arguments(stage) for stage in stages if (match := re.match(r".* AS (.*builder)\n", stage))
+    }
+    checked = 0
+    for stage in stages:
+        base = stage.split()[0]
+        for name in builders.get(base, set()) - arguments(stage):
+            checked += 1
+            called = scripts_of(stage, folder)
+            assert not re.search(rf"\$\{{?{name}\b", called), f"{name} in a stage from {base}:\n{stage}"
+    assert checked > 5
+
+
+def arguments(stage: str) -> set[str]:
+    return set(re.findall(r"^ARG (\w+)", stage, re.MULTILINE))
+
+
+def scripts_of(stage: str, folder: Path) -> str:
+    """What a stage runs: its own commands, and the scripts that it or one of them names."""
+    # Of compile.sh, only one of the commands installs.
+    text, seen = stage, {"install.sh"} if re.search("fetch-all|collect-rep", stage) else set[str]()
+    while new := set(re.findall(r"([\w-]+\.sh)", text)) - seen:
+        seen |= new
+        for name in new:
+            for file in (folder / name, folder.parent / "common" / name):
+                # Comments name variables too.
+                text += re.sub(r"(?m)^#.*$", "", file.read_text()) if file.exists() else ""
+    return text
+
+
 def test_a_source_that_is_known_by_its_tree_is_bundled_with_it(tmp_path: Path) -> None:
     plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
     assert plan.source is not None

@@ -135,7 +135,9 @@ def test_a_command_line_that_invoke_refuses_is_a_usage_error(
         ("--set source.patches=[nowhere.patch]", 2, "there is no patch file 'nowhere.patch'"),
         ("--jobs abc", 2, "--jobs takes a positive whole number, not 'abc'"),
         ("--jobs 0", 2, "--jobs takes a positive whole number, not '0'"),
-        ("--from wheel", 2, "this version builds TFLite from source only"),
+        ("--from wheel --release 2.14.1-debian", 2, "is built from source, not from wheel"),
+        ("--release 2.14.0-wheel", 2, "is built from wheel, not from source"),
+        ("--from wheel --arch armhf", 3, "tflite 2.3.0-litert cannot be built for armhf"),
         ("--from whele", 2, "--from takes 'source' or 'wheel', not 'whele'"),
         ("--tag Bad/Tag", 2, "'Bad/Tag' is not an image name"),
     ],
@@ -304,7 +306,7 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
     document = invoke("list-releases", "--json").json()
     jsonschema.validate(document, schema("list-releases"))
     built = {entry["release"] for entry in document["releases"] if entry["status"] == "built"}
-    assert built == {"2.14.1-debian", "2.21.0"}
+    assert built == {"2.14.1-debian", "2.14.0-wheel", "2.3.0-litert", "2.21.0"}
     sources = [entry["source"] for entry in document["releases"] if entry["product"] == "serving"]
     assert len(sources) == 7
     assert all(source["sha256"] is None and len(source["tree"]) == 40 for source in sources)

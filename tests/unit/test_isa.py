@@ -167,6 +167,13 @@ def test_one_ordinary_function_outweighs_all_that_is_chosen() -> None:
     [
         ("xnn_qs8_gemm_minmax_ukernel_2x8c8__avx2", "XNNPACK"),
         ("_ZN3ruy15KernelFloatAvx2ERKNS_17KernelParamsFloatILi8ELi8EEE", "ruy"),
+        ("_ZN3ynn22sum_int8_int32_neondotEmmmmmmmPKvmPv", "YNNPACK"),
+        ("_ZN3ynn12_GLOBAL__N_17sme_dotIDhfEEvmmmmmmmmPKvmmmS3_mS3_mPv", "YNNPACK"),
+        (
+            "_ZN11arm_compute10LUTManager13get_lut_tableISt5arrayIDhLm65536EEEESt10shared_ptrIT_ENS_7LUTInfoE",
+            "Compute Library",
+        ),
+        ("_ZN8arm_gemm12_GLOBAL__N_132sve_transpose_interleave_3VL_1x4EPhPKhmmm", "Compute Library"),
         ("_ZZN3ruy17Kernel8bitAvxImplILNS_4PathE16EEEvRKNS_16KernelParams8bitILi8ELi8EEEENKUlvE_clEv", "ruy"),
         ("kai_run_matmul_clamp_f32_qai8dxp1x8_qsi4cxp8x8_1x8x32_neon_dotprod", "KleidiAI"),
         ("__memmove_avx_unaligned_erms", "glibc"),

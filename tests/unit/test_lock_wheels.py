@@ -10,12 +10,14 @@ import pytest
 
 from tests.support.locks import locked
 from tfbuild.errors import NothingMatchesError
-from tfbuild.lock_wheels import lock_wheels, platforms
+from tfbuild.lock_wheels import NoWheels, _lacking, lock_wheels, platforms
 from tfbuild.model import Arch, Product, SilentReporter
 from tfbuild.release_schema import Release
+from tfbuild.release_wheels import WheelPython
 from tfbuild.releases import load_release
 from tfbuild.runner import RecordingRunner, Reply
 from tfbuild.wheel_lock import LockedWheel
+from tfbuild.wheel_rules import Wanted
 
 PROJECT = Path(__file__).resolve().parents[2]
 TF = locked("tensorflow", "9.0", "np<2", "arm-only; platform_machine == 'aarch64'", "a; extra == 'x'")
@@ -95,3 +97,14 @@ def test_a_wheel_for_a_newer_glibc_than_the_suites_is_not_taken() -> None:
     assert platforms("trixie", Arch.ARM64)[0] == "manylinux_2_41_aarch64"
     assert platforms("trixie", Arch.ARMHF)[0] == "manylinux_2_41_armv7l"
     assert "manylinux2014_x86_64" in platforms("bookworm", Arch.AMD64)
+
+
+def test_what_the_distribution_has_must_be_new_enough() -> None:
+    python = WheelPython(
+        version="3.9", suite="bullseye", snapshot="20261030T080801Z", packages=("python3.9",),
+        provided={"numpy": "1.19.5"},
+    )  # fmt: skip
+    missing = (Wanted("numpy>=1.23.2", "tflite-runtime 2.14.0"), Wanted("numpy", "x"), Wanted("tqdm", "y"))
+    assert [each.requirement for each in _lacking(missing[1:], python)] == ["tqdm"]
+    with pytest.raises(NoWheels, match=r"tflite-runtime 2.14.0 needs numpy>=1.23.2; bullseye has 1.19.5"):
+        _lacking(missing, python)

@@ -176,13 +176,15 @@ def engine_of(os_arch: str) -> EngineFacts:
     ],
 )
 def test_an_engine_of_the_architecture_that_builds_will_do(arch: Arch, build_arch: Arch, engine: str) -> None:
-    require_architecture(make_server_plan("2.19.1", "opt", arch, build_arch=build_arch), engine_of(engine))
+    require_architecture(
+        make_server_plan("2.19.1", "opt", arch, build_arch=build_arch), engine_of(engine), Arch.AMD64
+    )
 
 
 def test_a_native_build_on_another_engine_ends_before_it_begins() -> None:
     plan = make_server_plan("2.19.1", "opt", Arch.ARM64, build_arch=Arch.ARM64)
     with pytest.raises(HostError, match="is to be built on arm64, and the engine is amd64") as caught:
-        require_architecture(plan, engine_of("linux/amd64"))
+        require_architecture(plan, engine_of("linux/amd64"), Arch.AMD64)
     assert caught.value.exit_code == 4
     assert "without serving.build_on=target" in caught.value.details[0]
     assert "DOCKER_HOST=" in (caught.value.hint or "")
@@ -190,5 +192,5 @@ def test_a_native_build_on_another_engine_ends_before_it_begins() -> None:
 
 def test_a_remote_engine_of_another_architecture_is_told_how_to_build_its_own() -> None:
     with pytest.raises(HostError) as caught:
-        require_architecture(make_server_plan("2.19.1"), engine_of("linux/arm64"))
+        require_architecture(make_server_plan("2.19.1"), engine_of("linux/arm64"), Arch.AMD64)
     assert "--arch arm64 --set serving.build_on=target" in caught.value.details[0]

@@ -308,3 +308,26 @@ SUBJECTS = {"api", "archive", "dist", "elf", "image", "isa", "wheel"}
 
 def test_finding_ids_name_their_subject() -> None:
     assert all(id.split("-")[0] in SUBJECTS for id in FINDINGS)
+
+
+# readelf -d of libtensorflow_cc.so.2 and libtensorflow_framework.so.2 in official wheels, of 2.19.1 (amd64)
+# and 2.21.0 (arm64): the code that upstream links into the server, by upstream's own toolchains.
+OFFICIAL = {
+    Arch.AMD64: (
+        "libpthread.so.0", "libdl.so.2", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1", "libc.so.6",
+        "ld-linux-x86-64.so.2",
+    ),
+    Arch.ARM64: (
+        "libpthread.so.0", "libdl.so.2", "libm.so.6", "librt.so.1", "libc.so.6", "ld-linux-aarch64.so.1",
+        "libstdc++.so.6", "libgcc_s.so.1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arch", sorted(OFFICIAL))
+def test_a_server_of_upstreams_toolchain_meets_the_policy_of_the_server(good: ElfFacts, arch: Arch) -> None:
+    # A limit that upstream's own binaries do not keep would be told at the end of a build of hours.
+    rules = load_policy(ROOT, "serving-scratch").policy
+    server = replace(good, needed=OFFICIAL[arch])
+    assert "elf-library" not in ids(check_elf(server, rules, "server"))
+    assert "elf-library" in ids(check_elf(replace(good, needed=("libgrpc.so.29",)), rules, "server"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,19 +36,28 @@ def test_the_four_releases_of_keras_are_there() -> None:
 
 @by_name
 def test_each_environment_is_complete_by_its_wheels_own_metadata(release: Release) -> None:
-    """Nothing is missing, nothing contradicts, nothing is there that nothing needs."""
+    """Nothing is missing, nothing contradicts, nothing is there that nothing needs; what the distribution has
+    counts with its version."""
+    assert release.wheels
     file = read_wheel_lock(*lock_of(release))
     assert file.lock.environments
     for environment in file.lock.environments:
         wheels = {each.name: each for each in file.lock.wheels_for(environment)}
         assert len(wheels) == len(environment.wheels)
+        python = release.wheels.python(environment.python)
+        assert python
+        there = {
+            name: replace(next(iter(wheels.values())), name=name, version=version, requires_dist=())
+            for name, version in python.provided.items()
+        }
+        assert not there.keys() & wheels.keys()
         found = closure(
             [Wanted(each, "release") for each in environment.requirements],
-            wheels,
+            {**wheels, **there},
             marker_environment(environment.python, environment.arch),
         )
         assert (found.missing, found.conflicts) == ((), ())
-        assert set(found.names) == set(wheels)
+        assert set(found.names) == {*wheels, *there}
 
 
 @by_name

@@ -1,0 +1,49 @@
+#!/bin/bash
+# Makes the wheel from the compiled module and upstream's Python files, with upstream's setup.py, as
+# tensorflow/lite/tools/pip_package/build_pip_package_with_cmake.sh does. Libraries that no platform tag allows lie
+# beside the module in it. Which tag it may have is decided later, from what it needs.
+#   /out/python   the wheel, tagged for the machine only
+#   TRIPLET, VERSION, STRIP, SOURCE_DATE_EPOCH
+set -euo pipefail
+
+lite=/tree/source/tensorflow/lite
+package=/tree/wheel/tflite_runtime
+# What setup.py takes for built already, and packs too: upstream's list of data files has no *.so.N.
+built=/tree/wheel-lib
+licenses=/out/dist/share/licenses
+module=_pywrap_tensorflow_interpreter_wrapper.so
+
+rm -rf /tree/wheel "$built" /out/dist /out/python
+mkdir -p "$package" "$built/tflite_runtime" /out/python "$licenses"
+cp "$lite/python/interpreter.py" "$lite/python/metrics/metrics_interface.py" \
+  "$lite/python/metrics/metrics_portable.py" "$package/"
+printf "__version__ = '%s'\n" "$VERSION" > "$package/__init__.py"
+cp "$lite/tools/pip_package/setup_with_binary.py" /tree/wheel/setup.py
+cp "/tree/build/tensorflow-lite/$module" "$package/"
+cp /tree/source/LICENSE "$licenses/tensorflow"
+
+lddtree --list --skip-non-elfs "$package/$module" | grep -v "^$package/" | sort -u | while read -r library; do
+  case ${library##*/} in
+    ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
+  esac
+  cp --dereference "$library" "$built/tflite_runtime/"
+  # They need each other, too.
+  # shellcheck disable=SC2016  # for the loader, not for the shell
+  patchelf --set-rpath '$ORIGIN' "$built/tflite_runtime/${library##*/}"
+  owner=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
+  cp "/usr/share/doc/$owner/copyright" "$licenses/$owner"
+done
+for license in "$licenses"/*; do
+  cp "$license" "/tree/wheel/LICENSE.${license##*/}"
+done
+
+if [[ $STRIP == true ]]; then
+  # With their names: the verification tells by them which functions are chosen at run time.
+  mkdir -p /out/symbols
+  "$TRIPLET-strip" --strip-debug -o "/out/symbols/$module" "$package/$module"
+  "$TRIPLET-strip" --strip-unneeded "$package/$module"
+fi
+find /tree/wheel "$built" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+cd /tree/wheel
+PROJECT_NAME=tflite_runtime PACKAGE_VERSION=$VERSION \
+  python3 setup.py build --build-lib "$built" bdist_wheel --plat-name "linux_${TRIPLET%%-*}" --dist-dir /out/python

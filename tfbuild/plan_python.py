@@ -1,0 +1,58 @@
+"""What a plan has besides when TFLite is built for Python: a root with headers and files, and flags. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tfbuild.config import ResolvedConfig
+from tfbuild.errors import NothingMatchesError
+from tfbuild.flags import BUILT_IN, Flag, Target
+from tfbuild.model import Arch
+from tfbuild.plan import Circumstances, Request, Root, roots_of
+from tfbuild.plan_parts import PythonPart
+from tfbuild.release_schema import Release
+
+FLAVOUR = "runtime.flavour"
+PACKAGE = "tflite_runtime"
+STEPS = ("fetch", "root", "builder", "compile", "wheel", "image", "verify", "dist")
+# Upstream's setup.py wants the first: tensorflow/lite/tools/pip_package/setup_with_binary.py
+TOOLS = ("python3-setuptools", "patchelf")
+
+
+def python_part(config: ResolvedConfig, release: Release) -> PythonPart | None:
+    """None for another flavour. Raises :class:`NothingMatchesError` where the release has none for Python."""
+    if config.values.runtime.flavour != "python":
+        return None
+    python = release.debian.python if release.debian else None
+    if python is None:
+        raise NothingMatchesError(
+            f"{release.product} {release.release} cannot be built for Python",
+            details=(f"{FLAVOUR} is python at {config.origins.get(FLAVOUR, BUILT_IN)}",),
+            hint="its release file has no debian.python; --release 2.14.1-debian has one",
+        )
+    return PythonPart(python.version, PACKAGE)
+
+
+def python_roots(
+    request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
+) -> tuple[Root, Root]:
+    """The builder's root, and the one of the target with Python, numpy and their headers, only unpacked."""
+    override = circumstances.source_date_epoch
+    epoch = release.source_date_epoch if override is None else override
+    builder, _ = roots_of(request, config, release, epoch)
+    packages = release.debian.python.packages if release.debian and release.debian.python else ()
+    return builder, replace(builder, arch=request.arch, include=tuple(sorted(packages)), variant="extract")
+
+
+def python_flags(python: PythonPart, arch: Arch, config: ResolvedConfig) -> tuple[Flag, ...]:
+    """CMake entries of ``superproject/CMakeLists.txt``; the root lies at /python in the builder."""
+    origin = str(config.origins.get(FLAVOUR, BUILT_IN))
+    folders = (
+        "/python/usr/include",
+        f"/python/usr/include/python{python.version}",
+        f"/python/usr/lib/{arch.platform.multiarch}/python3-numpy/numpy/_core/include",
+    )
+    return (
+        Flag(Target.CMAKE, f"TFBUILD_PYTHON={python.version}", origin, "upstream's module, for this Python"),
+        Flag(Target.CMAKE, f"TFBUILD_PYTHON_INCLUDES={';'.join(folders)}", origin),
+    )
