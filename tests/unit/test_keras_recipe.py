@@ -221,6 +221,10 @@ def test_the_first_process_passes_signals_on_and_ends_as_its_child(
 # -- a quick start ---------------------------------------------------------------------------------
 
 
+def imported() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "keras", "tensorflow"}]
+
+
 @pytest.fixture
 def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """A folder with packages whose bytecode is packed, as it would be in an image with its root at /."""
