@@ -171,21 +171,41 @@ def start(lab: Lab, tag: str, wheels: Path | None) -> Start:
     return Start(*answers[0])
 
 
+# What a busy machine changes least: the processor time of the same program, with the start of Python.
+_CPU = (
+    "import os, runpy; runpy.run_path('predict.py', run_name='__main__'); print('cpu', sum(os.times()[:2]))"
+)
+
+
+def cpu_seconds(lab: Lab, tag: str) -> float:
+    """Seconds of processor time to the answer, user and system."""
+    argv = ("docker", "run", "--rm", "--network=none", tag, "python3", "-c", _CPU)
+    ran = lab.runner.run(argv, timeout_s=_ANSWER_S)
+    found = [line for line in ran.tail if line.startswith("cpu ")]
+    if not found:
+        raise BuildError(f"{tag} gave no answer", details=ran.tail[-20:])
+    return float(found[0].split()[1])
+
+
 def numbers(answer: str) -> tuple[float, ...]:
     return tuple(float(word) for word in answer.split()[1:])
 
 
-def report(sizes: dict[str, int], starts: dict[str, list[Start]]) -> list[Target]:
+def report(
+    sizes: dict[str, int], starts: dict[str, list[Start]], cpu: dict[str, list[float]]
+) -> list[Target]:
     """Prints the table; returns the targets."""
     rows = []
     for name, size in sizes.items():
         seconds = [each.seconds for each in starts[name]]
-        rows.append((name, f"{size / 1e6:.0f}", Spread.of(seconds).text()))
-    sys.stdout.write(table(("image", "MB", "seconds to the first answer"), rows))
+        used = Spread.of(cpu[name]).text() if name in cpu else ""
+        rows.append((name, f"{size / 1e6:.0f}", Spread.of(seconds).text(), used))
+    sys.stdout.write(table(("image", "MB", "seconds to the first answer", "CPU seconds"), rows))
     ours = [each.seconds for each in starts[OURS]]
     usual = [each.seconds for each in starts[USUAL]]
     ratio = paired_ratios(ours, usual)
     sys.stdout.write(f"start, ours / usual: {ratio.text()}\n")
+    sys.stdout.write(f"CPU time, ours / usual: {paired_ratios(cpu[OURS], cpu[USUAL]).text()}\n")
     return [
         Target("size, of the usual image", sizes[OURS] / sizes[USUAL], SIZE_LIMIT),
         Target("start, of the usual image's", ratio.median, START_LIMIT),
@@ -210,6 +230,10 @@ def measure(options: argparse.Namespace) -> int:
             build_theirs(lab, plan, wheels, model)
             sizes = {name: size_of(lab, tag) for name, tag in _TAGS.items()}
             starts = run_rounds(lab, wheels, options.rounds)
+            cpu: dict[str, list[float]] = {OURS: [], USUAL: []}
+            for _ in range(options.rounds):
+                for name, seconds in cpu.items():
+                    seconds.append(cpu_seconds(lab, _TAGS[name]))
         expected = numbers(starts[OURS][0].answer)
         for name, each in starts.items():
             if any(
@@ -218,7 +242,7 @@ def measure(options: argparse.Namespace) -> int:
                 for one, other in zip(numbers(start.answer), expected, strict=True)
             ):
                 raise BuildError(f"{name} answers differently: {each[0].answer}")
-        for target in report(sizes, starts):
+        for target in report(sizes, starts, cpu):
             sys.stdout.write(f"{target}\n")
         say(f"machine: {machine()}")
     return 0
