@@ -2,8 +2,8 @@
 
 Half of the time to the first prediction is Python's own work for 2,800 modules. Two things help, and change
 nothing else: the bytecode of the packages' modules lies in one file, which is mapped, instead of being
-searched for and read one by one (pack_modules.py writes it); and the garbage collector rests while tensorflow
-is imported, where it would walk over ever more objects that all stay.
+searched for and read one by one (pack_modules.py writes it); and the garbage collector rests while keras and
+tensorflow are imported, where it would walk over ever more objects that all stay. Later it passes them over.
 """
 
 import gc
@@ -49,7 +49,7 @@ class PackedFinder:
 
 
 class RestingLoader(SourceFileLoader):
-    """Keeps the garbage collector from running meanwhile."""
+    """Keeps the garbage collector from running meanwhile, and from what was made meanwhile: gc.freeze()."""
 
     def exec_module(self, module):
         active = gc.isenabled()
@@ -57,17 +57,18 @@ class RestingLoader(SourceFileLoader):
         try:
             super().exec_module(module)
         finally:
-            if active:
+            if active:  # else this is an import within another one
+                gc.freeze()
                 gc.enable()
 
 
 class RestingFinder:
-    """Finds tensorflow itself, and nothing else."""
+    """Finds keras and tensorflow themselves, and nothing else."""
 
     @staticmethod
     def find_spec(fullname, path=None, target=None):
         del target
-        if fullname != "tensorflow" or path is not None:
+        if fullname not in ("keras", "tensorflow") or path is not None:
             return None
         spec = PathFinder.find_spec(fullname)
         if spec is not None and type(spec.loader) is SourceFileLoader:

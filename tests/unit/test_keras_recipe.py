@@ -221,6 +221,10 @@ def test_the_first_process_passes_signals_on_and_ends_as_its_child(
 # -- a quick start ---------------------------------------------------------------------------------
 
 
+def imported() -> list[str]:
+    return [name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "keras", "tensorflow"}]
+
+
 @pytest.fixture
 def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """A folder with packages whose bytecode is packed, as it would be in an image with its root at /."""
@@ -233,6 +237,7 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         "pkg/loose/three.py": "VALUE = 3\n",
         "top.py": "VALUE = 0\n",
         "tensorflow/__init__.py": "import gc\nRESTED = not gc.isenabled()\n",
+        "keras/__init__.py": "import gc, tensorflow\nRESTED = not gc.isenabled()\n",
     }.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
@@ -242,7 +247,9 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert capsys.readouterr().out.startswith("packed 3 modules")
     monkeypatch.syspath_prepend(str(tree))
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "tensorflow"}]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "keras", "tensorflow"}
+    ]:
         monkeypatch.delitem(sys.modules, name)
     shutil.copyfile(RECIPE / "quick_start.py", tree / "quick_start.py")
     return tree
@@ -251,7 +258,9 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 @pytest.fixture
 def quick(packed: Path) -> Iterator[ModuleType]:
     yield importlib.import_module("quick_start")
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "tensorflow"}]:
+    for name in [
+        name for name in sys.modules if name.partition(".")[0] in {"pkg", "top", "keras", "tensorflow"}
+    ]:
         del sys.modules[name]
     sys.modules.pop("quick_start", None)
 
@@ -285,10 +294,16 @@ def test_a_module_in_front_of_a_packed_one_wins(quick: ModuleType, packed: Path,
     assert importlib.import_module("pkg.sub.two").VALUE == "mine"
 
 
-def test_the_collector_rests_while_tensorflow_is_imported_and_no_longer(quick: ModuleType) -> None:
+@pytest.mark.parametrize("name", ["tensorflow", "keras"])
+def test_the_collector_rests_during_these_imports_and_no_longer(quick: ModuleType, name: str) -> None:
     assert gc.isenabled()
-    assert importlib.import_module("tensorflow").RESTED
-    assert gc.isenabled()
+    frozen = gc.get_freeze_count()
+    try:
+        assert importlib.import_module(name).RESTED
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
 
 
 def test_another_python_takes_nothing_of_it(packed: Path) -> None:
