@@ -25,6 +25,8 @@ from tfbuild.store import hash_file
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian"
 SECURITY_SNAPSHOT_ARCHIVE = "https://snapshot.debian.org/archive/debian-security"
+# Fixes reach these directly: https://wiki.debian.org/DebianUnstable
+_WITHOUT_SECURITY_SUITE = frozenset({"sid", "unstable", "experimental"})
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[
     if root.snapshot:
         return Archive(f"{SNAPSHOT_ARCHIVE}/{root.snapshot}", f"{SECURITY_SNAPSHOT_ARCHIVE}/{root.snapshot}")
     if host_mirrors:
-        return Archive(host_mirrors[0], root.security_mirror or next(iter(host_security), None))
+        offered = () if root.suite in _WITHOUT_SECURITY_SUITE else host_security
+        return Archive(host_mirrors[0], root.security_mirror or next(iter(offered), None))
     raise HostError(
         "no Debian mirror: the host's apt has none",
         hint="name one: --set debian.mirror=http://... or --set debian.snapshot=20261030T080801Z",

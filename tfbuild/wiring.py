@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tfbuild.apt_sources import debian_archive_mirrors
+from tfbuild.apt_sources import debian_archive_mirrors, debian_security_mirrors
 from tfbuild.archive import extract
 from tfbuild.bake import Layout
 from tfbuild.bundle_file import Bundle
@@ -187,12 +188,14 @@ def build_effects(
     env, runner, host = os.environ, SubprocessRunner(), gather()
     cache = prepare_cache(cache_root(env))
     engine = connect()
-    cached_mirrors: list[tuple[str, ...]] = []
 
+    @functools.cache
     def mirrors() -> tuple[str, ...]:
-        if not cached_mirrors:
-            cached_mirrors.append(_mirrors_of(runner, host))
-        return cached_mirrors[0]
+        return _mirrors_of(runner, host)
+
+    @functools.cache
+    def security() -> tuple[str, ...]:
+        return debian_security_mirrors(runner)
 
     def fetch_all(pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
         files = fetch_release(
@@ -218,7 +221,7 @@ def build_effects(
             return {}
         logins = read_logins(env, Path.home(), rules)
         try:
-            archives = archives_of(plan.root, mirrors(), rules=rules)
+            archives = archives_of(plan.root, mirrors(), security(), rules)
         except HostError:  # told where the root filesystem is made; one that is cached needs no mirror
             archives = ()
         return build_secrets(archives, plan.root.suite, logins)
@@ -229,7 +232,7 @@ def build_effects(
         reporter=reporter,
         find_cli=lambda: find_docker_cli(runner),
         fetch_all=fetch_all,
-        archives_of=lambda root: archives_of(root, mirrors(), rules=rules),
+        archives_of=lambda root: archives_of(root, mirrors(), security(), rules),
         preflight=preflight,
         host_arch=host.arch or plan.root.arch,
         is_root=host.is_root,

@@ -147,7 +147,7 @@ def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
     assert "the lock does not cover it" in log
 
 
-@pytest.mark.skipif(not REAL_MIRROR, reason="TFBUILD_TEST_MIRROR names no folder of archives")
+@pytest.mark.archives
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
 def test_tflite_itself_with_upstreams_dependencies(
     engine: DockerEngine, invoke: Invoke, arch: str, tmp_path: Path

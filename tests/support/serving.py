@@ -21,10 +21,14 @@ def words_of(*more: str, release: str = MINIATURE) -> list[str]:
 
 
 def mirrors_of(folder: Path) -> dict[str, str]:
-    """The miniatures' archives, and what the user has."""
-    return {
-        "TFBUILD_MIRRORS": f"https://mini.invalid/={folder}/ {os.environ.get('TFBUILD_MIRRORS', '')}".strip()
-    }
+    """The miniatures' archives, those of TFBUILD_TEST_MIRROR, and what the user has."""
+    archives = os.environ.get("TFBUILD_TEST_MIRROR")
+    rules = (
+        f"https://mini.invalid/={folder}/",
+        f"https://={archives}/" if archives else "",
+        os.environ.get("TFBUILD_MIRRORS", ""),
+    )
+    return {"TFBUILD_MIRRORS": " ".join(filter(None, rules))}
 
 
 def start_build(words: list[str], mirror: Path) -> subprocess.Popen[str]:

@@ -61,6 +61,7 @@ def test_security_fixes_come_from_where_the_archive_comes_from() -> None:
     """A mirror of one's own is not mixed with the host's: it may be the only thing that can be reached."""
     security = "http://mirror.example/debian-security"
     assert archive_of(ROOT, [MIRROR], [security]) == Archive(MIRROR, security)
+    assert archive_of(replace(ROOT, suite="sid"), [MIRROR], [security]) == Archive(MIRROR)
     mine = replace(ROOT, mirror="http://mine.example")
     assert archive_of(mine, [MIRROR], [security]) == Archive("http://mine.example")
     fixes = replace(mine, security_mirror="http://mine.example/fixes")
