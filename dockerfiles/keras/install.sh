@@ -26,7 +26,7 @@ options=(
 python3 -m pip install "${options[@]}" --target "$tree" --requirement /request/requirements.txt
 
 # Programs in bin/ have the builder's Python in their first line; python3 -m does the same.
-rm -rf "$tree/bin"
+rm -rf "${tree:?}/bin"
 mapfile -t groups < /request/leave-out
 python3 /tfbuild/slim.py "$tree" /tfbuild/leave-out "${groups[@]}" > /out/dist/left-out.tsv
 
