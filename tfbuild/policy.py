@@ -159,7 +159,7 @@ class ImageRules(_Model):
     )
     provided: tuple[Glob, ...] = Field(
         default=(),
-        description="Libraries that the container runtime brings, such as a GPU's driver.",
+        description="Libraries that are there without a path to them, such as a GPU's driver.",
     )
     required_labels: tuple[str, ...] = ()
 

@@ -306,7 +306,7 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
     document = invoke("list-releases", "--json").json()
     jsonschema.validate(document, schema("list-releases"))
     built = {entry["release"] for entry in document["releases"] if entry["status"] == "built"}
-    assert built == {"2.14.1", "2.14.1-debian", "2.14.0-wheel", "2.3.0-litert", "2.21.0"}
+    assert built == {"2.14.1", "2.14.1-debian", "2.14.0-wheel", "2.3.0-litert", "2.18.1", "2.21.0"}
     sources = [entry["source"] for entry in document["releases"] if entry["product"] == "serving"]
     assert len(sources) == 7
     assert all(source["sha256"] is None and len(source["tree"]) == 40 for source in sources)
@@ -316,7 +316,7 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
         ["tflite", "2.14.1-debian"],
         ["keras", "2.21.0"],
     ]
-    assert sum("never built here" in line for line in lines) == 3
+    assert sum("never built here" in line for line in lines) == 2
     assert sum("never compiled here" in line for line in lines) == 5 + 7
 
 
