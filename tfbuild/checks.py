@@ -6,11 +6,11 @@ import re
 from datetime import datetime, timezone
 
 from tfbuild.checks_isa import check_api, check_isa
-from tfbuild.closure import Closure
+from tfbuild.closure import Closure, Link
 from tfbuild.elf_facts import ElfFacts, ElfKind, Relro, version_key
 from tfbuild.image_facts import ImageFacts
 from tfbuild.model import Arch, Finding
-from tfbuild.policy import Context, Findings, Policy, Role, matches
+from tfbuild.policy import Context, Findings, ImageRules, Policy, Role, matches
 
 _RELRO_ORDER = (Relro.NONE, Relro.PARTIAL, Relro.FULL)
 _SHOWN = 12  # lines of evidence; the JSON's facts have the rest
@@ -170,7 +170,7 @@ def check_image(
     _platform(found, facts, context.arch)
     _size(found, facts, policy)
     _rights(found, facts, policy)
-    _closure(found, closure, policy.image.provided)
+    _closure(found, closure, policy.image)
     _labels(found, facts, policy, context)
     return found.all()
 
@@ -230,8 +230,8 @@ def _rights(found: Findings, facts: ImageFacts, policy: Policy) -> None:
             found.add(id, f"the image has {what}: {len(paths)}", _some(paths), fix)
 
 
-def _closure(found: Findings, closure: Closure, provided: tuple[str, ...]) -> None:
-    missing = tuple(link for link in closure.missing if not matches(link.needed, provided))
+def _closure(found: Findings, closure: Closure, rules: ImageRules) -> None:
+    missing = tuple(link for link in closure.missing if not _is_provided(link, rules))
     if missing:
         found.add(
             "image-library-missing",
@@ -246,6 +246,11 @@ def _closure(found: Findings, closure: Closure, provided: tuple[str, ...]) -> No
             _some(tuple(f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet)),
             "take a base of the same release as the builder, or build against an older one",
         )
+
+
+def _is_provided(link: Link, rules: ImageRules) -> bool:
+    own = (names for owners, names in rules.provided_to.items() if matches(link.owner, (owners,)))
+    return any(matches(link.needed, names) for names in (rules.provided, *own))
 
 
 def _labels(found: Findings, facts: ImageFacts, policy: Policy, context: Context) -> None:

@@ -161,6 +161,10 @@ class ImageRules(_Model):
         default=(),
         description="Libraries that are there without a path to them, such as a GPU's driver.",
     )
+    provided_to: dict[Glob, tuple[Glob, ...]] = Field(
+        default_factory=dict,
+        description="The same for single files, by their paths: a plugin finds those of its host.",
+    )
     required_labels: tuple[str, ...] = ()
 
 

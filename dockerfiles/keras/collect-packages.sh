@@ -31,7 +31,7 @@ done > /tmp/files
 grep -vE '^/usr/share/(man|locale|lintian|bash-completion|ca-certificates|bug|info|readline|debconf|perl5?)/' \
   /tmp/files | grep -vE '^/usr/share/doc/.*/[^/]*$' | grep -vE '^/(s?bin|usr/s?bin)/' \
   | grep -vE '^/(usr/lib/python3[^/]*/|etc/(init\.d|cron|logrotate|default|dpkg|apt)|usr/lib/(lsb|systemd)/)' \
-  > /tmp/wanted || true
+  > /tmp/wanted
 grep -E '^/usr/share/doc/[^/]*/copyright$' /tmp/files >> /tmp/wanted
 grep -E '^/usr/bin/python3\.[0-9]+$' /tmp/files >> /tmp/wanted
 # Only what is there: a package's list may name what its installation would have made.

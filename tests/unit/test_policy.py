@@ -213,6 +213,16 @@ def test_what_the_container_runtime_brings_is_not_missed(tmp_path: Path) -> None
     assert evidence["image-library-missing"] == ("libfoo.so, needed by /a.so",)
 
 
+def test_what_one_plugin_finds_in_its_host_others_have_to_have(tmp_path: Path) -> None:
+    facts = image(tmp_path, [program("bin/a", b"x")], {"Labels": GOOD_LABELS, "User": "65532"})
+    links = Closure(
+        (Link("/p/plugin.so", "libhost.so.2", None), Link("/p/other.so", "libhost.so.2", None)), ()
+    )
+    found = check_image(facts, links, image_policy(provided_to={"*/plugin.so": ("libhost.so.*",)}))
+    evidence = {each.id: each.evidence for each in found}
+    assert evidence["image-library-missing"] == ("libhost.so.2, needed by /p/other.so",)
+
+
 def test_what_a_policy_allows_is_not_found(tmp_path: Path) -> None:
     facts = image(tmp_path, [program("bin/sh", b"x", 0o4755), folder("s", 0o777)], {"Labels": GOOD_LABELS})
     rules = image_policy(allow_root=True, allow_setid=True, allow_shells=True, allow_open_directories=True)

@@ -1,0 +1,57 @@
+"""In CI no test is skipped in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ("pytester",)
+
+TESTS = """
+import pytest
+
+def test_runs():
+    pass
+
+def test_imports():
+    pytest.importorskip("there_is_no_such_module")
+
+@pytest.mark.skip(reason="marked")
+def test_marked():
+    pass
+
+@pytest.fixture
+def given():
+    pytest.skip("fixture")
+
+def test_given(given):
+    pass
+
+@pytest.mark.xfail(strict=True)
+def test_expected():
+    raise AssertionError
+"""
+MODULE = "import pytest; pytest.importorskip('there_is_no_such_module')"
+
+
+def _run(pytester: pytest.Pytester) -> pytest.RunResult:
+    pytester.makepyfile(test_some=TESTS, test_other=MODULE)
+    return pytester.runpytest_inprocess(
+        "-p", "tests.support.no_skips", "-p", "no:cacheprovider", "--continue-on-collection-errors"
+    )
+
+
+def test_a_skipped_test_is_an_error_in_ci(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TFBUILD_REQUIRE_ENGINE", "1")
+    result = _run(pytester)
+    # A test's own skip fails it; before it has started, and of a whole module, it is an error.
+    result.assert_outcomes(passed=1, failed=1, errors=3, xfailed=1)
+    result.stdout.fnmatch_lines(["*test_imports may not be skipped*there_is_no_such_module*"])
+    result.stdout.fnmatch_lines(["*test_marked may not be skipped*marked*"])
+    assert result.ret != pytest.ExitCode.OK
+
+
+def test_elsewhere_it_is_skipped(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TFBUILD_REQUIRE_ENGINE", raising=False)
+    result = _run(pytester)
+    result.assert_outcomes(passed=1, skipped=4, xfailed=1)
+    assert result.ret == pytest.ExitCode.OK
