@@ -11,7 +11,7 @@ from tfbuild.config_types import EnvironmentName, Keys, PythonVersion, Requireme
 
 # What an image of Keras leaves out, with the reason; dockerfiles/keras/leave-out has the files.
 LEFT_OUT: Mapping[str, str] = {
-    "headers": "C++ headers of TensorFlow and NumPy: only who compiles custom ops needs them",
+    "headers": "headers of TensorFlow and NumPy, numpy.distutils: only who compiles custom ops needs them",
     "tests": "test suites of the packages and their data",
     "static": "static libraries and generated C sources for ahead-of-time compilation",
     "symbols": "symbol tables that only a debugger reads",

@@ -90,6 +90,9 @@ def install(run: Run) -> str:
     bake_targets(run, ("install",), run.log("install"), BuildError)
     for log in sorted((run.layout.out / "log").glob("*.log")):
         shutil.copyfile(log, run.log(f"install-{log.stem}"))
+    # Every wheel of the image: also those that only the program needs, which the step after this one unpacks.
+    lines = "".join(f"{line}\n" for line in run.plan.keras.requirements)
+    (run.layout.out / "dist" / "requirements.txt").write_text(lines)
     saved = sum(size for _, size, _ in left_out(run.layout.out / "dist" / "left-out.tsv"))
     return f"{len(run.plan.keras.wheels)} wheels, {saved >> 20} MiB left out"
 

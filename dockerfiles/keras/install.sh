@@ -55,7 +55,6 @@ if [[ $RUNTIME_BASE == scratch ]]; then
   bash /tfbuild/collect-packages.sh
 fi
 
-cp /request/requirements.txt /out/dist/requirements.txt
 {
   python3 --version
   python3 -m pip --version | sed 's/ from .*//'

@@ -226,6 +226,36 @@ def test_the_service_answers_tells_its_health_and_stops_when_asked(serve: Image,
         container.remove(force=True)
 
 
+PAINT = """
+from PIL import Image, features
+
+Image.new("RGB", (4, 4), (255, 0, 0)).save("/tmp/red.png")
+print(Image.open("/tmp/red.png").getpixel((0, 0)), features.check("zlib"))
+"""
+
+
+def test_a_program_brings_wheels_of_its_own(
+    build_keras: Callable[..., Image], invoke: Invoke, engine: DockerEngine, tmp_path: Path
+) -> None:
+    program = tmp_path / "paint"
+    program.mkdir()
+    (program / "paint.py").write_text(PAINT)
+    (program / "app.yaml").write_text("app: {command: [python3, paint.py]}\n")
+    (program / "requirements.txt").write_text("pillow>=10\nnumpy>=1.26\n")
+    unlocked = invoke("build-keras", "--release", RELEASE, "--app", str(program), "--dry-run")
+    assert unlocked.returncode == 2
+    assert f"invoke lock --product keras --release {RELEASE} --app {program}" in unlocked.stderr
+    locked = invoke("lock", "--product", "keras", "--release", RELEASE, "--app", str(program))
+    assert locked.ok, locked.stderr[-4000:]
+    image = build_keras("paint", "--app", str(program))
+    ran = engine.run_once(image.tag, (), RunOptions())
+    assert (ran.exit_code, ran.stdout) == (0, "(255, 0, 0) True\n"), ran.stderr[-3000:]
+    pillow = [
+        line for line in (image.folder / "requirements.txt").read_text().splitlines() if "pillow" in line
+    ]
+    assert len(pillow) == 1
+
+
 # -- what is refused ---------------------------------------------------------------------------------
 
 

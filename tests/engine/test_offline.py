@@ -137,6 +137,65 @@ def test_a_bundle_that_was_damaged_on_its_way_is_refused(
     assert left == []
 
 
+# -- what is made of wheels ------------------------------------------------------------------------------
+
+TRAIN = str(PROJECT / "examples" / "keras" / "train")
+
+
+@pytest.mark.parametrize(
+    ("product", "words", "kinds", "answers"),
+    [
+        (
+            "tflite",
+            ("--release", "2.14.0-wheel"),
+            {"downloads", "bases", "builders"},
+            {"add, python": [3.0, 9.0]},
+        ),
+        ("keras", ("--release", "2.21.0", "--app", TRAIN), {"downloads", "bases"}, {"fit": [1.5, 0.5]}),
+    ],
+    ids=["tflite", "keras"],
+)
+def test_wheels_become_an_image_where_there_is_no_network(
+    product: str,
+    words: tuple[str, ...],
+    kinds: set[str],
+    answers: dict[str, list[float]],
+    island: Island,
+    invoke: Invoke,
+    tmp_path: Path,
+    engine: DockerEngine,
+) -> None:
+    file, tag = tmp_path / "wheels.bundle", f"tfbuild-test/offline:{product}"
+    ran = invoke("bundle", "--product", product, *words, "--file", str(file), "--json")
+    assert ran.ok, ran.stderr[-8000:]
+    members = json.loads(ran.stdout)["bundle"]["members"]
+    assert {member["path"].partition("/")[0] for member in members} == kinds
+
+    build = [
+        f"build-{product}",
+        *words,
+        "--offline",
+        "--tag",
+        tag,
+        "--output",
+        str(tmp_path / "dist"),
+        "--json",
+    ]
+    missing = island.invoke(*build)
+    assert missing.returncode == 5
+    assert "invoke bundle --load FILE" in missing.stderr
+    assert island.invoke("bundle", "--load", str(file)).ok
+    file.unlink()
+    built = island.invoke(*build)
+    try:
+        assert built.ok, built.stderr[-8000:]
+    finally:
+        engine.remove_image(tag)
+    manifest = json.loads((Path(json.loads(built.stdout)["output"]) / "manifest.json").read_text())
+    smoke = {case["case"]: case["outputs"] for case in manifest["smoke"]}
+    assert {case: smoke[case] for case in answers} == answers
+
+
 # -- the model server, on an engine of its own ---------------------------------------------------------
 
 

@@ -90,6 +90,23 @@ def test_a_bazel_of_upstreams_own_does_the_same(serve: Serve, tmp_path: Path, en
         engine.remove_image(tag)
 
 
+def test_the_images_of_both_architectures_become_one(
+    make: Callable[[str], Server], serve: Serve, engine: DockerEngine
+) -> None:
+    output = make("amd64").folder.parents[3]
+    make("arm64")
+    ran = serve("--arch", "amd64,arm64", "--output", str(output), "--json")
+    assert ran.ok, ran.stderr[-4000:]
+    result = json.loads(ran.stdout)
+    try:
+        assert [each["status"] for each in result["builds"]] == ["up-to-date", "up-to-date"]
+        assert [each["platform"] for each in result["images"]] == ["linux/amd64", "linux/arm64"]
+        assert Path(result["archive"]["path"]).is_file()
+    finally:
+        if result["loaded"]:
+            engine.remove_image(result["image"])
+
+
 def test_the_image_is_a_drop_in_for_upstreams(amd64: Server, engine: DockerEngine) -> None:
     config = docker.from_env().images.get(amd64.image).attrs["Config"]
     assert set(config["ExposedPorts"]) == {"8500/tcp", "8501/tcp"}

@@ -12,7 +12,7 @@ import pytest
 
 
 def _refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Make ``report`` a failure if it tells of a skip. An expected failure is told as a skip, too, and is none."""
+    """Make ``report`` a failure if it tells of a skip; an expected failure is told as one, too."""
     if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("TFBUILD_REQUIRE_ENGINE"):
         return
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

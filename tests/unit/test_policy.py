@@ -287,6 +287,18 @@ def test_the_scratch_policy_is_what_the_product_promises() -> None:
     assert rules.roles[str(rules.role_for("libtensorflowlite.so"))].soname == "libtensorflowlite.so"
 
 
+@pytest.mark.parametrize("name", [name for name in POLICIES if name.startswith("keras-")])
+def test_images_with_keras_are_asked_for_what_every_library_of_the_wheels_needs(name: str) -> None:
+    rules = load_policy(ROOT, name).policy.image
+    packages = "/usr/local/lib/python3.11/dist-packages"
+    plugin = f"{packages}/tensorflow_io_gcs_filesystem/core/python/ops/libtensorflow_io_gcs_filesystem.so"
+    cudnn = f"{packages}/nvidia/cudnn/lib/libcudnn.so.9"
+    assert all(matches(path, rules.closure) for path in (plugin, cudnn))
+    host = "libtensorflow_framework.so.2"
+    assert not matches(host, rules.provided)
+    assert [each for each in (plugin, cudnn) if matches(each, tuple(rules.provided_to))] == [plugin]
+
+
 def test_an_unknown_policy_names_the_nearest() -> None:
     with pytest.raises(NothingMatchesError, match="did you mean 'tflite-scratch'"):
         load_policy(ROOT, "tflite-scrach")

@@ -6,7 +6,9 @@ of its interface below tensorflow._api.v2, and of Keras not keras.src.
 
 import contextlib
 import importlib
+import importlib.util
 import io
+import os
 import pkgutil
 import sys
 import warnings
@@ -16,11 +18,12 @@ from pathlib import Path
 PACKAGES = Path("/usr/local") / f"lib/python3.{sys.version_info.minor}/dist-packages"
 # Modules that do something when they are imported: they start a program, or want arguments.
 PROGRAMS = ("__main__", "absl.testing", "setuptools", "wheel", "pkg_resources", "_distutils_hack")
+PLUGIN = "tensorflow_io_gcs_filesystem"
 
 
 def modules(name: str) -> Iterator[str]:
     yield name
-    package = importlib.import_module(name)
+    package = sys.modules.get(name)  # not there where its import failed, which was told
     for found in pkgutil.walk_packages(getattr(package, "__path__", []), f"{name}.", onerror=lambda _: None):
         yield found.name
 
@@ -35,6 +38,9 @@ def is_public(name: str) -> bool:
 
 
 def main() -> None:
+    if importlib.util.find_spec(PLUGIN):
+        # TensorFlow has the file system gs built in; with this it leaves it to the plugin, and imports that.
+        os.environ["TF_USE_MODULAR_FILESYSTEM"] = "1"
     tops = sorted(found.name for found in pkgutil.iter_modules([str(PACKAGES)]))
     names = [*(top for top in tops if top not in PROGRAMS), "tensorflow._api.v2"]
     count = 0
