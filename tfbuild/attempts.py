@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from tfbuild.errors import ChecksumError, DownloadError
-from tfbuild.mirrors import safe_url
+from tfbuild.mirrors import WAY_OUT_OFFLINE, safe_url
 from tfbuild.model import Pin
 from tfbuild.retry import backoff
 
@@ -158,11 +158,10 @@ def _joined(*parts: str) -> str:
 
 def missing_offline(pin: Pin, hint: str) -> DownloadError:
     """What to raise when ``pin`` would have to come from the network, which is forbidden."""
-    way_out = "run the same command once without --offline, or load a bundle: invoke bundle --load FILE"
     return DownloadError(
         f"offline, and {pin.name} is not in the cache",
         details=(f"Expected: {pin.filename}, sha256 {pin.sha256}",),
-        hint=f"{way_out}; or {hint}" if hint else way_out,
+        hint=f"{WAY_OUT_OFFLINE}; or {hint}" if hint else WAY_OUT_OFFLINE,
     )
 
 

@@ -13,6 +13,7 @@ DEBIAN_SCHEME = "debian:"
 SECURITY_SCHEME = "debian-security:"
 VARIABLE = "TFBUILD_MIRRORS"
 PYPI_SCHEME = "pypi:"
+WAY_OUT_OFFLINE = "run the same command once without --offline, or load a bundle: invoke bundle --load FILE"
 # Greedy: a password may itself hold an "@".
 CREDENTIALS = re.compile(r"//[^/?#\s]*@")
 _HINT = (

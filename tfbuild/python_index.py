@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from tfbuild.errors import DownloadError, HostError
-from tfbuild.mirrors import is_local, safe_url
+from tfbuild.mirrors import WAY_OUT_OFFLINE, is_local, safe_url
 from tfbuild.programs import Runner
 from tfbuild.simple_index import (
     ACCEPT,
@@ -60,6 +60,9 @@ def pip_settings(runner: Runner) -> IndexSettings:
     return parse_settings(listed.stdout, told.stdout)
 
 
+_HINT = "pip config list shows the indexes; TFBUILD_MIRRORS=pypi:=URL/ names another place"
+
+
 class PythonIndex:
     """Answers which URLs a wheel may be had at; asks each index once per project.
 
@@ -106,7 +109,7 @@ class PythonIndex:
             raise DownloadError(
                 f"no Python index has {filename}" + (" (offline)" if offline else ""),
                 details=tuple(asked),
-                hint="pip config list shows the indexes; TFBUILD_MIRRORS=pypi:=URL/ names another place",
+                hint=f"{WAY_OUT_OFFLINE}; or {_HINT}" if offline else _HINT,
             )
         return tuple(dict.fromkeys(found))
 

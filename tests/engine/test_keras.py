@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import tarfile
 import time
@@ -20,12 +21,12 @@ from tests.engine.conftest import PROJECT, Invoke
 from tfbuild.engine import DockerEngine
 from tfbuild.engine_facts import RunOptions
 
-RELEASE = "2.21.0"
+RELEASE = os.environ.get("TFBUILD_TEST_KERAS", "2.21.0")
 EXAMPLES = PROJECT / "examples" / "keras"
 # Modules that want a package which TensorFlow does not require: no wheel that a user would miss.
 OPTIONAL = {
-    "IPython", "OpenSSL", "astn", "attrs", "distutils", "docutils", "h2", "jax", "js", "pytest", "socks",
-    "torch",
+    "IPython", "OpenSSL", "astn", "attrs", "docutils", "h2", "jax", "js", "olefile", "pytest", "socks",
+    "tkinter", "torch",
 }  # fmt: skip
 
 pytestmark = pytest.mark.timeout(3600)

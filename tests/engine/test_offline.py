@@ -143,20 +143,22 @@ TRAIN = str(PROJECT / "examples" / "keras" / "train")
 
 
 @pytest.mark.parametrize(
-    ("product", "words", "kinds", "answers"),
+    ("product", "origin", "words", "kinds", "answers"),
     [
         (
             "tflite",
+            ("--from", "wheel"),
             ("--release", "2.14.0-wheel"),
             {"downloads", "bases", "builders"},
             {"add, python": [3.0, 9.0]},
         ),
-        ("keras", ("--release", "2.21.0", "--app", TRAIN), {"downloads", "bases"}, {"fit": [1.5, 0.5]}),
+        ("keras", (), ("--release", "2.21.0", "--app", TRAIN), {"downloads", "bases"}, {"fit": [1.5, 0.5]}),
     ],
     ids=["tflite", "keras"],
 )
 def test_wheels_become_an_image_where_there_is_no_network(
     product: str,
+    origin: tuple[str, ...],
     words: tuple[str, ...],
     kinds: set[str],
     answers: dict[str, list[float]],
@@ -171,16 +173,8 @@ def test_wheels_become_an_image_where_there_is_no_network(
     members = json.loads(ran.stdout)["bundle"]["members"]
     assert {member["path"].partition("/")[0] for member in members} == kinds
 
-    build = [
-        f"build-{product}",
-        *words,
-        "--offline",
-        "--tag",
-        tag,
-        "--output",
-        str(tmp_path / "dist"),
-        "--json",
-    ]
+    build = [f"build-{product}", *origin, *words, "--offline", "--tag", tag, "--json"]
+    build += ["--output", str(tmp_path / "dist")]
     missing = island.invoke(*build)
     assert missing.returncode == 5
     assert "invoke bundle --load FILE" in missing.stderr

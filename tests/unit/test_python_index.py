@@ -52,6 +52,7 @@ def test_what_was_asked_is_told_without_passwords(tmp_path: Path) -> None:
     assert "not there" in text
     assert "offline" in text
     assert "s3cr3t" not in text
+    assert "invoke bundle --load FILE" in str(caught.value.hint)
 
 
 @pytest.mark.real_sockets
