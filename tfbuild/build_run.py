@@ -24,6 +24,7 @@ from tfbuild.locks import hold
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart
+from tfbuild.plan_roots import RECORDER
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
 from tfbuild.trust_store import java_trust_store
 
@@ -113,7 +114,7 @@ def make_roots(run: Run) -> str:
                     host=effects.host_arch,
                     is_root=effects.is_root,
                     auth=run.secrets.get(APT_AUTH, ""),
-                    recorder=run.layout.project / "dockerfiles" / "debian" / "record-packages.sh",
+                    recorder=run.layout.project / RECORDER,
                 )
                 made.append(f"{role}: made from {facts.mirror}")
             else:
