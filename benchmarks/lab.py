@@ -24,8 +24,9 @@ from tfbuild.errors import HostError
 from tfbuild.host import HostFacts, gather
 from tfbuild.locks import hold
 from tfbuild.model import SilentReporter
-from tfbuild.plan import Plan, Root
+from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
+from tfbuild.plan_roots import Root
 from tfbuild.request import Words, host_arch, plan_tflite
 from tfbuild.rootfs import archives_of, bootstrap, read_facts
 from tfbuild.runner import Runner, SubprocessRunner

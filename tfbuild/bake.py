@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tfbuild.plan import Plan, Root
+from tfbuild.plan import Plan
 from tfbuild.plan_python import TOOLS
+from tfbuild.plan_roots import Root
 
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]

@@ -203,6 +203,10 @@ class DebianKeys(Keys):
         default=None,
         description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
     )
+    security_updates: bool = Field(
+        default=True,
+        description="Packages with the security archive's fixes; false: as at the last point release.",
+    )
     snapshot: Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")] | None = Field(
         default=None, description="State of snapshot.debian.org to build against, as 20261030T080801Z."
     )

@@ -11,7 +11,8 @@ from tfbuild.docker_cli import DockerCli
 from tfbuild.documents import Artifact, BuildDocument, dump
 from tfbuild.engine_facts import Engine
 from tfbuild.model import Arch, Finding, Pin, Reporter, Unhashed
-from tfbuild.plan import Plan, Root
+from tfbuild.plan import Plan
+from tfbuild.plan_roots import Root
 from tfbuild.programs import Runner
 from tfbuild.report_text import ArtifactRow
 from tfbuild.rootfs import Archive

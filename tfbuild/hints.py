@@ -128,6 +128,16 @@ CAUSES: tuple[Cause, ...] = (
         r"Failed to query remote execution capabilities",
     ),
     _cause(
+        "Debian mirror between two states",
+        "the indexes of a Debian mirror do not fit together, as while it is being updated: run the same "
+        "command again later, or take another one ('--set debian.mirror=http://...', "
+        "'--set debian.security_mirror=http://...') or a frozen state "
+        "('--set debian.snapshot=20261030T080801Z'); where only its security archive is broken, "
+        "'--set debian.security_updates=false' builds without its fixes",
+        r"Mirror sync in progress",
+        r"Hash Sum mismatch",
+    ),
+    _cause(
         "no network",
         "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy "
         "set https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "

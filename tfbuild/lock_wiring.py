@@ -11,7 +11,8 @@ from tfbuild.errors import VerificationError
 from tfbuild.fetch import new_session
 from tfbuild.git_sources import GitSources
 from tfbuild.host import gather
-from tfbuild.lock_command import LockPlaces, refresh, require_lockable
+from tfbuild.lock_command import LockPlaces, refresh, require_lockable, require_made
+from tfbuild.lock_file import write_lock
 from tfbuild.lock_state import needs_lock
 from tfbuild.lock_wheels import lock_application, lock_wheels
 from tfbuild.locking import LockEffects
@@ -35,6 +36,8 @@ def lock_release(
     require_lockable(release)
     source_of = release.archive
     old = load_lock(project, release, word)
+    if check:
+        require_made(release, old)
     seen = old.seen(release)
     unhashed = source_of.unhashed(old.path, seen)
     if unhashed and check:
@@ -105,6 +108,4 @@ def make_wheel_lock(
         )
     else:
         lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(lock.text(), encoding="utf-8")
-    beside.replace(path)
+    write_lock(path, lock)

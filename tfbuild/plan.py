@@ -14,6 +14,7 @@ from tfbuild.flags import Flag
 from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart, WheelPart
+from tfbuild.plan_roots import Root, root_of
 from tfbuild.release_schema import Release
 
 
@@ -30,28 +31,6 @@ class Request:
     jobs: int | None = None
     tag: str | None = None
     output: str = "dist"
-
-
-@dataclass(frozen=True)
-class Root:
-    """A Debian root filesystem that mmdebstrap makes."""
-
-    suite: str
-    arch: Arch
-    include: tuple[str, ...]
-    mirror: str | None  # None: the one that the host is set up with
-    snapshot: str | None
-    source_date_epoch: int
-    security_mirror: str | None = None  # None: the host's, where the host's mirror is used
-    # extract: the packages of ``include`` and what they depend on, unpacked, no maintainer script run
-    variant: Literal["minbase", "extract"] = "minbase"
-
-    @property
-    def key(self) -> str:
-        plain = {
-            name: value for name, value in asdict(self).items() if (name, value) != ("variant", "minbase")
-        }
-        return fingerprint(plain)
 
 
 @dataclass(frozen=True)
@@ -202,6 +181,7 @@ class Circumstances:
 
     ``recipe`` is a hash of the files in ``dockerfiles/`` and ``toolchains/`` that carry the build out,
     ``policy_sha256`` that of the policy's file, ``revision`` the commit of this project (empty: unknown).
+    ``recorder`` is that of the script that keeps the records of unpacked packages.
     ``source_date_epoch`` overrides the release's (seconds since 1970,
     https://reproducible-builds.org/specs/source-date-epoch/). ``mirrors`` are those of the environment and of
     the configuration, in that order.
@@ -213,6 +193,11 @@ class Circumstances:
     revision: str
     source_date_epoch: int | None = None
     mirrors: tuple[Mirror, ...] = ()
+    recorder: str = ""
+
+    def epoch_of(self, release: Release) -> int:
+        """Seconds since 1970 that file times are set to."""
+        return release.source_date_epoch if self.source_date_epoch is None else self.source_date_epoch
 
 
 STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
@@ -247,8 +232,7 @@ def assemble(
 ) -> Plan:
     """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
-    override = circumstances.source_date_epoch
-    epoch = release.source_date_epoch if override is None else override
+    epoch = circumstances.epoch_of(release)
     root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = release.source
     draft = Plan(
@@ -299,15 +283,8 @@ def roots_of(
     """The builder's root filesystem, and that of an image with a distribution in it."""
     values, debian = config.values, release.debian
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    root = Root(
-        suite=debian.suite if debian else "trixie",
-        arch=request.build_arch,
-        include=(),
-        mirror=values.debian.mirror,
-        security_mirror=values.debian.security_mirror,
-        snapshot=values.debian.snapshot or (None if values.debian.mirror else pinned),
-        source_date_epoch=epoch,
-    )
+    suite = debian.suite if debian else "trixie"
+    root = root_of(values, suite, request.build_arch, epoch, snapshot=pinned)
     if values.runtime.base != "debian":
         return root, None
     include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
@@ -335,6 +312,8 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
         notes.append(f"this project has never compiled {release.product} {release.release}")
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
+    if not config.values.debian.security_updates:
+        notes.append("packages as at Debian's last point release: debian.security_updates is off")
     if request.arch is not request.build_arch:
         made = "cross-compiled" if release.source else "put together"
         notes.append(f"{made} on {request.build_arch}; the smoke test runs under qemu-user")

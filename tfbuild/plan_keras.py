@@ -12,8 +12,9 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_keras import LEFT_OUT, AppKeys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
 from tfbuild.model import Arch, Origin
-from tfbuild.plan import Circumstances, Plan, Request, Root, Specifics, assemble
+from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import AppFolder, KerasModel, KerasPart
+from tfbuild.plan_roots import Root, root_of, unpacked
 from tfbuild.release_schema import Release
 from tfbuild.release_wheels import WheelKeys, WheelPython, WheelSet
 from tfbuild.wheel_lock import LockedWheel, LockFile, require_environment
@@ -75,10 +76,11 @@ def make_keras_plan(
     chosen, extra = _chosen(more, python, request.arch, asked, config)
     variant = values.keras.variant
     word = config_word(request.config, variant, more.app, more.model)
-    request = replace(request, config=word)
+    base, request = request.config, replace(request, config=word)
     run = more.run or values.app
     part = KerasPart(
         product="keras",
+        config=base,
         variant=variant,
         python=python.version,
         versions=tuple((each.name, each.version) for each in chosen if _is_told(each)),
@@ -267,7 +269,7 @@ def _roots(
     python: WheelPython,
 ) -> tuple[Root, Root]:
     """The builder's root, and what the image is made of."""
-    values, override = config.values, circumstances.source_date_epoch
+    values = config.values
     foreign = request.arch is not request.build_arch
     if foreign and values.runtime.base == "debian":
         raise UsageError(
@@ -279,18 +281,13 @@ def _roots(
             hint="--set runtime.base=scratch",
         )
     emulator = (_EMULATOR.get(python.suite, "qemu-user"),) if foreign else ()
-    root = Root(
-        suite=python.suite,
-        arch=request.build_arch,
-        include=(*_BUILDER, *emulator),
-        mirror=values.debian.mirror,
-        security_mirror=values.debian.security_mirror,
-        snapshot=values.debian.snapshot,
-        source_date_epoch=release.source_date_epoch if override is None else override,
-    )
-    include = tuple(sorted({*python.packages, *_RUNTIME}))
-    runtime = replace(root, arch=request.arch, include=include)
-    return root, replace(runtime, variant="extract") if values.runtime.base == "scratch" else runtime
+    include = (*_BUILDER, *emulator)
+    epoch = circumstances.epoch_of(release)
+    root = root_of(values, python.suite, request.build_arch, epoch, include=include)
+    packages = tuple(sorted({*python.packages, *_RUNTIME}))
+    if values.runtime.base == "debian":
+        return root, replace(root, include=packages)
+    return root, unpacked(root, request.arch, packages, circumstances.recorder)
 
 
 def _notes(config: ResolvedConfig, part: KerasPart) -> Iterator[str]:

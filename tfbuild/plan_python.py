@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tfbuild.config import ResolvedConfig
 from tfbuild.errors import NothingMatchesError
 from tfbuild.flags import BUILT_IN, Flag, Target
 from tfbuild.model import Arch
-from tfbuild.plan import Circumstances, Request, Root, roots_of
+from tfbuild.plan import Circumstances, Request, roots_of
 from tfbuild.plan_parts import PythonPart
+from tfbuild.plan_roots import Root, unpacked
 from tfbuild.release_schema import Release
 
 FLAVOUR = "runtime.flavour"
@@ -37,11 +36,9 @@ def python_roots(
     request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
 ) -> tuple[Root, Root]:
     """The builder's root, and the one of the target with Python, numpy and their headers, only unpacked."""
-    override = circumstances.source_date_epoch
-    epoch = release.source_date_epoch if override is None else override
-    builder, _ = roots_of(request, config, release, epoch)
+    builder, _ = roots_of(request, config, release, circumstances.epoch_of(release))
     packages = release.debian.python.packages if release.debian and release.debian.python else ()
-    return builder, replace(builder, arch=request.arch, include=tuple(sorted(packages)), variant="extract")
+    return builder, unpacked(builder, request.arch, packages, circumstances.recorder)
 
 
 def python_flags(python: PythonPart, arch: Arch, config: ResolvedConfig) -> tuple[Flag, ...]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
-from tfbuild.plan import Circumstances, Plan, Request, Root, Specifics, assemble
+from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import WheelPart
+from tfbuild.plan_roots import Root, root_of, unpacked
 from tfbuild.release_schema import Release
 from tfbuild.release_wheels import WheelPython
 from tfbuild.smoke import wheel_cases
@@ -93,15 +92,6 @@ def _roots(
     circumstances: Circumstances,
 ) -> tuple[Root, Root]:
     """The builder's root of the Python's suite, and the target's, only unpacked."""
-    values, override = config.values, circumstances.source_date_epoch
-    builder = Root(
-        suite=python.suite,
-        arch=request.build_arch,
-        include=(),
-        mirror=values.debian.mirror,
-        security_mirror=values.debian.security_mirror,
-        snapshot=values.debian.snapshot,
-        source_date_epoch=release.source_date_epoch if override is None else override,
-    )
-    packages = tuple(sorted(python.packages))
-    return builder, replace(builder, arch=request.arch, include=packages, variant="extract")
+    epoch = circumstances.epoch_of(release)
+    builder = root_of(config.values, python.suite, request.build_arch, epoch)
+    return builder, unpacked(builder, request.arch, python.packages, circumstances.recorder)

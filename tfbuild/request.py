@@ -20,6 +20,7 @@ from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, pl
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
+from tfbuild.plan_roots import RECORDER
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.plan_wheel import make_wheel_plan
@@ -34,6 +35,7 @@ from tfbuild.releases import (
     require_arch,
 )
 from tfbuild.saved_model import read_model
+from tfbuild.store import hash_file
 from tfbuild.suggest import did_you_mean
 from tfbuild.wheel_lock import WheelLock, read_wheel_lock, require_environment, wheel_lock_path
 from tfbuild.wheel_rules import Wanted, closure, marker_environment
@@ -128,6 +130,8 @@ def find_release(root: Path, product: Product, name: str, origin: str = "") -> R
 
     ``origin`` is what ``--from`` said, source or wheel; :class:`UsageError` where the release is the other.
     """
+    if origin not in {"", "source", "wheel"}:
+        raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
     if not name:
         return default_release(list_releases(root), product, wheels=origin == "wheel")
     release = load_release(root, product, name)
@@ -338,6 +342,7 @@ def _resolve(
         revision=git_revision(root),
         source_date_epoch=_epoch(env),
         mirrors=planned_mirrors(config, env),
+        recorder=hash_file(root / RECORDER),
     )
     lines = release_origins(root, product, words.release or release.release)
     return _Resolved(request, config, release, lines, circumstances)

@@ -16,7 +16,7 @@ from tfbuild.errors import BuildError, HostError
 from tfbuild.hints import failure_summary
 from tfbuild.mirrors import DEBIAN_SCHEME, SECURITY_SCHEME, MirrorRule, archive_addresses, safe_url
 from tfbuild.model import Arch
-from tfbuild.plan import Root
+from tfbuild.plan_roots import Root
 from tfbuild.programs import Runner
 from tfbuild.store import hash_file
 
@@ -61,12 +61,14 @@ def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[
     Raises :class:`HostError` when there is none.
     """
     if root.mirror:
-        return Archive(root.mirror, root.security_mirror)
+        return Archive(root.mirror, root.security_mirror if root.security_updates else None)
     if root.snapshot:
-        return Archive(f"{SNAPSHOT_ARCHIVE}/{root.snapshot}", f"{SECURITY_SNAPSHOT_ARCHIVE}/{root.snapshot}")
+        fixes = f"{SECURITY_SNAPSHOT_ARCHIVE}/{root.snapshot}" if root.security_updates else None
+        return Archive(f"{SNAPSHOT_ARCHIVE}/{root.snapshot}", fixes)
     if host_mirrors:
-        offered = () if root.suite in _WITHOUT_SECURITY_SUITE else host_security
-        return Archive(host_mirrors[0], root.security_mirror or next(iter(offered), None))
+        if not root.security_updates or root.suite in _WITHOUT_SECURITY_SUITE:
+            return Archive(host_mirrors[0])
+        return Archive(host_mirrors[0], root.security_mirror or next(iter(host_security), None))
     raise HostError(
         "no Debian mirror: the host's apt has none",
         hint="name one: --set debian.mirror=http://... or --set debian.snapshot=20261030T080801Z",

@@ -27,7 +27,7 @@ from tfbuild.errors import BuildError
 from tfbuild.host import gather
 from tfbuild.mirrors import parse_mirror_rules
 from tfbuild.model import Arch, SilentReporter
-from tfbuild.plan import Root
+from tfbuild.plan_roots import Root
 from tfbuild.rootfs import archives_of, bootstrap
 from tfbuild.runner import Captured, SubprocessRunner
 

@@ -94,7 +94,9 @@ def source(request: pytest.FixtureRequest, make: Make) -> Built:
 
 @pytest.fixture(scope="session", params=["amd64", "armhf"])
 def official(request: pytest.FixtureRequest, make: Make) -> Built:
-    return make(WHEEL, request.param)
+    """For armhf as at the last point release: security archives do not carry it as long as the others."""
+    more = ("--set", "debian.security_updates=false") if request.param == "armhf" else ()
+    return make((*WHEEL, *more), request.param)
 
 
 def test_xnnpack_is_in_use_through_python(source: Built) -> None:
@@ -145,3 +147,5 @@ def test_the_official_wheel_stays_as_it_was_published(official: Built, invoke: I
     sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
     assert sums[f"python/{official.wheel.name}"] == pins[official.wheel.name]
     assert invoke("verify", str(official.folder), "--policy", "tflite-wheel-scratch").ok
+    if official.arch == "armhf":
+        assert [root["security"] for root in official.manifest["roots"].values()] == [None, None]

@@ -45,7 +45,7 @@ def make_plan(
         config_found,
         load_release(PROJECT, Product.KERAS, release),
         release_lines=release_origins(PROJECT, Product.KERAS, release),
-        circumstances=Circumstances((), "5" * 64, recipe, ""),
+        circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=KerasCircumstances(
             lock=lock_of(release),
             app=replace(read.folder, path=read.folder.name) if read else None,

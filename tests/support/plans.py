@@ -52,7 +52,9 @@ def make_plan(
         load_config(PROJECT, config, arch, sets),
         found,
         release_lines=release_origins(PROJECT, Product.TFLITE, release),
-        circumstances=Circumstances(patches, policy_sha256, recipe, revision, source_date_epoch),
+        circumstances=Circumstances(
+            patches, policy_sha256, recipe, revision, source_date_epoch, recorder="7" * 64
+        ),
         lock=stored if lock is None else replace(stored, lock=lock),
     )
 
@@ -75,7 +77,7 @@ def make_server_plan(
         load_config(PROJECT, config, arch, sets),
         load_release(PROJECT, Product.SERVING, release),
         release_lines=release_origins(PROJECT, Product.SERVING, release),
-        circumstances=Circumstances((), "5" * 64, recipe, ""),
+        circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=ServingCircumstances(
             raw, model, f"releases/{release}.lock.json", seen, {"org_boost.BUILD": "b" * 64}
         ),
@@ -89,7 +91,7 @@ def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "re
         Request(Product.TFLITE, release, "opt", arch, Arch.AMD64, sets),
         load_config(PROJECT, "opt", arch, sets),
         load_release(PROJECT, Product.TFLITE, release),
-        circumstances=Circumstances((), "5" * 64, recipe, ""),
+        circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         lock=read_wheel_lock(PROJECT / shown, shown),
     )
 

@@ -72,6 +72,7 @@ def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A copy of the configurations, which the commands use."""
     root = tmp_path / "project"
     shutil.copytree(PROJECT / "build_configs", root / "build_configs")
+    shutil.copytree(PROJECT / "dockerfiles" / "debian", root / "dockerfiles" / "debian")
     monkeypatch.setattr(commands, "PROJECT", root)
     return root
 

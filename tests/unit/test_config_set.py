@@ -90,6 +90,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
         "https://a.example/=/srv/a,debian:=http://b",
         ("https://a.example/=/srv/a", "debian:=http://b"),
     ),
+    "debian.security_updates": ("off", False),
     "debian.snapshot": ("20261030T080801Z", "20261030T080801Z"),
     "resources.jobs": ("3", 3),
     "resources.memory_per_job_mib": ("4096", 4096),

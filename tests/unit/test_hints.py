@@ -70,6 +70,11 @@ def test_first_error(lines: list[str], expected: str | None) -> None:
         ("Temporary failure resolving 'mirror.example'", ("network", "TFBUILD_MIRRORS", "--offline")),
         ("curl: (6) Could not resolve host: mirror.example", ("network", "invoke doctor")),
         ("E: Failed to fetch http://mirror.example/x.deb", ("network",)),
+        (
+            "E: Failed to fetch http://m.example/Packages.xz  File has unexpected size (1 != 2). "
+            "Mirror sync in progress? [IP: 192.0.2.1 80]",
+            ("do not fit together", "debian.mirror", "debian.security_updates=false"),
+        ),
         ("curl: (60) SSL certificate problem: self-signed certificate", ("SSL_CERT_FILE",)),
         ("cc1plus: error: bad value ('znver9') for '-march=' switch", ("march", "list-configs")),
         ("cc1plus: error: bad value (\u2018znver9\u2019) for \u2018-march=\u2019 switch", ("march", "--set")),

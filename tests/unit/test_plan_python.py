@@ -12,7 +12,8 @@ from tfbuild.bake import Layout, definition
 from tfbuild.config import load_config
 from tfbuild.errors import ConfigError, NothingMatchesError
 from tfbuild.model import Arch
-from tfbuild.plan import Plan, Root
+from tfbuild.plan import Plan
+from tfbuild.plan_roots import Root
 from tfbuild.rootfs import Archive, mmdebstrap_command
 
 FLAVOUR = "runtime.flavour=python"
@@ -44,6 +45,7 @@ def test_what_python_is_made_of_is_in_the_keys() -> None:
     before = python_plan()
     snapshot = python_plan(Arch.AMD64, "debian.snapshot=20260101T000000Z")
     assert unpacked(before).key != unpacked(snapshot).key
+    assert unpacked(before).key != replace(unpacked(before), recorder="6" * 64).key
     assert before.key != snapshot.key
 
 
@@ -63,6 +65,7 @@ def test_the_root_is_of_the_target_unpacked_only_and_has_pinned_headers() -> Non
 
 def test_an_installed_root_keeps_its_key_and_its_command() -> None:
     assert NATIVE.root.key == replace(NATIVE.root).key != replace(NATIVE.root, variant="extract").key
+    assert NATIVE.root.recorder is None
     argv = mmdebstrap_command(
         NATIVE.root, Archive("http://m.example"), Path("/t"), host=Arch.AMD64, is_root=True
     )

@@ -13,7 +13,7 @@ import pytest
 from tfbuild.errors import BuildError, HostError
 from tfbuild.mirrors import parse_mirror_rules
 from tfbuild.model import Arch
-from tfbuild.plan import Root
+from tfbuild.plan_roots import Root
 from tfbuild.rootfs import (
     KEYRING,
     Archive,
@@ -69,6 +69,9 @@ def test_security_fixes_come_from_where_the_archive_comes_from() -> None:
     snapshot = archive_of(replace(ROOT, snapshot="20260101T000000Z"), [MIRROR], [security])
     assert snapshot.security is not None
     assert snapshot.security.endswith("/archive/debian-security/20260101T000000Z")
+    for root in (ROOT, fixes, replace(ROOT, snapshot="20260101T000000Z")):
+        assert archive_of(replace(root, security_updates=False), [MIRROR], [security]).security is None
+        assert root.key != replace(root, security_updates=False).key
     assert Archive(MIRROR, security).sources("trixie") == (
         f"deb {MIRROR} trixie main",
         f"deb {security} trixie-security main",
