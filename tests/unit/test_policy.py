@@ -292,11 +292,13 @@ def test_images_with_keras_are_asked_for_what_every_library_of_the_wheels_needs(
     rules = load_policy(ROOT, name).policy.image
     packages = "/usr/local/lib/python3.11/dist-packages"
     plugin = f"{packages}/tensorflow_io_gcs_filesystem/core/python/ops/libtensorflow_io_gcs_filesystem.so"
+    core = f"{packages}/tensorflow/libtensorflow_cc.so.2"
     cudnn = f"{packages}/nvidia/cudnn/lib/libcudnn.so.9"
-    assert all(matches(path, rules.closure) for path in (plugin, cudnn))
+    assert all(matches(path, rules.closure) for path in (plugin, core))
+    assert matches(cudnn, rules.closure) == ("gpu" in name)
     host = "libtensorflow_framework.so.2"
     assert not matches(host, rules.provided)
-    assert [each for each in (plugin, cudnn) if matches(each, tuple(rules.provided_to))] == [plugin]
+    assert [each for each in (plugin, core) if matches(each, tuple(rules.provided_to))] == [plugin]
 
 
 def test_an_unknown_policy_names_the_nearest() -> None:
