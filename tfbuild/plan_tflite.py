@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from tfbuild.config import ResolvedConfig
 from tfbuild.dependency import Dependency
 from tfbuild.flags import cmake_cache, compile_flags, dependency_flags, tflite_cmake_flags
-from tfbuild.lock_state import ReleaseLock, conditions, locked_pins, needed_sources, unlocked
+from tfbuild.lock_state import (
+    ReleaseLock,
+    conditions,
+    locked_pins,
+    needed_sources,
+    unconfirmed,
+    unlocked,
+)
 from tfbuild.model import Origin
 from tfbuild.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import TflitePart
@@ -60,6 +67,8 @@ def make_tflite_plan(
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,
+        unconfirmed=unconfirmed(release, lock.lock, arch),
+        repinned=tuple(sorted(each.name for each in release.upstream.repins)) if release.upstream else (),
     )
     pins = release.pins(arch)
     roots = python_roots(request, config, release, circumstances) if python else None

@@ -17,9 +17,10 @@ from tfbuild.errors import BuildError, ChecksumError, DownloadError, UsageError,
 from tfbuild.fetch import Fetcher
 from tfbuild.git_sources import GitSources, RefError, Resolved
 from tfbuild.license_text import UNKNOWN, license_of
-from tfbuild.lock_command import copy_to_mirror, refresh, require_lockable
+from tfbuild.lock_command import ReadFrom, copy_to_mirror, refresh, require_lockable
 from tfbuild.lock_file import Lock, read_lock
 from tfbuild.lock_state import ReleaseLock, lock_status
+from tfbuild.lock_texts import source_texts
 from tfbuild.locking import LockEffects, make_lock
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Arch, Pin, Product
@@ -68,6 +69,10 @@ class World:
         return path
 
     @property
+    def texts(self) -> dict[str, str]:
+        return source_texts(self.archive, "tensorflow-1")
+
+    @property
     def release(self) -> Release:
         plain = load_release(PROJECT, Product.TFLITE, "2.20.0")
         source = Source(
@@ -95,7 +100,7 @@ class World:
         )
 
     def lock(self, old: Lock | None = None, **options: bool) -> Lock:
-        return make_lock(self.release, self.archive, old or Lock(), self.effects(**options)).lock
+        return make_lock(self.release, self.texts, old or Lock(), self.effects(**options)).lock
 
     def refresh(self, check: bool = False, **options: bool) -> None:
         release = self.release
@@ -104,7 +109,7 @@ class World:
         refresh(
             release,
             old,
-            (pin, self.archive),
+            ReadFrom(self.texts, source=(pin, self.archive)),
             self.effects(**options),
             project=self.root,
             mirror=self.mirror,
@@ -277,10 +282,10 @@ def test_what_is_out_of_reach_keeps_what_was_locked(world: World) -> None:
     effects = replace(world.effects(), git=NoNetwork(SubprocessRunner(), world.root, world.root / "none"))
     release = world.release
     old = read_lock(world.root / LOCK, LOCK)
-    assert make_lock(release, world.archive, old, effects).lock.text().encode() == good
+    assert make_lock(release, world.texts, old, effects).lock.text().encode() == good
     # One that was never locked is missing.
     world.want("gemmlowp", "1" * 40)
-    lock = make_lock(world.release, world.archive, old, effects).lock
+    lock = make_lock(world.release, world.texts, old, effects).lock
     assert [each.name for each in lock.sources] == ["ruy"]
     assert [(each.name, each.reason) for each in lock.missing] == [("gemmlowp", "no network here")]
 
