@@ -72,7 +72,7 @@ class LockedSource:
     hash_from: HashOrigin
     strip_prefix: FileName
     license: str  # SPDX expression
-    license_file: str  # in the archive; empty: it has none
+    license_file: str  # in the archive, or a folder of such; empty: it has none
     variables: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")], ...]
     arches: tuple[Arch, ...]  # that need it
     only_with: Condition | None

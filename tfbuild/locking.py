@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tfbuild.errors import ArchiveError, BuildError, ChecksumError, DownloadError
 from tfbuild.git_sources import GitSources, RefError, Resolved
-from tfbuild.license_text import LICENSE_FILES, UNKNOWN, license_of
+from tfbuild.license_text import LICENSE_FILES, find_license, in_license_folder
 from tfbuild.lock_file import HashMethod, HashOrigin, Lock, LockedSource, MissingSource
 from tfbuild.lock_state import made_from
 from tfbuild.lock_texts import texts_in
@@ -190,8 +190,8 @@ def _lock_one(
     effects.note(f"{wanted.name} {wanted.ref}")
     got = _from_clone(wanted, commit, effects) or _from_host(wanted, commit, old, effects)
     names = (wanted.license_file,) if wanted.license_file else LICENSE_FILES
-    texts = texts_in(got.path, wanted.strip_prefix, lambda name: name in names)
-    license_file = next((name for name in names if name in texts), "")
+    texts = texts_in(got.path, wanted.strip_prefix, lambda name: name in names or in_license_folder(name))
+    license_, license_file = find_license(texts, names)
     new = LockedSource(
         name=wanted.name,
         repository=wanted.repository,
@@ -203,7 +203,7 @@ def _lock_one(
         size=got.path.stat().st_size,
         hash_from=got.origin,
         strip_prefix=wanted.strip_prefix,
-        license=license_of(texts[license_file]) if license_file else UNKNOWN,
+        license=license_,
         license_file=license_file,
         variables=wanted.variables,
         arches=wanted.arches,

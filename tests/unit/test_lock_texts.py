@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.git_repositories import new_repository
-from tests.support.lock_world import LOCK, MODULES, World
+from tests.support.lock_world import LOCK, MIT, MODULES, World
 from tfbuild.dependency import Declared
 from tfbuild.errors import DownloadError, UsageError
 from tfbuild.git_sources import GitSources, RefError
@@ -182,3 +182,13 @@ def test_zip_files_have_their_times_as_the_host_writes_them(tmp_path: Path, host
     assert git.archive(f"https://{host}/o/x", commit, "x", tmp_path / "x.zip")
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         assert archive.getinfo("x/a").date_time[3] == hour
+
+
+def test_a_source_may_have_its_licences_in_a_folder(world: World) -> None:
+    """As KleidiAI has: https://reuse.software/spec/"""
+    repository, _ = world.repository("kleidiai", {"LICENSES/MIT.txt": MIT, "LICENSES/0BSD.txt": "x"})
+    (repository.path / "LICENSE").unlink()
+    world.files.clear()
+    world.want("kleidiai", repository.commit({"other/LICENSES/Zlib.txt": "x"}))
+    (kleidiai,) = world.lock().sources
+    assert (kleidiai.license, kleidiai.license_file) == ("0BSD AND MIT", "LICENSES")
