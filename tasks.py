@@ -62,7 +62,7 @@ def build_tflite(
         "output": output,
         "origin": from_,
     }
-    return commands.build_tflite(words, dry_run=dry_run, as_json=json, offline=offline)
+    return commands.build("tflite", words, dry_run=dry_run, as_json=json, offline=offline)
 
 
 @task(
@@ -102,7 +102,7 @@ def build_serving(
         "model": model,
         "raw": context.remainder,
     }
-    return commands.build_serving(words, dry_run=dry_run, as_json=json, offline=offline)
+    return commands.build("serving", words, dry_run=dry_run, as_json=json, offline=offline)
 
 
 @task(
@@ -150,7 +150,7 @@ def build_keras(
         "app": app,
         "model": model,
     }
-    return commands.build_keras(words, dry_run=dry_run, as_json=json, offline=offline)
+    return commands.build("keras", words, dry_run=dry_run, as_json=json, offline=offline)
 
 
 @task(

@@ -125,7 +125,10 @@ def make_roots(run: Run) -> str:
 
 def way_offline(plan: Plan) -> str:
     """The next step where something is missing that only a network can give."""
-    words = f"--product {plan.product} --release {plan.release} --config {plan.config} --arch {plan.arch}"
+    config, part = plan.config, plan.part
+    if isinstance(part, KerasPart):
+        config = f"{part.config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
+    words = f"--product {plan.product} --release {plan.release} --config {config} --arch {plan.arch}"
     return (
         "build once without --offline; or where there is a network: "
         f"invoke bundle {words} --file FILE, and here: invoke bundle --load FILE"
@@ -208,10 +211,13 @@ def jobs_of(run: Run) -> int:
     return max(1, min(info.cpus, info.memory // (run.plan.memory_per_job_mib << 20)))
 
 
-def make_builder(run: Run) -> str:
-    """The builder image. Raises :class:`DownloadError` where it is missing and must not be made."""
+def make_builder(run: Run, target: str = "builder") -> str:
+    """The builder image, or ``target`` that is made in it.
+
+    :raises DownloadError: it is missing and must not be made.
+    """
     try:
-        bake_targets(run, ("builder",), run.log("builder"), BuildError)
+        bake_targets(run, (target,), run.log("builder"), BuildError)
     except BuildError as error:
         if not run.effects.offline:
             raise
@@ -293,8 +299,8 @@ def write_fetch_log(run: Run) -> str:
     return f"{len(pins)} files, checked"
 
 
-def make_image(run: Run) -> str:
-    """The runtime image under its candidate name, and the files of the smoke test."""
+def make_image(run: Run, targets: tuple[str, ...] = ("runtime-files", "smoke")) -> str:
+    """The runtime image under its candidate name, of ``targets``: its files, and those of the smoke test."""
     for folder in (run.layout.smoke, run.layout.runtime):
         shutil.rmtree(folder, ignore_errors=True)
     run.layout.runtime.mkdir(parents=True)
@@ -305,6 +311,6 @@ def make_image(run: Run) -> str:
         "org.opencontainers.image.base.digest": f"sha256:{base.sha256}",
         "org.opencontainers.image.created": timestamp(run.plan.source_date_epoch),
     }
-    bake_targets(run, ("runtime-files", "smoke"), run.log("runtime-files"), PackagingError)
+    bake_targets(run, targets, run.log("runtime-files"), PackagingError)
     bake_targets(run, ("image",), run.log("image"), PackagingError, labels=labels)
     return run.plan.image.platform

@@ -74,47 +74,17 @@ def print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
-def build_tflite(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
-    """``invoke build-tflite``"""
+def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
+    """``invoke build-tflite``, ``build-serving`` and ``build-keras``"""
     from tfbuild.index_plan import make_plans
     from tfbuild.releases import load_release
-    from tfbuild.request import Words, host_arch, plan_tflite
+    from tfbuild.request import Words, host_arch, plan_of
 
-    if words["origin"] not in {"source", "wheel"}:
-        raise UsageError(f"--from takes 'source' or 'wheel', not '{words['origin']}'")
-    make = partial(plan_tflite, PROJECT, env=os.environ, build_arch=host_arch())
+    make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
     plans = make_plans(Words(**words), make)
     if dry_run:
         return _show(plans, as_json)
-    release = load_release(PROJECT, Product.TFLITE, words["release"] or plans[0].release)
-    return _build(plans, release, as_json=as_json, offline=offline)
-
-
-def build_serving(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
-    """``invoke build-serving``"""
-    from tfbuild.index_plan import make_plans
-    from tfbuild.releases import load_release
-    from tfbuild.request import Words, host_arch, plan_serving
-
-    make = partial(plan_serving, PROJECT, env=os.environ, build_arch=host_arch())
-    plans = make_plans(Words(**words), make)
-    if dry_run:
-        return _show(plans, as_json)
-    release = load_release(PROJECT, Product.SERVING, words["release"] or plans[0].release)
-    return _build(plans, release, as_json=as_json, offline=offline)
-
-
-def build_keras(words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
-    """``invoke build-keras``"""
-    from tfbuild.index_plan import make_plans
-    from tfbuild.releases import load_release
-    from tfbuild.request import Words, host_arch, plan_keras
-
-    make = partial(plan_keras, PROJECT, env=os.environ, build_arch=host_arch())
-    plans = make_plans(Words(**words), make)
-    if dry_run:
-        return _show(plans, as_json)
-    release = load_release(PROJECT, Product.KERAS, words["release"] or plans[0].release)
+    release = load_release(PROJECT, plans[0].product, words["release"] or plans[0].release)
     return _build(plans, release, as_json=as_json, offline=offline)
 
 
@@ -237,7 +207,7 @@ def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int
     from tfbuild.documents import dump
 
     product = words.pop("product")
-    if bool(file) == bool(load) or (load and (product or any(words.values()))):
+    if bool(file) == bool(load) or bool(file) != bool(product) or (load and any(words.values())):
         raise UsageError(
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",

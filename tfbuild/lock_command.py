@@ -92,6 +92,12 @@ def build_files_of(release: Release) -> UpstreamBuildFiles:
     return found
 
 
+def require_made(release: Release, old: ReleaseLock) -> None:
+    """Raises :class:`VerificationError` where there is no lock yet."""
+    if lock_status(release, old.lock) == "none":
+        raise _stale(release, old, "there is none yet", ())
+
+
 def copy_to_mirror(folder: Path, files: Sequence[tuple[Pin, Path]]) -> None:
     """Copy each file to where ``TFBUILD_MIRRORS=https://=FOLDER/`` looks for its first URL."""
     for pin, path in files:
@@ -121,16 +127,21 @@ def _write(path: Path, lock: Lock, shown: str) -> None:
 
 
 def _require_equal(release: Release, old: ReleaseLock, new: Lock) -> None:
-    status = lock_status(release, old.lock)
+    require_made(release, old)
     if old.lock.text() == new.text():
         return
-    why = {
-        "none": "there is none yet",
-        "stale": "it is stale: the release file has changed since it was made",
-    }.get(status, "upstream's source or its hosts say something else")
-    details = differences(old.lock, new)
+    stale = lock_status(release, old.lock) == "stale"
+    why = (
+        "it is stale: the release file has changed since it was made"
+        if stale
+        else "upstream's source or its hosts say something else"
+    )
+    raise _stale(release, old, why, differences(old.lock, new))
+
+
+def _stale(release: Release, old: ReleaseLock, why: str, details: Sequence[str]) -> VerificationError:
     more = len(details) - _MOST_DIFFERENCES
-    raise VerificationError(
+    return VerificationError(
         f"{old.path} is not what would be written: {why}",
         details=(*details[:_MOST_DIFFERENCES], *((f"and {more} more",) if more > 0 else ())),
         hint=f"invoke lock --product {release.product} --release {release.release}",

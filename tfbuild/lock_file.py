@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -174,7 +174,13 @@ def read_lock(path: Path, shown: str) -> Lock:
     return lock
 
 
-def write_lock(path: Path, lock: Lock) -> None:
+class AnyLock(Protocol):
+    """A lock of sources or of wheels."""
+
+    def text(self) -> str: ...
+
+
+def write_lock(path: Path, lock: AnyLock) -> None:
     """Replace the lock file in one step; one that is cut off never has half of it."""
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     staging.write_text(lock.text(), encoding="utf-8")

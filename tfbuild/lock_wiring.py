@@ -11,7 +11,15 @@ from tfbuild.errors import VerificationError
 from tfbuild.fetch import new_session
 from tfbuild.git_sources import GitSources
 from tfbuild.host import gather
-from tfbuild.lock_command import LockPlaces, ReadFrom, build_files_of, refresh, require_lockable
+from tfbuild.lock_command import (
+    LockPlaces,
+    ReadFrom,
+    build_files_of,
+    refresh,
+    require_lockable,
+    require_made,
+)
+from tfbuild.lock_file import write_lock
 from tfbuild.lock_state import ReleaseLock, needs_lock
 from tfbuild.lock_texts import build_file_texts, source_texts
 from tfbuild.lock_wheels import lock_application, lock_wheels
@@ -35,6 +43,8 @@ def lock_release(
     """
     require_lockable(release)
     old = load_lock(project, release, word)
+    if check:
+        require_made(release, old)
     if places.without_source:
         build_files_of(release)
         source = None
@@ -124,6 +134,4 @@ def make_wheel_lock(
         )
     else:
         lock = lock_wheels(release, runner=runner, reporter=reporter, size_of=size_of)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_text(lock.text(), encoding="utf-8")
-    beside.replace(path)
+    write_lock(path, lock)

@@ -76,10 +76,11 @@ def make_keras_plan(
     chosen, extra = _chosen(more, python, request.arch, asked, config)
     variant = values.keras.variant
     word = config_word(request.config, variant, more.app, more.model)
-    request = replace(request, config=word)
+    base, request = request.config, replace(request, config=word)
     run = more.run or values.app
     part = KerasPart(
         product="keras",
+        config=base,
         variant=variant,
         python=python.version,
         versions=tuple((each.name, each.version) for each in chosen if _is_told(each)),

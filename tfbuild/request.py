@@ -130,6 +130,8 @@ def find_release(root: Path, product: Product, name: str, origin: str = "") -> R
 
     ``origin`` is what ``--from`` said, source or wheel; :class:`UsageError` where the release is the other.
     """
+    if origin not in {"", "source", "wheel"}:
+        raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
     if not name:
         return default_release(list_releases(root), product, wheels=origin == "wheel")
     release = load_release(root, product, name)

@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
-from tfbuild.build_run import Run, bake_targets, empty_folders, timestamp, write_fetch_log
+from tfbuild.build_run import Run, bake_targets, empty_folders, make_image, write_fetch_log
 from tfbuild.engine_facts import RunOptions, RunResult
-from tfbuild.errors import BuildError, PackagingError
+from tfbuild.errors import BuildError
 from tfbuild.file_times import mark_files
 from tfbuild.lock_wheels import platforms
 from tfbuild.model import Finding
@@ -38,15 +38,13 @@ def fetch(run: Run) -> str:
         for name in names:
             _link(run.downloads[name], folder / name)
     tags = "".join(f"{each}\n" for each in platforms(plan.root.suite, plan.arch))
-    hashes = {line.partition("==")[0]: line for line in part.requirements}
     own = len(part.wheels)
-    for folder, lines in (
-        (layout.request, tuple(hashes.values())[:own]),
-        (layout.app_request, tuple(hashes.values())[own:]),
+    for file, lines in (
+        (layout.request / "requirements.txt", part.requirements[:own]),
+        (layout.app_request / "app-requirements.txt", part.requirements[own:]),
     ):
-        (folder / "platforms").write_text(tags)
-        name = "requirements.txt" if folder == layout.request else "app-requirements.txt"
-        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+        file.with_name("platforms").write_text(tags)
+        file.write_text("".join(f"{line}\n" for line in lines))
     (layout.request / "leave-out").write_text("".join(f"{name}\n" for name in part.left_out))
     (layout.app_request / "app.json").write_text(json.dumps(settings(part), indent=2) + "\n")
     _copy_own(part, layout.app, layout.model)
@@ -102,21 +100,10 @@ def left_out(path: Path) -> list[tuple[str, int, str]]:
 
 def image(run: Run) -> str:
     """The runtime image under its candidate name, in two layers; and the files of the smoke test."""
-    plan, layout = run.plan, run.layout
-    for folder in (layout.smoke, layout.runtime):
-        shutil.rmtree(folder, ignore_errors=True)
-    layout.runtime.mkdir(parents=True)
-    base = run.roots["runtime"]
-    labels = {
-        "org.opencontainers.image.base.name": f"debian:{base.suite}",
-        "org.opencontainers.image.base.digest": f"sha256:{base.sha256}",
-        "org.opencontainers.image.created": timestamp(plan.source_date_epoch),
-    }
-    bake_targets(run, ("runtime-files", "application", "smoke"), run.log("runtime-files"), PackagingError)
-    bake_targets(run, ("image",), run.log("image"), PackagingError, labels=labels)
-    for tar in layout.runtime.glob("*.tar"):  # gigabytes that the engine has now
+    made = make_image(run, ("runtime-files", "application", "smoke"))
+    for tar in run.layout.runtime.glob("*.tar"):  # gigabytes that the engine has now
         tar.unlink()
-    return plan.image.platform
+    return made
 
 
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:

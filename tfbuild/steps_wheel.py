@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tfbuild.build_run import Run, bake_targets, empty_folders, make_image, write_fetch_log
-from tfbuild.errors import BuildError, DownloadError
+from tfbuild.build_run import Run, empty_folders, make_builder, make_image, write_fetch_log
 from tfbuild.platforms import PROJECT, load_platforms
 from tfbuild.policy import Context
 from tfbuild.steps_tflite import PYTHON_ARTIFACTS, WHEEL_FOLDER
@@ -37,18 +36,7 @@ def fetch(run: Run) -> str:
 
 def builder(run: Run) -> str:
     """What takes the image's files together, and what it is made of."""
-    try:
-        bake_targets(run, ("report",), run.log("builder"), BuildError)
-    except BuildError as error:
-        if not run.effects.offline:
-            raise
-        raise DownloadError(
-            "--offline, and the builder image is not in the engine's cache",
-            details=error.details,
-            hint="build once without --offline",
-            log=error.log,
-        ) from error
-    return ""
+    return make_builder(run, "report")
 
 
 def image(run: Run) -> str:

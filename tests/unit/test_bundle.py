@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.builds import Build
+from tests.support.keras import make_plan as make_keras_plan
 from tests.support.plans import PROJECT, make_server_plan
 from tfbuild.bake import Layout, definition
 from tfbuild.bake_serving import serving_definition
-from tfbuild.build_run import Run
+from tfbuild.build_run import Run, way_offline
 from tfbuild.bundle_file import Bundle, BundledSource, BundleMember, read_bundle, summary, write_bundle
 from tfbuild.bundle_run import bundled_source, load_bundle, make_bundle
 from tfbuild.cache import prepare_cache
@@ -377,6 +378,12 @@ def test_offline_with_nothing_there_names_what_and_the_commands(tmp_path: Path) 
     )
     assert "invoke bundle --load FILE" in hint
     assert str(build.layout.root(build.plan.root)) in "".join(failure.value.details)
+
+
+def test_the_way_offline_of_keras_names_what_its_commands_take() -> None:
+    hint = way_offline(make_keras_plan("2.21.0", Arch.AMD64, "keras.variant=gpu"))
+    words = "--product keras --release 2.21.0 --config opt --variant gpu --arch amd64 --file FILE"
+    assert f"invoke bundle {words}" in hint
 
 
 def test_an_offline_server_has_no_network_in_any_step(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_was_loaded_is_told_by_its_schema(
         (WORDS, "", "", ExitCode.USAGE, "either --load FILE"),
         (WORDS, "a", "b", ExitCode.USAGE, "either --load FILE"),
         (WORDS, "", "b", ExitCode.USAGE, "either --load FILE"),
-        (NONE, "a", "", ExitCode.NOTHING_MATCHES, "unknown product"),
+        (NONE, "a", "", ExitCode.USAGE, "--product and --file FILE"),
         ({**WORDS, "product": "tflyte"}, "a", "", ExitCode.NOTHING_MATCHES, "did you mean 'tflite'"),
         ({**WORDS, "release": "9.9"}, "a", "", ExitCode.NOTHING_MATCHES, "9.9"),
         (NONE, "", "gone.bundle", ExitCode.USAGE, "no bundle that could be read"),

@@ -110,6 +110,7 @@ def start(
 
 PART = KerasPart(
     product="keras",
+    config="opt",
     variant="cpu",
     python="3.11",
     versions=(),

@@ -28,7 +28,9 @@ WORDS = {
 
 def build(arch: str, *, dry_run: bool = False, as_json: bool = False, **words: Any) -> int:
     every = {**WORDS, "arch": arch, **words}
-    return run_command(lambda: commands.build_tflite(every, dry_run=dry_run, as_json=as_json, offline=False))
+    return run_command(
+        lambda: commands.build("tflite", every, dry_run=dry_run, as_json=as_json, offline=False)
+    )
 
 
 def schema(name: str) -> Any:
