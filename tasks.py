@@ -253,6 +253,7 @@ def fetch(
         "check": "write nothing; exit 7 where the lock is not what would be written",
         "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
         "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
+        "without-source": "read the build files that the release file names, for want of the whole source",
         "app": "with keras: write the lock of this program's requirements.txt instead",
     },
 )
@@ -265,6 +266,7 @@ def lock(
     clones: str = "",
     mirror: str = "",
     app: str = "",
+    without_source: bool = False,
 ) -> int:
     """Write the release's lock: every download that its build makes, each with its hash.
 
@@ -273,7 +275,15 @@ def lock(
     invoke lock --product tflite --release 2.20.0
     invoke lock --product tflite --release 2.14.1 --clones ~/src --check
     """
-    return commands.lock(product, release, check=check, clones=clones, mirror=mirror, app=app)
+    return commands.lock(
+        product,
+        release,
+        check=check,
+        clones=clones,
+        mirror=mirror,
+        app=app,
+        without_source=without_source,
+    )
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})

@@ -169,7 +169,9 @@ def fetch(
     return ExitCode.OK
 
 
-def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, app: str) -> int:
+def lock(
+    product: str, release: str, *, check: bool, clones: str, mirror: str, app: str, without_source: bool
+) -> int:
     """``invoke lock``"""
     from tfbuild.lock_command import LockPlaces
     from tfbuild.lock_wiring import lock_release, lock_wheels_of
@@ -178,8 +180,9 @@ def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, a
 
     found = find_release(PROJECT, parse_product(product), release)
     if found.wheels:
-        if check or clones or mirror:
-            raise UsageError("--check, --clones and --mirror are for releases that are made of a source")
+        if check or clones or mirror or without_source:
+            what = "--check, --clones, --mirror and --without-source"
+            raise UsageError(f"{what} are for releases that are made of a source")
         with ConsoleReporter() as reporter:
             wheels = lock_wheels_of(found, release, app, reporter=reporter)
         sys.stdout.write(f"{wheels}\n")
@@ -189,6 +192,7 @@ def lock(product: str, release: str, *, check: bool, clones: str, mirror: str, a
     places = LockPlaces(
         clones=Path(clones).expanduser().absolute() if clones else None,
         mirror=Path(mirror).expanduser().absolute() if mirror else None,
+        without_source=without_source,
     )
     with ConsoleReporter() as reporter:
         path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)

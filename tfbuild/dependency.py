@@ -1,4 +1,4 @@
-"""A locked source as the compile gets it; a value."""
+"""A dependency as a source declares it, and as the compile gets it; values."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ class Dependency:
     variables: tuple[str, ...]
     license: str
     license_file: str
+
+
+@dataclass(frozen=True, order=True)
+class Declared:
+    """What a source says that its build would download."""
+
+    name: str
+    repository: str
+    ref: str

@@ -1,8 +1,9 @@
 """Commits and archives of public git repositories, by git itself: from clones, or from the host.
 
 An archive that is made from a clone has the bytes that GitHub and GitLab serve: both run ``git archive``
-and compress with ``gzip -cn``, and GitHub writes the times in zip files as they are in California. That is
-how they work, not what they promise; a published hash tells whether it holds.
+and compress with ``gzip -cn``; zip files have times without a zone, which GitHub writes as they are in
+California and GitLab as they are in UTC. That is how they work, not what they promise; a published hash tells
+whether it holds.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class GitSources:
         form = "zip" if destination.name.endswith(".zip") else "tar.gz"
         words = ("archive", f"--format={form}", f"--prefix={prefix}/", f"--output={destination}", commit)
         settings = [word for setting in _AS_THE_HOSTS for word in ("-c", setting)]
-        ended = self._git("-C", str(clone), *settings, *words, env={"TZ": "America/Los_Angeles"})
+        zone = "America/Los_Angeles" if urlsplit(repository).netloc == "github.com" else "UTC"
+        ended = self._git("-C", str(clone), *settings, *words, env={"TZ": zone})
         if not ended.ok:
             destination.unlink(missing_ok=True)  # the hash of a part would be worth nothing
             raise DownloadError(
@@ -90,6 +92,19 @@ class GitSources:
                 hint="a shallow or partial clone lacks objects: clone it whole, or remove it to download",
             )
         return True
+
+    def folder(self, repository: str, commit: str, folder: str, prefix: str, destination: Path) -> None:
+        """Write what ``folder`` holds at ``commit`` to the tar file ``destination``, below ``prefix``.
+
+        :raises RefError: the repository has no such commit, or the commit no such folder.
+        :raises DownloadError: the repository is out of reach.
+        """
+        source = self.clone_of(repository) or self._fetched(repository, commit)
+        words = ("archive", "--format=tar", f"--prefix={prefix}/", f"--output={destination}", commit, folder)
+        ended = self._git("-C", str(source), *words)
+        if not ended.ok:
+            destination.unlink(missing_ok=True)
+            raise RefError(f"{repository} has no {folder} at {commit}", details=_lines(ended))
 
     def _candidates(self, repository: str) -> Iterator[Path]:
         if self._clones is None:
@@ -138,14 +153,18 @@ class GitSources:
         return Resolved(ref, fixed=True)
 
     def _require_commit(self, repository: str, commit: str) -> None:
+        shutil.rmtree(self._fetched(repository, commit, "--filter=tree:0"), ignore_errors=True)
+
+    def _fetched(self, repository: str, commit: str, *options: str) -> Path:
+        """A bare repository with ``commit`` and nothing before it."""
         folder = self._scratch / "commits.git"
         shutil.rmtree(folder, ignore_errors=True)
         self._git("init", "--quiet", "--bare", str(folder))
-        words = ("fetch", "--quiet", "--depth=1", "--filter=tree:0", "--no-tags", repository, commit)
+        words = ("fetch", "--quiet", "--depth=1", *options, "--no-tags", repository, commit)
         ended = self._git("-C", str(folder), *words)
-        shutil.rmtree(folder, ignore_errors=True)
         if ended.ok:
-            return
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
         if any(text in ended.stderr for text in _NO_SUCH_REF):
             raise RefError(f"{repository} has no {commit}", details=_lines(ended))
         raise DownloadError(f"{repository} does not give {commit}", details=_lines(ended))

@@ -16,36 +16,49 @@ from tfbuild.lock_state import ReleaseLock, lock_status, needs_lock
 from tfbuild.locking import LockEffects, Made, make_lock
 from tfbuild.model import Pin
 from tfbuild.release_schema import Release
+from tfbuild.release_upstream import UpstreamBuildFiles
 
 _MOST_DIFFERENCES = 20
 
 
 @dataclass(frozen=True)
 class LockPlaces:
-    """Where ``invoke lock`` finds clones, and where it copies the archives to; None: nowhere."""
+    """Where ``invoke lock`` finds clones, and where it copies the archives to; None: nowhere. And whether it
+    reads the release's source, or the build files that the release file names besides."""
 
     clones: Path | None = None
     mirror: Path | None = None
+    without_source: bool = False
+
+
+@dataclass(frozen=True)
+class ReadFrom:
+    """The build files that a lock is made from: the ``source`` archive's, or those ``declared_in`` another
+    repository."""
+
+    texts: Mapping[str, str]
+    source: tuple[Pin, Path] | None = None
+    declared_in: str | None = None
 
 
 def refresh(
     release: Release,
     old: ReleaseLock,
-    source: tuple[Pin, Path],
+    read: ReadFrom,
     effects: LockEffects,
     *,
     project: Path,
     mirror: Path | None,
     check: bool,
 ) -> None:
-    """Make the lock of ``release`` from its ``source``, and write it unless ``check``.
+    """Make the lock of ``release`` from what was ``read``, and write it unless ``check``.
 
     :raises DownloadError: something could not be locked; what could is written.
     :raises VerificationError: with ``check``, the lock is not what would be written.
     """
-    made = make_lock(release, source[1], old.lock, effects)
+    made = make_lock(release, read.texts, old.lock, effects, declared_in=read.declared_in)
     if mirror and not check:
-        copy_to_mirror(mirror, (source, *_archives(made)))
+        copy_to_mirror(mirror, (*((read.source,) if read.source else ()), *_archives(made)))
     if check:
         _require_equal(release, old, made.lock)
     elif made.lock.text() != old.lock.text():
@@ -66,6 +79,17 @@ def require_lockable(release: Release) -> None:
             f"{release.product} {release.release} needs no lock: its release file pins every download",
             hint="invoke list-releases",
         )
+
+
+def build_files_of(release: Release) -> UpstreamBuildFiles:
+    """Raises :class:`UsageError` for a release whose release file names none."""
+    found = release.upstream.build_files if release.upstream else None
+    if found is None:
+        raise UsageError(
+            f"the release file of {release.product} {release.release} names no build files but its source's",
+            hint="invoke lock, without --without-source",
+        )
+    return found
 
 
 def require_made(release: Release, old: ReleaseLock) -> None:

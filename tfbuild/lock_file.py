@@ -72,7 +72,7 @@ class LockedSource:
     hash_from: HashOrigin
     strip_prefix: FileName
     license: str  # SPDX expression
-    license_file: str  # in the archive; empty: it has none
+    license_file: str  # in the archive, or a folder of such; empty: it has none
     variables: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")], ...]
     arches: tuple[Arch, ...]  # that need it
     only_with: Condition | None
@@ -103,10 +103,15 @@ class MissingSource:
 
 @dataclass(frozen=True, kw_only=True)
 class MadeFrom:
-    """What a lock was made from: a hash of what the release file says about it, and the source's own."""
+    """What a lock was made from: a hash of what the release file says about it, and the source's own.
+
+    ``declared_in`` is the folder of another repository that was read instead of the source (None: the source
+    itself was); a build then compares the lock with the source before it compiles.
+    """
 
     release: HexDigest
     source: str  # sha256:… or tree:… of the source archive
+    declared_in: Url | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

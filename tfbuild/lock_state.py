@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfbuild.config_schema import BuildConfig
+from tfbuild.dependency import Declared
 from tfbuild.fingerprint import fingerprint
-from tfbuild.lock_file import Condition, Lock, LockedSource, MadeFrom
+from tfbuild.lock_file import Condition, Lock, LockedSource, MadeFrom, MissingSource
 from tfbuild.model import Arch, Pin
 from tfbuild.release_schema import Release
 
@@ -29,12 +30,19 @@ class ReleaseLock:
         return self.lock.sha256_of(source.filename, source.tree) if source else None
 
 
-def made_from(release: Release) -> MadeFrom:
-    """What of ``release`` decides which sources its lock has: other keys may change without outdating it."""
+def made_from(release: Release, declared_in: str | None = None) -> MadeFrom:
+    """What of ``release`` decides which sources its lock has: other keys may change without outdating it.
+
+    ``declared_in``: see :class:`MadeFrom`.
+    """
     source = release.archive
     repins = [(each.name, each.ref) for each in release.upstream.repins] if release.upstream else []
     content = f"sha256:{source.sha256}" if source.sha256 else f"tree:{source.tree}"
-    return MadeFrom(release=fingerprint([content, release.arches, sorted(repins)]), source=content)
+    return MadeFrom(
+        release=fingerprint([content, release.arches, sorted(repins)]),
+        source=content,
+        declared_in=declared_in,
+    )
 
 
 def needs_lock(release: Release) -> bool:
@@ -48,7 +56,8 @@ def lock_status(release: Release, lock: Lock) -> LockStatus:
         return "not-needed"
     if lock.made_from is None:
         return "none"
-    if lock.made_from != made_from(release):
+    files = release.upstream.build_files if release.upstream else None
+    if lock.made_from not in (made_from(release), made_from(release, files.place if files else None)):
         return "stale"
     return "incomplete" if lock.missing else "complete"
 
@@ -75,6 +84,19 @@ def unlocked(release: Release, lock: Lock, arch: Arch, asked: Iterable[Condition
     wanted = tuple(asked)
     missing = (each for each in lock.missing if each.needed(arch, wanted))
     return tuple(f"{each.name}: {each.reason}" for each in missing)
+
+
+def unconfirmed(release: Release, lock: Lock, arch: Arch) -> tuple[Declared, ...]:
+    """What the source of ``release`` has to declare for ``arch`` if the lock, which was read elsewhere, is
+    right; empty where the lock was read from the source. Nothing is said of what the release file repins."""
+    if lock.made_from is None or lock.made_from.declared_in is None:
+        return ()
+    repinned = {each.name for each in release.upstream.repins} if release.upstream else set()
+    # NAME:PATH is declared by the locked source NAME, whose bytes have a hash.
+    asked: tuple[LockedSource | MissingSource, ...] = (*lock.sources, *lock.missing)
+    own = (each for each in asked if ":" not in each.declared)
+    found = (Declared(each.name, each.repository, each.ref) for each in own if arch in each.arches)
+    return tuple(sorted(each for each in found if each.name not in repinned))
 
 
 def locked_pins(release: Release, lock: Lock, arch: Arch, asked: Iterable[Condition] = ()) -> tuple[Pin, ...]:

@@ -11,12 +11,20 @@ from tfbuild.errors import VerificationError
 from tfbuild.fetch import new_session
 from tfbuild.git_sources import GitSources
 from tfbuild.host import gather
-from tfbuild.lock_command import LockPlaces, refresh, require_lockable, require_made
+from tfbuild.lock_command import (
+    LockPlaces,
+    ReadFrom,
+    build_files_of,
+    refresh,
+    require_lockable,
+    require_made,
+)
 from tfbuild.lock_file import write_lock
-from tfbuild.lock_state import needs_lock
+from tfbuild.lock_state import ReleaseLock, needs_lock
+from tfbuild.lock_texts import build_file_texts, source_texts
 from tfbuild.lock_wheels import lock_application, lock_wheels
 from tfbuild.locking import LockEffects
-from tfbuild.model import Reporter
+from tfbuild.model import Pin, Reporter
 from tfbuild.python_index import head_size
 from tfbuild.release_schema import Release
 from tfbuild.releases import load_lock, release_file
@@ -34,19 +42,14 @@ def lock_release(
     A source that is proven by its git tree gets the sha256 that was seen first.
     """
     require_lockable(release)
-    source_of = release.archive
     old = load_lock(project, release, word)
     if check:
         require_made(release, old)
-    seen = old.seen(release)
-    unhashed = source_of.unhashed(old.path, seen)
-    if unhashed and check:
-        message = f"{old.path} has no sha256 of {source_of.filename}"
-        raise VerificationError(
-            message, hint=f"invoke lock --product {release.product} --release {release.release}"
-        )
-    pins = release.pins(release.arches[0], seen=seen)[: 0 if unhashed else 1]
-    source = fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
+    if places.without_source:
+        build_files_of(release)
+        source = None
+    else:
+        source = _source(release, old, check=check, reporter=reporter)
     if not needs_lock(release):
         return old.path
     cache = cache_root(os.environ)
@@ -60,16 +63,39 @@ def lock_release(
         host=gather(),
     )
     with tempfile.TemporaryDirectory(prefix="lock-", dir=prepare_cache(cache) / "state") as scratch:
+        git = GitSources(SubprocessRunner(), Path(scratch), places.clones)
         effects = LockEffects(
-            git=GitSources(SubprocessRunner(), Path(scratch), places.clones),
+            git=git,
             fetch=fetcher.fetch,
             fetch_unhashed=fetcher.fetch_unhashed,
             adopt=fetcher.adopt,
             scratch=Path(scratch),
             note=reporter.note,
         )
-        refresh(release, old, source, effects, project=project, mirror=places.mirror, check=check)
+        read = _read(release, source, git, Path(scratch))
+        refresh(release, old, read, effects, project=project, mirror=places.mirror, check=check)
     return old.path
+
+
+def _read(release: Release, source: tuple[Pin, Path] | None, git: GitSources, scratch: Path) -> ReadFrom:
+    if source:
+        return ReadFrom(source_texts(source[1], release.archive.strip_prefix), source=source)
+    files = build_files_of(release)
+    return ReadFrom(build_file_texts(files, git, scratch), declared_in=files.place)
+
+
+def _source(release: Release, old: ReleaseLock, *, check: bool, reporter: Reporter) -> tuple[Pin, Path]:
+    """The release's source archive, from the cache or the network."""
+    source_of = release.archive
+    seen = old.seen(release)
+    unhashed = source_of.unhashed(old.path, seen)
+    if unhashed and check:
+        message = f"{old.path} has no sha256 of {source_of.filename}"
+        raise VerificationError(
+            message, hint=f"invoke lock --product {release.product} --release {release.release}"
+        )
+    pins = release.pins(release.arches[0], seen=seen)[: 0 if unhashed else 1]
+    return fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
 
 
 def lock_wheels_of(release: Release, word: str, app: str, *, reporter: Reporter) -> Path:

@@ -7,25 +7,22 @@ https://github.com/tensorflow/tensorflow/issues/98662.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tfbuild.archive_readers import BROKEN, Kind, Limits, read_members
 from tfbuild.errors import ArchiveError, BuildError, ChecksumError, DownloadError
 from tfbuild.git_sources import GitSources, RefError, Resolved
-from tfbuild.license_text import LICENSE_FILES, UNKNOWN, license_of
+from tfbuild.license_text import LICENSE_FILES, find_license, in_license_folder
 from tfbuild.lock_file import HashMethod, HashOrigin, Lock, LockedSource, MissingSource
 from tfbuild.lock_state import made_from
+from tfbuild.lock_texts import texts_in
 from tfbuild.model import Pin, Unhashed
 from tfbuild.release_schema import Release
 from tfbuild.store import hash_file
 from tfbuild.upstream_sources import (
-    BAZEL_FILES,
-    MODULES,
     NESTED_DOWNLOADS,
-    OWN_DOWNLOADS,
     UpstreamSourceError,
     Wanted,
     hashed_by,
@@ -34,8 +31,6 @@ from tfbuild.upstream_sources import (
     wanted_sources,
 )
 
-# A build file is some KiB; XNNPACK's lists of kernels are the largest.
-_MAX_TEXT = 4 << 20
 _RANK: dict[HashMethod, int] = {"published": 0, "git-archive": 1, "download": 2}
 
 
@@ -67,23 +62,30 @@ class _Got:
     origin: HashOrigin
 
 
-def make_lock(release: Release, source: Path, old: Lock, effects: LockEffects) -> Made:
-    """The lock of ``release``, whose source archive is ``source``; ``old`` is the lock that there was.
+def make_lock(
+    release: Release,
+    texts: Mapping[str, str],
+    old: Lock,
+    effects: LockEffects,
+    *,
+    declared_in: str | None = None,
+) -> Made:
+    """The lock of ``release``, whose source has the build files ``texts``; ``old`` is the lock so far.
 
     A source that is out of reach keeps what ``old`` says of the same archive, else it is missing.
+    ``declared_in`` says where ``texts`` come from, if not from the source.
 
     :raises RefError: upstream pins what does not exist; all such pins at once.
     :raises ChecksumError: an archive is not what was published.
     :raises BuildError: upstream's files are not understood.
     """
-    texts = _source_texts(source, release.archive.strip_prefix)
     repins = {each.name: each.ref for each in release.upstream.repins} if release.upstream else {}
     run = _Run(release, {each.name: each for each in old.sources}, effects)
     run.ask(run.understood(partial(wanted_sources, texts, release.arches, repins)))
     run.work_off()
     lock = replace(
         old,
-        made_from=made_from(release),
+        made_from=made_from(release, declared_in),
         sources=tuple(sorted(run.locked.values(), key=lambda each: each.name)),
         missing=tuple(sorted(run.lost.values(), key=lambda each: each.name)),
     )
@@ -146,7 +148,7 @@ class _Run:
             self.lost[wanted.name] = _missing(wanted, error)
             return
         self.locked[wanted.name], self.files[wanted.name] = entry, path
-        inner = _texts(path, entry.strip_prefix, lambda name: name.startswith(NESTED_DOWNLOADS))
+        inner = texts_in(path, entry.strip_prefix, lambda name: name.startswith(NESTED_DOWNLOADS))
         nested = self.understood(partial(nested_sources, wanted, inner))
         self._asked = [hashed_by(each, nested) for each in self._asked]
         self.ask(not_given(nested, self._asked))
@@ -170,33 +172,6 @@ class _Run:
         return wanted if found.fixed else wanted.at(kept)
 
 
-def _source_texts(archive: Path, prefix: str) -> dict[str, str]:
-    def is_asked(name: str) -> bool:
-        if name.startswith(BAZEL_FILES):
-            return name.endswith(".bzl")
-        return name.startswith((MODULES, OWN_DOWNLOADS)) and name.endswith(".cmake")
-
-    return _texts(archive, prefix, is_asked)
-
-
-def _texts(archive: Path, prefix: str, is_asked: Callable[[str], bool]) -> dict[str, str]:
-    """The texts in ``archive`` whose path below the folder ``prefix`` is asked for."""
-    found: dict[str, str] = {}
-    inside = False
-    try:
-        for member in read_members(archive, Limits()):
-            top, _, name = member.name.removeprefix("./").partition("/")
-            inside = inside or top == prefix
-            if top == prefix and member.kind is Kind.FILE and is_asked(name) and member.size <= _MAX_TEXT:
-                with member.open() as file:
-                    found[name] = file.read().decode("utf-8", "replace")
-    except BROKEN as error:
-        raise ArchiveError(f"the archive {archive.name} is damaged: {error}") from error
-    if not inside:
-        raise ArchiveError(f"the archive {archive.name} has no folder {prefix}")
-    return found
-
-
 def _missing(wanted: Wanted, error: DownloadError) -> MissingSource:
     return MissingSource(
         name=wanted.name,
@@ -215,8 +190,8 @@ def _lock_one(
     effects.note(f"{wanted.name} {wanted.ref}")
     got = _from_clone(wanted, commit, effects) or _from_host(wanted, commit, old, effects)
     names = (wanted.license_file,) if wanted.license_file else LICENSE_FILES
-    texts = _texts(got.path, wanted.strip_prefix, lambda name: name in names)
-    license_file = next((name for name in names if name in texts), "")
+    texts = texts_in(got.path, wanted.strip_prefix, lambda name: name in names or in_license_folder(name))
+    license_, license_file = find_license(texts, names)
     new = LockedSource(
         name=wanted.name,
         repository=wanted.repository,
@@ -228,7 +203,7 @@ def _lock_one(
         size=got.path.stat().st_size,
         hash_from=got.origin,
         strip_prefix=wanted.strip_prefix,
-        license=license_of(texts[license_file]) if license_file else UNKNOWN,
+        license=license_,
         license_file=license_file,
         variables=wanted.variables,
         arches=wanted.arches,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tfbuild.dependency import Dependency
+from tfbuild.dependency import Declared, Dependency
 from tfbuild.saved_model import ModelFolder
 from tfbuild.server_files import TextFile
 from tfbuild.smoke import SmokeCase
@@ -30,6 +30,10 @@ class TflitePart:
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
     python: PythonPart | None = None
+    # What the source has to declare, and what the release file pins to something else: of a lock that was not
+    # read from the source, to be compared before the compile.
+    unconfirmed: tuple[Declared, ...] = ()
+    repinned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

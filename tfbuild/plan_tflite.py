@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping
 from tfbuild.config import ResolvedConfig
 from tfbuild.dependency import Dependency
 from tfbuild.flags import cmake_cache, compile_flags, dependency_flags, tflite_cmake_flags
-from tfbuild.lock_state import ReleaseLock, conditions, locked_pins, needed_sources, unlocked
+from tfbuild.lock_file import Lock
+from tfbuild.lock_state import (
+    ReleaseLock,
+    conditions,
+    locked_pins,
+    needed_sources,
+    unconfirmed,
+    unlocked,
+)
 from tfbuild.model import Origin
 from tfbuild.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import TflitePart
@@ -60,6 +68,8 @@ def make_tflite_plan(
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,
+        unconfirmed=unconfirmed(release, lock.lock, arch),
+        repinned=tuple(sorted(each.name for each in release.upstream.repins)) if release.upstream else (),
     )
     pins = release.pins(arch)
     roots = python_roots(request, config, release, circumstances) if python else None
@@ -69,7 +79,7 @@ def make_tflite_plan(
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        notes=tuple(_notes(release, reasons)),
+        notes=tuple(_notes(release, reasons, lock.lock)),
         pins=(*pins, *locked),
         unlocked=reasons,
         compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
@@ -85,6 +95,8 @@ def make_tflite_plan(
     return assemble(request, config, release, circumstances, specifics)
 
 
-def _notes(release: Release, reasons: tuple[str, ...]) -> Iterator[str]:
+def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:
+    if not reasons and lock.made_from and lock.made_from.declared_in:
+        yield f"the lock was read in {lock.made_from.declared_in}; it is compared with the source first"
     for reason in reasons:
         yield f"cannot be built: {reason}; invoke lock --product tflite --release {release.release}"

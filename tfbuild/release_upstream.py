@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from tfbuild.config_types import FileStem, Keys, MacroName, Prose, Text
-from tfbuild.release_types import Thread
+from tfbuild.release_types import Commit, InnerPath, Thread, Url
 
 
 class UpstreamCMake(Keys):
@@ -37,6 +37,20 @@ class UpstreamRepin(Keys):
     threads: tuple[Thread, ...] = Field(min_length=1, description="Where upstream discusses it.")
 
 
+class UpstreamBuildFiles(Keys):
+    """Another repository that has the release's CMake files, for those who cannot get the whole source."""
+
+    repository: Url = Field(description="The repository.")
+    commit: Commit = Field(description="At which its files are those of the release, byte for byte.")
+    folder: InnerPath = Field(description="What it has in the place of tensorflow/lite.")
+    evidence: tuple[Prose, ...] = Field(min_length=1, description="Why these are the files of the release.")
+
+    @property
+    def place(self) -> str:
+        """As a lock names it."""
+        return f"{self.repository}/tree/{self.commit}/{self.folder}"
+
+
 class Upstream(Keys):
     """How upstream's own dependencies are compiled; which ones there are is in the release's lock."""
 
@@ -47,3 +61,7 @@ class Upstream(Keys):
     cmake: tuple[UpstreamCMake, ...] = Field(default=(), description="Entries of CMake's cache.")
     flags: tuple[UpstreamFlag, ...] = Field(default=(), description="Flags of the compilers.")
     repins: tuple[UpstreamRepin, ...] = Field(default=(), description="Pins to replace.")
+    build_files: UpstreamBuildFiles | None = Field(
+        default=None,
+        description="Where the dependencies are declared too: invoke lock --without-source reads it there.",
+    )

@@ -20,6 +20,7 @@ from tfbuild.build_run import (
 from tfbuild.engine_facts import RunOptions
 from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
+from tfbuild.lock_texts import require_declared
 from tfbuild.model import Finding
 from tfbuild.plan_parts import WheelPart
 from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
@@ -35,10 +36,25 @@ def fetch(run: Run) -> str:
     """Downloads, the source, and what BuildKit gets to see of them."""
     plan = run.plan
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
+    if plan.tflite.unconfirmed:
+        _confirm_lock(run)
     unpack_source(run)
     _unpack_dependencies(run)
     _write_request(run)
     return write_fetch_log(run)
+
+
+def _confirm_lock(run: Run) -> None:
+    """The lock was read from other files than the source: now the source is there."""
+    plan, part = run.plan, run.plan.tflite
+    require_declared(
+        run.downloads[plan.tree.name],
+        plan.tree.strip_prefix,
+        plan.arch,
+        part.unconfirmed,
+        lock=f"the lock of {plan.product} {plan.release}",
+        repinned=part.repinned,
+    )
 
 
 def _unpack_dependencies(run: Run) -> None:

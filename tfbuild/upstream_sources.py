@@ -18,8 +18,9 @@ from tfbuild.lock_file import Condition
 from tfbuild.model import Arch
 from tfbuild.starlark_text import Published, published
 
-MODULES = "tensorflow/lite/tools/cmake/modules/"
-OWN_DOWNLOADS = "tensorflow/lite/cmake/"
+LITE = "tensorflow/lite/"
+MODULES = f"{LITE}tools/cmake/modules/"
+OWN_DOWNLOADS = f"{LITE}cmake/"
 BAZEL_FILES = ("tensorflow/workspace2.bzl", "tensorflow/workspace3.bzl", "third_party/")
 # Where XNNPACK, and what it wants, download further sources; their CMakeLists.txt say under which variable.
 NESTED_DOWNLOADS = "cmake/"

@@ -38,7 +38,13 @@ done
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
 # What is linked in statically.
 while IFS=$'\t' read -r name license_file; do
-  [[ -z $license_file ]] || cp "/tree/dependencies/$name/$license_file" "$dist/share/licenses/$name"
+  [[ -n $license_file ]] || continue
+  license=/tree/dependencies/$name/$license_file
+  if [[ -d $license ]]; then
+    cat "$license"/*.txt > "$dist/share/licenses/$name"
+  else
+    cp "$license" "$dist/share/licenses/$name"
+  fi
 done < /request/dependencies
 
 # --- symbols -----------------------------------------------------------------------------------------------

@@ -23,7 +23,9 @@ from tfbuild.build_run import Run, make_builder, make_roots
 from tfbuild.cache import cache_root
 from tfbuild.elf import read_elf
 from tfbuild.engine import DockerEngine
-from tfbuild.errors import BuildError
+from tfbuild.errors import BuildError, DownloadError
+from tfbuild.lock_file import read_lock
+from tfbuild.lock_state import made_from, unconfirmed
 from tfbuild.model import Product, SilentReporter
 from tfbuild.plan import Plan
 from tfbuild.releases import load_release
@@ -145,6 +147,30 @@ def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
     log = caught.value.log.read_text()
     assert "Downloading FXDIV" in log
     assert "the lock does not cover it" in log
+
+
+def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(
+    mini: Miniature, plan_of: Callable[[str], Plan], engine: DockerEngine, tmp_path: Path
+) -> None:
+    plan, lock = plan_of("amd64"), read_lock(mini.lock, str(mini.lock))
+    release = load_release(PROJECT, Product.TFLITE, str(mini.release))
+    assert plan.tflite.unconfirmed == ()  # it was read from the source
+    elsewhere = made_from(release, "https://github.com/o/mirror/tree/1/lite")
+    right = unconfirmed(release, replace(lock, made_from=elsewhere), plan.arch)
+    assert {each.name for each in right} == {"eigen", "flatbuffers", "neon2sse", "pthreadpool", "xnnpack"}
+    wrong = tuple(replace(each, ref="1" * 40) if each.name == "eigen" else each for each in right)
+    effects = build_effects(plan, release, tmp_path, offline=True, reporter=SilentReporter())
+    layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
+    for expected in (right, wrong):
+        part = replace(plan.tflite, unconfirmed=expected)
+        run = Run(replace(plan, part=part), layout, effects, tmp_path)
+        run.logs.mkdir(parents=True, exist_ok=True)
+        if expected is right:
+            steps_tflite.fetch(run)
+            continue
+        with pytest.raises(DownloadError, match="is not what the source asks for") as caught:
+            steps_tflite.fetch(run)
+        assert [each.partition(":")[0] for each in caught.value.details] == ["eigen", "eigen"]
 
 
 @pytest.mark.archives

@@ -681,7 +681,12 @@ def test_a_page_that_cannot_be_written_is_no_traceback(invoke: Invoke, tmp_path:
         (
             ["--product", "keras", "--release", "2.21.0", "--check"],
             2,
-            "--check, --clones and --mirror are for",
+            "--check, --clones, --mirror and --without-source are for",
+        ),
+        (
+            ["--product", "tflite", "--release", "2.14.1", "--without-source"],
+            2,
+            "the release file of tflite 2.14.1 names no build files but its source's",
         ),
         (["--product", "tflite", "--release", "2.14.2"], 3, "there is no tflite release '2.14.2'"),
         (["--product", "serving", "--release", "2.19.1", "--check"], 7, "has no sha256 of"),
@@ -696,17 +701,17 @@ def test_a_lock_that_cannot_be_made_is_told_with_the_right_exit_code(
 
 
 def test_a_release_that_is_not_locked_is_not_built_and_told_so_everywhere(invoke: Invoke) -> None:
-    ended = invoke("build-tflite", "--release", "2.20.0", "--dry-run")
+    ended = invoke("build-tflite", "--release", "2.17.1", "--dry-run")
     assert ended.code == 0
-    assert "invoke lock --product tflite --release 2.20.0" in ended.stdout
-    document = invoke("build-tflite", "--release", "2.20.0", "--dry-run", "--json").json()
+    assert "invoke lock --product tflite --release 2.17.1" in ended.stdout
+    document = invoke("build-tflite", "--release", "2.17.1", "--dry-run", "--json").json()
     jsonschema.validate(document, schema("plan"))
     assert document["unlocked"]
-    (line,) = [each for each in invoke("list-releases").stdout.splitlines() if "tflite   2.20.0" in each]
+    (line,) = [each for each in invoke("list-releases").stdout.splitlines() if "tflite   2.17.1" in each]
     assert line.endswith("not locked: invoke lock")
     releases = invoke("list-releases", "--json").json()["releases"]
     locks = {(each["product"], each["release"]): each["lock"] for each in releases}
-    assert locks["tflite", "2.20.0"] == "none"
+    assert locks["tflite", "2.17.1"] == "none"
     assert locks["tflite", "2.14.1-debian"] == "not-needed"
 
 

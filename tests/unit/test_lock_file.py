@@ -17,7 +17,7 @@ from tfbuild.lock_state import lock_status, made_from, unlocked
 from tfbuild.model import Arch, Product
 from tfbuild.release_schema import Release
 from tfbuild.release_upstream import Upstream, UpstreamRepin
-from tfbuild.releases import load_release
+from tfbuild.releases import load_lock, load_release
 
 PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = load_release(PROJECT, Product.TFLITE, "2.20.0")
@@ -71,6 +71,33 @@ def test_a_release_without_a_lock_cannot_be_built_and_says_the_next_command() ->
     assert plan.unlocked
     assert any("invoke lock --product tflite --release 2.20.0" in note for note in plan.notes)
     assert [pin.name for pin in plan.pins] == ["tensorflow-2.20.0"]
+
+
+def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source_and_says_so() -> None:
+    files = RELEASE.upstream.build_files if RELEASE.upstream else None
+    assert files
+    lock = replace(
+        lock_of(RELEASE, source(), source("fp16", declared="xnnpack:cmake/DownloadFP16.cmake")),
+        made_from=made_from(RELEASE, files.place),
+    )
+    assert lock_status(RELEASE, lock) == "complete"
+    plan = make_plan("2.20.0", lock=lock)
+    assert [each.name for each in plan.tflite.unconfirmed] == ["xnnpack"]
+    assert any(files.place in note and "compared with the source" in note for note in plan.notes)
+    assert not make_plan("2.20.0", lock=lock_of(RELEASE, source())).tflite.unconfirmed
+
+
+@pytest.mark.parametrize("name", ["2.19.1", "2.20.0", "2.21.0"])
+def test_locks_without_a_source_name_what_they_were_read_from(name: str) -> None:
+    release = load_release(PROJECT, Product.TFLITE, name)
+    lock = load_lock(PROJECT, release).lock
+    assert lock.made_from
+    assert release.upstream
+    assert release.upstream.build_files
+    assert lock.made_from.declared_in == release.upstream.build_files.place
+    # Only the GPU delegate lacks anything.
+    assert {each.only_with for each in lock.missing} == {"tflite.gpu_delegate"}
+    assert all(each.license != "NOASSERTION" for each in lock.sources if each.only_with is None)
 
 
 def test_what_is_missing_for_one_architecture_stops_that_one_only() -> None:

@@ -3,113 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.git_repositories import Repository, new_repository
+from tests.support.lock_world import LOCK, MIT, MODULES, PROJECT, World
 from tests.support.reporters import ListReporter
-from tfbuild.cache import prepare_cache
 from tfbuild.errors import BuildError, ChecksumError, DownloadError, UsageError, VerificationError
 from tfbuild.fetch import Fetcher
 from tfbuild.git_sources import GitSources, RefError, Resolved
 from tfbuild.license_text import UNKNOWN, license_of
-from tfbuild.lock_command import copy_to_mirror, refresh, require_lockable
-from tfbuild.lock_file import Lock, read_lock
-from tfbuild.lock_state import ReleaseLock, lock_status
-from tfbuild.locking import LockEffects, make_lock
+from tfbuild.lock_command import copy_to_mirror, require_lockable
+from tfbuild.lock_file import read_lock
+from tfbuild.lock_state import lock_status
+from tfbuild.locking import make_lock
 from tfbuild.mirrors import parse_mirror_rules, url_resolver
 from tfbuild.model import Arch, Pin, Product
-from tfbuild.release_schema import Release, Source
-from tfbuild.release_upstream import Upstream, UpstreamRepin
+from tfbuild.release_upstream import UpstreamRepin
 from tfbuild.releases import load_release
 from tfbuild.runner import SubprocessRunner
 
 pytestmark = [pytest.mark.real_processes, pytest.mark.timeout(120)]
 
-PROJECT = Path(__file__).resolve().parents[2]
-MODULES = "tensorflow/lite/tools/cmake/modules"
-MIT = "Permission is hereby granted, free of charge, to any person ... without restriction"
-BSD = "Redistribution and use in source and\n   binary forms"
-LOCK = "x.lock.json"
 BOTH = (Arch.AMD64, Arch.ARM64)
-
-
-class World:
-    """Clones in a folder, a cache, and a release whose source archive is made here."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.clones = root / "clones"
-        self.mirror = root / "mirror"
-        self.notes: list[str] = []
-        self.files: dict[str, str] = {}
-        self.repins: tuple[UpstreamRepin, ...] = ()
-
-    def repository(self, name: str, files: dict[str, str] | None = None) -> tuple[Repository, str]:
-        made = new_repository(self.clones / "github.com" / "o" / name)
-        return made, made.commit({"LICENSE": MIT, "code.c": f"// {name}\n", **(files or {})})
-
-    def want(self, name: str, ref: str, repository: str = "") -> None:
-        where = f"GIT_REPOSITORY https://github.com/o/{repository or name}"
-        self.files[f"{MODULES}/{name}.cmake"] = f"FetchContent_Declare({name} {where} GIT_TAG {ref})"
-
-    @property
-    def archive(self) -> Path:
-        path = self.root / "source.tar"
-        with tarfile.open(path, "w") as out:
-            for name, text in sorted(self.files.items()):
-                member = tarfile.TarInfo(f"tensorflow-1/{name}")
-                member.size = len(text.encode())
-                out.addfile(member, io.BytesIO(text.encode()))
-        return path
-
-    @property
-    def release(self) -> Release:
-        plain = load_release(PROJECT, Product.TFLITE, "2.20.0")
-        source = Source(
-            name="tensorflow-1",
-            urls=("https://github.com/o/tensorflow/archive/1.tar",),
-            sha256=hashlib.sha256(self.archive.read_bytes()).hexdigest(),
-            filename="source.tar",
-            strip_prefix="tensorflow-1",
-        )
-        return plain.model_copy(update={"source": source, "upstream": Upstream(repins=self.repins)})
-
-    def effects(self, clones: bool = True, offline: bool = True) -> LockEffects:
-        rules = parse_mirror_rules(f"https://={self.mirror}/")
-        cache = prepare_cache(self.root / "cache")
-        fetcher = Fetcher(cache, reporter=ListReporter(), offline=offline, resolve_urls=url_resolver(rules))
-        scratch = self.root / "scratch"
-        scratch.mkdir(exist_ok=True)
-        return LockEffects(
-            git=GitSources(SubprocessRunner(), scratch, self.clones if clones else self.root / "none"),
-            fetch=fetcher.fetch,
-            fetch_unhashed=fetcher.fetch_unhashed,
-            adopt=fetcher.adopt,
-            scratch=scratch,
-            note=self.notes.append,
-        )
-
-    def lock(self, old: Lock | None = None, **options: bool) -> Lock:
-        return make_lock(self.release, self.archive, old or Lock(), self.effects(**options)).lock
-
-    def refresh(self, check: bool = False, **options: bool) -> None:
-        release = self.release
-        old = ReleaseLock(LOCK, read_lock(self.root / LOCK, LOCK))
-        pin = release.pins(Arch.AMD64)[0]
-        refresh(
-            release,
-            old,
-            (pin, self.archive),
-            self.effects(**options),
-            project=self.root,
-            mirror=self.mirror,
-            check=check,
-        )
 
 
 @pytest.fixture
@@ -277,10 +195,10 @@ def test_what_is_out_of_reach_keeps_what_was_locked(world: World) -> None:
     effects = replace(world.effects(), git=NoNetwork(SubprocessRunner(), world.root, world.root / "none"))
     release = world.release
     old = read_lock(world.root / LOCK, LOCK)
-    assert make_lock(release, world.archive, old, effects).lock.text().encode() == good
+    assert make_lock(release, world.texts, old, effects).lock.text().encode() == good
     # One that was never locked is missing.
     world.want("gemmlowp", "1" * 40)
-    lock = make_lock(world.release, world.archive, old, effects).lock
+    lock = make_lock(world.release, world.texts, old, effects).lock
     assert [each.name for each in lock.sources] == ["ruy"]
     assert [(each.name, each.reason) for each in lock.missing] == [("gemmlowp", "no network here")]
 
