@@ -150,7 +150,7 @@ TRAIN = str(PROJECT / "examples" / "keras" / "train")
             ("--from", "wheel"),
             ("--release", "2.14.0-wheel"),
             {"downloads", "bases", "builders"},
-            {"add, python": [3.0, 9.0]},
+            {"add_float32, python": [3.0, 9.0]},
         ),
         ("keras", (), ("--release", "2.21.0", "--app", TRAIN), {"downloads", "bases"}, {"fit": [1.5, 0.5]}),
     ],

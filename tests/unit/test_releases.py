@@ -174,6 +174,8 @@ def test_each_release_agrees_with_itself(release: Release) -> None:
         (Product.TFLITE, "2.14.1"),
         (Product.TFLITE, "2.14.1-debian"),
         (Product.KERAS, "2.18.1"),
+        (Product.KERAS, "2.19.1"),
+        (Product.KERAS, "2.20.0"),
         (Product.KERAS, "2.21.0"),
     } | FROM_WHEELS
     assert (release.status == "built") == ((release.product, release.release) in built)
