@@ -20,7 +20,9 @@ from tfbuild.release_serving import ServingKeys, Way
 from tfbuild.suggest import did_you_mean
 
 # Before the command: only the workspace's own .bazelrc counts, so that two machines build the same.
-STARTUP = ("--nosystem_rc", "--nohome_rc")
+# The JVM's first compiler alone: Bazel lives for one build, beside compilers that want the same cores, and
+# the second costs more than it gives back (benchmarks/serving_build.py compares with a Bazel that has it).
+STARTUP = ("--nosystem_rc", "--nohome_rc", "--host_jvm_args=-XX:TieredStopAtLevel=1")
 
 # Where the builder has overridden repositories and our toolchains.
 OVERRIDES = "/overrides"

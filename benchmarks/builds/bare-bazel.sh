@@ -3,7 +3,8 @@
 #   LIMITS, BINARY
 set -euo pipefail
 
-mapfile -t startup < /request/bazel-startup
+# What makes our Bazel quicker is ours.
+mapfile -t startup < <(grep --invert-match '^--host_jvm_args=' /request/bazel-startup)
 mapfile -t arguments < /request/bazel-args
 mapfile -t targets < /request/bazel-targets
 read -ra limits <<< "${LIMITS:-}"

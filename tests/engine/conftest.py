@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tfbuild.cache import cache_root
 from tfbuild.docker_cli import DockerCli, find_docker_cli
 from tfbuild.engine import DockerEngine, connect
 from tfbuild.errors import HostError
+from tfbuild.interrupts import install_signal_handlers
 from tfbuild.runner import Captured, SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -52,6 +53,13 @@ class Built:
 
 
 Invoke = Callable[..., Captured]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """SIGTERM to pytest ends the builds that tests have started, as Ctrl-C does."""
+    with install_signal_handlers():
+        yield
 
 
 @pytest.fixture(scope="session")

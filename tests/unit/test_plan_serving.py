@@ -138,7 +138,7 @@ def test_the_request_has_one_word_to_a_line() -> None:
     files = request_files(plan, plan.serving)
     assert files["bazel-args"].splitlines() == list(plan.serving.arguments)
     assert files["bazel-args"].endswith("--copt=-DA=a b\n")
-    assert files["bazel-startup"] == "--nosystem_rc\n--nohome_rc\n"
+    assert files["bazel-startup"] == "--nosystem_rc\n--nohome_rc\n--host_jvm_args=-XX:TieredStopAtLevel=1\n"
     assert files["bazel-targets"] == "//tensorflow_serving/model_servers:tensorflow_model_server\n"
     assert files["bazel-overrides"] == (
         "org_boost\tboost_1_75_0.tar.bz2\tboost_1_75_0\tboost\torg_boost.BUILD\n"
