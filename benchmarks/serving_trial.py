@@ -89,8 +89,11 @@ def ours(lab: Lab, base: str, jobs: int) -> Figures:
         )
 
 
-def bare(lab: Lab, prepared: Trial, jobs: int) -> Figures:
-    """One ``bazel build`` in the builder, of the source that an earlier build has extracted."""
+def bare(lab: Lab, prepared: Trial, jobs: int, *, two_commands: bool = False) -> Figures:
+    """``bazel build`` in the builder, of the source that an earlier build has extracted.
+
+    With ``two_commands`` one that only downloads comes before it.
+    """
     plan, build_id = prepared.plan, f"bare-{uuid.uuid4().hex[:8]}"
     request, out = lab.scratch / build_id, lab.scratch / f"{build_id}-out"
     part = plan.serving
@@ -113,6 +116,7 @@ def bare(lab: Lab, prepared: Trial, jobs: int) -> Figures:
             "BUILD_ID": build_id,
             "LIMITS": " ".join(limits(part.bazel.version, jobs, memory_mib)),
             "BINARY": part.binary,
+            "FIRST": "--nobuild" if two_commands else "",
         },
         "output": [f"type=local,dest={out}"],
     }

@@ -8,6 +8,8 @@ ARG BUILD_ID
 ARG LIMITS
 # BINARY the server, below bazel-bin
 ARG BINARY
+# FIRST option of a build before the build, or empty
+ARG FIRST
 RUN --mount=type=cache,id=tfbuild-tree-$BUILD_ID,target=/tree,sharing=locked \
     --mount=type=bind,from=source,target=/source \
     --mount=type=bind,from=request,target=/request \

@@ -1,6 +1,7 @@
 #!/bin/bash
-# One "bazel build" and nothing else; no cache of any kind but the output base.
+# One "bazel build" and nothing else, or two; no cache of any kind but the output base.
 #   LIMITS, BINARY
+#   FIRST       option of a build before the build, or empty
 set -euo pipefail
 
 # What makes our Bazel quicker is ours.
@@ -27,11 +28,15 @@ done < <(tr '\t' '\037' < /request/bazel-overrides)
 
 cd /tree/source
 # All of its output goes to a file, as ours does: BuildKit would spend time on it.
-if ! env --ignore-environment PATH="$PATH" HOME=/root \
-  /usr/bin/bazel --batch "${startup[@]}" --output_user_root=/tree/user-root --output_base=/tree/output-base \
-  build --repository_cache=/tree/repositories --distdir=/archives --symlink_prefix=/tree/bazel- \
-  "${arguments[@]}" "${limits[@]}" -- "${targets[@]}" > /out/compile.log 2>&1; then
-  tail -n 40 /out/compile.log
-  exit 1
-fi
+build() { # OPTION...
+  if ! env --ignore-environment PATH="$PATH" HOME=/root \
+    /usr/bin/bazel --batch "${startup[@]}" --output_user_root=/tree/user-root --output_base=/tree/output-base \
+    build --repository_cache=/tree/repositories --distdir=/archives --symlink_prefix=/tree/bazel- \
+    "${arguments[@]}" "${limits[@]}" "$@" -- "${targets[@]}" >> /out/compile.log 2>&1; then
+    tail -n 40 /out/compile.log
+    exit 1
+  fi
+}
+if [[ -n $FIRST ]]; then build "$FIRST"; fi
+build
 cp "/tree/bazel-bin/$BINARY" /out/
