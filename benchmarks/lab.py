@@ -81,7 +81,6 @@ def bake_with(
     document = define(
         plan,
         Layout(project, lab.cache, plan.build_id),
-        environment={proxy.variable: proxy.value for proxy in host.proxies},
         ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
     )
     document["target"].update(targets)

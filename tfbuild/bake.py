@@ -145,21 +145,17 @@ def definition(
     *,
     jobs: int = 0,
     labels: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
     secrets: Sequence[str] = (),
     builders: Mapping[str, Path] | None = None,
     nonce: str = "",
 ) -> dict[str, Any]:
-    """The bake definition. ``environment`` are proxy variables, which BuildKit keeps out of its cache keys
-    (https://docs.docker.com/reference/dockerfile/#predefined-args); ``ca_bundle`` becomes a secret, never a
-    layer, as ``secrets``; ``builders`` are root filesystems in the place of stages; ``nonce``
-    makes the logs target run again."""
+    """The bake definition. ``ca_bundle`` becomes a secret, never a layer, as ``secrets``; ``builders`` are
+    root filesystems in the place of stages; ``nonce`` makes the logs target run again."""
     recipe = layout.project / "dockerfiles"
     platform, python = plan.arch.platform, plan.tflite.python
     foreign = plan.arch is not plan.root.arch
     arguments = {
-        **(environment or {}),
         "BUILD_ARCH": str(plan.root.arch),
         "TARGET_ARCH": str(plan.arch),
         "TRIPLET": platform.triplet,

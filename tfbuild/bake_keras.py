@@ -15,7 +15,6 @@ def keras_definition(
     layout: Layout,
     *,
     labels: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
     **_unused: Any,
 ) -> dict[str, Any]:
     """The definition. Nothing in it has a network, so there is neither a secret nor a job count."""
@@ -23,7 +22,6 @@ def keras_definition(
     part, platform = plan.keras, plan.arch.platform
     foreign = plan.arch is not plan.root.arch
     arguments = {
-        **(environment or {}),
         "PYTHON": part.python,
         "MULTIARCH": platform.multiarch,
         "QEMU": platform.qemu if foreign else "",

@@ -35,7 +35,6 @@ def serving_definition(
     jobs: int = 0,
     memory_mib: int = 0,
     labels: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
     secrets: Sequence[str] = (),
     builders: Mapping[str, Path] | None = None,
@@ -46,7 +45,7 @@ def serving_definition(
     a layer of an earlier run says nothing about what is in the cache mounts now. ``builders`` are root
     filesystems in the place of stages; ``offline``: nothing has a network."""
     recipe = layout.project / "dockerfiles"
-    arguments = {**(environment or {}), **_arguments(plan, plan.serving, jobs, memory_mib), "NONCE": nonce}
+    arguments = {**_arguments(plan, plan.serving, jobs, memory_mib), "NONCE": nonce}
     contexts = {
         "base": "target:root",
         "downloads": str(layout.downloads),

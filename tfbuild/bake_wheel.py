@@ -26,7 +26,6 @@ def wheel_definition(
     layout: Layout,
     *,
     labels: Mapping[str, str] | None = None,
-    environment: Mapping[str, str] | None = None,
     ca_bundle: Path | None = None,
     secrets: Sequence[str] = (),
     builders: Mapping[str, Path] | None = None,
@@ -36,7 +35,6 @@ def wheel_definition(
     recipe = layout.project / "dockerfiles"
     platform = plan.arch.platform
     arguments = {
-        **(environment or {}),
         "MULTIARCH": platform.multiarch,
         "PYTHON_VERSION": plan.wheel.python,
         "QEMU": platform.qemu if plan.arch is not plan.root.arch else "",

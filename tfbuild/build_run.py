@@ -16,7 +16,7 @@ from tfbuild.bake import TFLITE_BUILDERS, Layout
 from tfbuild.bake_serving import SERVING_BUILDERS
 from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
-from tfbuild.effects import APT_AUTH, Effects
+from tfbuild.effects import APT_AUTH, PROXIES, Effects
 from tfbuild.errors import BuildError, DownloadError, HostError, Interrupted, PackagingError, TfBuildError
 from tfbuild.first_seen import prove
 from tfbuild.hints import failure_summary
@@ -47,7 +47,8 @@ class Run:
     @cached_property
     def secrets(self) -> Mapping[str, str]:
         """What only the builders' network steps may see, by its id."""
-        return self.effects.secrets(self.plan)
+        proxies = "".join(f"{name}={value}\n" for name, value in self.effects.proxies.items())
+        return {**self.effects.secrets(self.plan), **({PROXIES: proxies} if proxies else {})}
 
     @property
     def logs(self) -> Path:
@@ -156,7 +157,6 @@ def bake_targets(
     """Build ``targets`` of this run's bake definition. Raises ``failure``."""
     plan, layout, effects = run.plan, run.layout, run.effects
     common: dict[str, Any] = {
-        "environment": effects.proxies,
         "ca_bundle": effects.ca_bundle,
         "secrets": secret_options(run),
         "jobs": jobs_of(run),

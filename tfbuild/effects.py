@@ -18,7 +18,7 @@ from tfbuild.report_text import ArtifactRow
 from tfbuild.rootfs import Archive
 
 # Ids of build secrets, as the recipes name them below /run/secrets.
-APT_AUTH, APT_SOURCES, NETRC = "apt-auth", "apt-sources", "netrc"
+APT_AUTH, APT_SOURCES, NETRC, PROXIES = "apt-auth", "apt-sources", "netrc", "proxies"
 
 
 def _none(plan: Plan) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
 #!/bin/bash
 # For scripts that install packages, to be sourced: apt_options for apt-get, apt_update, apt_clean.
+#   /run/secrets/proxies      variables of the host's proxies, NAME=VALUE in a line
 #   /run/secrets/ca           the host's CA bundle, for a mirror behind a private CA
 #   /run/secrets/apt-auth     user names and passwords of mirrors, as apt's auth.conf
 #   /run/secrets/apt-sources  what to take instead of the root's sources.list; after a line "#" comes the next set,
@@ -8,6 +9,11 @@
 set -euo pipefail
 
 export DEBIAN_FRONTEND=noninteractive
+if [[ -s /run/secrets/proxies ]]; then
+  while IFS= read -r variable; do
+    export "${variable?}"
+  done < /run/secrets/proxies
+fi
 # A frozen mirror or snapshot keeps Valid-Until dates that have passed. Signatures are still checked.
 apt_options=(-o Acquire::Check-Valid-Until=false -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
 if [[ -s /run/secrets/ca ]]; then

@@ -43,9 +43,13 @@ if [[ -s /run/secrets/ca ]]; then
     environment+=("$name=/run/secrets/ca")
   done
 fi
-for name in http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY; do
-  if [[ -n ${!name:-} ]]; then environment+=("$name=${!name}"); fi
-done
+if [[ -s /run/secrets/proxies ]]; then
+  mapfile -t -O "${#environment[@]}" environment < /run/secrets/proxies
+  if grep --quiet @ /run/secrets/proxies; then
+    # Java sends no password to a proxy for https, unless it is told to (java.net's "Networking Properties").
+    startup+=(--host_jvm_args=-Djdk.http.auth.tunneling.disabledSchemes=)
+  fi
+fi
 # Mirrors. Known by this name to every Bazel from 4 to 8.
 if [[ -s /request/bazel-downloader ]]; then
   arguments+=(--experimental_downloader_config=/request/bazel-downloader)
@@ -171,8 +175,10 @@ run() { # PHASE
     # From the first error on, without the flood of warnings before it.
     { sed -E -n '/^(\([0-9:]+\) )?ERROR: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
       head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3
-    # JVM errors are in a file of their own.
-    if [[ -e /tree/output-base/java.log ]]; then cp -L /tree/output-base/java.log "$log/bazel-java.log"; fi
+    # JVM errors are in a file of their own, with the environment of the client: not with a proxy's password.
+    if [[ -e /tree/output-base/java.log ]]; then
+      sed -E 's#(_proxy=([a-z0-9]+://)?)[^/[:space:]]*@#\1***@#gi' /tree/output-base/java.log > "$log/bazel-java.log"
+    fi
     exit "$status"
   fi
 }

@@ -14,6 +14,7 @@ import requests
 import trustme
 
 from tests.support import http_server as web
+from tests.support import proxy_server
 from tests.support.archives import fresh_archive, miniature_that_downloads
 from tfbuild.apt_sources import debian_archive_mirrors
 from tfbuild.bake import root_target
@@ -143,6 +144,56 @@ def test_without_the_password_every_mirror_is_told(
     assert list((tmp_path / "root").iterdir()) == []
 
 
+def assert_no_password(ran: Captured, folder: Path, build_id: str) -> None:
+    """Neither in the image, nor in what the build printed, gave or left behind."""
+    state = cache_root(os.environ) / "state" / build_id
+    for file in [folder / "image.tar", *(folder / "dist").rglob("*"), *state.rglob("*")]:
+        if file.is_file():
+            assert PASSWORD.encode() not in file.read_bytes(), file
+    assert PASSWORD not in ran.stdout + ran.stderr
+
+
+def test_bazels_own_downloads_go_through_the_proxy(
+    gateway: str,
+    invoke: Callable[..., Captured],
+    tmp_path: Path,
+    engine: DockerEngine,
+) -> None:
+    """A proxy with a password, which inspects: what it shows as the host's certificate is of a private CA."""
+    archive, sha256 = fresh_archive(tmp_path)
+    url = "https://downloads.invalid/x/fresh.tar"
+    release = miniature_that_downloads(tmp_path / "mini", "2.19.1-proxy", url, sha256)
+    authority = trustme.CA()
+    pem = authority.issue_cert("downloads.invalid").private_key_and_cert_chain_pem
+    pem.write_to_path(str(tmp_path / "server.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tag, build_id = "tfbuild-test/serving-proxy:1", "serving-2.19.1-proxy-opt-amd64"
+    words = ["build-serving", "--release", str(release), "--set", "policy=default", "--tag", tag]
+    words += ["--output", str(tmp_path / "dist"), "--json"]
+    with web.running(tmp_path / "server.pem", address=gateway) as site:
+        site.on("/x/fresh.tar", web.whole(archive.read_bytes()))
+        way = {"downloads.invalid:443": (gateway, site.server.server_address[1])}
+        with proxy_server.running(gateway, f"{LOGIN}:{PASSWORD}", way) as proxy:
+            env = {
+                "TFBUILD_MIRRORS": f"https://mini.invalid/={tmp_path / 'mini'}/",
+                "https_proxy": f"http://{LOGIN}:{PASSWORD}@{proxy.address[0]}:{proxy.address[1]}",
+            }
+            ran = invoke(*words, env=env)
+            assert ran.returncode == 5, ran.stderr[-4000:]
+            assert PASSWORD not in ran.stdout + ran.stderr
+            state = cache_root(os.environ) / "state" / build_id
+            assert "***@" in next((state / "logs").glob("*-bazel-java.log")).read_text()
+            ran = invoke(*words, env={**env, "SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+            try:
+                assert ran.ok, ran.stderr[-8000:]
+                assert ("downloads.invalid:443", True) in proxy.asked
+                assert site.paths == ["/x/fresh.tar"]
+                engine.save_image(tag, tmp_path / "image.tar")
+            finally:
+                engine.remove_image(tag)
+    assert_no_password(ran, tmp_path, build_id)
+
+
 def test_bazels_own_downloads_go_through_the_mirror(
     gateway: str,
     invoke: Callable[..., Captured],
@@ -178,16 +229,10 @@ def test_bazels_own_downloads_go_through_the_mirror(
         try:
             assert ran.ok, ran.stderr[-8000:]
             assert "/mirror/x/fresh.tar" in site.paths
-            image = tmp_path / "image.tar"
-            engine.save_image(tag, image)
+            engine.save_image(tag, tmp_path / "image.tar")
         finally:
             engine.remove_image(tag)
-    state = cache_root(os.environ) / "state" / "serving-2.19.1-mirror-opt-amd64"
-    kept = [image, *(tmp_path / "dist").rglob("*"), *state.rglob("*")]
-    for file in kept:
-        if file.is_file():
-            assert PASSWORD.encode() not in file.read_bytes(), file
-    assert PASSWORD not in ran.stdout + ran.stderr
+    assert_no_password(ran, tmp_path, "serving-2.19.1-mirror-opt-amd64")
     manifest = json.loads(next((tmp_path / "dist").rglob("manifest.json")).read_text())
     rules = [each["prefix"] for each in manifest["plan"]["mirrors"]]
     assert rules == ["https://mini.invalid/", "https://downloads.invalid/"]

@@ -118,6 +118,7 @@ class Build:
     lock_wait_s: float = 0
     offline: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
@@ -157,7 +158,7 @@ class Build:
             preflight=self._preflight,
             host_arch=Arch.AMD64,
             is_root=True,
-            proxies={},
+            proxies=self.proxies,
             ca_bundle=None,
             offline=self.offline,
             lock_wait_s=self.lock_wait_s,

@@ -137,14 +137,6 @@ def test_a_private_ca_is_a_secret_of_every_step_and_a_layer_of_none() -> None:
     assert "secret" not in targets(opt())["compile"]
 
 
-def test_proxies_are_arguments_and_cannot_replace_ours() -> None:
-    arguments = targets(opt(), environment={"https_proxy": "http://p:1", "JOBS": "999"}, jobs=2)["compile"][
-        "args"
-    ]
-    assert arguments["https_proxy"] == "http://p:1"
-    assert arguments["JOBS"] == "2"
-
-
 def test_only_the_logs_change_with_each_call() -> None:
     one, two = targets(opt(), nonce="1"), targets(opt(), nonce="2")
     assert {name for name in one if one[name] != two[name]} == {"logs"}

@@ -89,11 +89,15 @@ def test_a_builder_gets_its_sources_in_sets() -> None:
 def test_secrets_reach_buildx_by_variables_and_no_file(tmp_path: Path) -> None:
     build = Build(tmp_path)
     build.secrets = {"netrc": netrc_text((ME,))}
+    proxies = {"http_proxy": "http://me:s3cr3t@p.example:1", "no_proxy": "localhost, .example"}
+    build.proxies = proxies
     build.run()
     baked = [call for call in build.runner.calls if "bake" in call.argv]
     assert baked
     for call in baked:
         assert (call.env or {})["TFBUILD_SECRET_NETRC"] == netrc_text((ME,))
+        lines = (call.env or {})["TFBUILD_SECRET_PROXIES"].splitlines()
+        assert lines == [f"{name}={value}" for name, value in proxies.items()]
     assert '"id=netrc,env=TFBUILD_SECRET_NETRC"' in build.layout.bake_file.read_text()
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"s3cr3t" not in file.read_bytes(), file
