@@ -25,8 +25,11 @@ fi
 
 # The one that was compiled for the build, where there is one.
 PATH=/out/host-tools:$PATH
+# It moved there with the headers that the converter has too.
+schema=/source/tensorflow/compiler/mlir/lite/schema/schema.fbs
+[[ -e $schema ]] || schema=/source/tensorflow/lite/schema/schema.fbs
 for model in "$here"/models/*.json; do
-  flatc --binary -o /smoke /source/tensorflow/lite/schema/schema.fbs "$model"
+  flatc --binary -o /smoke "$schema" "$model"
 done
 cp /source/tensorflow/lite/testdata/add.bin /source/tensorflow/lite/testdata/add_quantized.bin /smoke/
 if [[ -n $QEMU ]]; then
