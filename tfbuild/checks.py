@@ -13,6 +13,7 @@ from tfbuild.model import Arch, Finding
 from tfbuild.policy import Context, Findings, ImageRules, Policy, Role, matches
 
 _RELRO_ORDER = (Relro.NONE, Relro.PARTIAL, Relro.FULL)
+_VERSION_LABEL = "org.opencontainers.image.version"
 _SHOWN = 12  # lines of evidence; the JSON's facts have the rest
 _NO_CONTEXT = Context()
 
@@ -193,7 +194,7 @@ def _platform(found: Findings, facts: ImageFacts, arch: Arch | None) -> None:
 
 
 def _size(found: Findings, facts: ImageFacts, policy: Policy) -> None:
-    limit = policy.image.max_uncompressed_mb
+    limit = policy.image.max_mb(facts.config.labels.get(_VERSION_LABEL, ""))
     if limit is None or facts.layers_bytes <= limit * 1e6:
         return
     largest = sorted(facts.files, key=lambda f: (-f.size, f.path))[:_SHOWN]

@@ -13,6 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tfbuild.elf_facts import Relro
@@ -150,6 +151,10 @@ class ImageRules(_Model):
     max_uncompressed_mb: float | None = Field(
         default=None, gt=0, description="Sum of the uncompressed layers, in megabytes of 1,000,000 bytes."
     )
+    max_uncompressed_mb_from: dict[VersionText, float] = Field(
+        default_factory=dict,
+        description="The same from a version on, which the image's label tells: what is packed has grown.",
+    )
     allow_root: bool = False
     allow_setid: bool = False
     allow_shells: bool = False
@@ -166,6 +171,15 @@ class ImageRules(_Model):
         description="The same for single files, by their paths: a plugin finds those of its host.",
     )
     required_labels: tuple[str, ...] = ()
+
+    def max_mb(self, version: str) -> float | None:
+        """The limit of an image whose label says ``version``."""
+        try:
+            reached = [start for start in self.max_uncompressed_mb_from if Version(start) <= Version(version)]
+        except InvalidVersion:
+            reached = []
+        newest = max(reached, key=Version, default=None)
+        return self.max_uncompressed_mb_from[newest] if newest else self.max_uncompressed_mb
 
 
 class Policy(_Model):

@@ -275,9 +275,28 @@ def test_the_published_schema_is_the_models() -> None:
     jsonschema.Draft202012Validator.check_schema(published)
 
 
+@pytest.mark.parametrize(
+    ("version", "limit"), [("1.9", 1), ("2.17.0", 2), ("2.19.1", 2), ("2.20.0", 3), ("", 1), ("a b", 1)]
+)
+def test_the_limit_of_the_size_follows_the_version_of_the_label(
+    tmp_path: Path, version: str, limit: int
+) -> None:
+    rules = image_policy(max_uncompressed_mb_from={"2.20": 3, "2.17": 2})
+    for size, says in ((limit * 1_000_000 - 100_000, False), (limit * 1_000_000 + 100_000, True)):
+        labels = {**GOOD_LABELS, "org.opencontainers.image.version": version}
+        facts = image(tmp_path, [Member("large", b"x" * size)], {"User": "65532", "Labels": labels})
+        found = check_image(facts, NOTHING, rules, Context(arch=Arch.AMD64, created=1700000000))
+        assert ("image-size" in ids(found)) is says
+
+
+def test_a_policy_with_a_version_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="2-x"):
+        image_policy(max_uncompressed_mb_from={"2-x": 3})
+
+
 def test_the_scratch_policy_is_what_the_product_promises() -> None:
     rules = load_policy(ROOT, "tflite-scratch").policy
-    assert rules.image.max_uncompressed_mb == 30
+    assert rules.image.max_mb("2.14.1") == rules.image.max_uncompressed_mb == 30
     assert not any((rules.image.allow_root, rules.image.allow_shells, rules.image.allow_setid))
     assert rules.image.closure == ("/*",)
     assert len(rules.image.required_labels) == 7
