@@ -191,9 +191,9 @@ class Circumstances:
     policy_sha256: str
     recipe: str
     revision: str
+    recorder: str
     source_date_epoch: int | None = None
     mirrors: tuple[Mirror, ...] = ()
-    recorder: str = ""
 
     def epoch_of(self, release: Release) -> int:
         """Seconds since 1970 that file times are set to."""
@@ -344,6 +344,12 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
     )
 
 
+def _arches_of_roots(plan: Plan) -> str:
+    """The builder's, and the image's where it is another."""
+    arches = [plan.root.arch, *([plan.runtime_root.arch] if plan.runtime_root else [])]
+    return " and ".join(dict.fromkeys(map(str, arches)))
+
+
 def _revision(release: Release) -> str:
     """The commit, else the hash of the source, else upstream's tag."""
     source = f"sha256:{release.source.sha256}" if release.source else release.tag
@@ -375,7 +381,7 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
     count = len(plan.pins) + (plan.unhashed is not None)
     known = {
         "fetch": (f"fetch {count} pinned file{'s' if count > 1 else ''}", fetch),
-        "root": (f"Debian root filesystem ({plan.root.suite}, {plan.root.arch})", root),
+        "root": (f"Debian root filesystem ({plan.root.suite}, {_arches_of_roots(plan)})", root),
         "builder": (f"builder image for {plan.arch}", builder),
         "fetch-deps": ("fetch what Bazel wants from the network", compiled),
         "compile": (specifics.title, compiled),

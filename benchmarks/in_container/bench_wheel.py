@@ -17,8 +17,10 @@ def picture(shape: tuple[int, ...], kind: type) -> np.ndarray:
     index = np.arange(int(np.prod(shape)), dtype=np.uint32)
     pattern = ((index * np.uint32(2654435761)) >> np.uint32(24)).astype(np.int64).reshape(shape)
     if kind == np.float32:
-        return pattern.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
-    return (pattern - 128).astype(np.int8)
+        centred: np.ndarray = pattern.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
+        return centred
+    quantised: np.ndarray = (pattern - 128).astype(np.int8)
+    return quantised
 
 
 def main(model: str, threads: int) -> int:

@@ -7,6 +7,7 @@ import os
 import secrets
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -144,13 +145,53 @@ def test_without_the_password_every_mirror_is_told(
     assert list((tmp_path / "root").iterdir()) == []
 
 
-def assert_no_password(ran: Captured, folder: Path, build_id: str) -> None:
-    """Neither in the image, nor in what the build printed, gave or left behind."""
-    state = cache_root(os.environ) / "state" / build_id
-    for file in [folder / "image.tar", *(folder / "dist").rglob("*"), *state.rglob("*")]:
-        if file.is_file():
-            assert PASSWORD.encode() not in file.read_bytes(), file
-    assert PASSWORD not in ran.stdout + ran.stderr
+@dataclass(frozen=True)
+class Download:
+    """A build of the miniature that downloads ``archive`` by https, with a certificate of a private CA."""
+
+    folder: Path
+    archive: bytes
+    words: tuple[str, ...]
+    tag: str
+    build_id: str
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "server.pem"
+
+    @property
+    def authority(self) -> dict[str, str]:
+        return {"SSL_CERT_FILE": str(self.folder / "ca.pem")}
+
+    @property
+    def own_sources(self) -> dict[str, str]:
+        """Where the rest of the miniature is."""
+        return {"TFBUILD_MIRRORS": f"https://mini.invalid/={self.folder / 'mini'}/"}
+
+    @property
+    def state(self) -> Path:
+        return cache_root(os.environ) / "state" / self.build_id
+
+    def assert_no_password(self, ran: Captured) -> None:
+        """Neither in the image, nor in what the build printed, gave or left behind."""
+        for file in [self.folder / "image.tar", *(self.folder / "dist").rglob("*"), *self.state.rglob("*")]:
+            if file.is_file():
+                assert PASSWORD.encode() not in file.read_bytes(), file
+        assert PASSWORD not in ran.stdout + ran.stderr
+
+
+def a_download(folder: Path, name: str, host: str) -> Download:
+    """``host`` is whom the certificate names."""
+    archive, sha256 = fresh_archive(folder)
+    url = "https://downloads.invalid/x/fresh.tar"
+    release = miniature_that_downloads(folder / "mini", f"2.19.1-{name}", url, sha256)
+    authority = trustme.CA()
+    authority.issue_cert(host).private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    tag = f"tfbuild-test/serving-{name}:1"
+    words = ("build-serving", "--release", str(release), "--set", "policy=default", "--tag", tag)
+    output = ("--output", str(folder / "dist"), "--json")
+    return Download(folder, archive.read_bytes(), (*words, *output), tag, f"serving-2.19.1-{name}-opt-amd64")
 
 
 def test_bazels_own_downloads_go_through_the_proxy(
@@ -160,38 +201,26 @@ def test_bazels_own_downloads_go_through_the_proxy(
     engine: DockerEngine,
 ) -> None:
     """A proxy with a password, which inspects: what it shows as the host's certificate is of a private CA."""
-    archive, sha256 = fresh_archive(tmp_path)
-    url = "https://downloads.invalid/x/fresh.tar"
-    release = miniature_that_downloads(tmp_path / "mini", "2.19.1-proxy", url, sha256)
-    authority = trustme.CA()
-    pem = authority.issue_cert("downloads.invalid").private_key_and_cert_chain_pem
-    pem.write_to_path(str(tmp_path / "server.pem"))
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    tag, build_id = "tfbuild-test/serving-proxy:1", "serving-2.19.1-proxy-opt-amd64"
-    words = ["build-serving", "--release", str(release), "--set", "policy=default", "--tag", tag]
-    words += ["--output", str(tmp_path / "dist"), "--json"]
-    with web.running(tmp_path / "server.pem", address=gateway) as site:
-        site.on("/x/fresh.tar", web.whole(archive.read_bytes()))
+    build = a_download(tmp_path, "proxy", "downloads.invalid")
+    with web.running(build.certificate, address=gateway) as site:
+        site.on("/x/fresh.tar", web.whole(build.archive))
         way = {"downloads.invalid:443": (gateway, site.server.server_address[1])}
         with proxy_server.running(gateway, f"{LOGIN}:{PASSWORD}", way) as proxy:
-            env = {
-                "TFBUILD_MIRRORS": f"https://mini.invalid/={tmp_path / 'mini'}/",
-                "https_proxy": f"http://{LOGIN}:{PASSWORD}@{proxy.address[0]}:{proxy.address[1]}",
-            }
-            ran = invoke(*words, env=env)
+            address = f"http://{LOGIN}:{PASSWORD}@{proxy.address[0]}:{proxy.address[1]}"
+            env = {**build.own_sources, "https_proxy": address}
+            ran = invoke(*build.words, env=env)
             assert ran.returncode == 5, ran.stderr[-4000:]
             assert PASSWORD not in ran.stdout + ran.stderr
-            state = cache_root(os.environ) / "state" / build_id
-            assert "***@" in next((state / "logs").glob("*-bazel-java.log")).read_text()
-            ran = invoke(*words, env={**env, "SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+            assert "***@" in next((build.state / "logs").glob("*-bazel-java.log")).read_text()
+            ran = invoke(*build.words, env=env | build.authority)
             try:
                 assert ran.ok, ran.stderr[-8000:]
                 assert ("downloads.invalid:443", True) in proxy.asked
                 assert site.paths == ["/x/fresh.tar"]
-                engine.save_image(tag, tmp_path / "image.tar")
+                engine.save_image(build.tag, tmp_path / "image.tar")
             finally:
-                engine.remove_image(tag)
-    assert_no_password(ran, tmp_path, build_id)
+                engine.remove_image(build.tag)
+    build.assert_no_password(ran)
 
 
 def test_bazels_own_downloads_go_through_the_mirror(
@@ -201,38 +230,28 @@ def test_bazels_own_downloads_go_through_the_mirror(
     engine: DockerEngine,
 ) -> None:
     """By https with a certificate of a private CA, with the password in .netrc; nowhere does it stay."""
-    archive, sha256 = fresh_archive(tmp_path)
-    url = "https://downloads.invalid/x/fresh.tar"
-    release = miniature_that_downloads(tmp_path / "mini", "2.19.1-mirror", url, sha256)
-    authority = trustme.CA()
-    authority.issue_cert(gateway).private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    build = a_download(tmp_path, "mirror", gateway)
     (tmp_path / "netrc").write_text(f"machine {gateway} login {LOGIN} password {PASSWORD}\n")
-    tag = "tfbuild-test/serving-mirror:1"
-    words = ["build-serving", "--release", str(release), "--set", "policy=default", "--tag", tag]
-    words += ["--output", str(tmp_path / "dist"), "--json"]
-    with web.running(tmp_path / "server.pem", address=gateway) as site:
-        site.on("/mirror/x/fresh.tar", web.only_for(LOGIN, PASSWORD, web.whole(archive.read_bytes())))
-        env = {"TFBUILD_MIRRORS": f"https://mini.invalid/={tmp_path / 'mini'}/"}
+    with web.running(build.certificate, address=gateway) as site:
+        site.on("/mirror/x/fresh.tar", web.only_for(LOGIN, PASSWORD, web.whole(build.archive)))
         rule = f"mirrors=https://downloads.invalid/={site.url}/mirror/"
 
-        ran = invoke(*words, "--set", rule, env=env)
+        ran = invoke(*build.words, "--set", rule, env=build.own_sources)
         assert ran.returncode == 5, ran.stderr[-4000:]
         assert "SSL_CERT_FILE" in ran.stderr
-        logs = cache_root(os.environ) / "state/serving-2.19.1-mirror-opt-amd64/logs"
-        told = next(logs.glob("*-compile-fetch.log")).read_text()
+        told = next((build.state / "logs").glob("*-compile-fetch.log")).read_text()
         assert "unable to find valid certification path" in told
         assert site.paths == []
 
-        env |= {"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "NETRC": str(tmp_path / "netrc")}
-        ran = invoke(*words, "--set", rule, env=env)
+        env = build.own_sources | build.authority | {"NETRC": str(tmp_path / "netrc")}
+        ran = invoke(*build.words, "--set", rule, env=env)
         try:
             assert ran.ok, ran.stderr[-8000:]
             assert "/mirror/x/fresh.tar" in site.paths
-            engine.save_image(tag, tmp_path / "image.tar")
+            engine.save_image(build.tag, tmp_path / "image.tar")
         finally:
-            engine.remove_image(tag)
-    assert_no_password(ran, tmp_path, "serving-2.19.1-mirror-opt-amd64")
+            engine.remove_image(build.tag)
+    build.assert_no_password(ran)
     manifest = json.loads(next((tmp_path / "dist").rglob("manifest.json")).read_text())
     rules = [each["prefix"] for each in manifest["plan"]["mirrors"]]
     assert rules == ["https://mini.invalid/", "https://downloads.invalid/"]

@@ -53,7 +53,7 @@ def make_plan(
         found,
         release_lines=release_origins(PROJECT, Product.TFLITE, release),
         circumstances=Circumstances(
-            patches, policy_sha256, recipe, revision, source_date_epoch, recorder="7" * 64
+            patches, policy_sha256, recipe, revision, recorder="7" * 64, source_date_epoch=source_date_epoch
         ),
         lock=stored if lock is None else replace(stored, lock=lock),
     )
