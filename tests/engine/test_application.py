@@ -10,11 +10,11 @@ import docker
 import pytest
 
 from tests.engine.conftest import PROJECT, Built
-from tfbuild.cache import cache_root
-from tfbuild.docker_cli import DockerCli
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions
-from tfbuild.runner import SubprocessRunner
+from tfbuild.engine.docker_cli import DockerCli
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.runner import SubprocessRunner
 
 _APP = Path(__file__).parent / "app"
 _TAG = "tfbuild-test/application:1"

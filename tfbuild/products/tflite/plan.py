@@ -1,0 +1,96 @@
+"""The plan of a TFLite build from source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tfbuild.base.values import Origin
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.flags import compile_flags
+from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, tflite_cmake_flags
+from tfbuild.products.tflite.part import TflitePart
+from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
+from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
+from tfbuild.products.tflite.smoke import python_cases, smoke_cases
+from tfbuild.releases.dependency import Dependency
+from tfbuild.releases.keys import Release
+from tfbuild.releases.lock import Lock
+from tfbuild.releases.state import ReleaseLock, conditions, locked_pins, needed_sources, unconfirmed, unlocked
+
+
+def make_tflite_plan(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    *,
+    release_lines: Mapping[str, Origin],
+    circumstances: Circumstances,
+    lock: ReleaseLock,
+) -> Plan:
+    """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
+    values, arch = config.values, request.arch
+    asked = conditions(values)
+    reasons = unlocked(release, lock.lock, arch, asked)
+    locked = locked_pins(release, lock.lock, arch, asked)
+    dependencies = tuple(
+        Dependency(
+            each.name,
+            each.sha256,
+            each.filename,
+            each.strip_prefix,
+            each.variables,
+            each.license,
+            each.license_file,
+        )
+        for each in (needed_sources(lock.lock, arch, asked) if locked else ())
+    )
+    python = python_part(config, release)
+    flags = (
+        *compile_flags(config, release, release_lines),
+        *tflite_cmake_flags(config, release, release_lines),
+        *(python_flags(python, request.arch, config) if python else ()),
+        *dependency_flags(dependencies, lock.path),
+    )
+    part = TflitePart(
+        product="tflite",
+        cmake_cache=tuple(sorted(cmake_cache(flags).items())),
+        xnnpack=values.tflite.xnnpack,
+        smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack)
+        if python
+        else smoke_cases(xnnpack=values.tflite.xnnpack),
+        dependencies=dependencies,
+        host_tools=release.upstream.host_tools if release.upstream else (),
+        python=python,
+        unconfirmed=unconfirmed(release, lock.lock, arch),
+        repinned=tuple(sorted(each.name for each in release.upstream.repins)) if release.upstream else (),
+    )
+    pins = release.pins(arch)
+    roots = python_roots(request, config, release, circumstances) if python else None
+    made_with = (roots[1].key,) if roots else ()
+    specifics = Specifics(
+        title=f"compile TFLite {release.version}",
+        image_title="TensorFlow Lite",
+        flags=flags,
+        part=part,
+        notes=tuple(_notes(release, reasons, lock.lock)),
+        pins=(*pins, *locked),
+        unlocked=reasons,
+        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
+        # What is installed in the builder; sources are given to the steps that read them.
+        builder_from=(
+            *(pin for pin in pins if pin.name != release.archive.name),
+            *(TOOLS if python else ()),
+        ),
+        roots=roots,
+        verified_by=(part.smoke,),
+        steps=PYTHON_STEPS if python else STEPS,
+    )
+    return assemble(request, config, release, circumstances, specifics)
+
+
+def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:
+    if not reasons and lock.made_from and lock.made_from.declared_in:
+        yield f"the lock was read in {lock.made_from.declared_in}; it is compared with the source first"
+    for reason in reasons:
+        yield f"cannot be built: {reason}; invoke lock --product tflite --release {release.release}"

@@ -1,0 +1,128 @@
+"""The steps that only a TFLite build has."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+from tfbuild.base.errors import BuildError
+from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.run import Run
+from tfbuild.build.steps import (
+    bake_targets,
+    copy_patches,
+    empty_folders,
+    explained,
+    jobs_of,
+    unpack_source,
+    write_fetch_log,
+)
+from tfbuild.downloads.archive.extract import extract
+from tfbuild.engine.facts import RunOptions
+from tfbuild.products.tflite.cmake import cmake_presets
+from tfbuild.products.tflite.lock.texts import require_declared
+from tfbuild.products.tflite.part import WheelPart
+from tfbuild.products.tflite.python.tag import fitting_platform, retag
+from tfbuild.products.tflite.smoke import judge, parse_outcome
+
+# Main results, in the order of the closing table.
+WHEEL_FOLDER = "python"
+PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
+ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
+
+
+def fetch(run: Run) -> str:
+    """Downloads, the source, and what BuildKit gets to see of them."""
+    plan = run.plan
+    run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
+    if plan.tflite.unconfirmed:
+        _confirm_lock(run)
+    unpack_source(run)
+    _unpack_dependencies(run)
+    _write_request(run)
+    return write_fetch_log(run)
+
+
+def _confirm_lock(run: Run) -> None:
+    """The lock was read from other files than the source: now the source is there."""
+    plan, part = run.plan, run.plan.tflite
+    require_declared(
+        run.downloads[plan.tree.name],
+        plan.tree.strip_prefix,
+        plan.arch,
+        part.unconfirmed,
+        lock=f"the lock of {plan.product} {plan.release}",
+        repinned=part.repinned,
+    )
+
+
+def _unpack_dependencies(run: Run) -> None:
+    """The locked sources as folders. What is extracted is kept by content; a build gets links to it."""
+    layout = run.layout
+    empty_folders(layout.dependencies)
+    for each in run.plan.tflite.dependencies:
+        kept = layout.cache / "sources" / f"sha256-{each.sha256}"
+        path = run.downloads[each.name]
+        extract(path, kept, strip_prefix=each.strip_prefix, on_wait=run.effects.reporter.note)
+        shutil.copytree(kept, layout.dependencies / each.name, symlinks=True, copy_function=os.link)
+
+
+def _write_request(run: Run) -> None:
+    """Presets, patches, packages."""
+    plan, layout = run.plan, run.layout
+    empty_folders(layout.request, layout.downloads, layout.wheel)
+    presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
+    (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
+    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
+    (layout.request / "dependencies").write_text(names)
+    copy_patches(run)
+    elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
+    for pin in plan.pins:
+        if pin.name not in elsewhere:
+            shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
+
+
+def compile_(run: Run) -> str:
+    """The compile, with its complete logs also when it fails."""
+    shutil.rmtree(run.layout.out, ignore_errors=True)
+    try:
+        bake_targets(run, ("compile",), run.log("compile"), BuildError)
+    except BuildError as error:
+        raise explained(run, error) from error
+    for log in sorted((run.layout.out / "log").glob("*.log")):
+        shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    return f"{jobs_of(run)} jobs"
+
+
+def wheel(run: Run) -> str:
+    """The wheel with the platform tag that its libraries allow: for the image, and for the dist folder."""
+    (made,) = (run.layout.out / "python").glob("*.whl")
+    empty_folders(run.layout.wheel)
+    final = retag(made, run.layout.wheel, fitting_platform(made))
+    folder = run.layout.out / "dist" / WHEEL_FOLDER
+    folder.mkdir(parents=True)
+    shutil.copyfile(final, folder / final.name)
+    return final.name
+
+
+def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
+    """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
+    plan, engine = run.plan, run.effects.engine
+    cases = plan.wheel.smoke if isinstance(plan.part, WheelPart) else plan.tflite.smoke
+    folder = "/smoke"
+    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    outcomes: list[SmokeOutcome] = []
+    findings: list[Finding] = []
+    for number, case in enumerate(cases, start=1):
+        run.effects.reporter.progress(number, len(cases), case.id)
+        command = (*emulator, *case.command(folder))
+        options = RunOptions(
+            platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
+        )
+        ran = engine.run_once(run.layout.candidate, command[1:], options)
+        outcome = parse_outcome(case, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
+    return outcomes, findings
