@@ -58,9 +58,7 @@ def bare(lab: Lab, prepared: Trial, jobs: int) -> Figures:
     plan, build_id = prepared.plan, f"bare-{uuid.uuid4().hex[:8]}"
     request, out = lab.scratch / build_id, lab.scratch / f"{build_id}-out"
     request.mkdir()
-    cache = {
-        name: value for name, value in plan.tflite.cmake_cache if not name.endswith("_COMPILER_LAUNCHER")
-    }
+    cache = {name: value for name, value in plan.part.cmake_cache if not name.endswith("_COMPILER_LAUNCHER")}
     (request / "CMakePresets.json").write_text(json.dumps(cmake_presets(cache, plan.arch)))
     target = {
         "context": str(HERE / "builds"),

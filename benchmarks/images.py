@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import Spread, Target, machine, paired_ratios, say, table
 from benchmarks.lab import HERE, PROJECT, Lab, image_removed, open_lab, root_folder
@@ -32,7 +33,7 @@ from tfbuild.downloads.python_index import find_pip
 from tfbuild.engine.facts import RunOptions
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch
-from tfbuild.products.keras.asked import plan_keras
+from tfbuild.products.table import plan_of
 
 SIZE_LIMIT, START_LIMIT = 0.6, 0.8
 EXAMPLES = PROJECT / "examples" / "keras"
@@ -54,10 +55,10 @@ class Start:
     answer: str
 
 
-def build_ours(lab: Lab, words: Words, tag: str) -> Plan:
+def build_ours(lab: Lab, words: Words, tag: str) -> Plan[Any]:
     """``invoke build-keras``"""
     words = replace(words, tag=tag, output=str(lab.scratch / "dist"))
-    plan = plan_keras(PROJECT, words, env={}, build_arch=host_arch())
+    plan = plan_of(PROJECT, "keras", words, env={}, build_arch=host_arch())
     argv = [
         str(Path(sys.executable).parent / "invoke"), "build-keras", "--tag", tag, "--output", words.output,
         *(part for name in ("release", "app", "model") if getattr(words, name)
@@ -87,9 +88,9 @@ def make_model(lab: Lab, words: Words) -> Path:
     return model
 
 
-def download_wheels(lab: Lab, plan: Plan) -> Path:
+def download_wheels(lab: Lab, plan: Plan[Any]) -> Path:
     """What ``pip install tensorflow keras`` takes: pip's own choice, kept between runs."""
-    versions = dict(plan.keras.versions)
+    versions = dict(plan.part.versions)
     tensorflow = versions.get("tensorflow") or versions["tensorflow-cpu"]
     folder = lab.keep / f"usual-{tensorflow}"
     if (folder / "complete").exists():
@@ -97,7 +98,7 @@ def download_wheels(lab: Lab, plan: Plan) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     argv = (
         *find_pip(lab.runner), "download", "--quiet", "--only-binary", ":all:", "--dest", str(folder),
-        "--python-version", plan.keras.python, "--platform", "manylinux_2_28_x86_64",
+        "--python-version", plan.part.python, "--platform", "manylinux_2_28_x86_64",
         "--platform", "manylinux_2_27_x86_64", "--platform", "manylinux2014_x86_64",
         "--platform", "manylinux2010_x86_64", "--platform", "manylinux1_x86_64",
         f"tensorflow=={tensorflow}", f"keras=={versions['keras']}",
@@ -109,7 +110,7 @@ def download_wheels(lab: Lab, plan: Plan) -> Path:
     return folder
 
 
-def build_theirs(lab: Lab, plan: Plan, wheels: Path, model: Path) -> None:
+def build_theirs(lab: Lab, plan: Plan[Any], wheels: Path, model: Path) -> None:
     """The usual Dockerfile, and the one that installs when it starts."""
     app = lab.scratch / "app"
     shutil.copytree(EXAMPLES / "predict", app)
@@ -117,7 +118,7 @@ def build_theirs(lab: Lab, plan: Plan, wheels: Path, model: Path) -> None:
     models.mkdir()
     shutil.copyfile(model, models / "model.keras")
     root = root_folder(lab, replace(plan.root, include=("ca-certificates", "python3", "python3-pip")))
-    versions = dict(plan.keras.versions)
+    versions = dict(plan.part.versions)
     tensorflow = versions.get("tensorflow") or versions["tensorflow-cpu"]
     common = {
         "context": str(HERE / "in_container"),

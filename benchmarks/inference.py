@@ -118,7 +118,7 @@ def models(lab: Lab) -> list[Path]:
     return [folder / name for name in names]
 
 
-def wheel(lab: Lab, plan: Plan) -> Path:
+def wheel(lab: Lab, plan: Plan[Any]) -> Path:
     """The wheel and numpy, as pip installs them for the container's Python."""
     requirements = HERE / "in_container" / "wheel-requirements.txt"
     machine_tag = plan.arch.platform.triplet.partition("-")[0]
@@ -161,7 +161,7 @@ def _once(lab: Lab, folder: Path, make: Callable[[Path], None]) -> None:
         replace_folder(made, folder)
 
 
-def build_image(lab: Lab, plan: Plan, dist: Path, installed: Path, tag: str) -> None:
+def build_image(lab: Lab, plan: Plan[Any], dist: Path, installed: Path, tag: str) -> None:
     """The image with everything in it."""
     say("making the container")
     python_root = replace(plan.root, include=("libstdc++6", "python3"))

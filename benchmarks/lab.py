@@ -14,6 +14,7 @@ from typing import Any
 
 from tfbuild.base.errors import HostError
 from tfbuild.base.values import SilentReporter
+from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import archives_of, bootstrap, read_facts
@@ -29,10 +30,7 @@ from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import Root
 from tfbuild.plan.words import Words, host_arch
-from tfbuild.products.serving.bake import serving_definition
-from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.tflite.asked import plan_tflite
-from tfbuild.products.tflite.bake import definition
+from tfbuild.products.table import definition_of, plan_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
@@ -66,27 +64,24 @@ def open_lab() -> Iterator[Lab]:
         yield Lab(runner, engine, cli, host, prepare_cache(cache_root(os.environ)), Path(scratch))
 
 
-def plan_for(words: Words, project: Path = PROJECT) -> Plan:
+def plan_for(words: Words, project: Path = PROJECT) -> Plan[Any]:
     """The plan of ``invoke build-tflite`` with these words, run in ``project``."""
-    return plan_tflite(project, words, env=os.environ, build_arch=host_arch())
+    return plan_of(project, "tflite", words, env=os.environ, build_arch=host_arch())
 
 
 def bake_with(
     lab: Lab,
-    plan: Plan,
+    plan: Plan[Any],
     targets: Mapping[str, Mapping[str, Any]],
     project: Path = PROJECT,
     log: Path | None = None,
 ) -> None:
     """Build ``targets`` beside those of the plan, whose ``builder`` they may name as a context."""
     host = lab.host
-    define = serving_definition if isinstance(plan.part, ServingPart) else definition
-    document = define(
-        plan,
-        Layout(project, lab.cache, plan.build_id),
-        ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
-    )
-    document["target"].update(targets)
+    bundle = host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None
+    layout = Layout(project, lab.cache, plan.build_id)
+    document = definition_of(plan, layout, BakeOptions(ca_bundle=bundle))
+    document["target"].update({name: dict(each) for name, each in targets.items()})
     file = lab.scratch / "bake.json"
     file.write_text(json.dumps(document))
     bake(

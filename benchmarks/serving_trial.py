@@ -17,9 +17,9 @@ from benchmarks.trial import Build, Trial, clear, copy_project, forget_build_cac
 from tests.support.archives import pack_miniatures
 from tfbuild.build.layout import Layout
 from tfbuild.plan.words import Words, host_arch
-from tfbuild.products.serving.asked import plan_serving
 from tfbuild.products.serving.bazel import limits
 from tfbuild.products.serving.request import request_files
+from tfbuild.products.table import plan_of
 
 RELEASE = "tests/data/serving-releases/2.19.1-mini.yaml"
 
@@ -66,7 +66,7 @@ def serving_trial(lab: Lab, *, name: str, base: str, jobs: str = "") -> Iterator
         jobs=jobs,
         raw=f"--action_env=TFBUILD_BENCH={nonce}",
     )
-    plan = plan_serving(project, words, env=os.environ, build_arch=host_arch())
+    plan = plan_of(project, "serving", words, env=os.environ, build_arch=host_arch())
     environment = {"TFBUILD_MIRRORS": f"https://mini.invalid/={mirror}/"}
     made = Trial(lab, project, plan, RELEASE, words.raw, environment)
     try:
@@ -97,9 +97,9 @@ def bare(lab: Lab, prepared: Trial, jobs: int, *, two_commands: bool = False) ->
     """
     plan, build_id = prepared.plan, f"bare-{uuid.uuid4().hex[:8]}"
     request, out = lab.scratch / build_id, lab.scratch / f"{build_id}-out"
-    part = plan.serving
+    part = plan.part
     request.mkdir()
-    for name, text in request_files(plan, plan.serving).items():
+    for name, text in request_files(plan).items():
         (request / name).write_text(text)
     layout = Layout(prepared.project, lab.cache, plan.build_id)
     memory_mib = lab.engine.info().memory >> 20

@@ -88,7 +88,7 @@ class Trial:
 
     lab: Lab
     project: Path
-    plan: Plan
+    plan: Plan[Any]
     release: str
     raw: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Drives Bazel: "fetch-all" with network, "compile-all" without; "collect-repositories" for a bundle, without.
 #   /source            the extracted source, read only
-#   /request           made from the plan, read only: bazel-startup, bazel-args, bazel-targets and environment have
-#                      one item in a line; bazel-overrides; bazel-downloader; patches/
+#   /request           made from the plan, read only: bazel-startup, bazel-args and bazel-targets have one item
+#                      in a line; bazel-overrides; bazel-downloader; patches/
 #   /archives          files checked by hash: what overridden repositories are made of, and what Bazel would
 #                      download and finds there by its hash; only while fetching
 #   /toolchains        Bazel platforms and toolchains; overrides/ has build files for overridden repositories
@@ -24,7 +24,7 @@ lines() { # FILE
 mapfile -t startup < <(lines bazel-startup)
 mapfile -t arguments < <(lines bazel-args)
 mapfile -t targets < <(lines bazel-targets)
-mapfile -t environment < <(lines environment)
+environment=()
 read -ra limits <<< "${LIMITS:-}"
 # Debian's package is no self-extracting program: what is in one otherwise lies here. Its own rc file says so, but
 # no rc file of the system counts.

@@ -12,14 +12,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
+from tests.support.products import Product, load_release
 from tests.support.tflite_mini import Miniature, make_miniature
 from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.base.errors import BuildError, DownloadError
-from tfbuild.base.values import Product, SilentReporter
+from tfbuild.base.values import SilentReporter
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
 from tfbuild.build.steps import make_builder, make_roots
@@ -28,9 +30,9 @@ from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch
+from tfbuild.products import table
+from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite import steps
-from tfbuild.products.tflite.asked import plan_tflite
-from tfbuild.releases.load import load_release
 from tfbuild.releases.lock import read_lock
 from tfbuild.releases.state import made_from, unconfirmed
 
@@ -56,21 +58,21 @@ def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
 
 
 @pytest.fixture
-def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Plan]:
+def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Plan[Any]]:
     monkeypatch.setenv("TFBUILD_MIRRORS", mini.mirrors)
 
-    def plan(arch: str) -> Plan:
+    def plan(arch: str) -> Plan[Any]:
         words = Words(release=str(mini.release), arch=arch)
-        return plan_tflite(PROJECT, words, env=os.environ, build_arch=host_arch())
+        return table.plan_of(PROJECT, "tflite", words, env=os.environ, build_arch=host_arch())
 
     return plan
 
 
-def compile_only(plan: Plan, mini: Miniature, output: Path) -> Run:
+def compile_only(plan: Plan[Any], mini: Miniature, output: Path) -> Run[Any]:
     """The steps up to the compile. The miniature runs no model, so there is no smoke test of it."""
     release = load_release(PROJECT, Product.TFLITE, str(mini.release))
     effects = build_effects(plan, release, output, offline=False, reporter=SilentReporter())
-    run = Run(plan, Layout(PROJECT, cache_root(os.environ), plan.build_id), effects, output)
+    run = Run(plan, recipe_of(plan), Layout(PROJECT, cache_root(os.environ), plan.build_id), effects, output)
     run.logs.mkdir(parents=True, exist_ok=True)
     for step in (steps.fetch, make_roots, make_builder, steps.compile_):
         run.number += 1
@@ -108,7 +110,7 @@ def test_what_is_locked_is_fetched_from_the_mirror_offline(
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
 def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
-    mini: Miniature, plan_of: Callable[[str], Plan], engine: DockerEngine, tmp_path: Path, arch: str
+    mini: Miniature, plan_of: Callable[[str], Plan[Any]], engine: DockerEngine, tmp_path: Path, arch: str
 ) -> None:
     run = compile_only(plan_of(arch), mini, tmp_path / "dist")
     dist = run.layout.out / "dist"
@@ -137,10 +139,10 @@ def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
 
 
 def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
-    mini: Miniature, plan_of: Callable[[str], Plan], engine: DockerEngine, tmp_path: Path
+    mini: Miniature, plan_of: Callable[[str], Plan[Any]], engine: DockerEngine, tmp_path: Path
 ) -> None:
     plan = plan_of("amd64")
-    part = plan.tflite
+    part = plan.part
     cache = tuple(entry for entry in part.cmake_cache if entry[0] != "FXDIV_SOURCE_DIR")
     lacking = replace(plan, part=replace(part, cmake_cache=cache))
     with pytest.raises(BuildError, match="the configure phase of the build failed") as caught:
@@ -152,11 +154,11 @@ def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
 
 
 def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(
-    mini: Miniature, plan_of: Callable[[str], Plan], engine: DockerEngine, tmp_path: Path
+    mini: Miniature, plan_of: Callable[[str], Plan[Any]], engine: DockerEngine, tmp_path: Path
 ) -> None:
     plan, lock = plan_of("amd64"), read_lock(mini.lock, str(mini.lock))
     release = load_release(PROJECT, Product.TFLITE, str(mini.release))
-    assert plan.tflite.unconfirmed == ()  # it was read from the source
+    assert plan.part.unconfirmed == ()  # it was read from the source
     elsewhere = made_from(release, "https://github.com/o/mirror/tree/1/lite")
     right = unconfirmed(release, replace(lock, made_from=elsewhere), plan.arch)
     assert {each.name for each in right} == {"eigen", "flatbuffers", "neon2sse", "pthreadpool", "xnnpack"}
@@ -164,8 +166,8 @@ def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(
     effects = build_effects(plan, release, tmp_path, offline=True, reporter=SilentReporter())
     layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
     for expected in (right, wrong):
-        part = replace(plan.tflite, unconfirmed=expected)
-        run = Run(replace(plan, part=part), layout, effects, tmp_path)
+        part = replace(plan.part, unconfirmed=expected)
+        run = Run(replace(plan, part=part), recipe_of(plan), layout, effects, tmp_path)
         run.logs.mkdir(parents=True, exist_ok=True)
         if expected is right:
             steps.fetch(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,14 +19,14 @@ from tests.support.plans import (
     make_plan_from_wheel,
     make_server_plan,
 )
+from tests.support.products import Product
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Product
 from tfbuild.build.layout import Layout
 from tfbuild.plan.flags import Target
 from tfbuild.plan.plan import Patch, Plan
-from tfbuild.plan.text import plan_text
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.table import plan_text
 from tfbuild.products.tflite.bake import definition
 
 Golden = Callable[[str, str], None]
@@ -114,7 +115,7 @@ def test_the_text_of_a_plan(name: str, golden: Golden) -> None:
 def test_the_json_of_a_plan(name: str, golden: Golden) -> None:
     plan = REPRESENTATIVE[name]
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
-    bake = definition(plan, layout) if plan.product is Product.TFLITE else None
+    bake = definition(plan, layout) if plan.product == Product.TFLITE else None
     document = {**plan.to_json(), "bake": bake}
     golden(f"{name}.json", json.dumps(document, indent=2) + "\n")
 
@@ -130,13 +131,13 @@ def test_the_options_of_every_model_server(golden: Golden) -> None:
     golden("bazel.txt", "".join(lines))
 
 
-def _own(plan: Plan) -> Iterator[str]:
+def _own(plan: Plan[Any]) -> Iterator[str]:
     """The options that differ from build to build."""
     same = ("for the log", "XNNPACK compiles", "upstream clones")
     return (flag.text for flag in plan.flags if not flag.reason.startswith(same))
 
 
-def _flags(plan: Plan) -> Iterator[str]:
+def _flags(plan: Plan[Any]) -> Iterator[str]:
     """The build id, and a line for each tool."""
     yield plan.build_id
     for target in Target:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tests.support.images import Image, oci_archive, program
 from tests.support.plans import make_plan
@@ -23,6 +24,7 @@ from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
 from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.plan.plan import Plan
+from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.smoke import SmokeCase
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -109,7 +111,7 @@ class Build:
     """A build in ``folder``; change the plan, the replies or the engine, then :meth:`run`."""
 
     folder: Path
-    plan: Plan = field(
+    plan: Plan[Any] = field(
         default_factory=lambda: make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default")
     )
     reporter: ListReporter = field(default_factory=ListReporter)
@@ -123,7 +125,7 @@ class Build:
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(self.plan.tflite.smoke, self.plan.library_version)
+        self.engine = FakeEngine(self.plan.part.smoke, self.plan.library_version)
         self.output = self.folder / "dist" / "amd64"
 
     @property
@@ -146,7 +148,7 @@ class Build:
         self.reporter.events.clear()
         self.runner = RecordingRunner(self.usual_replies())
         effects = replace(self.effects(), reporter=reporter or self.reporter)
-        return execute(self.plan, self.layout, self.output, effects)
+        return execute(self.plan, recipe_of(self.plan), self.layout, self.output, effects)
 
     def effects(self) -> Effects:
         return Effects(
@@ -226,7 +228,7 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _write_source(path: Path, plan: Plan) -> None:
+def _write_source(path: Path, plan: Plan[Any]) -> None:
     with tarfile.open(path, "w:xz") as tar:
         for tree in plan.tree.subtrees:
             tar.addfile(tarfile.TarInfo(f"{plan.tree.strip_prefix}/{tree}"))

@@ -9,7 +9,8 @@ import pytest
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode
-from tfbuild.config.load import ResolvedConfig, load_config
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.products.table import load_config
 
 
 class Folder:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tests.support.plans import PROJECT
+from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Product
-from tfbuild.config.load import load_config
 from tfbuild.plan.plan import Circumstances, Plan, Request
 from tfbuild.products.keras.app import APP_LOCK, read_app, run_settings
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.keras.plan import KerasCircumstances, make_keras_plan
-from tfbuild.releases.load import load_release, release_file, release_origins
+from tfbuild.products.table import load_config
+from tfbuild.releases.load import release_file, release_origins
 from tfbuild.releases.wheels.lock import LockFile, read_wheel_lock, wheel_lock_path
 
 RELEASE = "2.21.0"
@@ -36,7 +37,7 @@ def make_plan(
     app: Path | None = None,
     model: KerasModel | None = None,
     recipe: str = "recipe",
-) -> Plan:
+) -> Plan[Any]:
     """A plan of the project's own files, with stand-ins for what changes with every commit."""
     read = read_app(app) if app else None
     config_found = load_config(PROJECT, config, arch, sets)
@@ -45,7 +46,7 @@ def make_plan(
         Request(Product.KERAS, release, config, arch, build_arch, sets),
         config_found,
         load_release(PROJECT, Product.KERAS, release),
-        release_lines=release_origins(PROJECT, Product.KERAS, release),
+        release_lines=release_origins(PROJECT, load_release(PROJECT, Product.KERAS, release)),
         circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=KerasCircumstances(
             lock=lock_of(release),

@@ -8,10 +8,10 @@ import tarfile
 from pathlib import Path
 
 from tests.support.git_repositories import Repository, new_repository
+from tests.support.products import Product, load_release
 from tests.support.reporters import ListReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.urls import parse_mirror_rules
-from tfbuild.base.values import Product
 from tfbuild.cli.lock import ReadFrom, refresh
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.downloads.git import GitSources
@@ -20,9 +20,13 @@ from tfbuild.machine.cache import prepare_cache
 from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.products.tflite.lock.make import LockEffects, make_lock
 from tfbuild.products.tflite.lock.texts import source_texts
-from tfbuild.products.tflite.release import Upstream, UpstreamBuildFiles, UpstreamRepin
-from tfbuild.releases.keys import Release, Source
-from tfbuild.releases.load import load_release
+from tfbuild.products.tflite.release import (
+    Upstream,
+    UpstreamBuildFiles,
+    UpstreamRelease,
+    UpstreamRepin,
+)
+from tfbuild.releases.keys import Source
 from tfbuild.releases.lock import Lock, read_lock
 from tfbuild.releases.state import ReleaseLock
 
@@ -67,8 +71,8 @@ class World:
         return source_texts(self.archive, "tensorflow-1")
 
     @property
-    def release(self) -> Release:
-        plain = load_release(PROJECT, Product.TFLITE, "2.20.0")
+    def release(self) -> UpstreamRelease:
+        plain: UpstreamRelease = load_release(PROJECT, Product.TFLITE, "2.20.0")
         source = Source(
             name="tensorflow-1",
             urls=("https://github.com/o/tensorflow/archive/1.tar",),

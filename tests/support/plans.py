@@ -7,17 +7,18 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.base.values import Product
-from tfbuild.config.load import list_configs, load_config
 from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
+from tfbuild.products.table import list_configs, load_config
 from tfbuild.products.tflite.plan import make_tflite_plan
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
-from tfbuild.releases.load import list_releases, load_lock, load_release, release_file, release_origins
+from tfbuild.releases.load import load_lock, release_file, release_origins
 from tfbuild.releases.lock import Lock
 from tfbuild.releases.wheels.lock import read_wheel_lock, wheel_lock_path
 
@@ -41,7 +42,7 @@ def make_plan(
     tag: str | None = None,
     output: str = "dist",
     lock: Lock | None = None,
-) -> Plan:
+) -> Plan[Any]:
     """A plan of the project's own files, with stand-ins for what changes with every commit."""
     request = Request(
         Product.TFLITE, release, config, arch, build_arch, sets, jobs=jobs, tag=tag, output=output
@@ -52,7 +53,7 @@ def make_plan(
         request,
         load_config(PROJECT, config, arch, sets),
         found,
-        release_lines=release_origins(PROJECT, Product.TFLITE, release),
+        release_lines=release_origins(PROJECT, load_release(PROJECT, Product.TFLITE, release)),
         circumstances=Circumstances(
             patches, policy_sha256, recipe, revision, recorder="7" * 64, source_date_epoch=source_date_epoch
         ),
@@ -71,13 +72,13 @@ def make_server_plan(
     seen: str | None = None,
     recipe: str = "recipe",
     jobs: int | None = None,
-) -> Plan:
+) -> Plan[Any]:
     """A model server's plan; as :func:`make_plan`."""
     return make_serving_plan(
         Request(Product.SERVING, release, config, arch, build_arch, sets, jobs=jobs),
         load_config(PROJECT, config, arch, sets),
         load_release(PROJECT, Product.SERVING, release),
-        release_lines=release_origins(PROJECT, Product.SERVING, release),
+        release_lines=release_origins(PROJECT, load_release(PROJECT, Product.SERVING, release)),
         circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=ServingCircumstances(
             raw, model, f"releases/{release}.lock.json", seen, {"org_boost.BUILD": "b" * 64}
@@ -85,7 +86,7 @@ def make_server_plan(
     )
 
 
-def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "recipe") -> Plan:
+def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "recipe") -> Plan[Any]:
     """A plan from an official wheel; as :func:`make_plan`."""
     shown = wheel_lock_path(release_file(Product.TFLITE, release))
     return make_wheel_plan(
@@ -97,10 +98,10 @@ def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "re
     )
 
 
-def all_plans() -> Iterator[Plan]:
+def all_plans() -> Iterator[Plan[Any]]:
     """Every TFLite release x config x arch that exists, built on amd64 except where only the target can."""
     for release in list_releases(PROJECT):
-        if release.product is not Product.TFLITE or release.provider == "wheels":
+        if release.product != Product.TFLITE or release.provider == "wheels":
             continue
         for config in list_configs(PROJECT):
             for arch in release.arches:
@@ -110,15 +111,15 @@ def all_plans() -> Iterator[Plan]:
 
 
 @cache
-def all_server_plans() -> tuple[Plan, ...]:
+def all_server_plans() -> tuple[Plan[Any], ...]:
     """Every serving release x config x way that exists, as far as its compiler knows the CPU."""
     return tuple(_server_plans())
 
 
-def _server_plans() -> Iterator[Plan]:
+def _server_plans() -> Iterator[Plan[Any]]:
     for release in list_releases(PROJECT):
-        for config in list_configs(PROJECT) if release.serving else ():
-            for way in release.serving.ways if release.serving else ():
+        for config in list_configs(PROJECT) if release.product == Product.SERVING else ():
+            for way in release.serving.ways:
                 if config.arches and way.arch not in config.arches:
                     continue
                 if config.name == "native" and way.arch is not way.build_arch:

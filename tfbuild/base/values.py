@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Protocol
-
-
-class Product(str, Enum):
-    """What is built."""
-
-    SERVING = "serving"
-    TFLITE = "tflite"
-    KERAS = "keras"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfbuild import __version__
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
@@ -29,87 +29,23 @@ from tfbuild.build.dist import (
 )
 from tfbuild.build.layout import Layout
 from tfbuild.build.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
-from tfbuild.build.run import BuildResult, Effects, Run
+from tfbuild.build.run import BuildResult, Effects, Recipe, Run
 from tfbuild.build.steps import existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
-from tfbuild.products.keras import steps as steps_keras
-from tfbuild.products.keras.part import KerasPart
-from tfbuild.products.serving import steps as steps_serving
-from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.tflite import steps as steps_tflite
-from tfbuild.products.tflite.part import WheelPart
-from tfbuild.products.tflite.wheel import steps as steps_wheel
 from tfbuild.verify.policy import Context
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify_path
 
 
-@dataclass(frozen=True)
-class _Product:
-    """What the builds of one product do differently."""
-
-    steps: Mapping[str, Callable[[Run], str]]
-    smoke: Callable[[Run], tuple[list[SmokeOutcome], list[Finding]]]
-    tests: str  # what the smoke test is made of
-    artifacts: tuple[str, ...]
-    exports: Mapping[str, tuple[str, ...]]
-    binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
-
-
-def _product(plan: Plan) -> _Product:
-    if isinstance(plan.part, ServingPart):
-        return _Product(
-            {
-                "fetch": steps_serving.fetch,
-                "fetch-deps": steps_serving.fetch_dependencies,
-                "compile": steps_serving.compile_,
-            },
-            steps_serving.smoke,
-            "questions",
-            steps_serving.ARTIFACTS,
-            {},
-        )
-    if isinstance(plan.part, KerasPart):
-        return _Product(
-            {"fetch": steps_keras.fetch, "install": steps_keras.install, "image": steps_keras.image},
-            steps_keras.smoke,
-            "answers",
-            steps_keras.ARTIFACTS,
-            {},
-            binaries=False,
-        )
-    if isinstance(plan.part, WheelPart):
-        return _Product(
-            {"fetch": steps_wheel.fetch, "builder": steps_wheel.builder, "image": steps_wheel.image},
-            steps_tflite.smoke,
-            "inferences",
-            steps_wheel.ARTIFACTS,
-            {},
-        )
-    if plan.tflite.python:
-        return _Product(
-            {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_, "wheel": steps_tflite.wheel},
-            steps_tflite.smoke,
-            "inferences",
-            steps_tflite.PYTHON_ARTIFACTS,
-            {},
-        )
-    return _Product(
-        {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_},
-        steps_tflite.smoke,
-        "inferences",
-        steps_tflite.ARTIFACTS,
-        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
-    )
-
-
-def steps_of(plan: Plan) -> Mapping[str, Callable[[Run], str]]:
+def steps_of(recipe: Recipe[Any]) -> Mapping[str, Callable[[Run[Any]], str]]:
     """What carries out each step up to the image, by its id."""
-    return {"root": make_roots, "builder": make_builder, "image": make_image, **_product(plan).steps}
+    return {"root": make_roots, "builder": make_builder, "image": make_image, **recipe.steps}
 
 
-def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> BuildResult:
+def execute(
+    plan: Plan[Any], recipe: Recipe[Any], layout: Layout, output: Path, effects: Effects
+) -> BuildResult:
     """Build ``plan`` into the folder ``output`` and the engine.
 
     Raises a :class:`TfBuildError` of the step that failed; what was in ``output`` is then untouched, and the
@@ -124,12 +60,12 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
         wait_s=effects.lock_wait_s,
         on_wait=effects.reporter.note,
     ):
-        finished = _finished(plan, output, effects, started)
+        finished = _finished(plan, recipe, output, effects, started)
         if finished:
             return finished
         load_policy(layout.project, plan.policy)  # a broken file is told now, not after the compile
         effects.preflight()
-        run = Run(plan, layout, effects, output)
+        run = Run(plan, recipe, layout, effects, output)
         shutil.rmtree(run.logs, ignore_errors=True)
         run.logs.mkdir(parents=True)
         try:
@@ -140,7 +76,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
                 effects.engine.remove_image(layout.candidate)
 
 
-def require_locked(plan: Plan) -> None:
+def require_locked(plan: Plan[Any]) -> None:
     """Nothing without a hash is ever downloaded for a build, with or without ``--offline``."""
     if plan.unlocked:
         raise DownloadError(
@@ -150,7 +86,9 @@ def require_locked(plan: Plan) -> None:
         )
 
 
-def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> BuildResult | None:
+def _finished(
+    plan: Plan[Any], recipe: Recipe[Any], output: Path, effects: Effects, started: float
+) -> BuildResult | None:
     """The result of an earlier build with the same key, if every file and the image are still there."""
     manifest = read_manifest(output)
     if not manifest or manifest.get("key") != plan.key or not is_intact(output):
@@ -158,14 +96,14 @@ def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> Bui
     image = effects.engine.image(plan.image.tag)
     if image is None or image.id != manifest["image"]["id"]:
         return None
-    rows = artifact_rows(output, _product(plan).artifacts, 0)
+    rows = artifact_rows(output, recipe.artifacts, 0)
     findings = tuple(Finding(**each) for each in manifest["findings"])
     elapsed = time.monotonic() - started
     return BuildResult(False, output, plan.image.tag, image.id, rows, findings, elapsed)
 
 
-def _walk(run: Run, started: float) -> BuildResult:
-    product, steps = _product(run.plan), steps_of(run.plan)
+def _walk(run: Run[Any], started: float) -> BuildResult:
+    steps = steps_of(run.recipe)
     for step in run.plan.steps[:-2]:
         with step_of(run, step.id):
             detail = steps[step.id](run)
@@ -173,7 +111,9 @@ def _walk(run: Run, started: float) -> BuildResult:
     with step_of(run, "verify"):
         staging = stage(run.output, run.layout.out / "dist", run.logs)
         report, outcomes, findings = _verify(run, staging)
-        run.effects.reporter.step_finished("ok", f"{len(outcomes)} {product.tests}, {len(findings)} warnings")
+        run.effects.reporter.step_finished(
+            "ok", f"{len(outcomes)} {run.recipe.tests}, {len(findings)} warnings"
+        )
     with step_of(run, "dist"):
         result = _write(run, staging, report, outcomes, findings, started)
         run.effects.reporter.step_finished("ok", str(run.output))
@@ -181,7 +121,7 @@ def _walk(run: Run, started: float) -> BuildResult:
 
 
 def _verify(
-    run: Run, staging: Path
+    run: Run[Any], staging: Path
 ) -> tuple[tuple[VerifyReport, ...], list[SmokeOutcome], tuple[Finding, ...]]:
     plan, layout, engine = run.plan, run.layout, run.effects.engine
     policy = load_policy(layout.project, plan.policy)
@@ -189,7 +129,7 @@ def _verify(
         arch=plan.arch,
         created=plan.source_date_epoch,
         labels=dict(plan.image.labels),
-        exports=_product(plan).exports,
+        exports=run.recipe.exports(plan.part),
         keep_symbols=not plan.strip,
         march=plan.march,
     )
@@ -200,10 +140,10 @@ def _verify(
     )
     archive.unlink()
     reports: tuple[VerifyReport, ...] = (image,)
-    if _product(plan).binaries:
+    if run.recipe.binaries:
         files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
         reports = (files, image)
-    outcomes, findings = _product(plan).smoke(run)
+    outcomes, findings = run.recipe.smoke(run)
     findings = [*(finding for report in reports for finding in report.findings), *findings]
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
@@ -225,7 +165,7 @@ def _verify(
 
 
 def _write(
-    run: Run,
+    run: Run[Any],
     staging: Path,
     reports: tuple[VerifyReport, ...],
     outcomes: list[SmokeOutcome],
@@ -249,7 +189,7 @@ def _write(
         jobs=jobs_of(run),
         artifacts=tuple(
             Artifact(path=str(row.path.relative_to(staging)), size=row.size, sha256=row.sha256)
-            for row in artifact_rows(staging, _product(plan).artifacts, 0)
+            for row in artifact_rows(staging, run.recipe.artifacts, 0)
         ),
         elf=reports[0].facts.elf,
         smoke=tuple(outcomes),
@@ -261,6 +201,6 @@ def _write(
     write_checksums(staging)
     swap(staging, run.output)
     elapsed = time.monotonic() - started
-    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
+    rows = artifact_rows(run.output, run.recipe.artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
     return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import Root
@@ -22,7 +23,7 @@ class Layout:
         """Folder that holds ``rootfs.tar``."""
         return self.cache / "bases" / f"{root.suite}-{root.arch}-{root.key[:16]}"
 
-    def builder(self, plan: Plan, stage: str) -> Path:
+    def builder(self, plan: Plan[Any], stage: str) -> Path:
         """Folder of a builder's ``rootfs.tar``, as a bundle has it; ``stage`` is its name in the recipe."""
         name = f"{plan.product}-{stage}-{plan.root.arch}-{plan.builder_key[:16]}"
         return self.cache / "builders" / name
@@ -32,7 +33,7 @@ class Layout:
         """Bazel's repository cache, as a bundle has it."""
         return self.cache / "repositories" / self.build_id
 
-    def source(self, plan: Plan) -> Path:
+    def source(self, plan: Plan[Any]) -> Path:
         return self.cache / "sources" / plan.tree.key
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist import Artifact
 from tfbuild.build.roots import RootFacts
-from tfbuild.plan.plan import Plan
+from tfbuild.plan.plan import Part, Plan
 from tfbuild.verify.report import VerifyReport
 
 Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
@@ -39,7 +39,7 @@ class BuiltImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(Generic[Part]):
     """The document; ``key`` is equal for builds that must have an equal result."""
 
     version: Literal[1] = 1
@@ -47,7 +47,7 @@ class Manifest:
     key: HexDigest
     tfbuild: str
     distributable: bool
-    plan: Plan
+    plan: Plan[Part]
     roots: Mapping[str, RootFacts]
     packages: tuple[Package, ...]
     tools: tuple[str, ...]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import HostError
 from tfbuild.engine.facts import EngineFacts
 from tfbuild.plan.plan import Plan
 
 
-def require_architecture(plan: Plan, engine: EngineFacts, host: Arch) -> None:
+def require_architecture(plan: Plan[Any], engine: EngineFacts, host: Arch) -> None:
     """The engine compiles, and runs the smoke test: it has to be what the plan builds on. ``host`` is this
     machine, which is what a plan builds on by itself.
 

@@ -1,29 +1,31 @@
-"""What a build asks of the world, the state of one execution, and what it gives back."""
+"""What carries out one kind of plan, what it asks of the world, and what it gives back."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.text import ArtifactRow
-from tfbuild.base.values import Finding, Pin, Reporter, Unhashed
+from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.dist import Artifact, BuildDocument
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import Archive, RootFacts
 from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.facts import Engine
 from tfbuild.machine.programs import Runner
-from tfbuild.plan.plan import Plan
+from tfbuild.plan.needs import Estimates
+from tfbuild.plan.plan import Part, Plan
 from tfbuild.plan.roots import Root
 
 
-def _none(plan: Plan) -> Mapping[str, str]:
+def _none(plan: Plan[Any]) -> Mapping[str, str]:
     del plan
     return {}
 
@@ -45,14 +47,61 @@ class Effects:
     offline: bool
     ca_bundle: Path | None
     lock_wait_s: float
-    secrets: Callable[[Plan], Mapping[str, str]] = _none
+    secrets: Callable[[Plan[Any]], Mapping[str, str]] = _none
+
+
+def _nothing(_: Any) -> tuple[()]:
+    return ()
+
+
+def _no_exports(_: Any) -> Mapping[str, tuple[str, ...]]:
+    return {}
+
+
+def _no_estimate(_: Any) -> None:
+    return None
+
+
+def _config(plan: Plan[Any]) -> str:
+    return plan.config
+
+
+Smoke = tuple[list[SmokeOutcome], list[Finding]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Generic[Part]):
+    """What carries out one kind of plan; all but ``steps``, ``smoke``, ``secrets``, ``ingredients`` is pure.
+
+    ``steps`` are those that differ from the common ones, by their id, and return a line for the reporter;
+    ``tests`` is what the smoke test is made of, ``artifacts`` what a build is for. ``builders`` are the
+    stages of the recipe that need a network, ``ingredients`` the files that a bundle carries besides.
+    ``describe`` gives lines of ``--dry-run``, ``config_words`` what a command line says of the config.
+    """
+
+    definition: Callable[[Plan[Part], Layout, BakeOptions], BakeFile]
+    steps: Mapping[str, Callable[[Run[Part]], str]]
+    smoke: Callable[[Run[Part]], Smoke]
+    tests: str
+    artifacts: tuple[str, ...]
+    builders: tuple[str, ...] = ()
+    binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
+    own_architecture: bool = False  # whether the engine has to be what the plan builds on
+    describe: Callable[[Part], Iterable[str]] = _nothing
+    exports: Callable[[Part], Mapping[str, tuple[str, ...]]] = _no_exports
+    needs: Callable[[Part], Estimates | None] = _no_estimate
+    wants_network: Callable[[Part], tuple[str, ...]] = _nothing  # a reason, and the way out
+    config_words: Callable[[Plan[Part]], str] = _config
+    secrets: Callable[[Run[Part]], tuple[str, ...]] = _nothing
+    ingredients: Callable[[Run[Part]], Iterable[Path]] = _nothing
 
 
 @dataclass
-class Run:
+class Run(Generic[Part]):
     """The state of one execution."""
 
-    plan: Plan
+    plan: Plan[Part]
+    recipe: Recipe[Part]
     layout: Layout
     effects: Effects
     output: Path

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import BuildError, DownloadError, Interrupted, PackagingError, TfBuildError
+from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import secret_options, secret_variable
 from tfbuild.build.dist import write_json
@@ -18,18 +19,12 @@ from tfbuild.build.roots import bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.machine.locks import hold
-from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import RECORDER
-from tfbuild.products.keras.part import KerasPart
-from tfbuild.products.serving.bake import SERVING_BUILDERS
-from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.table import definition_of
-from tfbuild.products.tflite.bake import TFLITE_BUILDERS
 from tfbuild.releases.first_seen import prove
 
 
 @contextmanager
-def step_of(run: Run, step_id: str) -> Iterator[None]:
+def step_of(run: Run[Any], step_id: str) -> Iterator[None]:
     """Tells the reporter of the step, and keeps its time."""
     run.number += 1
     title = next(step.title for step in run.plan.steps if step.id == step_id)
@@ -55,7 +50,7 @@ def existing(log: Path) -> Path | None:
     return log if log.exists() else None
 
 
-def make_roots(run: Run) -> str:
+def make_roots(run: Run[Any]) -> str:
     """The Debian root filesystems of builder and image, made or found in the cache."""
     effects, made = run.effects, []
     for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
@@ -73,7 +68,7 @@ def make_roots(run: Run) -> str:
                 raise DownloadError(
                     f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
                     details=(f"Expected: {folder}",),
-                    hint=way_offline(run.plan),
+                    hint=way_offline(run),
                 )
             if facts is None:
                 facts = bootstrap(
@@ -94,11 +89,10 @@ def make_roots(run: Run) -> str:
     return ", ".join(made)
 
 
-def way_offline(plan: Plan) -> str:
+def way_offline(run: Run[Any]) -> str:
     """The next step where something is missing that only a network can give."""
-    config, part = plan.config, plan.part
-    if isinstance(part, KerasPart):
-        config = f"{part.config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
+    plan = run.plan
+    config = run.recipe.config_words(plan)
     words = f"--product {plan.product} --release {plan.release} --config {config} --arch {plan.arch}"
     return (
         "build once without --offline; or where there is a network: "
@@ -106,37 +100,34 @@ def way_offline(plan: Plan) -> str:
     )
 
 
-def builder_stages(plan: Plan) -> tuple[str, ...]:
-    """The stages of the plan's recipe that need a network to be made."""
-    if isinstance(plan.part, KerasPart):
-        return ()
-    return SERVING_BUILDERS if isinstance(plan.part, ServingPart) else TFLITE_BUILDERS
-
-
-def loaded_builders(run: Run) -> Mapping[str, Path]:
+def loaded_builders(run: Run[Any]) -> Mapping[str, Path]:
     """What a bundle brought in the place of such stages; with a network they are made anew."""
     if not run.effects.offline:
         return {}
-    folders = {stage: run.layout.builder(run.plan, stage) for stage in builder_stages(run.plan)}
+    folders = {stage: run.layout.builder(run.plan, stage) for stage in run.recipe.builders}
     return {stage: folder for stage, folder in folders.items() if read_facts(folder) is not None}
 
 
 def bake_targets(
-    run: Run, targets: tuple[str, ...], log: Path, failure: type[TfBuildError], **options: Any
+    run: Run[Any],
+    targets: tuple[str, ...],
+    log: Path,
+    failure: type[TfBuildError],
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Build ``targets`` of this run's bake definition. Raises ``failure``."""
     plan, layout, effects = run.plan, run.layout, run.effects
-    common: dict[str, Any] = {
-        "ca_bundle": effects.ca_bundle,
-        "secrets": secret_options(run),
-        "jobs": jobs_of(run),
-        "nonce": run.nonce,
-        "builders": loaded_builders(run),
-        **options,
-    }
-    info = effects.engine.info()
-    more = {"memory_mib": info.memory >> 20, "offline": effects.offline}
-    document = definition_of(plan, layout, serving=more, **common)
+    options = BakeOptions(
+        jobs=jobs_of(run),
+        memory_mib=effects.engine.info().memory >> 20,
+        labels=labels or {},
+        ca_bundle=effects.ca_bundle,
+        secrets=secret_options(run),
+        builders=loaded_builders(run),
+        offline=effects.offline,
+        nonce=run.nonce,
+    )
+    document = run.recipe.definition(plan, layout, options)
     write_json(layout.bake_file, document)
     bake(
         effects.find_cli(),
@@ -150,7 +141,7 @@ def bake_targets(
     )
 
 
-def jobs_of(run: Run) -> int:
+def jobs_of(run: Run[Any]) -> int:
     """Parallel compile jobs: what was asked for, else what the engine's CPUs and memory allow."""
     if run.plan.jobs:
         return run.plan.jobs
@@ -158,7 +149,7 @@ def jobs_of(run: Run) -> int:
     return max(1, min(info.cpus, info.memory // (run.plan.memory_per_job_mib << 20)))
 
 
-def make_builder(run: Run, target: str = "builder") -> str:
+def make_builder(run: Run[Any], target: str = "builder") -> str:
     """The builder image, or ``target`` that is made in it.
 
     :raises DownloadError: it is missing and must not be made.
@@ -171,13 +162,13 @@ def make_builder(run: Run, target: str = "builder") -> str:
         raise DownloadError(
             "--offline, and the builder is neither in the engine's cache nor out of a bundle",
             details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
-            hint=way_offline(run.plan),
+            hint=way_offline(run),
             log=error.log,
         ) from error
     return ""
 
 
-def explained(run: Run, error: BuildError) -> BuildError:
+def explained(run: Run[Any], error: BuildError) -> BuildError:
     """The same failure with the complete logs, which a failed build step leaves in its cache mount."""
     shutil.rmtree(run.layout.logs, ignore_errors=True)
     try:
@@ -210,7 +201,7 @@ def timestamp(epoch: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
 
 
-def unpack_source(run: Run) -> None:
+def unpack_source(run: Run[Any]) -> None:
     """The source in the cache, proven by its git tree where that decides. Needs ``run.downloads``."""
     plan, layout = run.plan, run.layout
     extract(
@@ -230,7 +221,7 @@ def empty_folders(*folders: Path) -> None:
         folder.mkdir(parents=True)
 
 
-def copy_patches(run: Run) -> None:
+def copy_patches(run: Run[Any]) -> None:
     """``request/patches``, numbered in their order."""
     patches = run.layout.request / "patches"
     patches.mkdir()
@@ -239,14 +230,14 @@ def copy_patches(run: Run) -> None:
         shutil.copyfile(source, patches / f"{number:03}-{source.name}")
 
 
-def write_fetch_log(run: Run) -> str:
+def write_fetch_log(run: Run[Any]) -> str:
     """The hashes of what was fetched, into the step's log; a line for the reporter."""
     pins = run.plan.pins
     run.log("fetch").write_text("".join(f"{pin.sha256}  {run.downloads[pin.name]}\n" for pin in pins))
     return f"{len(pins)} files, checked"
 
 
-def make_image(run: Run, targets: tuple[str, ...] = ("runtime-files", "smoke")) -> str:
+def make_image(run: Run[Any], targets: tuple[str, ...] = ("runtime-files", "smoke")) -> str:
     """The runtime image under its candidate name, of ``targets``: its files, and those of the smoke test."""
     for folder in (run.layout.smoke, run.layout.runtime):
         shutil.rmtree(folder, ignore_errors=True)

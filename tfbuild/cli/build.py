@@ -20,8 +20,7 @@ def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, 
     """``invoke build-tflite``, ``build-serving`` and ``build-keras``"""
     from tfbuild.plan.several import make_plans
     from tfbuild.plan.words import Words, host_arch
-    from tfbuild.products.table import plan_of
-    from tfbuild.releases.load import load_release
+    from tfbuild.products.table import load_release, plan_of
 
     make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
     plans = make_plans(Words(**words), make)
@@ -31,7 +30,7 @@ def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, 
     return _build(plans, release, as_json=as_json, offline=offline)
 
 
-def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline: bool) -> int:
+def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, offline: bool) -> int:
     """Carry the plans out; more than one also become one image of several platforms."""
     from tfbuild.base.documents import dump
     from tfbuild.cli.console import ConsoleReporter
@@ -57,14 +56,13 @@ def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline:
     return ExitCode.OK
 
 
-def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
+def _show(plans: tuple[Plan[Any], ...], as_json: bool) -> int:
     from tfbuild.build.layout import Layout
     from tfbuild.machine.cache import cache_root
     from tfbuild.plan.several import index_json, index_plan, index_text
-    from tfbuild.plan.text import plan_text
-    from tfbuild.products.table import definition_of
+    from tfbuild.products.table import definition_of, plan_text
 
-    def document(plan: Plan) -> dict[str, Any]:
+    def document(plan: Plan[Any]) -> dict[str, Any]:
         layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
         return {**plan.to_json(), "bake": definition_of(plan, layout)}
 

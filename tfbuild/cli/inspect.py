@@ -8,7 +8,6 @@ from typing import Any
 
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
-from tfbuild.base.values import Product
 from tfbuild.cli.run import print_json
 
 
@@ -17,6 +16,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
     from tfbuild.base.documents import dump
     from tfbuild.machine.runner import SubprocessRunner
     from tfbuild.plan.asked import find_release
+    from tfbuild.products.serving.release import RELEASES
     from tfbuild.products.serving.upstream import check_upstream, tell
 
     if not clone:
@@ -25,7 +25,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
             hint="invoke check-upstream --clone PATH --release 2.20.0",
         )
     report = check_upstream(
-        find_release(PROJECT, Product.SERVING, release), Path(clone).expanduser(), SubprocessRunner()
+        find_release(PROJECT, RELEASES, release), Path(clone).expanduser(), SubprocessRunner()
     )
     if as_json:
         print_json(dump(report))

@@ -12,12 +12,11 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import GitId, HexDigest, dump
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.project import PROJECT
-from tfbuild.base.values import Product
 from tfbuild.cli.run import print_json
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import default_release, load_lock, release_file
+from tfbuild.releases.keys import Release, source_of
+from tfbuild.releases.load import default_release, load_lock
 from tfbuild.releases.state import LockStatus, lock_status
-from tfbuild.releases.wheels.lock import wheel_lock_path
+from tfbuild.releases.wheels.keys import WheelRelease
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +51,7 @@ class SourceEntry:
 class ReleaseEntry:
     """A release; ``built``: this project has compiled and verified it; ``pinned``: its bytes are known."""
 
-    product: Product
+    product: str
     release: str
     status: Literal["built", "pinned"]
     arches: tuple[Arch, ...]
@@ -78,7 +77,8 @@ class ReleaseList:
 def list_configs(*, as_json: bool) -> int:
     """``invoke list-configs``"""
     from tfbuild.base.documents import dump
-    from tfbuild.config.load import DEFAULT_CONFIG, list_configs
+    from tfbuild.config.load import DEFAULT_CONFIG
+    from tfbuild.products.table import list_configs
 
     configs = list_configs(PROJECT)
     if as_json:
@@ -104,7 +104,8 @@ def list_configs(*, as_json: bool) -> int:
 
 def list_releases(*, as_json: bool) -> int:
     """``invoke list-releases``"""
-    from tfbuild.releases.load import list_releases, load_lock
+    from tfbuild.products.table import list_releases
+    from tfbuild.releases.load import load_lock
 
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
@@ -120,7 +121,9 @@ def release_lines(
     releases: Sequence[Release], locks: Sequence[LockStatus], lacking: Sequence[tuple[str, ...]]
 ) -> Iterator[str]:
     """A line for each release; ``lacking`` are the names of the sources that its lock has no hash of."""
-    defaults = [default_release(releases, product) for product in Product]
+    defaults = [
+        default_release(releases, product) for product in dict.fromkeys(each.product for each in releases)
+    ]
     arches = [", ".join(map(str, each.arches)) for each in releases]
     name_width, arch_width = max(len(each.release) for each in releases), max(map(len, arches))
     for each, where, lock, names in zip(releases, arches, locks, lacking, strict=True):
@@ -130,7 +133,7 @@ def release_lines(
 
 
 def _state(release: Release) -> str:
-    how = "compiled" if release.source else "built"
+    how = "compiled" if release.is_compiled else "built"
     return f"built: {how} and verified here" if release.status == "built" else f"pinned: never {how} here"
 
 
@@ -147,9 +150,8 @@ def lock_statuses(root: Path, releases: Sequence[Release]) -> tuple[LockStatus, 
 
 
 def _lock_status(root: Path, release: Release) -> LockStatus:
-    if release.provider == "wheels":
-        wheels = root / wheel_lock_path(release_file(release.product, release.release))
-        return "complete" if wheels.exists() else "none"
+    if isinstance(release, WheelRelease):
+        return "complete" if (root / release.lock_path).exists() else "none"
     return lock_status(release, load_lock(root, release).lock)
 
 
@@ -166,8 +168,8 @@ def list_releases_json(releases: Sequence[Release], locks: Sequence[LockStatus])
             provider=each.provider,
             tag=each.tag,
             revision=each.revision,
-            source=SourceEntry(urls=each.source.urls, sha256=each.source.sha256, tree=each.source.tree)
-            if each.source
+            source=SourceEntry(urls=source.urls, sha256=source.sha256, tree=source.tree)
+            if (source := source_of(each))
             else None,
             lock=lock,
         )

@@ -26,12 +26,13 @@ from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.products.keras.asked import application_to_lock
 from tfbuild.products.tflite.lock.make import LockEffects, Made, make_lock
 from tfbuild.products.tflite.lock.texts import build_file_texts, source_texts
-from tfbuild.products.tflite.release import UpstreamBuildFiles
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_lock, release_file
+from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease
+from tfbuild.releases.keys import SourceRelease
+from tfbuild.releases.load import load_lock
 from tfbuild.releases.lock import Lock, write_lock
-from tfbuild.releases.state import ReleaseLock, lock_status, needs_lock
-from tfbuild.releases.wheels.lock import WheelLock, wheel_lock_path
+from tfbuild.releases.state import ReleaseLock, lock_status
+from tfbuild.releases.wheels.keys import WheelRelease
+from tfbuild.releases.wheels.lock import WheelLock
 from tfbuild.releases.wheels.resolve import lock_application, lock_wheels
 
 
@@ -40,27 +41,28 @@ def lock(
 ) -> int:
     """``invoke lock``"""
     from tfbuild.cli.console import ConsoleReporter
-    from tfbuild.plan.asked import find_release
-    from tfbuild.products.table import parse_product
+    from tfbuild.products.table import find_release
 
-    found = find_release(PROJECT, parse_product(product), release)
-    if found.wheels:
+    found = find_release(PROJECT, product, release)
+    if isinstance(found, WheelRelease):
         if check or clones or mirror or without_source:
             what = "--check, --clones, --mirror and --without-source"
             raise UsageError(f"{what} are for releases that are made of a source")
         with ConsoleReporter() as reporter:
-            wheels = lock_wheels_of(found, release, app, reporter=reporter)
+            wheels = lock_wheels_of(found, app, reporter=reporter)
         sys.stdout.write(f"{wheels}\n")
         return ExitCode.OK
     if app:
         raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
+    if not isinstance(found, SourceRelease):
+        raise UsageError(f"{found.product} {found.release} is made of neither a source nor wheels")
     places = LockPlaces(
         clones=Path(clones).expanduser().absolute() if clones else None,
         mirror=Path(mirror).expanduser().absolute() if mirror else None,
         without_source=without_source,
     )
     with ConsoleReporter() as reporter:
-        path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
+        path = lock_release(PROJECT, found, places, check=check, reporter=reporter)
     sys.stdout.write(f"{path}\n")
     return ExitCode.OK
 
@@ -89,7 +91,7 @@ class ReadFrom:
 
 
 def refresh(
-    release: Release,
+    release: SourceRelease,
     old: ReleaseLock,
     read: ReadFrom,
     effects: LockEffects,
@@ -119,18 +121,18 @@ def refresh(
         )
 
 
-def require_lockable(release: Release) -> None:
+def require_lockable(release: SourceRelease) -> None:
     """Raises :class:`UsageError` for a release whose release file has all of its downloads."""
-    if not needs_lock(release) and release.archive.sha256:
+    if not release.needs_lock and release.source.sha256:
         raise UsageError(
             f"{release.product} {release.release} needs no lock: its release file pins every download",
             hint="invoke list-releases",
         )
 
 
-def build_files_of(release: Release) -> UpstreamBuildFiles:
+def build_files_of(release: SourceRelease) -> UpstreamBuildFiles:
     """Raises :class:`UsageError` for a release whose release file names none."""
-    found = release.upstream.build_files if release.upstream else None
+    found = release.upstream.build_files if isinstance(release, UpstreamRelease) else None
     if found is None:
         raise UsageError(
             f"the release file of {release.product} {release.release} names no build files but its source's",
@@ -139,7 +141,7 @@ def build_files_of(release: Release) -> UpstreamBuildFiles:
     return found
 
 
-def require_made(release: Release, old: ReleaseLock) -> None:
+def require_made(release: SourceRelease, old: ReleaseLock) -> None:
     """Raises :class:`VerificationError` where there is no lock yet."""
     if lock_status(release, old.lock) == "none":
         raise _stale(release, old, "there is none yet", ())
@@ -173,7 +175,7 @@ def _write(path: Path, lock: Lock, shown: str) -> None:
         raise HostError(f"{shown} cannot be written: {error.strerror or error}") from error
 
 
-def _require_equal(release: Release, old: ReleaseLock, new: Lock) -> None:
+def _require_equal(release: SourceRelease, old: ReleaseLock, new: Lock) -> None:
     require_made(release, old)
     if old.lock.text() == new.text():
         return
@@ -186,7 +188,7 @@ def _require_equal(release: Release, old: ReleaseLock, new: Lock) -> None:
     raise _stale(release, old, why, differences(old.lock, new))
 
 
-def _stale(release: Release, old: ReleaseLock, why: str, details: Sequence[str]) -> VerificationError:
+def _stale(release: SourceRelease, old: ReleaseLock, why: str, details: Sequence[str]) -> VerificationError:
     more = len(details) - _MOST_DIFFERENCES
     return VerificationError(
         f"{old.path} is not what would be written: {why}",
@@ -218,14 +220,14 @@ def _differences(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping
 
 
 def lock_release(
-    project: Path, release: Release, word: str, places: LockPlaces, *, check: bool, reporter: Reporter
+    project: Path, release: SourceRelease, places: LockPlaces, *, check: bool, reporter: Reporter
 ) -> str:
-    """Make or check the lock of ``release``, which was typed as ``word``; the path of the lock file.
+    """Make or check the lock of ``release``; the path of the lock file.
 
     A source that is proven by its git tree gets the sha256 that was seen first.
     """
     require_lockable(release)
-    old = load_lock(project, release, word)
+    old = load_lock(project, release)
     if check:
         require_made(release, old)
     if places.without_source:
@@ -233,7 +235,7 @@ def lock_release(
         source = None
     else:
         source = _source(release, old, check=check, reporter=reporter)
-    if not needs_lock(release):
+    if not release.needs_lock:
         return old.path
     cache = cache_root(os.environ)
     fetcher = make_fetcher(
@@ -260,16 +262,18 @@ def lock_release(
     return old.path
 
 
-def _read(release: Release, source: tuple[Pin, Path] | None, git: GitSources, scratch: Path) -> ReadFrom:
+def _read(
+    release: SourceRelease, source: tuple[Pin, Path] | None, git: GitSources, scratch: Path
+) -> ReadFrom:
     if source:
-        return ReadFrom(source_texts(source[1], release.archive.strip_prefix), source=source)
+        return ReadFrom(source_texts(source[1], release.source.strip_prefix), source=source)
     files = build_files_of(release)
     return ReadFrom(build_file_texts(files, git, scratch), declared_in=files.place)
 
 
-def _source(release: Release, old: ReleaseLock, *, check: bool, reporter: Reporter) -> tuple[Pin, Path]:
+def _source(release: SourceRelease, old: ReleaseLock, *, check: bool, reporter: Reporter) -> tuple[Pin, Path]:
     """The release's source archive, from the cache or the network."""
-    source_of = release.archive
+    source_of = release.source
     seen = old.seen(release)
     unhashed = source_of.unhashed(old.path, seen)
     if unhashed and check:
@@ -281,20 +285,19 @@ def _source(release: Release, old: ReleaseLock, *, check: bool, reporter: Report
     return fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
 
 
-def lock_wheels_of(release: Release, word: str, app: str, *, reporter: Reporter) -> Path:
-    """Make the lock of the wheels of ``release``, typed as ``word``, or of the program in the folder ``app``;
-    the path of the lock file."""
+def lock_wheels_of(release: WheelRelease, app: str, *, reporter: Reporter) -> Path:
+    """Make the lock of the wheels of ``release``, or of the program in the folder ``app``; its path."""
     if app:
-        path, base, asked = application_to_lock(PROJECT, release, word, Path(app))
+        path, base, asked = application_to_lock(PROJECT, release, Path(app))
         make_wheel_lock(release, path, reporter=reporter, base=base, requirements=asked)
     else:
-        path = PROJECT / wheel_lock_path(release_file(release.product, word or release.release))
+        path = PROJECT / release.lock_path
         make_wheel_lock(release, path, reporter=reporter)
     return path
 
 
 def make_wheel_lock(
-    release: Release,
+    release: WheelRelease,
     path: Path,
     *,
     reporter: Reporter,

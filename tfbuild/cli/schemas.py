@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -23,16 +23,15 @@ from tfbuild.build.manifest import Manifest, VerifyRecord
 from tfbuild.build.several import IndexDocument, IndexManifest
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.supply import FetchResult
-from tfbuild.config.layers import Kind, known_keys
+from tfbuild.config.model import Kind
 from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.host import TargetHost
 from tfbuild.diagnose.known import known_errors_schema
 from tfbuild.doctor.doctor import DoctorReport
 from tfbuild.plan.document import PlanDocument
 from tfbuild.plan.several import IndexPlanDocument
-from tfbuild.products.keys import BuildConfig, ConfigFile
+from tfbuild.products import table
 from tfbuild.products.serving.upstream import UpstreamReport
-from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Lock
 from tfbuild.verify.policy import policy_schema
 from tfbuild.verify.report import VerifyReport
@@ -40,7 +39,7 @@ from tfbuild.verify.report import VerifyReport
 JsonObject = dict[str, Any]
 
 # Each type of a JSON document with the name of its schema in build_configs/ and its title.
-_DOCUMENTS: tuple[tuple[type, str, str], ...] = (
+_DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (PlanDocument, "plan", "invoke build-tflite or build-serving --dry-run --json"),
     (BuildDocument, "build-result", "invoke build-tflite --json"),
     (IndexPlanDocument, "index-plan", "invoke build-tflite or build-serving --arch A,B --dry-run --json"),
@@ -63,9 +62,10 @@ _DOCUMENTS: tuple[tuple[type, str, str], ...] = (
 
 def config_schema() -> JsonObject:
     """The schema of ``build_configs/*.yaml``. Lists also have a ``key+`` form, which appends."""
-    schema = _schema_of(ConfigFile, "tfbuild configuration")
-    groups = {"": [schema, schema["$defs"][BuildConfig.__name__]], **_groups(schema, BuildConfig, "")}
-    for key in known_keys().values():
+    keys = table.model()
+    schema = _schema_of(keys.file, "tfbuild configuration")
+    groups = {"": [schema, schema["$defs"][keys.values.__name__]], **_groups(schema, keys.values, "")}
+    for key in keys.keys.values():
         section, _, leaf = key.path.rpartition(".")
         if key.kind is Kind.LIST:
             for group in groups[section]:
@@ -75,13 +75,19 @@ def config_schema() -> JsonObject:
 
 def release_schema() -> JsonObject:
     """The schema of ``build_configs/releases/*/*.yaml``."""
-    return _schema_of(Release, "tfbuild release")
+    return _schema_of(Union[table.release_models()], "tfbuild release")  # noqa: UP007 - only known here
 
 
-def document_schema(document: type, title: str) -> JsonObject:
+def document_schema(document: Any, title: str) -> JsonObject:
     """The schema of what :func:`tfbuild.base.documents.dump` makes of ``document``: all keys, and no
     others."""
-    schema = TypeAdapter(document).json_schema(mode="serialization", schema_generator=_AllKeysPresent)
+    if (
+        hasattr(document, "__parameters__") and document.__parameters__
+    ):  # of a plan's part: that of any product
+        document = document[Union[table.parts()]]  # noqa: UP007 - the types are only known here
+    schema: JsonObject = TypeAdapter(document).json_schema(
+        mode="serialization", schema_generator=_AllKeysPresent
+    )
     head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
     return {**head, **_close_objects(_without_titles(schema))}
 
@@ -118,8 +124,8 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if check and stale else 0
 
 
-def _schema_of(model: type[BaseModel], title: str) -> JsonObject:
-    schema = _close_maps(_without_titles(model.model_json_schema()))
+def _schema_of(model: Any, title: str) -> JsonObject:
+    schema = _close_maps(_without_titles(TypeAdapter(model).json_schema()))
     head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
     return {**head, **schema}
 

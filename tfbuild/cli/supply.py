@@ -19,10 +19,11 @@ from tfbuild.cli.console import ConsoleReporter
 from tfbuild.cli.run import print_json
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products.keras.asked import DEFAULT_VARIANT
-from tfbuild.products.table import plan_of
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_lock, load_release
+from tfbuild.products.table import load_release, plan_of
+from tfbuild.releases.keys import Release, SourceRelease
+from tfbuild.releases.load import load_lock
 from tfbuild.releases.state import locked_pins
+from tfbuild.releases.wheels.keys import WheelRelease
 from tfbuild.releases.wheels.lock import wheel_pins
 
 
@@ -50,16 +51,16 @@ def fetch(
     from tfbuild.base.documents import dump
     from tfbuild.cli.console import ConsoleReporter
     from tfbuild.cli.wiring import fetch_release
-    from tfbuild.config.load import DEFAULT_CONFIG, load_config
-    from tfbuild.plan.asked import find_release, planned_mirrors
+    from tfbuild.config.load import DEFAULT_CONFIG
+    from tfbuild.plan.asked import planned_mirrors
     from tfbuild.plan.words import host_arch, parse_arch
-    from tfbuild.products.table import parse_product
+    from tfbuild.products.table import find_release, load_config
     from tfbuild.releases.load import require_arch
 
-    found = find_release(PROJECT, parse_product(product), release)
+    found = find_release(PROJECT, product, release)
     wanted = parse_arch(arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, release, wanted, host_arch(), words["variant"])
+    pins, unhashed = downloads_of(PROJECT, found, wanted, host_arch(), words["variant"])
     config = load_config(PROJECT, words["config"] or DEFAULT_CONFIG, wanted, words["sets"])
     mirrors = planned_mirrors(config, os.environ)
     with ConsoleReporter() as reporter:
@@ -114,17 +115,19 @@ def _place(file: str) -> Path:
 
 
 def downloads_of(
-    root: Path, release: Release, word: str, arch: Arch, build_arch: Arch, variant: str = ""
+    root: Path, release: Release, arch: Arch, build_arch: Arch, variant: str = ""
 ) -> tuple[tuple[Pin, ...], Unhashed | None]:
-    """What ``invoke fetch`` gets; ``word`` is the release as it was typed.
+    """What ``invoke fetch`` gets.
 
     Of a release that is made of wheels: those of ``variant`` (cpu where it is empty) for its default Python.
     """
-    if release.provider == "wheels":
-        return wheel_pins(root, release, word, arch, variant=variant or DEFAULT_VARIANT), None
+    if isinstance(release, WheelRelease):
+        return wheel_pins(root, release, arch, variant=variant or DEFAULT_VARIANT), None
     if variant:
         raise UsageError(f"{release.product} {release.release} has no variants", hint="leave --variant out")
-    lock = load_lock(root, release, word)
+    if not isinstance(release, SourceRelease):
+        return (), None
+    lock = load_lock(root, release)
     seen = lock.seen(release)
     pins = (*release.pins(arch, build_arch, seen), *locked_pins(release, lock.lock, arch))
     return pins, release.unhashed(lock.path, seen)

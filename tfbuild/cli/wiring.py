@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tfbuild.base.errors import ChecksumError, HostError, TfBuildError, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.urls import VARIABLE, Mirror, MirrorRule, parse_mirror_rules
-from tfbuild.base.values import Pin, Product, Reporter, Unhashed
+from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.build.buildkit.secrets import build_secrets, read_logins
 from tfbuild.build.bundle.file import Bundle
 from tfbuild.build.bundle.make import load_bundle, make_bundle
@@ -42,11 +43,10 @@ from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.plan.asked import output_folder
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.several import index_plan
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products import table
 from tfbuild.releases.first_seen import obtain
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import Release, debian_of, source_of
 
-_OUT_OF_REACH = "take --release 2.14.1-debian, which needs nothing but a Debian mirror"
 _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
 
 
@@ -82,9 +82,9 @@ def make_fetcher(
 ) -> Fetcher:
     """A fetcher that knows the mirrors; the host's apt is only asked when a pin lies in Debian's archive."""
     rules = mirror_rules(env, mirrors)
-    needs_debian = release is not None and release.debian is not None
-    archive = _mirrors_of(runner, host) if needs_debian and not offline else ()
-    snapshot = f"{SNAPSHOT_ARCHIVE}/{release.debian.snapshot}" if release and release.debian else ""
+    debian = debian_of(release) if release else None
+    archive = _mirrors_of(runner, host) if debian and not offline else ()
+    snapshot = f"{SNAPSHOT_ARCHIVE}/{debian.snapshot}" if debian else ""
     index = PythonIndex(lambda: pip_settings(runner), None if offline else lambda: new_session(env))
     return Fetcher(
         prepare_cache(cache_root(env)),
@@ -121,11 +121,10 @@ def fetch_release(
     try:
         files = fetcher.fetch_all(pins, hint=_hint_for(release))
     except ChecksumError as error:
-        if release.source is None or release.source.sha256:
+        source = source_of(release)
+        if source is None or source.sha256:
             raise
-        anew = (
-            f"if upstream only compressed {release.source.filename} anew, delete the release's .lock.json: "
-        )
+        anew = f"if upstream only compressed {source.filename} anew, delete the release's .lock.json: "
         hint = f"{anew}its git tree decides then; else {error.hint}"
         raise ChecksumError(error.message, details=error.details, hint=hint) from error
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
@@ -152,26 +151,26 @@ def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tup
 
 def _hint_for(release: Release) -> str:
     """What helps where upstream is out of reach, besides a mirror."""
-    return _OUT_OF_REACH if release.product is Product.TFLITE else ""
+    return table.parse_product(release.product).out_of_reach
 
 
-def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
+def build(
+    plan: Plan[Any], release: Release, output: Path, *, offline: bool, reporter: Reporter
+) -> BuildResult:
     """Carry ``plan`` out on this machine."""
-    if offline and isinstance(plan.part, ServingPart) and plan.part.network:
-        raise UsageError(
-            "--offline, and the configuration has a remote cache or executor",
-            hint="--set serving.remote_cache=null --set serving.remote_executor=null",
-        )
+    recipe = table.recipe_of(plan)
+    if offline and (reason := recipe.wants_network(plan.part)):
+        raise UsageError(f"--offline, and {reason[0]}", hint=reason[1])
     require_writable(output)
     effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
-    return execute(plan, layout_of(plan), output, effects)
+    return execute(plan, recipe, layout_of(plan), output, effects)
 
 
-def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
+def bundle(plan: Plan[Any], release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
     require_writable(target.parent)
     effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
-    return make_bundle(plan, layout_of(plan), target, effects)
+    return make_bundle(plan, table.recipe_of(plan), layout_of(plan), target, effects)
 
 
 def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
@@ -179,12 +178,12 @@ def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     return load_bundle(file, prepare_cache(cache_root(os.environ)), reporter.note)
 
 
-def layout_of(plan: Plan) -> Layout:
+def layout_of(plan: Plan[Any]) -> Layout:
     return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id)
 
 
 def build_effects(
-    plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter
+    plan: Plan[Any], release: Release, output: Path, *, offline: bool, reporter: Reporter
 ) -> Effects:
     """The real effects for carrying out ``plan``; ``output`` is where its results go."""
     env, runner, host = os.environ, SubprocessRunner(), gather()
@@ -208,17 +207,19 @@ def build_effects(
     def preflight() -> None:
         engine.cleanup_leftovers()
         context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
-        if isinstance(plan.part, ServingPart):
-            context = replace(context, engine_disk=plan.part.needs.disk)
-            info = engine.info()
+        recipe = table.recipe_of(plan)
+        info = engine.info()
+        if recipe.own_architecture:
             require_architecture(plan, info, host.arch or plan.root.arch)
-            for doubt in plan.part.needs.doubts(info.memory, info.cpus):
+        if needs := recipe.needs(plan.part):
+            context = replace(context, engine_disk=needs.disk)
+            for doubt in needs.doubts(info.memory, info.cpus):
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
 
     rules = mirror_rules(env, plan.mirrors)
 
-    def secrets(plan: Plan) -> Mapping[str, str]:
+    def secrets(plan: Plan[Any]) -> Mapping[str, str]:
         if offline:
             return {}
         logins = read_logins(env, Path.home(), rules)
@@ -247,7 +248,7 @@ def build_effects(
     )
 
 
-def build_plan(plan: Plan, release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
+def build_plan(plan: Plan[Any], release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
     """:func:`build` into the plan's own folder, telling what is worth telling around it."""
     for note in plan.notes:
         reporter.warn(note)
@@ -258,7 +259,7 @@ def build_plan(plan: Plan, release: Release, *, offline: bool, reporter: Reporte
 
 
 def build_several(
-    plans: Sequence[Plan], release: Release, *, offline: bool, reporter: Reporter
+    plans: Sequence[Plan[Any]], release: Release, *, offline: bool, reporter: Reporter
 ) -> tuple[IndexDocument, tuple[BuildResult, ...]]:
     """Carry ``plans`` out, one after the other, and put their images together.
 

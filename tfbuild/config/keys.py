@@ -8,22 +8,26 @@ here read text; what a YAML parser would call a number or a truth value stays ac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
 from tfbuild.config.types import (
     CpuName,
     DebianUrl,
+    FileStem,
     Flag,
     Keys,
     LabelName,
     MacroName,
+    MirrorText,
     Optimisation,
     PositiveInt,
     Text,
     YamlBool,
 )
+
+Section = TypeVar("Section", bound=Keys)
 
 
 class CompileKeys(Keys):
@@ -114,3 +118,38 @@ class ResourceKeys(Keys):
         default=2048,  # TensorFlow's largest translation units need between 1 and 2 GiB in GCC
         description="Memory in MiB to reckon per compile job when the number of jobs is computed.",
     )
+
+
+class BuildConfig(Keys):
+    """The values that a configuration, an ``arch`` section or ``--set`` can give for every product.
+
+    The model that files are read with also has a section for each product: :mod:`tfbuild.config.model`.
+    """
+
+    compile: CompileKeys = Field(default=CompileKeys(), description="What every build tool understands.")
+    source: SourceKeys = Field(default=SourceKeys(), description="Changes to the source.")
+    runtime: RuntimeKeys = Field(default=RuntimeKeys(), description="The runtime image.")
+    debian: DebianKeys = Field(default=DebianKeys(), description="Where Debian packages come from.")
+    mirrors: tuple[MirrorText, ...] = Field(
+        default=(),
+        description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
+    )
+    resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
+    distributable: YamlBool = Field(
+        default=True, description="False marks image and manifest: not to be handed to other machines."
+    )
+    distributable_note: Text | None = Field(
+        default=None, description="Why it is not to be handed on; shown in image and manifest."
+    )
+    policy: FileStem | None = Field(
+        default=None,
+        description="Policy in build_configs/policies/ to verify against; null: the default one.",
+    )
+
+    def of(self, section: type[Section]) -> Section:
+        """A product's section, by the type of its keys."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, section):
+                return value
+        raise TypeError(f"no product of this configuration has {section.__name__}")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from enum import Enum
-from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,7 +13,7 @@ from tfbuild.base.errors import ConfigProblem
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.binding import explain
-from tfbuild.config.types import Keys
+from tfbuild.config.model import ConfigModel, Key, Kind
 from tfbuild.config.yaml_source import (
     Plain,
     YamlDocument,
@@ -27,10 +24,8 @@ from tfbuild.config.yaml_source import (
     parse_yaml,
     to_plain,
 )
-from tfbuild.products.keys import BuildConfig, ConfigFile
 
 BUILT_IN = Origin("built-in default")
-_FILE_ONLY = frozenset(ConfigFile.model_fields) - frozenset(BuildConfig.model_fields)
 # Flags that carry their argument after a comma, so a comma does not end them.
 _COMMA_FLAG = re.compile(r"-W[lap],")
 
@@ -39,7 +34,7 @@ _COMMA_FLAG = re.compile(r"-W[lap],")
 class Setting:
     """One key that a layer gives. ``entry`` is the name in a map; lists carry ``items`` instead of a value.
 
-    ``path`` is a key of :func:`known_keys`.
+    ``path`` is a key of :attr:`ConfigModel.keys`.
     """
 
     path: str
@@ -56,10 +51,11 @@ class Setting:
 class Layers:
     """The merged result of settings, in their order, over the built-in defaults."""
 
-    def __init__(self, settings: Iterable[Setting]) -> None:
+    def __init__(self, settings: Iterable[Setting], model: ConfigModel) -> None:
+        self._model = model
         self.origins: dict[str, Origin] = {}
         self._values: dict[str, Any] = {}
-        for key in known_keys().values():
+        for key in model.keys.values():
             self._default(key)
         for setting in settings:
             self._apply(setting)
@@ -76,7 +72,7 @@ class Layers:
         return result
 
     def _default(self, key: Key) -> None:
-        value: Any = BuildConfig()
+        value: Any = self._model.values()
         for part in key.path.split("."):
             value = getattr(value, part)
         self.origins[key.path] = BUILT_IN
@@ -88,7 +84,7 @@ class Layers:
     def _apply(self, setting: Setting) -> None:
         path = setting.path
         self.origins[path] = setting.origin
-        kind = known_keys()[path].kind
+        kind = self._model.keys[path].kind
         if kind is Kind.LIST:
             self._apply_list(setting)
         elif kind is Kind.MAP:
@@ -110,14 +106,16 @@ class Layers:
         self._values[setting.path] = kept
 
 
-def drop_append_marks(document: YamlDocument) -> tuple[dict[str, Plain], tuple[ConfigProblem, ...]]:
+def drop_append_marks(
+    document: YamlDocument, model: ConfigModel
+) -> tuple[dict[str, Plain], tuple[ConfigProblem, ...]]:
     """The document's content with ``key+`` as ``key``, and every ``+`` that does not belong."""
     problems: list[ConfigProblem] = []
-    plain = _without_marks(document, document.root, "", problems)
+    plain = _without_marks(document, document.root, "", problems, model)
     arch = document.root.get("arch")
     if arch and isinstance(arch.value, YamlMapping):
         plain["arch"] = {
-            each.key: _without_marks(document, each.value, "", problems)
+            each.key: _without_marks(document, each.value, "", problems, model)
             if isinstance(each.value, YamlMapping)
             else to_plain(each.value)
             for each in arch.value.entries
@@ -126,12 +124,16 @@ def drop_append_marks(document: YamlDocument) -> tuple[dict[str, Plain], tuple[C
 
 
 def _without_marks(
-    document: YamlDocument, node: YamlMapping, prefix: str, problems: list[ConfigProblem]
+    document: YamlDocument,
+    node: YamlMapping,
+    prefix: str,
+    problems: list[ConfigProblem],
+    model: ConfigModel,
 ) -> dict[str, Plain]:
     result: dict[str, Plain] = {}
     for entry in node.entries:
         name = entry.key.removesuffix("+")
-        key = known_keys().get(prefix + name)
+        key = model.keys.get(prefix + name)
         if name != entry.key and key is None:
             name = entry.key  # the model reports it as unknown
         elif name != entry.key and key and key.kind is not Kind.LIST:
@@ -141,31 +143,31 @@ def _without_marks(
             text = f"'{name}' and '{entry.key}' in one place: keep one"
             problems.append(document.problem(entry.key_origin, text))
         inner = f"{prefix}{name}."
-        if isinstance(entry.value, YamlMapping) and inner[:-1] in section_names():
-            result[name] = _without_marks(document, entry.value, inner, problems)
+        if isinstance(entry.value, YamlMapping) and inner[:-1] in model.sections:
+            result[name] = _without_marks(document, entry.value, inner, problems, model)
         else:
             result[name] = to_plain(entry.value)
     return result
 
 
-def settings_of(node: YamlNode, section: str | None = None) -> list[Setting]:
+def settings_of(node: YamlNode, model: ConfigModel, section: str | None = None) -> list[Setting]:
     """The settings of a mapping, or of the mapping under its key ``section``.
 
     What does not fit the model is left out: it has been reported, and nothing is built from it.
     """
     if section is not None:
         entry = node.get(section) if isinstance(node, YamlMapping) else None
-        return settings_of(entry.value) if entry else []
-    return list(_settings(node, "")) if isinstance(node, YamlMapping) else []
+        return settings_of(entry.value, model) if entry else []
+    return list(_settings(node, "", model)) if isinstance(node, YamlMapping) else []
 
 
-def _settings(node: YamlMapping, prefix: str) -> Iterable[Setting]:
+def _settings(node: YamlMapping, prefix: str, model: ConfigModel) -> Iterable[Setting]:
     for entry in node.entries:
         path = prefix + entry.key.removesuffix("+")
-        key = known_keys().get(path)
+        key = model.keys.get(path)
         if key is None:
-            if path in section_names() and isinstance(entry.value, YamlMapping):
-                yield from _settings(entry.value, f"{path}.")
+            if path in model.sections and isinstance(entry.value, YamlMapping):
+                yield from _settings(entry.value, f"{path}.", model)
         else:
             yield from _of_value(key, entry.value, entry.key.endswith("+"))
 
@@ -186,7 +188,7 @@ def _of_value(key: Key, node: YamlNode, append: bool) -> Iterable[Setting]:
         yield Setting(key.path, node.origin, node.text)
 
 
-def parse_set(text: str, origin: Origin) -> tuple[list[Setting], list[str]]:
+def parse_set(text: str, origin: Origin, model: ConfigModel) -> tuple[list[Setting], list[str]]:
     """The settings of one ``--set KEY=VALUE``, and what is wrong with it.
 
     A list is comma separated or YAML (``[a, b]``), ``KEY+=VALUE`` appends to it; an entry of a map
@@ -197,9 +199,9 @@ def parse_set(text: str, origin: Origin) -> tuple[list[Setting], list[str]]:
         return [], ["expected KEY=VALUE"]
     append = name.endswith("+")
     name = name.removesuffix("+")
-    key, entry = _find_key(name)
+    key, entry = _find_key(name, model)
     if key is None:
-        return [], [_unknown_set(name)]
+        return [], [_unknown_set(name, model)]
     if append and key.kind is not Kind.LIST:
         return [], [f"'{name}' is not a list: write it without '+'"]
     if key.kind is Kind.LIST:
@@ -209,31 +211,31 @@ def parse_set(text: str, origin: Origin) -> tuple[list[Setting], list[str]]:
     return [Setting(key.path, origin, _scalar(value), entry=entry)], []
 
 
-def check_settings(settings: Iterable[Setting]) -> list[str]:
+def check_settings(settings: Iterable[Setting], model: ConfigModel) -> list[str]:
     """What the model says against the settings, each taken for itself."""
     try:
-        BuildConfig.model_validate(Layers(settings).nested())
+        model.values.model_validate(Layers(settings, model).nested())
     except ValidationError as error:
-        return [explain(each, BuildConfig) for each in error.errors()]
+        return [explain(each, model.values) for each in error.errors()]
     return []
 
 
-def _find_key(name: str) -> tuple[Key | None, str | None]:
-    if found := known_keys().get(name):
+def _find_key(name: str, model: ConfigModel) -> tuple[Key | None, str | None]:
+    if found := model.keys.get(name):
         return found, None
-    for key in known_keys().values():
+    for key in model.keys.values():
         if key.kind is Kind.MAP and name.startswith(f"{key.path}.") and len(name) > len(key.path) + 1:
             return key, name[len(key.path) + 1 :]
     return None, None
 
 
-def _unknown_set(name: str) -> str:
-    if name in section_names():
-        inside = [path for path in known_keys() if path.startswith(f"{name}.")]
+def _unknown_set(name: str, model: ConfigModel) -> str:
+    if name in model.sections:
+        inside = [path for path in model.keys if path.startswith(f"{name}.")]
         return f"'{name}' holds keys, not a value: {', '.join(inside)}"
-    if name.partition(".")[0] in _FILE_ONLY:
+    if name.partition(".")[0] in model.file_only:
         return f"'{name}' belongs to a config file and cannot be set"
-    return f"unknown key '{name}'{did_you_mean(name, known_keys())}"
+    return f"unknown key '{name}'{did_you_mean(name, model.keys)}"
 
 
 def _scalar(value: str) -> str | None:
@@ -274,43 +276,3 @@ def _flow(key: Key, value: str) -> tuple[YamlNode | None, list[str]]:
         return None, [problem.message for problem in document.problems]
     entry = document.root.get(key.path)
     return (entry.value if entry else None), []
-
-
-class Kind(Enum):
-    """How a value merges: a scalar and a list replace, a map merges by entry, ``key+`` appends to a list."""
-
-    SCALAR = "scalar"
-    LIST = "list"
-    MAP = "map"
-
-
-@dataclass(frozen=True)
-class Key:
-    """One settable key; ``path`` is dotted."""
-
-    path: str
-    kind: Kind
-
-
-@cache
-def known_keys() -> Mapping[str, Key]:
-    """Every key that layers and ``--set`` can give, by its dotted path."""
-    return MappingProxyType({key.path: key for key in _walk(BuildConfig(), "")})
-
-
-def section_names() -> frozenset[str]:
-    """The dotted paths that hold keys rather than a value."""
-    return frozenset(path.rsplit(".", 1)[0] for path in known_keys() if "." in path)
-
-
-def _walk(group: Keys, prefix: str) -> tuple[Key, ...]:
-    found: list[Key] = []
-    for name in type(group).model_fields:
-        default, path = getattr(group, name), prefix + name
-        if isinstance(default, Keys):
-            found.extend(_walk(default, f"{path}."))
-        elif isinstance(default, tuple):
-            found.append(Key(path, Kind.LIST))
-        else:
-            found.append(Key(path, Kind.MAP if isinstance(default, Mapping) else Kind.SCALAR))
-    return tuple(found)

@@ -19,18 +19,17 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import safe_url
 from tfbuild.base.values import Origin
 from tfbuild.config.binding import bind
+from tfbuild.config.keys import BuildConfig
 from tfbuild.config.layers import (
     Layers,
     Setting,
     check_settings,
     drop_append_marks,
-    known_keys,
     parse_set,
     settings_of,
 )
-from tfbuild.config.rules import contradictions
+from tfbuild.config.model import ConfigModel, FileKeys
 from tfbuild.config.yaml_source import YamlDocument, YamlScalar, read_yaml
-from tfbuild.products.keys import BuildConfig, ConfigFile
 
 CONFIG_FOLDER = "build_configs"
 DEFAULT_CONFIG = "opt"
@@ -69,10 +68,12 @@ class _File:
 
     name: str
     document: YamlDocument
-    model: ConfigFile | None
+    model: FileKeys | None
 
 
-def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> ResolvedConfig:
+def load_config(
+    root: Path, name: str, arch: Arch, sets: Sequence[str] = (), *, model: ConfigModel
+) -> ResolvedConfig:
     """The configuration ``name`` of the project in ``root``, for ``arch``.
 
     Raises :class:`NothingMatchesError` for an unknown config, or one that has no meaning for
@@ -80,18 +81,24 @@ def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> 
     """
     if not _is_offered(root, name):
         raise _unknown(root, name)
-    files, problems = _load_chain(root, name)
+    files, problems = _load_chain(root, name, model)
     settings: list[Setting] = []
     for file in reversed(files):
-        settings += _file_settings(root, file, arch, problems)
+        settings += _file_settings(root, file, arch, problems, model)
     for text in sets:
-        settings += _set_settings(root, text, problems)
+        settings += _set_settings(root, text, problems, model)
     _raise_if(problems)
     _refuse_other_arch(name, arch, files)
-    layers = Layers(settings)
-    values = BuildConfig.model_validate(layers.nested())
+    layers = Layers(settings, model)
+    values = model.values.model_validate(layers.nested())
     documents = {file.document.path: file.document for file in files}
-    _raise_if([_at(documents, origin, message) for origin, message in contradictions(values, layers.origins)])
+    _raise_if(
+        [
+            _at(documents, origin, message)
+            for contradictions in model.contradictions
+            for origin, message in contradictions(values, layers.origins)
+        ]
+    )
     return ResolvedConfig(
         name=name,
         arch=arch,
@@ -102,17 +109,17 @@ def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> 
     )
 
 
-def list_configs(root: Path) -> tuple[ConfigInfo, ...]:
+def list_configs(root: Path, *, model: ConfigModel) -> tuple[ConfigInfo, ...]:
     """The configurations that can be asked for, by name. A broken file is listed with its first problem."""
     found: list[ConfigInfo] = []
     for name in _names(root):
-        files, problems = _load_chain(root, name)
-        model, path = files[0].model, files[0].document.path
-        if model is None or problems:
+        files, problems = _load_chain(root, name, model)
+        file, path = files[0].model, files[0].document.path
+        if file is None or problems:
             first = min(problems)
             found.append(ConfigInfo(name, f"broken: {first.path}:{first.line}: {first.message}", path))
-        elif not model.abstract:
-            found.append(ConfigInfo(name, model.description, path, _arches(files)))
+        elif not file.abstract:
+            found.append(ConfigInfo(name, file.description, path, _arches(files)))
     return tuple(found)
 
 
@@ -149,19 +156,19 @@ def _read(root: Path, name: str) -> YamlDocument:
     return read_yaml(root / path, path)
 
 
-def _load_chain(root: Path, name: str) -> tuple[list[_File], list[ConfigProblem]]:
+def _load_chain(root: Path, name: str, model: ConfigModel) -> tuple[list[_File], list[ConfigProblem]]:
     """The files from ``name`` up to its last base, and what is wrong with them."""
     files: list[_File] = []
     problems: list[ConfigProblem] = []
     pending: str | None = name
     while pending is not None:
         document = _read(root, pending)
-        plain, found = drop_append_marks(document)
-        model, wrong = bind(document, ConfigFile, plain, elsewhere=known_keys())
+        plain, found = drop_append_marks(document, model)
+        bound, wrong = bind(document, model.file, plain, elsewhere=model.keys)
         if not document.root.entries and document.problems:
             wrong = ()  # nothing could be read: a missing description is not what is wrong
         problems += [*document.problems, *found, *wrong]
-        files.append(_File(pending, document, model))
+        files.append(_File(pending, document, bound))
         pending = _next_base(root, files, problems)
     return files, problems
 
@@ -183,11 +190,13 @@ def _next_base(root: Path, files: list[_File], problems: list[ConfigProblem]) ->
     return None
 
 
-def _file_settings(root: Path, file: _File, arch: Arch, problems: list[ConfigProblem]) -> list[Setting]:
+def _file_settings(
+    root: Path, file: _File, arch: Arch, problems: list[ConfigProblem], model: ConfigModel
+) -> list[Setting]:
     """What a file gives for ``arch``. Patches of every arch section are looked for: a typo is one."""
-    settings = settings_of(file.document.root)
+    settings = settings_of(file.document.root, model)
     sections = file.document.root.get("arch")
-    per_arch = {each: settings_of(sections.value, str(each)) if sections else [] for each in Arch}
+    per_arch = {each: settings_of(sections.value, model, str(each)) if sections else [] for each in Arch}
     folder = (root / file.document.path).parent
     resolved: dict[int, Setting] = {}
     for setting in [*settings, *(each for found in per_arch.values() for each in found)]:
@@ -196,10 +205,10 @@ def _file_settings(root: Path, file: _File, arch: Arch, problems: list[ConfigPro
     return [resolved[id(setting)] for setting in [*settings, *per_arch[arch]]]
 
 
-def _set_settings(root: Path, text: str, problems: list[ConfigProblem]) -> list[Setting]:
+def _set_settings(root: Path, text: str, problems: list[ConfigProblem], model: ConfigModel) -> list[Setting]:
     origin = Origin(f"--set {safe_url(text)}")
-    settings, wrong = parse_set(text, origin)
-    wrong = wrong or check_settings(settings)
+    settings, wrong = parse_set(text, origin, model)
+    wrong = wrong or check_settings(settings, model)
     resolved: list[Setting] = []
     for setting in () if wrong else settings:
         patched, missing = _with_patches(root, root, setting)

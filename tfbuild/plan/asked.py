@@ -4,39 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
-from tfbuild.base.values import Origin, Product
+from tfbuild.base.values import Origin
+from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
+from tfbuild.config.model import ConfigModel
 from tfbuild.machine.files import hash_file
-from tfbuild.plan.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
+from tfbuild.plan.plan import Circumstances, Patch, Plan, Request, recipe_hash
 from tfbuild.plan.roots import RECORDER
-from tfbuild.plan.words import Words, _epoch, parse_arch, parse_jobs, parse_tag
+from tfbuild.plan.words import Words, parse_arch, parse_epoch, parse_jobs, parse_tag
 from tfbuild.releases.keys import Release
-from tfbuild.releases.load import default_release, list_releases, load_release, release_origins, require_arch
+from tfbuild.releases.load import (
+    ReleaseKind,
+    default_release,
+    list_releases,
+    load_release,
+    release_origins,
+    require_arch,
+)
 
-# What carries a build out, besides the plan.
-_RECIPES = {
-    Product.TFLITE: (
-        "dockerfiles/common",
-        "dockerfiles/debian",
-        "dockerfiles/tflite",
-        "dockerfiles/wheel",
-        "toolchains/cmake",
-    ),
-    Product.KERAS: ("dockerfiles/debian", "dockerfiles/keras"),
-    Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
-}
 _POLICIES = "build_configs/policies"
 
 
-def find_release(root: Path, product: Product, name: str, origin: str = "") -> Release:
+def find_release(root: Path, kind: ReleaseKind, name: str, origin: str = "") -> Release:
     """The release ``name`` (or file, if it ends in .yaml); the default one when ``name`` is empty.
 
     ``origin`` is what ``--from`` said, source or wheel; :class:`UsageError` where the release is the other.
@@ -44,18 +42,54 @@ def find_release(root: Path, product: Product, name: str, origin: str = "") -> R
     if origin not in {"", "source", "wheel"}:
         raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
     if not name:
-        return default_release(list_releases(root), product, wheels=origin == "wheel")
-    release = load_release(root, product, name)
-    found = "wheel" if release.provider == "wheels" else "source"
+        return default_release(list_releases(root, (kind,)), kind.product, wheels=origin == "wheel")
+    release = load_release(root, kind, name)
+    found = "source" if release.is_compiled else "wheel"
     if origin and origin != found:
         raise UsageError(
-            f"{product} {release.release} is built from {found}, not from {origin}", hint=f"--from {found}"
+            f"{kind.product} {release.release} is built from {found}, not from {origin}",
+            hint=f"--from {found}",
         )
     return release
 
 
+def default_policy(release: Release, values: BuildConfig) -> str:
+    """The policy that a configuration names, else the one for the product's kind of image."""
+    return values.policy or f"{release.product}-{values.runtime.base}"
+
+
+def _on_host(values: BuildConfig, target: Arch, host: Arch) -> Arch:
+    del values, target
+    return host
+
+
 @dataclass(frozen=True)
-class _Resolved:
+class Rules:
+    """What looking a request up has to know of its product.
+
+    ``recipe`` are the folders and files that carry a build out, besides the plan; ``builds_on`` says which
+    architecture builds for a target, on this host.
+    """
+
+    releases: ReleaseKind
+    recipe: tuple[str, ...]
+    policy: Callable[[Release, BuildConfig], str] = default_policy
+    builds_on: Callable[[BuildConfig, Arch, Arch], Arch] = _on_host
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it was typed, and what it is read with."""
+
+    root: Path
+    words: Words
+    env: Mapping[str, str]
+    build_arch: Arch
+    config: ConfigModel
+
+
+@dataclass(frozen=True)
+class Resolved:
     """The words, looked up in the project's files."""
 
     request: Request
@@ -65,19 +99,18 @@ class _Resolved:
     circumstances: Circumstances
 
 
-def _resolve(
-    root: Path, product: Product, words: Words, env: Mapping[str, str], build_arch: Arch
-) -> _Resolved:
+def resolve(asked: Asked, rules: Rules) -> Resolved:
+    """Look up what was asked for. Raises the errors of words, configuration and release."""
+    root, words = asked.root, asked.words
     jobs = parse_jobs(words.jobs)
-    arch = parse_arch(words.arch, build_arch)
-    release = find_release(root, product, words.release, words.origin)
+    arch = parse_arch(words.arch, asked.build_arch)
+    release = find_release(root, rules.releases, words.release, words.origin)
     require_arch(release, arch)
-    config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets)
-    if product is Product.SERVING and config.values.serving.build_on == "target":
-        build_arch = arch
+    config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets, model=asked.config)
+    build_arch = rules.builds_on(config.values, arch, asked.build_arch)
     _refuse_foreign_native(config, arch, build_arch)
     request = Request(
-        product=product,
+        product=release.product,
         release=release.release,
         config=config.name,
         arch=arch,
@@ -89,15 +122,14 @@ def _resolve(
     )
     circumstances = Circumstances(
         patches=_read_patches(root, config.values.source.patches),
-        policy_sha256=_policy_hash(root, release, config),
-        recipe=recipe_hash(root, _RECIPES[product]),
+        policy_sha256=_policy_hash(root, rules.policy(release, config.values), config),
+        recipe=recipe_hash(root, rules.recipe),
         revision=git_revision(root),
-        source_date_epoch=_epoch(env),
-        mirrors=planned_mirrors(config, env),
+        source_date_epoch=parse_epoch(asked.env),
+        mirrors=planned_mirrors(config, asked.env),
         recorder=hash_file(root / RECORDER),
     )
-    lines = release_origins(root, product, words.release or release.release)
-    return _Resolved(request, config, release, lines, circumstances)
+    return Resolved(request, config, release, release_origins(root, release), circumstances)
 
 
 def planned_mirrors(config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Mirror, ...]:
@@ -127,9 +159,8 @@ def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
     return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
-def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
+def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
     """Also finds out before the build that there is no such policy, rather than after it."""
-    name = policy_name(release, config.values)
     known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
     if name not in known:
         where = config.origins.get("policy", "")
@@ -157,6 +188,6 @@ def git_revision(root: Path) -> str:
         return ""
 
 
-def output_folder(plan: Plan) -> Path:
+def output_folder(plan: Plan[Any]) -> Path:
     """Where the plan's files go: relative to the working folder, as the user typed it."""
     return Path(os.path.abspath(plan.output))  # noqa: PTH100 - resolve() would follow the user's links

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tfbuild.plan.plan import Plan
+from tfbuild.plan.plan import Part, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanDocument(Plan):
+class PlanDocument(Plan[Part]):
     """``--dry-run --json``: the plan, and the definition that ``docker buildx bake`` takes."""
 
     bake: dict[Literal["target"], dict[str, dict[str, Any]]] | None

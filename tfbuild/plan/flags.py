@@ -5,7 +5,7 @@ Every flag says which line caused it and why, so that the plan can show it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -16,9 +16,6 @@ from tfbuild.releases.keys import Release
 # Where the source lies in the builder, and what debug information and assertions say instead.
 SOURCE_FOLDER = "/tree/source"
 PUBLIC_SOURCE_FOLDER = "/usr/src/tensorflow"
-# The same for the locked sources, each in a folder of its name; and programs that the build makes of them.
-DEPENDENCY_FOLDER = "/tree/dependencies"
-PUBLIC_DEPENDENCY_FOLDER = "/usr/src"
 
 BUILT_IN = Origin("built-in")
 
@@ -45,8 +42,11 @@ class Flag:
     reason: str = ""
 
 
-def compile_flags(config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]) -> tuple[Flag, ...]:
-    """Flags that mean the same to any build tool. ``lines`` says where the release's file has each key."""
+def compile_flags(
+    config: ResolvedConfig, release: Release, lines: Mapping[str, Origin], more: Sequence[Flag] = ()
+) -> tuple[Flag, ...]:
+    """Flags that mean the same to any build tool. ``lines`` says where the release's file has each key;
+    ``more`` are those of the product, before the macros."""
     keys = config.values.compile
 
     def of(path: str) -> str:
@@ -67,19 +67,7 @@ def compile_flags(config: ResolvedConfig, release: Release, lines: Mapping[str, 
             "no path of the builder in the result",
         )
     )
-    if release.upstream:
-        flags.append(
-            Flag(
-                Target.COMPILE,
-                f"-ffile-prefix-map={DEPENDENCY_FOLDER}={PUBLIC_DEPENDENCY_FOLDER}",
-                str(BUILT_IN),
-                "no path of the builder in the result",
-            )
-        )
-        targets = {"c": Target.C, "c++": Target.CXX, "both": Target.COMPILE}
-        for number, each in enumerate(release.upstream.flags):
-            where = str(lines.get(f"upstream.flags.{number}", BUILT_IN))
-            flags.append(Flag(targets[each.language], each.flag, where, each.reason))
+    flags += more
     for macro in release.compile_defines:
         text = f"-D{macro.name}" if macro.value is None else f"-D{macro.name}={macro.value}"
         flags.append(

@@ -5,28 +5,25 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.urls import Mirror
-from tfbuild.base.values import Pin, Product, Unhashed
+from tfbuild.base.values import Pin, Unhashed
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import Flag
 from tfbuild.plan.roots import Root, root_of
-from tfbuild.products.keras.part import KerasPart
-from tfbuild.products.keys import BuildConfig
-from tfbuild.products.parts import Part
-from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.tflite.part import TflitePart, WheelPart
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
 class Request:
     """What the command line asked for, in canonical words."""
 
-    product: Product
+    product: str
     release: str
     config: str
     arch: Arch
@@ -84,12 +81,12 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A fully resolved build from source; ``part`` is what only this product has."""
+class Plan(Generic[Part]):
+    """A fully resolved build; ``part`` is what only this kind of build has."""
 
     version: Literal[1] = field(default=1, kw_only=True)  # of the JSON document
     build_id: str
-    product: Product
+    product: str
     release: str
     library_version: str
     config: str
@@ -146,34 +143,6 @@ class Plan:
             raise TypeError(f"{self.build_id} is not made of a source")
         return self.source
 
-    @property
-    def tflite(self) -> TflitePart:
-        """The part of a TFLite plan; asking another plan for it is a bug."""
-        if not isinstance(self.part, TflitePart):
-            raise TypeError(f"a plan of {self.product}, not of tflite")
-        return self.part
-
-    @property
-    def serving(self) -> ServingPart:
-        """The part of a model server's plan; asking another plan for it is a bug."""
-        if not isinstance(self.part, ServingPart):
-            raise TypeError(f"a plan of {self.product}, not of serving")
-        return self.part
-
-    @property
-    def keras(self) -> KerasPart:
-        """The part of a Keras plan; asking another plan for it is a bug."""
-        if not isinstance(self.part, KerasPart):
-            raise TypeError(f"a plan of {self.product}, not of keras")
-        return self.part
-
-    @property
-    def wheel(self) -> WheelPart:
-        """The part of a plan from an official wheel; asking another plan for it is a bug."""
-        if not isinstance(self.part, WheelPart):
-            raise TypeError(f"{self.build_id} is not made of a wheel")
-        return self.part
-
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
         return asdict(self)
@@ -208,13 +177,14 @@ STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
 @dataclass(frozen=True)
-class Specifics:
+class Specifics(Generic[Part]):
     """What one product adds to the common plan."""
 
     title: str  # of the compile step
     image_title: str
     flags: tuple[Flag, ...]
     part: Part
+    policy: str
     notes: tuple[str, ...]
     pins: tuple[Pin, ...]
     compiled_from: tuple[object, ...]  # what the compiler sees, besides source, patches and builder
@@ -225,6 +195,7 @@ class Specifics:
     roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = STEPS
+    flavour: str | None = None  # of the image; None: as the key runtime.flavour says
 
 
 def assemble(
@@ -232,13 +203,13 @@ def assemble(
     config: ResolvedConfig,
     release: Release,
     circumstances: Circumstances,
-    specifics: Specifics,
-) -> Plan:
+    specifics: Specifics[Part],
+) -> Plan[Part]:
     """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
     epoch = circumstances.epoch_of(release)
     root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
-    source = release.source
+    source = source_of(release)
     draft = Plan(
         build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
         product=request.product,
@@ -262,15 +233,18 @@ def assemble(
         patches=circumstances.patches,
         root=root,
         runtime_root=runtime_root,
-        packages=tuple(f"{package.name}={package.version}" for package in release.packages(arch)),
+        packages=tuple(
+            f"{package.name}={package.version}"
+            for package in (release.packages(arch) if isinstance(release, SourceRelease) else ())
+        ),
         flags=specifics.flags,
         strip=values.compile.strip,
         debug_info=values.compile.debug_info,
         jobs=request.jobs or values.resources.jobs,
         memory_per_job_mib=values.resources.memory_per_job_mib,
         part=specifics.part,
-        image=_image(request, config, release, specifics.image_title),
-        policy=policy_name(release, values),
+        image=_image(request, config, release, specifics.image_title, specifics.flavour),
+        policy=specifics.policy,
         policy_sha256=circumstances.policy_sha256,
         source_date_epoch=epoch,
         distributable=values.distributable,
@@ -285,7 +259,7 @@ def roots_of(
     request: Request, config: ResolvedConfig, release: Release, epoch: int
 ) -> tuple[Root, Root | None]:
     """The builder's root filesystem, and that of an image with a distribution in it."""
-    values, debian = config.values, release.debian
+    values, debian = config.values, debian_of(release)
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
     suite = debian.suite if debian else "trixie"
     root = root_of(values, suite, request.build_arch, epoch, snapshot=pinned)
@@ -295,36 +269,23 @@ def roots_of(
     return root, replace(root, arch=request.arch, include=include)
 
 
-def flavour_of(release: Release, values: BuildConfig) -> str:
-    """What the image is about: of TFLite also whether it has an official wheel in it."""
-    from_wheel = release.product is Product.TFLITE and release.provider == "wheels"
-    return "wheel" if from_wheel else values.runtime.flavour
-
-
-def policy_name(release: Release, values: BuildConfig) -> str:
-    """The policy that a configuration names, else the one for its kind of image."""
-    product, flavour = release.product, flavour_of(release, values)
-    kind = "gpu-" if product is Product.KERAS and values.keras.variant == "gpu" else ""
-    if product is Product.TFLITE and flavour != "native":
-        return values.policy or f"{product}-{flavour}-scratch"  # there is no other base for them
-    return values.policy or f"{product}-{kind}{values.runtime.base}"
-
-
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
     notes = []
-    if release.status != "built" and release.source:
+    if release.status != "built" and release.is_compiled:
         notes.append(f"this project has never compiled {release.product} {release.release}")
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
     if not config.values.debian.security_updates:
         notes.append("packages as at Debian's last point release: debian.security_updates is off")
     if request.arch is not request.build_arch:
-        made = "cross-compiled" if release.source else "put together"
+        made = "cross-compiled" if release.is_compiled else "put together"
         notes.append(f"{made} on {request.build_arch}; the smoke test runs under qemu-user")
     return tuple(notes)
 
 
-def _image(request: Request, config: ResolvedConfig, release: Release, title: str) -> Image:
+def _image(
+    request: Request, config: ResolvedConfig, release: Release, title: str, flavour: str | None
+) -> Image:
     values = config.values
     labels = {
         "org.opencontainers.image.title": f"{title} {release.version} ({request.config}, {request.arch})",
@@ -342,13 +303,13 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
-        flavour=flavour_of(release, values),
+        flavour=flavour or values.runtime.flavour,
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )
 
 
-def _arches_of_roots(plan: Plan) -> str:
+def _arches_of_roots(plan: Plan[Any]) -> str:
     """The builder's, and the image's where it is another."""
     arches = [plan.root.arch, *([plan.runtime_root.arch] if plan.runtime_root else [])]
     return " and ".join(dict.fromkeys(map(str, arches)))
@@ -356,11 +317,12 @@ def _arches_of_roots(plan: Plan) -> str:
 
 def _revision(release: Release) -> str:
     """The commit, else the hash of the source, else upstream's tag."""
-    source = f"sha256:{release.source.sha256}" if release.source else release.tag
+    archive = source_of(release)
+    source = f"sha256:{archive.sha256}" if archive else release.tag
     return release.revision or source
 
 
-def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
+def _steps(plan: Plan[Part], specifics: Specifics[Part], recipe: str) -> tuple[Step, ...]:
     """The order of the work. Each key covers the keys before it that the step builds on.
 
     Numbers of jobs, estimates and notes are in no key: no result depends on them.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
-from tfbuild.products.keys import BuildConfig
+from tfbuild.config.keys import BuildConfig
 
 # Keeps the records of packages that are only unpacked.
 RECORDER = Path("dockerfiles", "debian", "record-packages.sh")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.errors import UsageError
 from tfbuild.plan.document import PlanDocument
-from tfbuild.plan.plan import Plan
+from tfbuild.plan.plan import Part, Plan
 from tfbuild.plan.words import Words, parse_arch, parse_tag
 
 INDEX_FOLDER = "index"  # beside those of the architectures
@@ -44,12 +44,12 @@ class IndexPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexPlanDocument:
+class IndexPlanDocument(Generic[Part]):
     """``--dry-run --json`` for several architectures."""
 
     version: Literal[1] = 1
     index: IndexPlan
-    plans: tuple[PlanDocument, ...]
+    plans: tuple[PlanDocument[Part], ...]
 
 
 def split_arches(words: Words) -> tuple[Words, ...]:
@@ -78,12 +78,12 @@ def _with_version(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-def make_plans(words: Words, make: Callable[[Words], Plan]) -> tuple[Plan, ...]:
+def make_plans(words: Words, make: Callable[[Words], Plan[Any]]) -> tuple[Plan[Any], ...]:
     """One plan for each architecture. Raises what ``make`` raises, before anything is built."""
     return tuple(make(each) for each in split_arches(words))
 
 
-def index_plan(plans: Sequence[Plan]) -> IndexPlan:
+def index_plan(plans: Sequence[Plan[Any]]) -> IndexPlan:
     """The index of the images that ``plans`` make; they differ in nothing but their architecture."""
     first = plans[0]
     return IndexPlan(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from tfbuild.base.text import human_size
 from tfbuild.plan.flags import Flag, Target
 from tfbuild.plan.plan import Plan
-from tfbuild.products.keras.part import KerasPart
-from tfbuild.products.keras.plan import _keras_lines
-from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.serving.plan import _serving_lines
-from tfbuild.products.tflite.part import WheelPart
 
 _HEADINGS = {
     Target.COMPILE: "compiler",
@@ -24,12 +20,12 @@ _HEADINGS = {
 }
 
 
-def plan_text(plan: Plan) -> str:
-    """All that the build would do, and which line caused each flag."""
-    return "\n".join(_lines(plan)) + "\n"
+def plan_text(plan: Plan[Any], details: Iterable[str] = ()) -> str:
+    """All that the build would do, and which line caused each flag. ``details`` are lines of the product."""
+    return "\n".join(_lines(plan, details)) + "\n"
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: Plan[Any], details: Iterable[str]) -> Iterator[str]:
     yield f"{plan.build_id}"
     what = "compiled" if plan.source else "built"
     state = (
@@ -46,13 +42,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         each = f"one for each {plan.memory_per_job_mib} MiB and CPU of the engine"
         yield f"  jobs      {plan.jobs or each}"
     yield f"  policy    build_configs/policies/{plan.policy}.yaml"
-    if isinstance(plan.part, ServingPart):
-        yield from _serving_lines(plan.part)
-    if isinstance(plan.part, WheelPart):
-        yield f"  wheel     {plan.part.wheel}"
-        yield f"  python    {plan.part.python} of Debian {plan.part.suite}, with its numpy"
-    if isinstance(plan.part, KerasPart):
-        yield from _keras_lines(plan.part)
+    yield from details
     for note in plan.notes:
         yield f"  note      {note}"
     for quirk in plan.quirks:

@@ -90,7 +90,7 @@ def parse_tag(tag: str) -> str | None:
     return tag
 
 
-def _epoch(env: Mapping[str, str]) -> int | None:
+def parse_epoch(env: Mapping[str, str]) -> int | None:
     text = env.get("SOURCE_DATE_EPOCH", "")
     if not text:
         return None

@@ -1,57 +1,112 @@
-"""The products, by name."""
+"""The products, a row each. Only the command line asks for it; all else gets what it needs handed in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
-from tfbuild.base.values import Product
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.layout import Layout
+from tfbuild.build.product import Product
+from tfbuild.build.run import Recipe
+from tfbuild.config import load, rules
+from tfbuild.config.load import ConfigInfo, ResolvedConfig
+from tfbuild.config.model import ConfigModel, config_model
+from tfbuild.plan import asked, text
+from tfbuild.plan.asked import Asked
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
-from tfbuild.products.keras.asked import plan_keras
-from tfbuild.products.keras.bake import keras_definition
-from tfbuild.products.keras.part import KerasPart
-from tfbuild.products.serving.asked import plan_serving
-from tfbuild.products.serving.bake import serving_definition
-from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.tflite.asked import plan_tflite
-from tfbuild.products.tflite.bake import definition
-from tfbuild.products.tflite.part import WheelPart
-from tfbuild.products.tflite.wheel.bake import wheel_definition
+from tfbuild.products import keras, serving, tflite
+from tfbuild.releases import load as releases
+from tfbuild.releases.keys import Release
+
+PRODUCTS: tuple[Product, ...] = (serving.PRODUCT, tflite.PRODUCT, keras.PRODUCT)
+
+
+@cache
+def _model(products: tuple[Product, ...]) -> ConfigModel:
+    own = (each.contradictions for each in products if each.contradictions)
+    return config_model(
+        tuple(section for each in products for section in each.sections), (rules.contradictions, *own)
+    )
+
+
+def model() -> ConfigModel:
+    """The keys of all products."""
+    return _model(PRODUCTS)
+
+
+def parts() -> tuple[type, ...]:
+    """The types of what only one kind of plan has."""
+    return tuple(part for each in PRODUCTS for part in each.parts)
+
+
+def release_models() -> tuple[type[Release], ...]:
+    """The types of release files."""
+    return tuple(model for each in PRODUCTS for model in each.releases.models.values())
+
+
+def names() -> tuple[str, ...]:
+    """The products, in the order in which they are listed."""
+    return tuple(each.name for each in PRODUCTS)
 
 
 def parse_product(word: str) -> Product:
     """Raises :class:`NothingMatchesError` with the nearest name."""
-    known = [str(each) for each in Product]
-    if word not in known:
+    found = next((each for each in PRODUCTS if each.name == word), None)
+    if found is None:
         raise NothingMatchesError(
-            f"unknown product '{word}'{did_you_mean(word, known)}",
-            details=(f"there are: {', '.join(known)}",),
+            f"unknown product '{word}'{did_you_mean(word, names())}",
+            details=(f"there are: {', '.join(names())}",),
         )
-    return Product(word)
+    return found
 
 
-def plan_of(root: Path, product: str, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+def plan_of(root: Path, product: str, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan[Any]:
     """The plan of a build of ``product``, as it was typed."""
-    makers = {Product.TFLITE: plan_tflite, Product.SERVING: plan_serving, Product.KERAS: plan_keras}
-    return makers[parse_product(product)](root, words, env=env, build_arch=build_arch)
+    return parse_product(product).plan(Asked(root, words, env, build_arch, model()))
 
 
-def definition_of(
-    plan: Plan, layout: Layout, *, serving: Mapping[str, Any] | None = None, **options: Any
-) -> dict[str, Any]:
-    """The definition; ``options`` as in :func:`tfbuild.products.tflite.bake.definition`, ``serving`` what
-    only that product's
-    has: :func:`tfbuild.products.serving.bake.serving_definition`."""
-    if isinstance(plan.part, ServingPart):
-        return serving_definition(plan, layout, **options, **(serving or {}))
-    if isinstance(plan.part, KerasPart):
-        return keras_definition(plan, layout, **options)
-    if isinstance(plan.part, WheelPart):
-        return wheel_definition(plan, layout, **options)
-    return definition(plan, layout, **options)
+def recipe_of(plan: Plan[Any]) -> Recipe[Any]:
+    """What carries ``plan`` out."""
+    return parse_product(plan.product).recipe(plan)
+
+
+def definition_of(plan: Plan[Any], layout: Layout, options: BakeOptions | None = None) -> BakeFile:
+    """The ``docker buildx bake`` definition of ``plan``."""
+    return recipe_of(plan).definition(plan, layout, options or BakeOptions())
+
+
+def plan_text(plan: Plan[Any]) -> str:
+    """``plan`` as ``--dry-run`` prints it."""
+    return text.plan_text(plan, recipe_of(plan).describe(plan.part))
+
+
+def find_release(root: Path, product: str, name: str, origin: str = "") -> Release:
+    """:func:`tfbuild.plan.asked.find_release` of the product called ``product``."""
+    return asked.find_release(root, parse_product(product).releases, name, origin)
+
+
+def load_release(root: Path, product: str, name: str) -> Release:
+    """The release ``name`` of ``product``."""
+    return releases.load_release(root, parse_product(product).releases, name)
+
+
+def list_releases(root: Path) -> tuple[Release, ...]:
+    """All releases of all products."""
+    return releases.list_releases(root, [each.releases for each in PRODUCTS])
+
+
+def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> ResolvedConfig:
+    """:func:`tfbuild.config.load.load_config` with the keys of all products."""
+    return load.load_config(root, name, arch, sets, model=model())
+
+
+def list_configs(root: Path) -> tuple[ConfigInfo, ...]:
+    """:func:`tfbuild.config.load.list_configs` with the keys of all products."""
+    return load.list_configs(root, model=model())

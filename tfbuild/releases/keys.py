@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Pin, Product, Unhashed
+from tfbuild.base.values import Pin, Unhashed
 from tfbuild.config.types import FileStem, Keys, MacroName, PositiveInt, Prose, Text
-from tfbuild.products.serving.release import ServingKeys
-from tfbuild.products.tflite.release import Upstream
 from tfbuild.releases.types import (
     Commit,
     Download,
@@ -23,7 +22,6 @@ from tfbuild.releases.types import (
     Snapshot,
     Url,
 )
-from tfbuild.releases.wheels.keys import WheelKeys
 
 
 class Source(Keys):
@@ -114,9 +112,9 @@ class CompileDefine(Keys):
 
 
 class Release(Keys):
-    """A file in ``build_configs/releases/<product>/``."""
+    """A file in ``build_configs/releases/<product>/``: what the releases of every product have."""
 
-    product: Product = Field(description="The folder that the file is in.")
+    product: FileStem = Field(description="The folder that the file is in.")
     release: ReleaseName = Field(description="The file's name, without .yaml.")
     description: Prose = Field(description="One sentence for list-releases.")
     version: ReleaseName = Field(description="What the library says of itself: TfLiteVersion().")
@@ -135,50 +133,80 @@ class Release(Keys):
         default=None, description="The commit of the tag; null where no trustworthy source names it."
     )
     source_date_epoch: PositiveInt = Field(description="Seconds since 1970, UTC: when upstream made it.")
-    source: Source | None = Field(
-        default=None, description="The source archive; null for the provider 'wheels', and only there."
-    )
-    debian: Debian | None = Field(
-        default=None, description="The builder image, and the dependencies of the provider 'debian'."
-    )
-    serving: ServingKeys | None = Field(
-        default=None, description="What a release of the model server has besides; not for other products."
-    )
-    wheels: WheelKeys | None = Field(
-        default=None, description="Official wheels, and the Pythons that they are locked for."
-    )
-    upstream: Upstream | None = Field(
-        default=None, description="How upstream's own dependencies are compiled; only with that provider."
-    )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
+    _path: str = PrivateAttr(default="")
+
+    @property
+    def path(self) -> str:
+        """The file that it was read from, relative to the project, or as the user typed it."""
+        return self._path
+
+    def read_from(self, path: str) -> None:
+        """Tell the release its file; for the loader."""
+        self._path = path
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether there is a source; else it is put together from what others have compiled."""
+        return False
+
+    @property
+    def needs_lock(self) -> bool:
+        """Whether its build would download what the release file does not pin."""
+        return False
+
+    @property
+    def repinned(self) -> Mapping[str, str]:
+        """Dependencies that it pins to something else than its source does: name and ref."""
+        return {}
+
+    @property
+    def declared_elsewhere(self) -> str | None:
+        """Where else its dependencies are declared, as a lock names the place."""
+        return None
+
+
+class SourceRelease(Release):
+    """A release that is compiled."""
+
+    source: Source = Field(description="The source archive.")
+    debian: Debian | None = Field(
+        default=None, description="The builder image, and the dependencies of the provider 'debian'."
+    )
+
+    @property
+    def is_compiled(self) -> bool:
+        return True
 
     def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
         """Everything to download whose sha256 is known: the source first, then what the suite lacks.
 
-        ``build_arch`` is the builder's, which Bazel runs on (None: ``arch``); ``seen`` is the hash of a
-        source whose own hash nobody published, where it was recorded. Wheels are not among them: their
-        lock has them.
+        ``build_arch`` is the builder's (None: ``arch``); ``seen`` is the hash of a source whose own hash
+        nobody published, where it was recorded.
         """
-        known = (self.source.sha256 or seen) if self.source else None
-        source = (self.source.pin(known),) if self.source and known else ()
+        del build_arch
+        known = self.source.sha256 or seen
+        source = (self.source.pin(known),) if known else ()
         debs = self.debian.downloads if self.debian else ()
-        tools = self.serving.downloads(build_arch or arch) if self.serving else ()
-        return (*source, *(each.pin() for each in debs if each.arch is arch), *(each.pin() for each in tools))
-
-    @property
-    def archive(self) -> Source:
-        """The source; asking a release that is made of wheels for it is a bug."""
-        if self.source is None:
-            raise TypeError(f"{self.product} {self.release} is not made of a source")
-        return self.source
+        return (*source, *(each.pin() for each in debs if each.arch is arch))
 
     def unhashed(self, lock: str, seen: str | None) -> Unhashed | None:
         """The source, as long as nobody has its hash."""
-        return self.source.unhashed(lock, seen) if self.source else None
+        return self.source.unhashed(lock, seen)
 
     def packages(self, arch: Arch) -> tuple[DebianPackage, ...]:
         """The Debian packages that a build for ``arch`` needs."""
         listed = self.debian.packages if self.debian else ()
         return tuple(each for each in listed if each.arches is None or arch in each.arches)
+
+
+def source_of(release: Release) -> Source | None:
+    """The source archive; None where nothing is compiled."""
+    return release.source if isinstance(release, SourceRelease) else None
+
+
+def debian_of(release: Release) -> Debian | None:
+    """What the release file says of the builder image."""
+    return release.debian if isinstance(release, SourceRelease) else None

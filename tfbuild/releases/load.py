@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.text import did_you_mean
-from tfbuild.base.values import Origin, Product
+from tfbuild.base.values import Origin
 from tfbuild.config.binding import bind
 from tfbuild.config.yaml_source import (
     YamlDocument,
@@ -20,8 +20,7 @@ from tfbuild.config.yaml_source import (
     YamlSequence,
     read_yaml,
 )
-from tfbuild.products.serving.release import ServingKeys
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import Release, debian_of, source_of
 from tfbuild.releases.lock import lock_path, read_lock
 from tfbuild.releases.state import ReleaseLock
 
@@ -53,7 +52,25 @@ def release_key(name: str) -> ReleaseKey:
     )
 
 
-def release_file(product: Product, name: str) -> str:
+@dataclass(frozen=True, eq=False)
+class ReleaseKind:
+    """How the release files of one product are read: by the model of their provider.
+
+    ``disagreements`` says what the types cannot: key and text.
+    """
+
+    product: str
+    models: Mapping[str, type[Release]]
+    disagreements: Callable[[Release], Iterator[tuple[str, str]]]
+
+    def model_of(self, document: YamlDocument) -> type[Release]:
+        """The model for the provider that ``document`` names; the first one where it names none of them."""
+        entry = document.root.get("provider")
+        word = entry.value.text if entry and isinstance(entry.value, YamlScalar) else None
+        return self.models.get(word or "", next(iter(self.models.values())))
+
+
+def release_file(product: str, name: str) -> str:
     """The path of the release ``name``, relative to the project; a name that ends in .yaml is one itself.
 
     So a fork of upstream, or a source that is not public, is built from a release file of one's own.
@@ -61,11 +78,12 @@ def release_file(product: Product, name: str) -> str:
     return name if name.endswith(".yaml") else f"{RELEASE_FOLDER}/{product}/{name}.yaml"
 
 
-def load_release(root: Path, product: Product, name: str) -> Release:
-    """The release ``name`` of ``product``, or the one in the file ``name``, if that ends in .yaml.
+def load_release(root: Path, kind: ReleaseKind, name: str) -> Release:
+    """The release ``name`` of a product, or the one in the file ``name``, if that ends in .yaml.
 
     Raises :class:`NothingMatchesError` for an unknown one, :class:`ConfigError` for a broken file.
     """
+    product = kind.product
     names = _names(root, product)
     if name.endswith(".yaml"):
         if not (root / name).is_file():
@@ -75,22 +93,21 @@ def load_release(root: Path, product: Product, name: str) -> Release:
         what = f"there is no {product} release '{name}'{did_you_mean(name, names)}"
         known = f"there are: {', '.join(names)}" if names else f"{product} has none yet"
         raise NothingMatchesError(what, details=(known,), hint="invoke list-releases")
-    release, problems = _read(root, product, name)
+    release, problems = _read(root, kind, name)
     if release is None or problems:
         raise ConfigError(problems)
     return release
 
 
-def load_lock(root: Path, release: Release, word: str = "") -> ReleaseLock:
-    """The lock of ``release``; ``word`` is the release as it was typed, which may be a file of the user's."""
-    path = lock_path(release_file(release.product, word or release.release))
+def load_lock(root: Path, release: Release) -> ReleaseLock:
+    """The lock of ``release``."""
+    path = lock_path(release.path)
     return ReleaseLock(path, read_lock(root / path, path))
 
 
-def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:
+def release_origins(root: Path, release: Release) -> dict[str, Origin]:
     """The line of each key of the release's file, and of each macro as ``compile_defines.NAME``."""
-    path = release_file(product, name)
-    document = read_yaml(root / path, path)
+    document = read_yaml(root / release.path, release.path)
     origins = {entry.key: entry.key_origin for entry in document.root.entries}
     entry = document.root.get("compile_defines")
     items = entry.value.items if entry and isinstance(entry.value, YamlSequence) else ()
@@ -98,12 +115,11 @@ def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin
         key = item.get("name") if isinstance(item, YamlMapping) else None
         if key and isinstance(key.value, YamlScalar) and key.value.text:
             origins[f"compile_defines.{key.value.text}"] = key.key_origin
-    for section in ("serving", "upstream"):
-        keys = document.root.get(section)
-        if keys and isinstance(keys.value, YamlMapping):
-            for each in keys.value.entries:
-                origins[f"{section}.{each.key}"] = each.key_origin
-                origins |= _item_origins(f"{section}.{each.key}", each.value)
+    for section in document.root.entries:
+        if isinstance(section.value, YamlMapping):
+            for each in section.value.entries:
+                origins[f"{section.key}.{each.key}"] = each.key_origin
+                origins |= _item_origins(f"{section.key}.{each.key}", each.value)
     return origins
 
 
@@ -116,13 +132,16 @@ def _item_origins(path: str, node: YamlNode) -> dict[str, Origin]:
     return {}
 
 
-def list_releases(root: Path) -> tuple[Release, ...]:
-    """All releases: by product, then by age, oldest first. Raises :class:`ConfigError` for broken files."""
+def list_releases(root: Path, kinds: Sequence[ReleaseKind]) -> tuple[Release, ...]:
+    """All releases: in the order of ``kinds``, then by age, oldest first.
+
+    :raises ConfigError: a file is broken.
+    """
     found: list[Release] = []
     problems: list[ConfigProblem] = []
-    for product in Product:
-        for name in _names(root, product):
-            release, wrong = _read(root, product, name)
+    for kind in kinds:
+        for name in _names(root, kind.product):
+            release, wrong = _read(root, kind, name)
             problems += wrong
             found += [release] if release else []
     if problems:
@@ -130,26 +149,25 @@ def list_releases(root: Path) -> tuple[Release, ...]:
     return tuple(found)
 
 
-def default_release(releases: Sequence[Release], product: Product, *, wheels: bool = False) -> Release:
-    """The newest release of ``product`` that this project has compiled and verified.
+def default_release(releases: Sequence[Release], product: str, *, wheels: bool = False) -> Release:
+    """The newest release of ``product`` that this project has built and verified.
 
-    ``wheels``: of those that are official wheels, by their date, since their names changed.
-
-    Of the model server simply the newest: compiling one takes more than most machines have, and the plan
-    says what was never done.
+    Where it has built none, as with what takes more than most machines have, simply the newest: the plan says
+    what was never done. ``wheels``: of those that are official wheels, by their date, since their names
+    changed; else of those that are compiled, where the product has any.
     """
-    able = ("built", "pinned") if product is Product.SERVING or wheels else ("built",)
-    built = [each for each in releases if each.product is product and each.status in able]
-    if product is Product.TFLITE:
-        built = [each for each in built if (each.provider == "wheels") == wheels]
-    if not built:
-        raise NothingMatchesError(
-            f"no {product} release has been built by this project yet",
-            hint="name a pinned one with --release: invoke list-releases",
-        )
+    own = [each for each in releases if each.product == product]
+    compiled = [each for each in own if each.is_compiled]
     if wheels:
-        return max(built, key=lambda each: each.source_date_epoch)
-    return max(built, key=lambda each: release_key(each.release))
+        found = [each for each in own if not each.is_compiled]
+    else:
+        able = compiled or own
+        found = [each for each in able if each.status == "built"] or able
+    if not found:
+        raise NothingMatchesError(f"{product} has no such release", hint="invoke list-releases")
+    if wheels:
+        return max(found, key=lambda each: each.source_date_epoch)
+    return max(found, key=lambda each: release_key(each.release))
 
 
 def require_arch(release: Release, arch: Arch) -> None:
@@ -163,89 +181,42 @@ def require_arch(release: Release, arch: Arch) -> None:
         )
 
 
-def _names(root: Path, product: Product) -> tuple[str, ...]:
+def _names(root: Path, product: str) -> tuple[str, ...]:
     folder = root / RELEASE_FOLDER / str(product)
     return tuple(sorted((path.stem for path in folder.glob("*.yaml") if path.is_file()), key=release_key))
 
 
-def _read(root: Path, product: Product, name: str) -> tuple[Release | None, tuple[ConfigProblem, ...]]:
-    path = release_file(product, name)
+def _read(root: Path, kind: ReleaseKind, name: str) -> tuple[Release | None, tuple[ConfigProblem, ...]]:
+    path = release_file(kind.product, name)
     document = read_yaml(root / path, path)
     if document.problems and not document.root.entries:
         return None, document.problems
-    release, wrong = bind(document, Release)
+    release, wrong = bind(document, kind.model_of(document))
     problems = [*document.problems, *wrong]
     if release is not None:
-        problems += _disagreements(document, release, product, name)
+        release.read_from(path)
+        problems += [_at(document, key, text) for key, text in _disagreements(release, kind, name)]
     return release, tuple(problems)
 
 
-def _disagreements(
-    document: YamlDocument, release: Release, product: Product, name: str
-) -> list[ConfigProblem]:
+def _disagreements(release: Release, kind: ReleaseKind, name: str) -> Iterator[tuple[str, str]]:
     """What the types cannot say: the names agree with the folder, the arches with each other."""
-    found: list[ConfigProblem] = []
-    if release.product is not product:
-        found.append(_at(document, "product", f"the file is in the folder of '{product}'"))
+    if release.product != kind.product:
+        yield "product", f"the file is in the folder of '{kind.product}'"
     stem = Path(name).name.removesuffix(".yaml")
     if release.release != stem:
-        found.append(_at(document, "release", f"the file is called '{stem}.yaml'"))
-    found += [_at(document, key, text) for key, text in _origin_disagreements(release)]
-    if (release.serving is None) == (release.product is Product.SERVING):
-        found.append(
-            _at(document, "serving", "the key 'serving' belongs to releases of serving, and to all of them")
-        )
-    if release.serving:
-        found += [_at(document, "serving", text) for text in _serving_disagreements(release, release.serving)]
-    if release.upstream and (release.provider != "upstream" or release.serving):
-        text = "the key 'upstream' belongs to TFLite releases with the provider 'upstream'"
-        found.append(_at(document, "upstream", text))
-    if release.provider == "debian" and release.debian is None:
-        found.append(_at(document, "provider", "the provider 'debian' needs the key 'debian'"))
-    if release.debian:
-        named = {arch for each in release.debian.packages for arch in each.arches or ()}
-        named |= {each.arch for each in release.debian.downloads}
-        if strange := sorted(map(str, named - set(release.arches))):
-            text = f"names {', '.join(strange)}, which the release's arches do not have"
-            found.append(_at(document, "debian", text))
-    return found
-
-
-def _origin_disagreements(release: Release) -> list[tuple[str, str]]:
-    """What is wrong about where the bytes come from: key and text."""
-    found: list[tuple[str, str]] = []
-    source, wheels = release.source, release.wheels
-    if (source is None) != (release.provider == "wheels"):
-        found.append(("source", "the provider 'wheels' has no source, every other one has"))
-    if release.provider == "wheels" and wheels is None:
-        found.append(("provider", "the provider 'wheels' needs the key 'wheels'"))
+        yield "release", f"the file is called '{stem}.yaml'"
+    source = source_of(release)
     if source and source.sha256 is None and source.tree is None:
-        found.append(("source", "the source has neither sha256 nor tree: nothing could be checked"))
+        yield "source", "the source has neither sha256 nor tree: nothing could be checked"
     if source and source.tree and source.subtrees:
-        found.append(("source", "a tree is that of the whole source: it goes without subtrees"))
-    if wheels and (
-        strange := sorted({str(each.arch) for each in wheels.sets} - set(map(str, release.arches)))
-    ):
-        found.append(("wheels", f"names {', '.join(strange)}, which the release's arches do not have"))
-    if wheels and len({(each.variant, each.arch) for each in wheels.sets}) != len(wheels.sets):
-        found.append(("wheels", "two sets are for the same variant and arch"))
-    return found
-
-
-def _serving_disagreements(release: Release, serving: ServingKeys) -> list[str]:
-    found: list[str] = []
-    if bool(serving.bazel.binaries) == bool(serving.bazel.package):
-        found.append("bazel comes from 'binaries' or from 'package', and from one of them")
-    builders = {way.build_arch for way in serving.ways}
-    if serving.bazel.binaries and (lacking := sorted(map(str, builders - set(serving.bazel.binaries)))):
-        found.append(f"'ways' builds on {', '.join(lacking)}, and 'bazel.binaries' has none for it")
-    if {way.arch for way in serving.ways} != set(release.arches):
-        found.append("'ways' and 'arches' name different architectures")
-    if serving.compiler.origin == "suite" and not serving.compiler.packages:
-        found.append("a compiler of the suite comes from packages: 'compiler.packages' names none")
-    if release.debian is None:
-        found.append("the builder image is made of a Debian suite: the key 'debian' says which")
-    return found
+        yield "source", "a tree is that of the whole source: it goes without subtrees"
+    if debian := debian_of(release):
+        named = {arch for each in debian.packages for arch in each.arches or ()}
+        named |= {each.arch for each in debian.downloads}
+        if strange := sorted(map(str, named - set(release.arches))):
+            yield "debian", f"names {', '.join(strange)}, which the release's arches do not have"
+    yield from kind.disagreements(release)
 
 
 def _at(document: YamlDocument, key: str, message: str) -> ConfigProblem:

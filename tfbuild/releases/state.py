@@ -9,9 +9,8 @@ from typing import Literal
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.values import Pin
-from tfbuild.products.keys import BuildConfig
-from tfbuild.releases.dependency import Declared
-from tfbuild.releases.keys import Release
+from tfbuild.releases.dependency import Declared, Dependency
+from tfbuild.releases.keys import Release, SourceRelease, source_of
 from tfbuild.releases.lock import Condition, Lock, LockedSource, MadeFrom, MissingSource
 
 # 'not-needed': all of the release's downloads are in its release file.
@@ -27,17 +26,17 @@ class ReleaseLock:
 
     def seen(self, release: Release) -> str | None:
         """The hash of the release's source that was recorded when it was first seen."""
-        source = release.source
+        source = source_of(release)
         return self.lock.sha256_of(source.filename, source.tree) if source else None
 
 
-def made_from(release: Release, declared_in: str | None = None) -> MadeFrom:
+def made_from(release: SourceRelease, declared_in: str | None = None) -> MadeFrom:
     """What of ``release`` decides which sources its lock has: other keys may change without outdating it.
 
     ``declared_in``: see :class:`MadeFrom`.
     """
-    source = release.archive
-    repins = [(each.name, each.ref) for each in release.upstream.repins] if release.upstream else []
+    source = release.source
+    repins = list(release.repinned.items())
     content = f"sha256:{source.sha256}" if source.sha256 else f"tree:{source.tree}"
     return MadeFrom(
         release=fingerprint([content, release.arches, sorted(repins)]),
@@ -46,26 +45,15 @@ def made_from(release: Release, declared_in: str | None = None) -> MadeFrom:
     )
 
 
-def needs_lock(release: Release) -> bool:
-    """Whether the release's build would download what its release file does not pin."""
-    return release.provider == "upstream" and release.serving is None
-
-
 def lock_status(release: Release, lock: Lock) -> LockStatus:
     """The state of the lock for the whole release: every architecture, every configuration."""
-    if not needs_lock(release):
+    if not release.needs_lock or not isinstance(release, SourceRelease):
         return "not-needed"
     if lock.made_from is None:
         return "none"
-    files = release.upstream.build_files if release.upstream else None
-    if lock.made_from not in (made_from(release), made_from(release, files.place if files else None)):
+    if lock.made_from not in (made_from(release), made_from(release, release.declared_elsewhere)):
         return "stale"
     return "incomplete" if lock.missing else "complete"
-
-
-def conditions(values: BuildConfig) -> tuple[Condition, ...]:
-    """The optional parts that a configuration asks for."""
-    return ("tflite.gpu_delegate",) if values.tflite.gpu_delegate else ()
 
 
 def needed_sources(lock: Lock, arch: Arch, asked: Iterable[Condition]) -> tuple[LockedSource, ...]:
@@ -92,12 +80,11 @@ def unconfirmed(release: Release, lock: Lock, arch: Arch) -> tuple[Declared, ...
     right; empty where the lock was read from the source. Nothing is said of what the release file repins."""
     if lock.made_from is None or lock.made_from.declared_in is None:
         return ()
-    repinned = {each.name for each in release.upstream.repins} if release.upstream else set()
     # NAME:PATH is declared by the locked source NAME, whose bytes have a hash.
     asked: tuple[LockedSource | MissingSource, ...] = (*lock.sources, *lock.missing)
     own = (each for each in asked if ":" not in each.declared)
     found = (Declared(each.name, each.repository, each.ref) for each in own if arch in each.arches)
-    return tuple(sorted(each for each in found if each.name not in repinned))
+    return tuple(sorted(each for each in found if each.name not in release.repinned))
 
 
 def locked_pins(release: Release, lock: Lock, arch: Arch, asked: Iterable[Condition] = ()) -> tuple[Pin, ...]:
@@ -105,3 +92,40 @@ def locked_pins(release: Release, lock: Lock, arch: Arch, asked: Iterable[Condit
     if lock_status(release, lock) not in {"complete", "incomplete"}:
         return ()
     return tuple(each.pin() for each in needed_sources(lock, arch, asked))
+
+
+@dataclass(frozen=True)
+class LockedSources:
+    """What a lock contributes to one build.
+
+    ``reasons`` say why the build would have to download something without a hash; ``unconfirmed`` is what the
+    source has to declare where the lock was read elsewhere.
+    """
+
+    pins: tuple[Pin, ...]
+    dependencies: tuple[Dependency, ...]
+    reasons: tuple[str, ...]
+    unconfirmed: tuple[Declared, ...]
+
+
+def for_build(release: Release, lock: Lock, arch: Arch, asked: Iterable[Condition]) -> LockedSources:
+    """What ``lock`` contributes to a build of ``release`` with the optional parts that are ``asked`` for."""
+    wanted = tuple(asked)
+    pins = locked_pins(release, lock, arch, wanted)
+    return LockedSources(
+        pins=pins,
+        dependencies=tuple(
+            Dependency(
+                each.name,
+                each.sha256,
+                each.filename,
+                each.strip_prefix,
+                each.variables,
+                each.license,
+                each.license_file,
+            )
+            for each in (needed_sources(lock, arch, wanted) if pins else ())
+        ),
+        reasons=unlocked(release, lock, arch, wanted),
+        unconfirmed=unconfirmed(release, lock, arch),
+    )

@@ -20,10 +20,12 @@ from hypothesis import strategies as st
 from tests.support.builds import Build
 from tests.support.keras import make_plan as make_keras_plan
 from tests.support.plans import PROJECT, make_server_plan
+from tests.support.products import Product
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ArchiveError, ChecksumError, DownloadError, ExitCode
-from tfbuild.base.values import Pin, Product, SilentReporter, Unhashed
+from tfbuild.base.values import Pin, SilentReporter, Unhashed
+from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.bundle.file import Bundle, BundledSource, BundleMember, read_bundle, summary, write_bundle
 from tfbuild.build.bundle.make import bundled_source, load_bundle, make_bundle
 from tfbuild.build.layout import Layout
@@ -34,6 +36,7 @@ from tfbuild.downloads.fetch import Fetcher
 from tfbuild.machine.cache import prepare_cache
 from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.products.serving.bake import serving_definition
+from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.bake import definition
 
 SOURCE = b"the source" * 5000
@@ -333,7 +336,7 @@ def bundled(build: Build, target: Path) -> Bundle:
 
     build.runner = RecordingRunner([Reply(command, effect=write_builder), *build.usual_replies()])
     effects = replace(build.effects(), fetch_all=lambda pins, unhashed: fetched)
-    found, _ = make_bundle(build.plan, build.layout, target, effects)
+    found, _ = make_bundle(build.plan, recipe_of(build.plan), build.layout, target, effects)
     return found
 
 
@@ -383,8 +386,11 @@ def test_offline_with_nothing_there_names_what_and_the_commands(tmp_path: Path) 
     assert str(build.layout.root(build.plan.root)) in "".join(failure.value.details)
 
 
-def test_the_way_offline_of_keras_names_what_its_commands_take() -> None:
-    hint = way_offline(make_keras_plan("2.21.0", Arch.AMD64, "keras.variant=gpu"))
+def test_the_way_offline_of_keras_names_what_its_commands_take(tmp_path: Path) -> None:
+    plan = make_keras_plan("2.21.0", Arch.AMD64, "keras.variant=gpu")
+    build = Build(tmp_path)
+    run = Run(plan, recipe_of(plan), build.layout, build.effects(), tmp_path)
+    hint = way_offline(run)
     words = "--product keras --release 2.21.0 --config opt --variant gpu --arch amd64 --file FILE"
     assert f"invoke bundle {words}" in hint
 
@@ -393,7 +399,7 @@ def test_an_offline_server_has_no_network_in_any_step(tmp_path: Path) -> None:
     plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
     layout = Layout(PROJECT, tmp_path, plan.build_id)
     builders = {stage: layout.builder(plan, stage) for stage in ("builder", "probe-builder")}
-    targets = serving_definition(plan, layout, offline=True, builders=builders)["target"]
+    targets = serving_definition(plan, layout, BakeOptions(offline=True, builders=builders))["target"]
     assert targets["fetch"]["target"] == "fetch-none"
     contexts = targets["compile"]["contexts"]
     assert (contexts["builder"], contexts["probe-builder"]) == (
@@ -471,7 +477,7 @@ def test_a_source_that_is_known_by_its_tree_is_bundled_with_it(tmp_path: Path) -
     plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
     assert plan.source is not None
     layout = Layout(PROJECT, tmp_path, plan.build_id)
-    run = Run(plan, layout, Build(tmp_path).effects(), tmp_path)
+    run = Run(plan, recipe_of(plan), layout, Build(tmp_path).effects(), tmp_path)
     path = tmp_path / "downloads" / f"sha256-{'5' * 64}" / plan.source.filename
     run.downloads = {plan.source.name: path}
     assert bundled_source(run) == BundledSource(

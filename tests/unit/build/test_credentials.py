@@ -27,6 +27,7 @@ from tfbuild.build.buildkit.secrets import (
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import Archive
 from tfbuild.build.run import Run
+from tfbuild.products.table import recipe_of
 
 CA = Path(__file__).parents[2] / "data" / "tls" / "ca.pem"
 ME = Login("mirror.example", "me", "s3cr3t")
@@ -130,7 +131,9 @@ def test_a_bundle_becomes_a_store_for_bazel_and_a_damaged_one_is_told(tmp_path: 
     plan = make_server_plan("2.19.1", "opt", Arch.AMD64)
     layout = Layout(PROJECT, tmp_path / "cache", plan.build_id)
     layout.work.mkdir(parents=True)
-    run = Run(plan, layout, replace(Build(tmp_path).effects(), ca_bundle=bundle), tmp_path / "out")
+    run = Run(
+        plan, recipe_of(plan), layout, replace(Build(tmp_path).effects(), ca_bundle=bundle), tmp_path / "out"
+    )
     bundle.write_text(CA.read_text())
     (option,) = secret_options(run)
     assert Path(option.removeprefix("id=ca-java,src=")).read_bytes() == java_trust_store(CA.read_text())

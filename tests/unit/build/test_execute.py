@@ -32,6 +32,7 @@ from tfbuild.build.dist import is_intact, read_manifest, staging_of
 from tfbuild.engine.facts import RunResult
 from tfbuild.machine.locks import hold
 from tfbuild.machine.runner import Reply
+from tfbuild.products.table import plan_of
 from tfbuild.products.tflite.smoke import SmokeCase
 from tfbuild.releases.lock import Lock
 
@@ -97,7 +98,7 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
     assert manifest["roots"]["builder"]["mirror"] == "http://mirror.example/debian"
     assert manifest["image"]["id"] == build.engine.images[build.plan.image.tag]
     assert set(manifest["seconds"]) >= {"fetch", "compile", "verify"}
-    assert {case["case"] for case in manifest["smoke"]} == {case.id for case in build.plan.tflite.smoke}
+    assert {case["case"] for case in manifest["smoke"]} == {case.id for case in build.plan.part.smoke}
 
 
 def test_only_the_verified_image_has_the_name(build: Build) -> None:
@@ -107,7 +108,7 @@ def test_only_the_verified_image_has_the_name(build: Build) -> None:
 
 def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> None:
     build.run()
-    cases = build.plan.tflite.smoke
+    cases = build.plan.part.smoke
     assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
         assert image == build.layout.candidate
@@ -142,15 +143,14 @@ def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path:
         (tmp_path / name).write_text(name)
     sets = ("policy=default", f"source.patches=[{tmp_path}/b.patch, {tmp_path}/a.patch]")
     from tfbuild.plan.words import Words
-    from tfbuild.products.tflite.asked import plan_tflite
 
-    build.plan = plan_tflite(PROJECT, Words(sets=sets), env={}, build_arch=Arch.AMD64)
+    build.plan = plan_of(PROJECT, "tflite", Words(sets=sets), env={}, build_arch=Arch.AMD64)
     build.run()
     patches = build.layout.request / "patches"
     assert sorted(path.name for path in patches.iterdir()) == ["001-b.patch", "002-a.patch"]
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
-    assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.tflite.cmake_cache)
+    assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.part.cmake_cache)
 
 
 # -- a second run -------------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ def test_what_is_not_locked_is_not_built_and_nothing_is_downloaded(build: Build)
 
 def test_locked_sources_reach_the_builder_as_folders_of_their_names(build: Build) -> None:
     plan = make_plan("2.14.1", "opt", Arch.AMD64, "policy=default")
-    wanted = {each.name: each for each in plan.tflite.dependencies}
+    wanted = {each.name: each for each in plan.part.dependencies}
     downloads = build.layout.cache / "downloads"
     downloads.mkdir(parents=True)
     for each in wanted.values():

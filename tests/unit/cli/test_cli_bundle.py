@@ -47,7 +47,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
     """What was asked to be written, and where."""
     asked: list[tuple[str, Path]] = []
 
-    def make(plan: Plan, release: object, target: Path, *, reporter: object) -> tuple[Bundle, str]:
+    def make(plan: Plan[Any], release: object, target: Path, *, reporter: object) -> tuple[Bundle, str]:
         del release, reporter
         asked.append((plan.build_id, target))
         return bundle_of(CONTENTS), "0" * 64

@@ -17,7 +17,7 @@ from tfbuild.cli import schemas
 from tfbuild.config.binding import bind
 from tfbuild.config.layers import drop_append_marks
 from tfbuild.config.yaml_source import parse_yaml
-from tfbuild.products.keys import ConfigFile
+from tfbuild.products.table import model
 from tfbuild.releases.keys import Release
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -31,8 +31,8 @@ def schema_accepts(validator: Any, text: str) -> bool:
 
 def config_loader_accepts(text: str) -> bool:
     document = parse_yaml(text, "f.yaml")
-    plain, marks = drop_append_marks(document)
-    _, problems = bind(document, ConfigFile, plain)
+    plain, marks = drop_append_marks(document, model())
+    _, problems = bind(document, model().file, plain)
     return not (document.problems or marks or problems)
 
 

@@ -48,7 +48,7 @@ class Machine:
     failing: Arch | None = None
 
     def build(
-        self, plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter
+        self, plan: Plan[Any], release: Release, output: Path, *, offline: bool, reporter: Reporter
     ) -> BuildResult:
         del release, offline, reporter
         if plan.arch is self.failing:

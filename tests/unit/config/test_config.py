@@ -10,7 +10,8 @@ from tests.support.configs import Folder
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError
 from tfbuild.base.values import Origin
-from tfbuild.config.load import list_configs
+from tfbuild.products.table import list_configs
+from tfbuild.products.tflite.keys import TfliteKeys
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -113,7 +114,7 @@ def test_text_is_read_as_the_type_of_its_key(folder: Folder) -> None:
     )
     values = folder.load().values
     assert (values.compile.lto, values.compile.ccache, values.resources.jobs) == (True, False, 8)
-    assert values.tflite.cmake_definitions == {"VERSION": "2.20", "SWITCH": "on"}
+    assert values.of(TfliteKeys).cmake_definitions == {"VERSION": "2.20", "SWITCH": "on"}
 
 
 def test_every_leaf_has_an_origin(folder: Folder) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.configs import Folder
 from tfbuild.base.arch import Arch
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.products.keys import BuildConfig, ConfigFile
+from tfbuild.products.table import model
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Folder:
 def _leaves(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, each in node["properties"].items():
-        if name.endswith("+") or name in set(ConfigFile.model_fields) - set(BuildConfig.model_fields):
+        if name.endswith("+") or name in model().file_only:
             continue
         if "$ref" in each:
             inner = schema["$defs"][each["$ref"].rsplit("/", 1)[1]]

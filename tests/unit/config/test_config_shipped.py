@@ -8,7 +8,9 @@ import pytest
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.config.load import ConfigInfo, list_configs, load_config
+from tfbuild.config.load import ConfigInfo
+from tfbuild.products.table import list_configs, load_config
+from tfbuild.products.tflite.keys import TfliteKeys
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -22,9 +24,9 @@ def test_every_config_loads_for_every_arch_that_it_is_for(info: ConfigInfo, arch
         return
     config = load_config(PROJECT, info.name, arch)
     assert config.values.compile.march, "a build says what CPU it is for"
-    assert config.values.tflite.xnnpack
+    assert config.values.of(TfliteKeys).xnnpack
     assert config.origins["tflite.gpu_delegate"].path == "build_configs/base.yaml", "GPU off is explicit"
-    assert not config.values.tflite.gpu_delegate
+    assert not config.values.of(TfliteKeys).gpu_delegate
 
 
 def test_the_promised_configs_say_what_was_promised() -> None:

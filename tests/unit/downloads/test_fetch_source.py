@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.plans import PROJECT
+from tests.support.products import Product, load_release
 from tests.support.reporters import ListReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ChecksumError
 from tfbuild.base.git_tree import tree_id
-from tfbuild.base.values import Product
 from tfbuild.cli import wiring
 from tfbuild.cli.supply import downloads_of
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_release
+from tfbuild.releases.keys import SourceRelease
 
 pytestmark = pytest.mark.real_processes
 
@@ -63,9 +62,9 @@ def fetch(tmp_path: Path, release: Path, monkeypatch: pytest.MonkeyPatch) -> Fet
     def run() -> Path:
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
         monkeypatch.setenv("TFBUILD_CACHE_DIR", str(tmp_path / "cache"))
-        found: Release = load_release(PROJECT, Product.SERVING, str(release))
-        pins, unhashed = downloads_of(PROJECT, found, str(release), Arch.AMD64, Arch.AMD64)
-        wanted = tuple(pin for pin in pins if pin.name == found.archive.name)
+        found: SourceRelease = load_release(PROJECT, Product.SERVING, str(release))
+        pins, unhashed = downloads_of(PROJECT, found, Arch.AMD64, Arch.AMD64)
+        wanted = tuple(pin for pin in pins if pin.name == found.source.name)
         assert bool(wanted) is (unhashed is None)
         ((_, path),) = wiring.fetch_release(found, wanted, unhashed, offline=True, reporter=ListReporter())
         return path

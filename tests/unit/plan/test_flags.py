@@ -10,18 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.plans import DEBIAN_RELEASE, PROJECT, make_plan
+from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Origin, Product
-from tfbuild.config.load import load_config
+from tfbuild.base.values import Origin
 from tfbuild.plan.flags import Flag, Target, compile_flags
+from tfbuild.products.table import load_config
 from tfbuild.products.tflite.cmake import cmake_cache, cmake_presets, tflite_cmake_flags
 from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_release
 
 
 @pytest.fixture
 def release() -> Release:
-    return load_release(PROJECT, Product.TFLITE, DEBIAN_RELEASE)
+    found: Release = load_release(PROJECT, Product.TFLITE, DEBIAN_RELEASE)
+    return found
 
 
 def flags_of(*sets: str, config: str = "opt", arch: Arch = Arch.AMD64) -> dict[str, Flag]:
@@ -88,7 +89,7 @@ def test_c_and_cxx_flags_do_not_mix() -> None:
     cache = dict(
         make_plan(
             DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.cflags=[-fc]", "compile.cxxflags=[-fx]"
-        ).tflite.cmake_cache
+        ).part.cmake_cache
     )
     assert "-fc" in cache["CMAKE_C_FLAGS"].split()
     assert "-fx" not in cache["CMAKE_C_FLAGS"].split()
@@ -98,7 +99,7 @@ def test_c_and_cxx_flags_do_not_mix() -> None:
 
 def test_linker_flags_reach_libraries_and_programs() -> None:
     plan = make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "compile.ldflags=['-Wl,-z,now']")
-    cache = dict(plan.tflite.cmake_cache)
+    cache = dict(plan.part.cmake_cache)
     assert cache["CMAKE_SHARED_LINKER_FLAGS"] == cache["CMAKE_EXE_LINKER_FLAGS"] == "-Wl,-z,now"
 
 
@@ -125,10 +126,10 @@ def test_any_flag_survives_the_way_through_a_shell_line(texts: list[str]) -> Non
 
 def test_the_presets_configure_with_the_toolchain_of_the_target() -> None:
     plan = make_plan(DEBIAN_RELEASE, "opt", Arch.ARM64)
-    presets = json.loads(json.dumps(cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)))
+    presets = json.loads(json.dumps(cmake_presets(dict(plan.part.cmake_cache), plan.arch)))
     (preset,) = presets["configurePresets"]
     assert (presets["version"], preset["name"], preset["generator"]) == (6, "tfbuild", "Ninja")
-    assert preset["cacheVariables"] == dict(plan.tflite.cmake_cache)
+    assert preset["cacheVariables"] == dict(plan.part.cmake_cache)
     name = preset["toolchainFile"].removeprefix("/toolchains/")
     assert "aarch64" in (PROJECT / "toolchains" / "cmake" / name).read_text()
 
@@ -158,6 +159,6 @@ def test_every_locked_source_is_handed_over_and_nothing_else_is_asked_for() -> N
     handed = {flag.text for flag in plan.flags if flag.origin.endswith("2.14.1.lock.json")}
     assert "FETCHCONTENT_SOURCE_DIR_ABSEIL-CPP=/tree/dependencies/abseil-cpp" in handed
     assert "FXDIV_SOURCE_DIR=/tree/dependencies/fxdiv" in handed
-    assert len(handed) == len(plan.tflite.dependencies)
+    assert len(handed) == len(plan.part.dependencies)
     assert "FETCHCONTENT_FULLY_DISCONNECTED=ON" in {flag.text for flag in plan.flags}
     assert not any("FETCHCONTENT" in flag.text for flag in make_plan().flags)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -20,7 +21,7 @@ from tfbuild.products.tflite.bake import definition
 PROJECT = Path(__file__).resolve().parents[3]
 
 
-def plans(tag: str = "", output: str = "dist") -> list[Plan]:
+def plans(tag: str = "", output: str = "dist") -> list[Plan[Any]]:
     words = split_arches(Words(arch="amd64,arm64", tag=tag))
     return [
         make_plan(arch=Arch(each.arch), tag=each.tag or None, output=output) for each in words

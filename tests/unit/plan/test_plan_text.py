@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.plans import all_plans, make_plan
 from tfbuild.base.arch import Arch
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.text import plan_text
+from tfbuild.products.table import plan_text
 
 SOME = [plan for plan in all_plans() if plan.release in {"2.14.1-debian", "2.21.0"}]
 
 
 @pytest.mark.parametrize("plan", SOME, ids=lambda plan: plan.build_id)
-def test_every_flag_has_its_place_on_its_line(plan: Plan) -> None:
+def test_every_flag_has_its_place_on_its_line(plan: Plan[Any]) -> None:
     lines = plan_text(plan).splitlines()
     for flag in plan.flags:
         assert any(
@@ -22,7 +24,7 @@ def test_every_flag_has_its_place_on_its_line(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("plan", SOME, ids=lambda plan: plan.build_id)
-def test_pins_packages_steps_and_notes_are_complete(plan: Plan) -> None:
+def test_pins_packages_steps_and_notes_are_complete(plan: Plan[Any]) -> None:
     text = plan_text(plan)
     for pin in plan.pins:
         assert pin.sha256 in text

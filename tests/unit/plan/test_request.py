@@ -12,21 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
+from tests.support.products import Product
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
-from tfbuild.base.values import Product
-from tfbuild.plan.asked import find_release, git_revision, output_folder
+from tfbuild.plan.asked import git_revision, output_folder
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch, parse_arch, parse_jobs, split_raw
-from tfbuild.products.serving.asked import plan_serving
-from tfbuild.products.table import parse_product
-from tfbuild.products.tflite.asked import plan_tflite
+from tfbuild.products import table
+from tfbuild.products.table import find_release, parse_product
 from tfbuild.releases.lock import Lock, Seen, write_lock
 
 
-def plan_of(root: Path = PROJECT, epoch: str | None = None, **words: Any) -> Plan:
+def plan_of(root: Path = PROJECT, epoch: str | None = None, **words: Any) -> Plan[Any]:
     env = {} if epoch is None else {"SOURCE_DATE_EPOCH": epoch}
-    return plan_tflite(root, replace(Words(), **words), env=env, build_arch=Arch.AMD64)
+    return table.plan_of(root, "tflite", replace(Words(), **words), env=env, build_arch=Arch.AMD64)
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_an_unknown_arch_names_the_nearest() -> None:
 
 
 def test_an_unknown_product_names_the_nearest() -> None:
-    assert parse_product("tflite") is Product.TFLITE
+    assert parse_product("tflite").name == Product.TFLITE
     with pytest.raises(NothingMatchesError, match="unknown product 'tfllite'; did you mean 'tflite'"):
         parse_product("tfllite")
 
@@ -166,7 +165,7 @@ def test_what_cannot_be_done_is_told(words: dict[str, Any], code: ExitCode, mess
 
 def test_native_on_its_own_architecture_is_fine() -> None:
     words = Words(config="native", arch="arm64")
-    plan = plan_tflite(PROJECT, words, env={}, build_arch=Arch.ARM64)
+    plan = table.plan_of(PROJECT, "tflite", words, env={}, build_arch=Arch.ARM64)
     assert (plan.root.arch, plan.distributable) == (Arch.ARM64, False)
 
 
@@ -253,8 +252,8 @@ def test_this_machine_builds(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- the model server ---------------------------------------------------------------------------------
 
 
-def server_of(root: Path = PROJECT, env: dict[str, str] | None = None, **words: Any) -> Plan:
-    return plan_serving(root, replace(Words(), **words), env=env or {}, build_arch=Arch.AMD64)
+def server_of(root: Path = PROJECT, env: dict[str, str] | None = None, **words: Any) -> Plan[Any]:
+    return table.plan_of(root, "serving", replace(Words(), **words), env=env or {}, build_arch=Arch.AMD64)
 
 
 def test_a_model_server_without_any_word_is_the_newest() -> None:
@@ -269,9 +268,9 @@ def test_a_model_server_without_any_word_is_the_newest() -> None:
 def test_arm64_is_crossed_or_built_on_a_node_of_its_own() -> None:
     assert server_of(arch="arm64").root.arch is Arch.AMD64
     plan = server_of(arch="arm64", sets=("serving.build_on=target",))
-    assert (plan.root.arch, plan.serving.way.kind) == (Arch.ARM64, "native")
+    assert (plan.root.arch, plan.part.way.kind) == (Arch.ARM64, "native")
     native = server_of(arch="arm64", config="native", sets=("serving.build_on=target",))
-    assert "--copt=-march=native" in native.serving.arguments
+    assert "--copt=-march=native" in native.part.arguments
     with pytest.raises(NothingMatchesError, match="cannot be cross-compiled"):
         server_of(arch="arm64", config="native")
 
@@ -317,7 +316,7 @@ def test_bazel_from_a_package_of_the_suite(tmp_path: Path) -> None:
     own.write_text(text, encoding="utf-8")
     plan = server_of(release=str(own))
     assert plan.build_id == "serving-1.0-mini-opt-amd64"
-    assert (plan.serving.bazel.pin, plan.serving.bazel.package) == (None, "bazel-bootstrap=4.2.3+ds-11")
+    assert (plan.part.bazel.pin, plan.part.bazel.package) == (None, "bazel-bootstrap=4.2.3+ds-11")
     assert not [pin.name for pin in plan.pins if pin.name.startswith("bazel")]
     assert (plan.root.suite, plan.root.snapshot) == ("sid", None)
     assert plan.unhashed is not None

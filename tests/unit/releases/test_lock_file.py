@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.plans import make_plan
+from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
-from tfbuild.base.values import Product
-from tfbuild.products.tflite.release import Upstream, UpstreamRepin
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_lock, load_release
+from tfbuild.products.tflite.release import Upstream, UpstreamRelease, UpstreamRepin
+from tfbuild.releases.load import load_lock
 from tfbuild.releases.lock import HashOrigin, Lock, LockedSource, MissingSource, read_lock, write_lock
 from tfbuild.releases.state import lock_status, made_from, unlocked
 
@@ -61,7 +60,7 @@ def missing(name: str = "kleidiai", **changes: object) -> MissingSource:
 
 
 def lock_of(
-    release: Release = RELEASE, *sources: LockedSource, lacking: tuple[MissingSource, ...] = ()
+    release: UpstreamRelease = RELEASE, *sources: LockedSource, lacking: tuple[MissingSource, ...] = ()
 ) -> Lock:
     return Lock(made_from=made_from(release), sources=sources, missing=lacking)
 
@@ -83,9 +82,9 @@ def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source_and_says_so(
     )
     assert lock_status(RELEASE, lock) == "complete"
     plan = make_plan("2.20.0", lock=lock)
-    assert [each.name for each in plan.tflite.unconfirmed] == ["xnnpack"]
+    assert [each.name for each in plan.part.unconfirmed] == ["xnnpack"]
     assert any(files.place in note and "compared with the source" in note for note in plan.notes)
-    assert not make_plan("2.20.0", lock=lock_of(RELEASE, source())).tflite.unconfirmed
+    assert not make_plan("2.20.0", lock=lock_of(RELEASE, source())).part.unconfirmed
 
 
 @pytest.mark.parametrize("name", ["2.19.1", "2.20.0", "2.21.0"])
@@ -125,7 +124,7 @@ def test_every_locked_source_that_a_build_needs_is_a_pin_and_a_dependency() -> N
     assert [pin.name for pin in gpu.pins[1:]] == ["neon2sse", "opencl_headers", "xnnpack"]
     for plan in (amd64, arm64, gpu):
         assert plan.unlocked == ()
-        assert [each.name for each in plan.tflite.dependencies] == [pin.name for pin in plan.pins[1:]]
+        assert [each.name for each in plan.part.dependencies] == [pin.name for pin in plan.pins[1:]]
 
 
 def test_a_lock_of_another_state_of_the_release_is_stale_and_gives_nothing() -> None:

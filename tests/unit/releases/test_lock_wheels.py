@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.locks import locked
+from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.base.values import Product, SilentReporter
+from tfbuild.base.values import SilentReporter
 from tfbuild.machine.runner import RecordingRunner, Reply
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_release
-from tfbuild.releases.wheels.keys import WheelPython
+from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel
 from tfbuild.releases.wheels.resolve import NoWheels, _lacking, lock_wheels, platforms
 from tfbuild.releases.wheels.rules import Wanted
@@ -25,9 +24,9 @@ TF = locked("tensorflow", "9.0", "np<2", "arm-only; platform_machine == 'aarch64
 NP, ARM, EXTRA = locked("np", "1.9"), locked("arm-only", "3"), locked("stray", "1")
 
 
-def release(**changes: object) -> Release:
+def release(**changes: object) -> WheelRelease:
     """One Python, arm64 alone."""
-    shipped = load_release(PROJECT, Product.KERAS, "2.21.0")
+    shipped: WheelRelease = load_release(PROJECT, Product.KERAS, "2.21.0")
     assert shipped.wheels
     one = shipped.wheels.sets[1].model_copy(update={"requirements": ("tensorflow==9.0",)})
     keys = shipped.wheels.model_copy(update={"pythons": shipped.wheels.pythons[:1], "sets": (one,)})

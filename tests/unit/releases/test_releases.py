@@ -10,19 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
-from tfbuild.base.values import Product
 from tfbuild.cli.lists import list_releases_json, lock_statuses
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import (
-    default_release,
-    list_releases,
-    load_release,
-    release_key,
-    release_origins,
-    require_arch,
-)
+from tfbuild.releases.keys import Release, source_of
+from tfbuild.releases.load import default_release, release_key, release_origins, require_arch
 
 PROJECT = Path(__file__).resolve().parents[3]
 RELEASES = list_releases(PROJECT)
@@ -77,7 +70,7 @@ FROM_WHEELS = {(Product.TFLITE, "2.14.0-wheel"), (Product.TFLITE, "2.3.0-litert"
 
 
 def test_the_releases_are_listed_oldest_first() -> None:
-    assert [each.release for each in RELEASES if each.product is Product.TFLITE] == [
+    assert [each.release for each in RELEASES if each.product == Product.TFLITE] == [
         "2.3.0-litert",
         "2.14.0-wheel",
         "2.14.1",
@@ -166,10 +159,10 @@ def test_the_debian_release_pins_the_archive_and_the_package_that_trixie_lacks()
 def test_each_release_agrees_with_itself(release: Release) -> None:
     assert release.release.split("-")[0] == release.version
     assert release.version in release.tag
-    source = release.source
+    source = source_of(release)
     assert source is None or source.filename in "".join(source.urls) or release.version in source.filename
     assert (source is None) == (release.provider == "wheels")
-    assert release.product is not Product.KERAS or source is None
+    assert release.product != Product.KERAS or source is None
     built = {
         (Product.TFLITE, "2.14.1"),
         (Product.TFLITE, "2.14.1-debian"),
@@ -335,7 +328,7 @@ def test_a_release_file_of_ones_own_is_read_from_anywhere(tmp_path: Path) -> Non
     own.write_text(SERVER.replace("release: 2.20.0", "release: 2.20.0-fork"), encoding="utf-8")
     release = load_release(PROJECT, Product.SERVING, str(own))
     assert release.release == "2.20.0-fork"
-    lines = release_origins(PROJECT, Product.SERVING, str(own))
+    lines = release_origins(PROJECT, release)
     assert lines["serving.overrides.0"].path == str(own)
     with pytest.raises(ConfigError, match="1 problem"):
         load_release(PROJECT, Product.TFLITE, str(own))

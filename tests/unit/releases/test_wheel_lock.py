@@ -10,33 +10,33 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
+from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
-from tfbuild.base.values import Product
 from tfbuild.cli.supply import downloads_of
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import list_releases, release_file
+from tfbuild.releases.load import release_file
+from tfbuild.releases.wheels.keys import WheelRelease
 from tfbuild.releases.wheels.lock import read_wheel_lock, require_environment, wheel_lock_path
 from tfbuild.releases.wheels.resolve import platforms
 from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
 
 PROJECT = Path(__file__).resolve().parents[3]
-RELEASES = [each for each in list_releases(PROJECT) if each.wheels]
+RELEASES = [each for each in list_releases(PROJECT) if not each.is_compiled]
 by_name = pytest.mark.parametrize("release", RELEASES, ids=lambda each: f"{each.product}-{each.release}")
 
 
-def lock_of(release: Release) -> tuple[Path, str]:
+def lock_of(release: WheelRelease) -> tuple[Path, str]:
     shown = wheel_lock_path(release_file(release.product, release.release))
     return PROJECT / shown, shown
 
 
 def test_the_four_releases_of_keras_are_there() -> None:
-    found = {each.release for each in RELEASES if each.product is Product.KERAS}
+    found = {each.release for each in RELEASES if each.product == Product.KERAS}
     assert found >= {"2.18.1", "2.19.1", "2.20.0", "2.21.0"}
 
 
 @by_name
-def test_each_environment_is_complete_by_its_wheels_own_metadata(release: Release) -> None:
+def test_each_environment_is_complete_by_its_wheels_own_metadata(release: WheelRelease) -> None:
     """Nothing is missing, nothing contradicts, nothing is there that nothing needs; what the distribution has
     counts with its version."""
     assert release.wheels
@@ -62,7 +62,7 @@ def test_each_environment_is_complete_by_its_wheels_own_metadata(release: Releas
 
 
 @by_name
-def test_each_wheel_is_for_the_machine_that_it_is_listed_for(release: Release) -> None:
+def test_each_wheel_is_for_the_machine_that_it_is_listed_for(release: WheelRelease) -> None:
     assert release.wheels
     file = read_wheel_lock(*lock_of(release))
     suites = {each.version: each.suite for each in release.wheels.pythons}
@@ -76,7 +76,7 @@ def test_each_wheel_is_for_the_machine_that_it_is_listed_for(release: Release) -
 
 
 @by_name
-def test_the_lock_is_for_what_the_release_asks(release: Release) -> None:
+def test_the_lock_is_for_what_the_release_asks(release: WheelRelease) -> None:
     assert release.wheels
     file = read_wheel_lock(*lock_of(release))
     asked = {
@@ -93,13 +93,13 @@ def test_the_lock_is_for_what_the_release_asks(release: Release) -> None:
 
 def test_what_fetch_gets_are_the_wheels_by_name_and_hash() -> None:
     release = next(each for each in RELEASES if each.release == "2.21.0")
-    pins, unhashed = downloads_of(PROJECT, release, "2.21.0", Arch.AMD64, Arch.AMD64)
+    pins, unhashed = downloads_of(PROJECT, release, Arch.AMD64, Arch.AMD64)
     assert unhashed is None
     tensorflow = next(pin for pin in pins if pin.filename.startswith("tensorflow_cpu-"))
     assert tensorflow.urls == (f"pypi:tensorflow-cpu/{tensorflow.filename}",)
     assert "cp311" in tensorflow.filename
     assert not any("nvidia" in pin.filename for pin in pins)
-    gpu, _ = downloads_of(PROJECT, release, "2.21.0", Arch.AMD64, Arch.AMD64, "gpu")
+    gpu, _ = downloads_of(PROJECT, release, Arch.AMD64, Arch.AMD64, "gpu")
     assert any(pin.filename.startswith("nvidia_cudnn") for pin in gpu)
     assert len({pin.name for pin in (*pins, *gpu)}) == len({pin.sha256 for pin in (*pins, *gpu)})
 
@@ -113,7 +113,7 @@ def test_an_environment_without_wheels_says_which_there_are() -> None:
     assert "no wheels for Python 3.9, amd64, cpu" in caught.value.message
     assert "Python 3.11, amd64, cpu" in " ".join(caught.value.details)
     with pytest.raises(NothingMatchesError, match=r"arm64, gpu"):
-        downloads_of(PROJECT, release, "2.21.0", Arch.ARM64, Arch.ARM64, "gpu")
+        downloads_of(PROJECT, release, Arch.ARM64, Arch.ARM64, "gpu")
 
 
 def test_a_wheel_has_a_line_in_its_lock() -> None:
@@ -158,7 +158,7 @@ def test_no_lock_is_no_wheels(tmp_path: Path) -> None:
 
 
 @by_name
-def test_every_requirement_in_a_lock_can_be_read(release: Release) -> None:
+def test_every_requirement_in_a_lock_can_be_read(release: WheelRelease) -> None:
     for wheel in read_wheel_lock(*lock_of(release)).lock.wheels:
         for text in wheel.requires_dist:
             assert Requirement(text).name

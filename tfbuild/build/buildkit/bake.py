@@ -6,15 +6,129 @@ https://docs.docker.com/build/bake/reference/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.roots import Root
 
 # Provenance as an attestation would wrap every image into an index; the manifest has it.
 NO_PROVENANCE = ["type=provenance,disabled=true"]
+
+
+# Two maps: the targets by their name.
+BakeFile = dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BakeOptions:
+    """What a definition has of this machine and of one run; nothing of it is in a plan.
+
+    ``ca_bundle`` and ``secrets`` become build secrets, never layers; ``builders`` are root filesystems in the
+    place of stages; ``nonce`` makes BuildKit look again where a layer of an earlier run says nothing;
+    ``offline``: nothing has a network. ``jobs`` and ``memory_mib`` are what a compile may use.
+    """
+
+    jobs: int = 0
+    memory_mib: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ca_bundle: Path | None = None
+    secrets: tuple[str, ...] = ()
+    builders: Mapping[str, Path] = field(default_factory=dict)
+    offline: bool = False
+    nonce: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The stages of one recipe: they share contexts, arguments and secrets. ``builders`` are those that need
+    a network, and so go into a bundle."""
+
+    plan: Plan[Any]
+    layout: Layout
+    options: BakeOptions
+    recipe: str  # its folder in dockerfiles/
+    contexts: Mapping[str, str]
+    arguments: Mapping[str, str]
+    builders: tuple[str, ...] = ()
+    image: Mapping[str, Any] = field(default_factory=dict)  # what the image's target has otherwise
+    image_recipe: str | None = None  # where image.Dockerfile is, if not in ``recipe``
+
+    @property
+    def dockerfiles(self) -> Path:
+        return self.layout.project / "dockerfiles"
+
+    def target(self, stage: str, output: str, **arguments: str) -> dict[str, Any]:
+        """The target that writes ``stage`` to ``output``; ``arguments`` are for it alone."""
+        options = self.options
+        found = [*([f"id=ca,src={options.ca_bundle}"] if options.ca_bundle else []), *options.secrets]
+        return {
+            "context": str(self.dockerfiles / self.recipe),
+            "target": stage,
+            # A named context takes the place of the stage of its name:
+            # https://docs.docker.com/reference/cli/docker/buildx/build/#build-context
+            "contexts": {**self.contexts, **{each: f"target:loaded-{each}" for each in options.builders}},
+            "args": {**self.arguments, **arguments},
+            "output": [output],
+            "attest": NO_PROVENANCE,
+            **({"secret": found} if found and self.builders else {}),
+        }
+
+    def folder(self, stage: str, folder: Path, **arguments: str) -> dict[str, Any]:
+        """The target that writes the files of ``stage`` into ``folder``."""
+        return self.target(stage, f"type=local,dest={folder}", **arguments)
+
+    def root(self, root: Root) -> dict[str, Any]:
+        return root_target(self.dockerfiles, self.layout.root(root))
+
+    def definition(self, targets: Mapping[str, dict[str, Any]]) -> BakeFile:
+        """The whole definition: ``targets``, and those that every recipe has."""
+        plan, layout, recipe = self.plan, self.layout, self.image_recipe or self.recipe
+        image = image_target(
+            plan, layout, self.dockerfiles / recipe / "image.Dockerfile", self.options.labels
+        )
+        common = {
+            "root": self.root(plan.root),
+            "smoke": self.folder("smoke", layout.smoke),
+            # A tar keeps owners and modes whoever runs the client.
+            "runtime-files": self.target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
+            "image": {**image, **self.image},
+            **{export_of(each): self.target(each, exported(plan, layout, each)) for each in self.builders},
+            **{
+                f"loaded-{stage}": root_target(self.dockerfiles, folder)
+                for stage, folder in self.options.builders.items()
+            },
+        }
+        return {"target": {**targets, **common, **runtime_root_target(plan, layout, self.dockerfiles)}}
+
+
+def base_arguments(plan: Plan[Any]) -> dict[str, str]:
+    """The arguments of every recipe. ``QEMU`` is the emulator of a foreign architecture, else empty."""
+    foreign = plan.arch is not plan.root.arch
+    return {
+        "MULTIARCH": plan.arch.platform.multiarch,
+        "QEMU": plan.arch.platform.qemu if foreign else "",
+        "RUNTIME_UID": str(plan.image.user),
+        # The files that a layer writes do not carry the time of the build.
+        "SOURCE_DATE_EPOCH": str(plan.source_date_epoch),
+    }
+
+
+def compile_arguments(plan: Plan[Any]) -> dict[str, str]:
+    """The arguments of a recipe that compiles."""
+    return {
+        **base_arguments(plan),
+        "BUILD_ARCH": str(plan.root.arch),
+        "TARGET_ARCH": str(plan.arch),
+        "TRIPLET": plan.arch.platform.triplet,
+        "BUILD_ID": plan.build_id,
+        "STRIP": "true" if plan.strip else "false",
+        "DEBUG_INFO": plan.debug_info,
+        "RUNTIME_BASE": plan.image.base,
+    }
 
 
 def export_of(stage: str) -> str:
@@ -22,28 +136,14 @@ def export_of(stage: str) -> str:
     return f"export-{stage}"
 
 
-def exported(plan: Plan, layout: Layout, stage: str) -> str:
+def exported(plan: Plan[Any], layout: Layout, stage: str) -> str:
     """The output of that target; it gets its name when it is complete."""
     return f"type=tar,dest={layout.builder(plan, stage) / 'rootfs.tar.part'}"
 
 
-def loaded_contexts(builders: Mapping[str, Path] | None) -> dict[str, str]:
-    """A named context takes the place of the stage of its name:
-    https://docs.docker.com/reference/cli/docker/buildx/build/#build-context"""
-    return {stage: f"target:loaded-{stage}" for stage in builders or {}}
-
-
-def loaded_targets(recipe: Path, builders: Mapping[str, Path] | None) -> dict[str, dict[str, Any]]:
-    return {f"loaded-{stage}": root_target(recipe, folder) for stage, folder in (builders or {}).items()}
-
-
-def secret_list(ca_bundle: Path | None, more: Sequence[str]) -> dict[str, list[str]]:
-    """The key of a target that names its secrets, each as ``docker buildx build --secret`` takes it."""
-    found = [*([f"id=ca,src={ca_bundle}"] if ca_bundle else []), *more]
-    return {"secret": found} if found else {}
-
-
-def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[str, str]) -> dict[str, Any]:
+def image_target(
+    plan: Plan[Any], layout: Layout, dockerfile: Path, labels: Mapping[str, str]
+) -> dict[str, Any]:
     """For the target's platform, and so apart: BuildKit would build everything above once more for it."""
     return {
         "context": str(layout.runtime),
@@ -59,7 +159,7 @@ def image_target(plan: Plan, layout: Layout, dockerfile: Path, labels: Mapping[s
     }
 
 
-def runtime_root_target(plan: Plan, layout: Layout, recipe: Path) -> dict[str, Any]:
+def runtime_root_target(plan: Plan[Any], layout: Layout, recipe: Path) -> dict[str, Any]:
     """The distribution below an image that has one."""
     if not plan.runtime_root or plan.image.base != "debian":
         return {}
@@ -67,7 +167,7 @@ def runtime_root_target(plan: Plan, layout: Layout, recipe: Path) -> dict[str, A
     return {"runtime-root": {**root, "platforms": [plan.image.platform]}}
 
 
-def _epoch(plan: Plan) -> dict[str, str]:
+def _epoch(plan: Plan[Any]) -> dict[str, str]:
     # The files that a layer writes do not carry the time of the build.
     return {"SOURCE_DATE_EPOCH": str(plan.source_date_epoch)}
 

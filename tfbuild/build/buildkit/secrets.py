@@ -14,22 +14,29 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tfbuild.base.errors import HostError
 from tfbuild.base.urls import MirrorRule
 from tfbuild.build.roots import Archive
 from tfbuild.build.run import APT_AUTH, APT_SOURCES, NETRC, Run
-from tfbuild.products.serving.part import ServingPart
 
 
-def secret_options(run: Run) -> tuple[str, ...]:
+def secret_options(run: Run[Any]) -> tuple[str, ...]:
     """The secrets as buildx takes them: by the variable that has them, so that no file does."""
     found = tuple(f"id={name},env={secret_variable(name)}" for name in run.secrets)
+    return (*found, *run.recipe.secrets(run))
+
+
+def java_secret(run: Run[Any]) -> tuple[str, ...]:
+    """The CA bundle as Java wants it; certificates are no secret, but a secret is what is in no layer.
+
+    :raises HostError: the bundle holds what is no certificate.
+    """
     bundle = run.effects.ca_bundle
-    if not bundle or not isinstance(run.plan.part, ServingPart):
-        return found
-    # Certificates are no secret; a secret is what is in no layer.
+    if not bundle:
+        return ()
     store = run.layout.work / "trust-store.jks"
     try:
         store.write_bytes(java_trust_store(bundle.read_text(encoding="utf-8", errors="replace")))
@@ -38,7 +45,7 @@ def secret_options(run: Run) -> tuple[str, ...]:
             f"{bundle} holds a certificate that cannot be read: {error}",
             hint="SSL_CERT_FILE and REQUESTS_CA_BUNDLE name a file in PEM form",
         ) from error
-    return (*found, f"id=ca-java,src={store}")
+    return (f"id=ca-java,src={store}",)
 
 
 def secret_variable(name: str) -> str:

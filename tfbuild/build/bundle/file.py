@@ -26,7 +26,6 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import Bytes, GitId, HexDigest, dump
 from tfbuild.base.errors import ArchiveError, ChecksumError
 from tfbuild.base.text import human_size
-from tfbuild.base.values import Product
 from tfbuild.downloads.archive.readers import BROKEN, Kind, Limits, Member, read_members
 from tfbuild.downloads.archive.rules import Names
 from tfbuild.machine.files import hash_file
@@ -71,7 +70,7 @@ class Bundle:
 
     version: Literal[1] = 1
     tfbuild: str
-    product: Product
+    product: str
     release: str
     config: str
     arch: Arch

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tfbuild import __version__
 from tfbuild.base.errors import BuildError, DownloadError, HostError, UsageError
@@ -15,13 +16,12 @@ from tfbuild.build.bundle.file import Bundle, BundledSource, Ingredient, member_
 from tfbuild.build.execute import require_locked, steps_of
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import RootFacts, read_facts, write_facts
-from tfbuild.build.run import Effects, Run
-from tfbuild.build.steps import bake_targets, builder_stages, step_of
+from tfbuild.build.run import Effects, Recipe, Run
+from tfbuild.build.steps import bake_targets, step_of
 from tfbuild.downloads.store import Entry
 from tfbuild.machine.files import hash_file, marked
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
-from tfbuild.products.serving.part import ServingPart
 
 # What a build does before it compiles; all that needs a network is among it.
 _STEPS = ("fetch", "root", "builder", "fetch-deps")
@@ -30,7 +30,9 @@ _FACTS = "root.json"
 _LOCK_WAIT_S = 3600.0
 
 
-def make_bundle(plan: Plan, layout: Layout, target: Path, effects: Effects) -> tuple[Bundle, str]:
+def make_bundle(
+    plan: Plan[Any], recipe: Recipe[Any], layout: Layout, target: Path, effects: Effects
+) -> tuple[Bundle, str]:
     """Get everything that ``plan`` needs and write it to ``target``; what is in it, and its sha256.
 
     :raises BuildError: Bazel needs something that no cache can hold, or a step before failed.
@@ -41,15 +43,20 @@ def make_bundle(plan: Plan, layout: Layout, target: Path, effects: Effects) -> t
     what = f"bundling {plan.build_id}"
     with hold(lock, what=what, wait_s=effects.lock_wait_s, on_wait=effects.reporter.note):
         effects.preflight()
-        run = Run(plan, layout, effects, target.parent)
+        run = Run(plan, recipe, layout, effects, target.parent)
         shutil.rmtree(run.logs, ignore_errors=True)
         run.logs.mkdir(parents=True)
-        steps = steps_of(plan)
+        steps = steps_of(recipe)
         for step in plan.steps:
             if step.id in _STEPS:
                 with step_of(run, step.id):
                     effects.reporter.step_finished("ok", steps[step.id](run))
-        files = [*_downloads(run), *_roots(run), *_builders(run), *_repositories(run)]
+        files = [
+            *_downloads(run),
+            *_roots(run),
+            *_builders(run),
+            *(_ingredient(run, path) for path in recipe.ingredients(run)),
+        ]
         members = sorted((member_of(each) for each in files), key=lambda each: each.path)
         bundle = Bundle(
             tfbuild=__version__,
@@ -93,13 +100,13 @@ def load_bundle(
     return bundle, sha256
 
 
-def _downloads(run: Run) -> Iterator[Ingredient]:
+def _downloads(run: Run[Any]) -> Iterator[Ingredient]:
     # By the path: a source that was proven by its tree just now has its hash in it and not in the plan.
     for path in dict.fromkeys(run.downloads.values()):
         yield _ingredient(run, path, path.parent.name.removeprefix("sha256-"))
 
 
-def bundled_source(run: Run) -> BundledSource | None:
+def bundled_source(run: Run[Any]) -> BundledSource | None:
     """The source's archive, where its git tree is what the plan knows of it."""
     source = run.plan.source
     if source is None or not source.tree:
@@ -109,12 +116,12 @@ def bundled_source(run: Run) -> BundledSource | None:
     return BundledSource(tree=source.tree, filename=source.filename, sha256=sha256)
 
 
-def _roots(run: Run) -> Iterator[Ingredient]:
+def _roots(run: Run[Any]) -> Iterator[Ingredient]:
     for root in filter(None, (run.plan.root, run.plan.runtime_root)):
         yield from _root_files(run, run.layout.root(root))
 
 
-def _root_files(run: Run, folder: Path) -> Iterator[Ingredient]:
+def _root_files(run: Run[Any], folder: Path) -> Iterator[Ingredient]:
     facts = read_facts(folder)
     if facts is None:
         raise DownloadError(f"{folder} was removed meanwhile", hint="the same command makes it again")
@@ -122,16 +129,16 @@ def _root_files(run: Run, folder: Path) -> Iterator[Ingredient]:
     yield _ingredient(run, folder / _FACTS)
 
 
-def _builders(run: Run) -> Iterator[Ingredient]:
+def _builders(run: Run[Any]) -> Iterator[Ingredient]:
     """The builders' files as one tar each, written once, so that two bundles have the same bytes."""
-    for stage in builder_stages(run.plan):
+    for stage in run.recipe.builders:
         folder = run.layout.builder(run.plan, stage)
         if read_facts(folder) is None:
             _export(run, stage, folder)
         yield from _root_files(run, folder)
 
 
-def _export(run: Run, stage: str, folder: Path) -> None:
+def _export(run: Run[Any], stage: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "rootfs.tar.part"
     try:
@@ -152,28 +159,12 @@ def _export(run: Run, stage: str, folder: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _repositories(run: Run) -> Iterator[Ingredient]:
-    """What Bazel took from its repository cache when it fetched everything anew, without a network."""
-    if not isinstance(run.plan.part, ServingPart):
-        return
-    folder = run.layout.repositories
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        bake_targets(run, ("collect-repositories",), run.log("collect-repositories"), BuildError)
-    except BuildError as error:
-        raise BuildError(
-            "Bazel needs something that its repository cache does not hold: this build cannot be bundled",
-            details=error.details,
-            hint="a repository rule without a hash, or one that runs git: override it, as for org_boost",
-            log=error.log,
-        ) from error
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            yield _ingredient(run, path)
+def _ingredients(run: Run[Any]) -> Iterator[Ingredient]:
+    for path in run.recipe.ingredients(run):
+        yield _ingredient(run, path)
 
 
-def _ingredient(run: Run, file: Path, sha256: str | None = None) -> Ingredient:
+def _ingredient(run: Run[Any], file: Path, sha256: str | None = None) -> Ingredient:
     return Ingredient(file.relative_to(run.layout.cache).as_posix(), file, sha256)
 
 

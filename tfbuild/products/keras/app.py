@@ -80,7 +80,7 @@ def _settings(path: Path) -> AppKeys | None:
 def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
     """How the program runs: --set over the program's own app.yaml over the configuration; key by key,
     and variables one by one."""
-    found = config.values.app
+    found = config.values.of(AppKeys)
     if own is None:
         return found
     typed = {name for name, origin in config.origins.items() if str(origin).startswith("--set")}

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, UsageError
-from tfbuild.base.values import Product
-from tfbuild.plan.asked import _resolve
+from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.words import Words
 from tfbuild.products.keras.app import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
-from tfbuild.products.keras.plan import KerasCircumstances, conflict_problems, make_keras_plan
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import release_file
-from tfbuild.releases.wheels.lock import WheelLock, read_wheel_lock, wheel_lock_path
+from tfbuild.products.keras.part import KerasPart
+from tfbuild.products.keras.plan import KerasCircumstances, conflict_problems, make_keras_plan, policy_name
+from tfbuild.products.keras.release import RELEASES, KerasRelease
+from tfbuild.releases.wheels.keys import WheelRelease
+from tfbuild.releases.wheels.lock import WheelLock, read_lock_of, read_wheel_lock
 from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
 
 VARIANTS = ("cpu", "gpu")
 DEFAULT_VARIANT = VARIANTS[0]
 
 
-def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+RULES = Rules(
+    releases=RELEASES,
+    recipe=("dockerfiles/debian", "dockerfiles/keras"),
+    policy=lambda _, values: policy_name(values),
+)
+
+
+def plan_keras(asked: Asked) -> Plan[KerasPart]:
     """The plan of ``invoke build-keras``.
 
     :raises UsageError: also where --app or --model is not what it should be.
     :raises ConfigError: versions that are asked for do not go together, all of them.
     """
+    root, words = asked.root, asked.words
     if words.variant:
         if words.variant not in VARIANTS:
             raise UsageError(
                 f"--variant takes {' or '.join(VARIANTS)}, not '{words.variant}'", hint="--variant cpu"
             )
         words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
-    found = _resolve(root, Product.KERAS, words, env, build_arch)
-    shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
+    found = resolve(replace(asked, words=words), RULES)
+    release = found.release
+    if not isinstance(release, KerasRelease):
+        raise TypeError(f"{release.path} is no release of Keras")
     app = read_app(Path(words.app)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
     more = KerasCircumstances(
-        lock=read_wheel_lock(root / shown, shown),
+        lock=read_lock_of(root, release),
         app=app.folder if app else None,
         asked=app.asked if app else (),
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
@@ -50,7 +57,7 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
     return make_keras_plan(
         found.request,
         found.config,
-        found.release,
+        release,
         release_lines=found.lines,
         circumstances=found.circumstances,
         more=more,
@@ -58,15 +65,14 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
 
 
 def application_to_lock(
-    root: Path, release: Release, word: str, folder: Path
+    root: Path, release: WheelRelease, folder: Path
 ) -> tuple[Path, WheelLock, tuple[str, ...]]:
     """Where the lock of the application in ``folder`` goes, the lock that it builds on, and its requirements.
 
     :raises ConfigError: the requirements contradict TensorFlow's wheels; both sides are named.
     :raises UsageError: it has no requirements.
     """
-    shown = wheel_lock_path(release_file(release.product, word or release.release))
-    file = read_wheel_lock(root / shown, shown)
+    file = read_lock_of(root, release)
     app = read_app(folder)
     if not app.asked:
         raise UsageError(

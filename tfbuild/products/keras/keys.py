@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tfbuild.config.model import Section
 from tfbuild.config.types import EnvironmentName, Keys, PythonVersion, RequirementText, Text
 
 # What an image of Keras leaves out, with the reason; dockerfiles/keras/leave-out has the files.
@@ -52,3 +53,9 @@ class AppKeys(Keys):
     healthcheck: tuple[Text, ...] = Field(
         default=(), description="A program in the image that exits with 0 while the application is healthy."
     )
+
+
+SECTIONS = (
+    Section("keras", KerasKeys, "TensorFlow and Keras from wheels."),
+    Section("app", AppKeys, "A user's program in an image of Keras."),
+)

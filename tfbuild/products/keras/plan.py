@@ -12,18 +12,20 @@ from packaging.utils import canonicalize_name
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
 from tfbuild.base.values import Origin
+from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan.roots import Root, root_of, unpacked
-from tfbuild.products.keras.keys import LEFT_OUT, AppKeys
+from tfbuild.products.keras.keys import LEFT_OUT, AppKeys, KerasKeys
 from tfbuild.products.keras.part import AppFolder, KerasModel, KerasPart
+from tfbuild.products.keras.release import KerasRelease
 from tfbuild.releases.keys import Release
 from tfbuild.releases.wheels.keys import WheelKeys, WheelPython, WheelSet
 from tfbuild.releases.wheels.lock import LockedWheel, LockFile, require_environment
 from tfbuild.releases.wheels.rules import Conflict, Wanted, closure, marker_environment
 
 
-def _keras_lines(part: KerasPart) -> Iterator[str]:
+def describe(part: KerasPart) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in part.versions)
     yield f"  wheels    {part.variant}, Python {part.python}: {versions}"
     yield f"  left out  {', '.join(part.left_out) or 'nothing'}"
@@ -78,26 +80,26 @@ def config_word(config: str, variant: str, app: AppFolder | None, model: KerasMo
 def make_keras_plan(
     request: Request,
     config: ResolvedConfig,
-    release: Release,
+    release: KerasRelease,
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
     more: KerasCircumstances,
-) -> Plan:
+) -> Plan[KerasPart]:
     """``release_lines`` says where the release's file has each key.
 
     :raises NothingMatchesError: there are no wheels for the variant, the Python or the architecture.
     :raises ConfigError: versions that are asked for do not go together; every one of them.
     """
-    keys = _wheels(release, release_lines)
+    keys = release.wheels
     values = config.values
     python = _python(keys, config, release_lines)
     asked = _set(keys, request, config, release_lines)
     chosen, extra = _chosen(more, python, request.arch, asked, config)
-    variant = values.keras.variant
+    variant = values.of(KerasKeys).variant
     word = config_word(request.config, variant, more.app, more.model)
     base, request = request.config, replace(request, config=word)
-    run = more.run or values.app
+    run = more.run or values.of(AppKeys)
     part = KerasPart(
         product="keras",
         config=base,
@@ -109,7 +111,7 @@ def make_keras_plan(
         requirements=tuple(
             f"{each.name}=={each.version} --hash=sha256:{each.sha256}" for each in (*chosen, *extra)
         ),
-        left_out=tuple(name for name in LEFT_OUT if name not in values.keras.keep),
+        left_out=tuple(name for name in LEFT_OUT if name not in values.of(KerasKeys).keep),
         app=more.app,
         model=more.model,
         command=run.command,
@@ -122,6 +124,7 @@ def make_keras_plan(
         image_title="TensorFlow and Keras",
         flags=(),
         part=part,
+        policy=policy_name(values),
         notes=tuple(_notes(config, part)),
         pins=tuple(each.pin for each in (*chosen, *extra)),
         compiled_from=(part.wheels, part.python, part.left_out, runtime_root),
@@ -140,19 +143,18 @@ def make_keras_plan(
     return assemble(request, config, release, circumstances, specifics)
 
 
+def policy_name(values: BuildConfig) -> str:
+    """The policy that a configuration names, else the one for the variant and the base."""
+    kind = "gpu-" if values.of(KerasKeys).variant == "gpu" else ""
+    return values.policy or f"keras-{kind}{values.runtime.base}"
+
+
 def _is_told(wheel: LockedWheel) -> bool:
     return wheel.name in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}
 
 
-def _wheels(release: Release, lines: Mapping[str, Origin]) -> WheelKeys:
-    if release.wheels is None:  # a release of another product; the loader refuses it for this one
-        where = lines.get("product", Origin(release.release))
-        raise ConfigError((ConfigProblem(where.path, where.line, where.column, "missing key 'wheels'"),))
-    return release.wheels
-
-
 def _python(keys: WheelKeys, config: ResolvedConfig, lines: Mapping[str, Origin]) -> WheelPython:
-    wanted = config.values.keras.python
+    wanted = config.values.of(KerasKeys).python
     found = keys.python(wanted)
     if found is None:
         able = ", ".join(each.version for each in keys.pythons)
@@ -168,7 +170,7 @@ def _python(keys: WheelKeys, config: ResolvedConfig, lines: Mapping[str, Origin]
 
 
 def _set(keys: WheelKeys, request: Request, config: ResolvedConfig, lines: Mapping[str, Origin]) -> WheelSet:
-    variant = config.values.keras.variant
+    variant = config.values.of(KerasKeys).variant
     found = keys.find(variant, request.arch)
     if found is None:
         able = ", ".join(f"{each.variant} on {each.arch}" for each in keys.sets)
@@ -190,7 +192,7 @@ def _chosen(
     environment = require_environment(more.lock, python.version, arch, asked.variant)
     base = {each.name: each for each in more.lock.lock.wheels_for(environment)}
     wanted = [Wanted(each, str(Origin(more.lock.path))) for each in asked.requirements]
-    for index, text in enumerate(config.values.keras.requirements):
+    for index, text in enumerate(config.values.of(KerasKeys).requirements):
         wanted.append(Wanted(text, str(config.origins.get(f"keras.requirements.{index}", "--set"))))
     wanted += [Wanted(each.requirement, str(each.origin)) for each in more.asked]
     extra = _app_wheels(more, python, arch, asked.variant, base)

@@ -26,10 +26,10 @@ _TIMEOUT_EMULATED_S = 3600
 _NOT_THE_PROGRAM = shutil.ignore_patterns(".git", "__pycache__", "*.pyc")
 
 
-def fetch(run: Run) -> str:
+def fetch(run: Run[KerasPart]) -> str:
     """The wheels, and what BuildKit gets to see of them and of the user's own files."""
     plan, layout = run.plan, run.layout
-    part = plan.keras
+    part = plan.part
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     empty_folders(
         layout.request, layout.downloads, layout.archives, layout.app_request, layout.app, layout.model
@@ -82,17 +82,17 @@ def settings(part: KerasPart) -> dict[str, object]:
     }
 
 
-def install(run: Run) -> str:
+def install(run: Run[KerasPart]) -> str:
     """pip unpacks the wheels without network; what an image does not need is left out."""
     empty_folders(run.layout.out)
     bake_targets(run, ("install",), run.log("install"), BuildError)
     for log in sorted((run.layout.out / "log").glob("*.log")):
         shutil.copyfile(log, run.log(f"install-{log.stem}"))
     # Every wheel of the image: also those that only the program needs, which the step after this one unpacks.
-    lines = "".join(f"{line}\n" for line in run.plan.keras.requirements)
+    lines = "".join(f"{line}\n" for line in run.plan.part.requirements)
     (run.layout.out / "dist" / "requirements.txt").write_text(lines)
     saved = sum(size for _, size, _ in left_out(run.layout.out / "dist" / "left-out.tsv"))
-    return f"{len(run.plan.keras.wheels)} wheels, {saved >> 20} MiB left out"
+    return f"{len(run.plan.part.wheels)} wheels, {saved >> 20} MiB left out"
 
 
 def left_out(path: Path) -> list[tuple[str, int, str]]:
@@ -101,7 +101,7 @@ def left_out(path: Path) -> list[tuple[str, int, str]]:
     return [(group, int(size), name) for group, size, name in rows]
 
 
-def image(run: Run) -> str:
+def image(run: Run[KerasPart]) -> str:
     """The runtime image under its candidate name, in two layers; and the files of the smoke test."""
     made = make_image(run, ("runtime-files", "application", "smoke"))
     for tar in run.layout.runtime.glob("*.tar"):  # gigabytes that the engine has now
@@ -109,9 +109,9 @@ def image(run: Run) -> str:
     return made
 
 
-def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
+def smoke(run: Run[KerasPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
     """TensorFlow and Keras in a fresh container of the candidate, and the model in another."""
-    part = run.plan.keras
+    part = run.plan.part
     run.effects.reporter.progress(1, 1 + bool(part.model), "TensorFlow, Keras")
     ran = _run(run, "smoke.py")
     run.log("smoke").write_text(f"{ran.stdout}\n{ran.stderr}")
@@ -126,7 +126,7 @@ def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     return told, findings
 
 
-def _run(run: Run, program: str, *arguments: str) -> RunResult:
+def _run(run: Run[KerasPart], program: str, *arguments: str) -> RunResult:
     folder = "/smoke"
     files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
     emulated = f"{folder}/qemu" in files

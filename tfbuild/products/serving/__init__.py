@@ -1,0 +1,43 @@
+"""TensorFlow Serving's model server, and its image."""
+
+from __future__ import annotations
+
+from tfbuild.build.buildkit.secrets import java_secret
+from tfbuild.build.product import Product
+from tfbuild.build.run import Recipe
+from tfbuild.products.serving import bake, files, keys, steps
+from tfbuild.products.serving.asked import RULES, plan_serving
+from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.plan import describe
+
+
+def _wants_network(part: ServingPart) -> tuple[str, ...]:
+    if not part.network:
+        return ()
+    why = "the configuration has a remote cache or executor"
+    return why, "--set serving.remote_cache=null --set serving.remote_executor=null"
+
+
+BAZEL = Recipe[ServingPart](
+    definition=bake.serving_definition,
+    steps={"fetch": steps.fetch, "fetch-deps": steps.fetch_dependencies, "compile": steps.compile_},
+    smoke=steps.smoke,
+    tests="questions",
+    artifacts=steps.ARTIFACTS,
+    builders=bake.BUILDERS,
+    own_architecture=True,
+    describe=describe,
+    needs=lambda part: part.needs,
+    wants_network=_wants_network,
+    secrets=java_secret,
+    ingredients=steps.repositories,
+)
+PRODUCT = Product(
+    name=RULES.releases.product,
+    releases=RULES.releases,
+    sections=keys.SECTIONS,
+    contradictions=files.contradictions,
+    parts=(ServingPart,),
+    plan=plan_serving,
+    recipe=lambda _plan: BAZEL,
+)

@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Product
-from tfbuild.plan.asked import _resolve
+from tfbuild.config.keys import BuildConfig
+from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.words import Words, split_raw
+from tfbuild.plan.words import split_raw
 from tfbuild.products.saved_model import read_model
 from tfbuild.products.serving.bazel import tf_revision_refused
+from tfbuild.products.serving.keys import ServingKeys
+from tfbuild.products.serving.part import ServingPart
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
+from tfbuild.products.serving.release import RELEASES, ServingRelease
 from tfbuild.releases.load import load_lock
 
 _BUILD_FILES = "toolchains/bazel/overrides"
 
 
-def plan_serving(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+def _builds_on(values: BuildConfig, target: Arch, host: Arch) -> Arch:
+    return target if values.of(ServingKeys).build_on == "target" else host
+
+
+RULES = Rules(
+    releases=RELEASES,
+    recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
+    builds_on=_builds_on,
+)
+
+
+def plan_serving(asked: Asked) -> Plan[ServingPart]:
     """The plan of ``invoke build-serving``.
 
     :raises UsageError: also where TF_REVISION is set, --model is no model, or a word after -- no option.
     """
-    if env.get("TF_REVISION"):
+    root, words = asked.root, asked.words
+    if asked.env.get("TF_REVISION"):
         raise tf_revision_refused("in the environment")
-    found = _resolve(root, Product.SERVING, words, env, build_arch)
+    found = resolve(asked, RULES)
     release = found.release
-    lock = load_lock(root, release, words.release)
+    if not isinstance(release, ServingRelease):
+        raise TypeError(f"{release.path} is no release of the model server")
+    lock = load_lock(root, release)
     more = ServingCircumstances(
         raw=split_raw(words.raw),
         model=read_model(Path(words.model)) if words.model else None,

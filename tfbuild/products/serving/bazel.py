@@ -17,7 +17,8 @@ from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.products.serving.compilers import march_flags, parse_version, since
-from tfbuild.products.serving.release import ServingKeys, Way
+from tfbuild.products.serving.keys import ServingKeys
+from tfbuild.products.serving.release import ServerBuild, Way
 from tfbuild.releases.keys import Release
 
 # Before the command: only the workspace's own .bazelrc counts, so that two machines build the same.
@@ -76,7 +77,7 @@ class BazelInputs:
 
     config: ResolvedConfig
     release: Release
-    serving: ServingKeys
+    serving: ServerBuild
     way: Way
     lines: Mapping[str, Origin]  # where the release's file has each key
     raw: tuple[str, ...] = ()  # the words after -- on the command line
@@ -113,7 +114,7 @@ def limits(version: str, jobs: int, memory_mib: int) -> tuple[str, ...]:
 
 def check_bazel_configs(inputs: BazelInputs) -> None:
     """Raises :class:`NothingMatchesError` for a --config name that cannot work, before Bazel has started."""
-    for index, name in enumerate(inputs.config.values.serving.bazel_configs):
+    for index, name in enumerate(inputs.config.values.of(ServingKeys).bazel_configs):
         where = inputs.config.origins.get(f"serving.bazel_configs.{index}", BUILT_IN)
         _check_config(name, str(where), inputs)
 
@@ -195,7 +196,7 @@ def _of_release(inputs: BazelInputs) -> Iterator[Flag]:
 
 def _of_rc_configs(inputs: BazelInputs) -> Iterator[Flag]:
     """Before all that this project says itself, so that the configuration's CPU and level win."""
-    for index, name in enumerate(inputs.config.values.serving.bazel_configs):
+    for index, name in enumerate(inputs.config.values.of(ServingKeys).bazel_configs):
         where = inputs.config.origins.get(f"serving.bazel_configs.{index}", BUILT_IN)
         yield Flag(Target.BAZEL, f"--config={name}", str(where), "upstream's .bazelrc")
 
@@ -261,7 +262,7 @@ def _lto(inputs: BazelInputs, origin: str) -> Iterator[Flag]:
 
 def _of_serving_keys(inputs: BazelInputs) -> Iterator[Flag]:
     config = inputs.config
-    keys = config.values.serving
+    keys = config.values.of(ServingKeys)
 
     def of(path: str) -> str:
         return str(config.origins.get(f"serving.{path}", BUILT_IN))

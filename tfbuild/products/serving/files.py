@@ -12,6 +12,8 @@ import json
 from collections.abc import Iterator, Mapping
 
 from tfbuild.base.values import Origin
+from tfbuild.config.keys import BuildConfig
+from tfbuild.config.rules import why_not
 from tfbuild.products.serving.keys import BatchingKeys, MonitoringKeys, ServingKeys
 from tfbuild.products.serving.part import TextFile
 
@@ -68,6 +70,17 @@ def batching_text(keys: BatchingKeys) -> str:
 def monitoring_text(keys: MonitoringKeys) -> str:
     """A MonitoringConfig message."""
     return f"prometheus_config {{\n  enable: true\n  path: {json.dumps(keys.path)}\n}}\n"
+
+
+def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:
+    """Flags that have a key, and what the server would refuse or not heed, with the place of each."""
+    keys = values.of(ServingKeys)
+    for group in ("copts", "linkopts"):  # host_copts may say anything of the machine that builds
+        options: tuple[str, ...] = getattr(keys, group)
+        for index, flag in enumerate(options):
+            if why := why_not(flag):
+                yield origins[f"serving.{group}.{index}"], f"'{flag}': {why}"
+    yield from server_contradictions(keys, origins)
 
 
 def server_contradictions(keys: ServingKeys, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tfbuild.config.model import Section
 from tfbuild.config.types import (
     BazelName,
     Flag,
@@ -92,3 +93,6 @@ class ServingKeys(Keys):
     )
     batching: BatchingKeys = Field(default=BatchingKeys(), description="Batching of requests.")
     monitoring: MonitoringKeys = Field(default=MonitoringKeys(), description="Metrics.")
+
+
+SECTIONS = (Section("serving", ServingKeys, "Bazel and the model server."),)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.asked import default_policy
 from tfbuild.plan.flags import Target
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.bazel import STARTUP, BazelInputs, bazel_flags
 from tfbuild.products.serving.files import server_args, server_files
+from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import (
     BazelTool,
     CompilerTool,
@@ -22,11 +24,10 @@ from tfbuild.products.serving.part import (
     TensorFlow,
     WayTaken,
 )
-from tfbuild.products.serving.release import ServingKeys, Way
-from tfbuild.releases.keys import Release
+from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
 
 
-def _serving_lines(part: ServingPart) -> Iterator[str]:
+def describe(part: ServingPart) -> Iterator[str]:
     where = f"package {part.bazel.package}" if part.bazel.package else "upstream's binary"
     yield f"  bazel     {part.bazel.version} ({where}); {' '.join(part.targets)}"
     compiler = part.compiler.cc or "which Bazel downloads"
@@ -61,19 +62,19 @@ class ServingCircumstances:
 def make_serving_plan(
     request: Request,
     config: ResolvedConfig,
-    release: Release,
+    release: ServingRelease,
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
     more: ServingCircumstances,
-) -> Plan:
+) -> Plan[ServingPart]:
     """``release_lines`` says where the release's file has each key.
 
     :raises NothingMatchesError: the release cannot be built so: no way to the architecture, a CPU that its
         compiler does not know, a name that upstream's .bazelrc does not have.
     :raises UsageError: an argument after ``--`` cannot be given.
     """
-    serving = _serving(release, request, release_lines)
+    serving = release.serving
     way = _way(serving, request)
     flags = bazel_flags(BazelInputs(config, release, serving, way, release_lines, more.raw))
     part = _part(
@@ -85,6 +86,7 @@ def make_serving_plan(
         image_title="TensorFlow Serving",
         flags=flags,
         part=part,
+        policy=default_policy(release, config.values),
         notes=tuple(_notes(serving, way, part, request)),
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),
@@ -92,7 +94,6 @@ def make_serving_plan(
             part.startup,
             part.arguments,
             part.targets,
-            part.environment,
             part.overrides,
             tuple(pin.sha256 for pin in pins if pin.name in {each.pin for each in part.overrides}),
             part.tensorflow,
@@ -111,14 +112,7 @@ def make_serving_plan(
     return assemble(request, config, release, circumstances, specifics)
 
 
-def _serving(release: Release, request: Request, lines: Mapping[str, Origin]) -> ServingKeys:
-    if release.serving is None:  # a release of another product; the loader refuses it for this one
-        where = lines.get("product", Origin(request.release))
-        raise ConfigError((ConfigProblem(where.path, where.line, where.column, "missing key 'serving'"),))
-    return release.serving
-
-
-def _way(serving: ServingKeys, request: Request) -> Way:
+def _way(serving: ServerBuild, request: Request) -> Way:
     way = serving.way(request.arch, request.build_arch)
     if way is None:
         able = [f"{each.arch} on {each.build_arch}" for each in serving.ways]
@@ -135,13 +129,13 @@ def _way(serving: ServingKeys, request: Request) -> Way:
 
 
 def _part(
-    serving: ServingKeys,
+    serving: ServerBuild,
     way: Way,
     config: ResolvedConfig,
     more: ServingCircumstances,
     arguments: tuple[str, ...],
 ) -> ServingPart:
-    keys = config.values.serving
+    keys = config.values.of(ServingKeys)
     binary = serving.bazel.binaries.get(way.build_arch)
     needs = serving.needs
     return ServingPart(
@@ -163,7 +157,6 @@ def _part(
         binary=serving.binary,
         overrides=_overrides(serving, more.build_files or {}),
         archives=tuple(each.name for each in serving.archives),
-        environment=(),
         network=bool(keys.remote_cache or keys.remote_executor),
         way=WayTaken("native" if way.arch is way.build_arch else "cross", way.state, way.text),
         needs=Estimates(needs.download_gib, needs.disk_gib, needs.memory_gib, needs.cpu_hours),
@@ -174,7 +167,7 @@ def _part(
     )
 
 
-def _overrides(serving: ServingKeys, build_files: Mapping[str, str]) -> tuple[OverriddenRepository, ...]:
+def _overrides(serving: ServerBuild, build_files: Mapping[str, str]) -> tuple[OverriddenRepository, ...]:
     return tuple(
         OverriddenRepository(
             each.repository,
@@ -188,7 +181,7 @@ def _overrides(serving: ServingKeys, build_files: Mapping[str, str]) -> tuple[Ov
     )
 
 
-def _notes(serving: ServingKeys, way: Way, part: ServingPart, request: Request) -> Iterator[str]:
+def _notes(serving: ServerBuild, way: Way, part: ServingPart, request: Request) -> Iterator[str]:
     never = "" if way.state == "run" else "; this way has never been run"
     yield f"{way.arch} on {way.build_arch}{never}: {way.text}"
     needs = part.needs

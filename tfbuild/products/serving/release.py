@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from tfbuild.base.arch import Arch
+from tfbuild.base.values import Pin
 from tfbuild.config.types import Flag, Keys, MacroName, PositiveInt, Prose, Text
+from tfbuild.releases.keys import Debian, Release, SourceRelease
+from tfbuild.releases.load import ReleaseKind
 from tfbuild.releases.types import Commit, Download, FileName, InnerPath, PackageName, Sha256
 
 
@@ -115,7 +118,7 @@ class Needs(Keys):
     cpu_hours: PositiveInt = Field(description="Hours, times the number of CPUs at work.")
 
 
-class ServingKeys(Keys):
+class ServerBuild(Keys):
     """TensorFlow Serving."""
 
     tensorflow: TensorFlowPin = Field(description="The TensorFlow inside.")
@@ -153,3 +156,36 @@ class ServingKeys(Keys):
 
     def way(self, arch: Arch, build_arch: Arch) -> Way | None:
         return next((each for each in self.ways if (each.arch, each.build_arch) == (arch, build_arch)), None)
+
+
+class ServingRelease(SourceRelease):
+    """A release of TensorFlow Serving."""
+
+    provider: Literal["upstream"] = Field(
+        description="Upstream publishes the archive; Bazel fetches the rest."
+    )
+    debian: Debian = Field(description="The builder image is made of a Debian suite.")
+    serving: ServerBuild = Field(description="What a release of the model server has besides.")
+
+    def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
+        tools = self.serving.downloads(build_arch or arch)
+        return (*super().pins(arch, build_arch, seen), *(each.pin() for each in tools))
+
+
+def disagreements(release: Release) -> Iterator[tuple[str, str]]:
+    """What the types cannot say: key and text."""
+    if not isinstance(release, ServingRelease):
+        return
+    serving = release.serving
+    if bool(serving.bazel.binaries) == bool(serving.bazel.package):
+        yield "serving", "bazel comes from 'binaries' or from 'package', and from one of them"
+    builders = {way.build_arch for way in serving.ways}
+    if serving.bazel.binaries and (lacking := sorted(map(str, builders - set(serving.bazel.binaries)))):
+        yield "serving", f"'ways' builds on {', '.join(lacking)}, and 'bazel.binaries' has none for it"
+    if {way.arch for way in serving.ways} != set(release.arches):
+        yield "serving", "'ways' and 'arches' name different architectures"
+    if serving.compiler.origin == "suite" and not serving.compiler.packages:
+        yield "serving", "a compiler of the suite comes from packages: 'compiler.packages' names none"
+
+
+RELEASES = ReleaseKind("serving", {"upstream": ServingRelease}, disagreements)

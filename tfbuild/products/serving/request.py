@@ -9,8 +9,9 @@ from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.part import ServingPart
 
 
-def request_files(plan: Plan, part: ServingPart) -> Mapping[str, str]:
+def request_files(plan: Plan[ServingPart]) -> Mapping[str, str]:
     """Name → text of each file in ``request/``. Same plan, same bytes, so the same cache key."""
+    part = plan.part
     filenames = {pin.name: pin.filename for pin in plan.pins}
     overrides = (
         "\t".join((each.repository, filenames[each.pin], each.strip_prefix, each.subtree, each.build_file))
@@ -22,7 +23,6 @@ def request_files(plan: Plan, part: ServingPart) -> Mapping[str, str]:
         "bazel-targets": _lines(part.targets),
         "bazel-overrides": _lines(overrides),
         "bazel-downloader": downloader_config(plan.mirrors),
-        "environment": _lines(f"{name}={value}" for name, value in part.environment),
         "server-args": _lines(part.server_args),
         **{file.name: file.text for file in part.server_files},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from tfbuild.base.errors import BuildError, DownloadError
@@ -20,6 +21,7 @@ from tfbuild.build.steps import (
 )
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.files import mark_files
+from tfbuild.products.serving.part import ServingPart
 from tfbuild.products.serving.request import request_files
 from tfbuild.products.serving.smoke import (
     MODEL,
@@ -43,29 +45,29 @@ _START_S = 120
 _START_EMULATED_S = 900
 
 
-def fetch(run: Run) -> str:
+def fetch(run: Run[ServingPart]) -> str:
     """Downloads, the source, and what BuildKit gets to see of them."""
     plan, layout = run.plan, run.layout
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     unpack_source(run)
     empty_folders(layout.request, layout.downloads, layout.archives, layout.model, layout.out)
     layout.repositories.mkdir(parents=True, exist_ok=True)
-    for name, text in request_files(plan, plan.serving).items():
+    for name, text in request_files(plan).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
     for pin in plan.pins:
         if pin.name == plan.tree.name:
             continue
-        place = layout.downloads if pin.name == plan.serving.bazel.pin else layout.archives
+        place = layout.downloads if pin.name == plan.part.bazel.pin else layout.archives
         shutil.copyfile(run.downloads[pin.name], place / pin.filename)
-    model = plan.serving.model
+    model = plan.part.model
     if model:
         shutil.copytree(Path(model.path), layout.model / model.name)
         mark_files(layout.model)
     return write_fetch_log(run)
 
 
-def fetch_dependencies(run: Run) -> str:
+def fetch_dependencies(run: Run[ServingPart]) -> str:
     """Bazel looks at its flags and targets, and fetches all that they need.
 
     :raises DownloadError: a download of Bazel's failed.
@@ -86,7 +88,7 @@ def fetch_dependencies(run: Run) -> str:
     return "flags and targets are known to Bazel"
 
 
-def compile_(run: Run) -> str:
+def compile_(run: Run[ServingPart]) -> str:
     """The compile, with its complete logs and profile also when it fails."""
     empty_folders(run.layout.out)
     try:
@@ -100,9 +102,9 @@ def compile_(run: Run) -> str:
     return f"{jobs_of(run)} jobs"
 
 
-def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
+def smoke(run: Run[ServingPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
     """The server in a fresh container of the candidate, asked by a second one in the same network."""
-    part = run.plan.serving
+    part = run.plan.part
     emulator = (f"{_FOLDER}/qemu",) if (run.layout.smoke / "qemu").exists() else ()
     version = _version(run, emulator)
     findings = list(judge_version(version, part.version_pattern))
@@ -113,14 +115,14 @@ def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     return [SmokeOutcome("version", version.exit_code, first, (), None, ()), *outcomes], [*findings, *wrong]
 
 
-def _files(run: Run) -> dict[str, Path]:
+def _files(run: Run[ServingPart]) -> dict[str, Path]:
     folder = run.layout.smoke
     return {
         f"{_FOLDER}/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()
     }
 
 
-def _version(run: Run, emulator: tuple[str, ...]) -> RunResult:
+def _version(run: Run[ServingPart], emulator: tuple[str, ...]) -> RunResult:
     command = (*emulator, _SERVER, "--version")
     files = {name: path for name, path in _files(run).items() if name == f"{_FOLDER}/qemu"}
     options = RunOptions(
@@ -129,9 +131,9 @@ def _version(run: Run, emulator: tuple[str, ...]) -> RunResult:
     return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
 
 
-def _ask(run: Run, emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResult]:
+def _ask(run: Run[ServingPart], emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResult]:
     """What the probes heard, the server's log, and how it ended when it was asked to."""
-    plan, part = run.plan, run.plan.serving
+    plan, part = run.plan, run.plan.part
     questions = Questions(_FOLDER, _START_EMULATED_S if emulator else _START_S, metrics_path(part))
     options = RunOptions(
         platform=plan.image.platform,
@@ -167,3 +169,23 @@ def _ask(run: Run, emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResu
             probes.append(Probe(probe.id, probe.command, server.beside(probe.command, own.timeout_s)))
             server.stop(STOP_GRACE_S)
     return probes, re.sub(r"\r\n?", "\n", stopped.stdout + stopped.stderr), stopped
+
+
+def repositories(run: Run[ServingPart]) -> Iterator[Path]:
+    """What Bazel took from its repository cache when it fetched everything anew, without a network.
+
+    :raises BuildError: Bazel needs something that no cache can hold.
+    """
+    folder = run.layout.repositories
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        bake_targets(run, ("collect-repositories",), run.log("collect-repositories"), BuildError)
+    except BuildError as error:
+        raise BuildError(
+            "Bazel needs something that its repository cache does not hold: this build cannot be bundled",
+            details=error.details,
+            hint="a repository rule without a hash, or one that runs git: override it, as for org_boost",
+            log=error.log,
+        ) from error
+    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())

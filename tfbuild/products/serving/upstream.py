@@ -14,7 +14,7 @@ from typing import Literal
 
 from tfbuild.base.errors import HostError, UsageError
 from tfbuild.machine.programs import Runner
-from tfbuild.products.serving.release import ServingKeys
+from tfbuild.products.serving.release import ServerBuild, ServingRelease
 from tfbuild.releases.keys import Release
 
 # A question to git takes milliseconds; a clone on a network disk some seconds.
@@ -89,7 +89,7 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
     :raises UsageError: the release has no commit, or the folder is no git repository.
     :raises HostError: the clone does not have the commit.
     """
-    if release.serving is None or release.revision is None:
+    if not isinstance(release, ServingRelease) or release.revision is None:
         raise UsageError(f"{release.product} {release.release} names no commit of tensorflow/serving")
     git_dir = _git_dir(clone)
     at = Clone(git_dir, release.revision, runner)
@@ -115,13 +115,13 @@ def _git_dir(clone: Path) -> Path:
     return inner if inner.exists() else clone
 
 
-def _identity(release: Release, at: Clone) -> Iterator[Check]:
+def _identity(release: ServingRelease, at: Clone) -> Iterator[Check]:
     yield _same("commit of the tag", release.revision or "", at.tag(release.tag))
-    yield _same("git tree", (release.source and release.source.tree) or "", at.tree())
+    yield _same("git tree", release.source.tree or "", at.tree())
     yield _same("source_date_epoch", str(release.source_date_epoch), at.date())
 
 
-def _workspace(serving: ServingKeys, at: Clone) -> Iterator[Check]:
+def _workspace(serving: ServerBuild, at: Clone) -> Iterator[Check]:
     """What the build file of the whole source pins."""
     text = at.file(_WORKSPACE) or ""
     archive = text.partition("tensorflow_http_archive(")[2].partition("\n)")[0]
@@ -139,7 +139,7 @@ def _workspace(serving: ServingKeys, at: Clone) -> Iterator[Check]:
     yield _same("base of Dockerfile.devel", serving.upstream_builder, base.group(1) if base else "")
 
 
-def _source(release: Release, serving: ServingKeys, at: Clone) -> Iterator[Check]:
+def _source(release: ServingRelease, serving: ServerBuild, at: Clone) -> Iterator[Check]:
     for path in serving.files:
         yield Check("file", path, "there" if at.has(path) else "not there", at.has(path))
     for label in serving.targets:
@@ -167,7 +167,7 @@ def _label(label: str, at: Clone) -> Check:
     return Check("label", label, "a target" if there else "no target of that name", there)
 
 
-def _overrides(serving: ServingKeys, at: Clone) -> Iterator[Check]:
+def _overrides(serving: ServerBuild, at: Clone) -> Iterator[Check]:
     text = at.file("tensorflow_serving/workspace.bzl") or ""
     for each in serving.overrides:
         there = f'name = "{each.repository}"' in text

@@ -1,0 +1,61 @@
+"""TFLite: libraries for C and C++, a Python wheel, or the official wheel; as an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfbuild.build.product import Product
+from tfbuild.build.run import Recipe
+from tfbuild.plan.plan import Plan
+from tfbuild.products.tflite import bake, keys, steps
+from tfbuild.products.tflite.asked import RULES, plan_tflite
+from tfbuild.products.tflite.part import TflitePart, WheelPart
+from tfbuild.products.tflite.wheel import bake as wheel_bake
+from tfbuild.products.tflite.wheel import plan as wheel_plan
+from tfbuild.products.tflite.wheel import steps as wheel_steps
+
+NATIVE = Recipe[TflitePart](
+    definition=bake.definition,
+    steps={"fetch": steps.fetch, "compile": steps.compile_},
+    smoke=steps.smoke,
+    tests="inferences",
+    artifacts=steps.ARTIFACTS,
+    builders=bake.BUILDERS,
+    exports=lambda part: {"c-library": ("TfLiteXNNPackDelegateCreate",)} if part.xnnpack else {},
+)
+PYTHON = Recipe[TflitePart](
+    definition=bake.definition,
+    steps={"fetch": steps.fetch, "compile": steps.compile_, "wheel": steps.wheel},
+    smoke=steps.smoke,
+    tests="inferences",
+    artifacts=steps.PYTHON_ARTIFACTS,
+    builders=bake.BUILDERS,
+)
+WHEEL = Recipe[WheelPart](
+    definition=wheel_bake.wheel_definition,
+    steps={"fetch": wheel_steps.fetch, "builder": wheel_steps.builder, "image": wheel_steps.image},
+    smoke=steps.smoke,
+    tests="inferences",
+    artifacts=wheel_steps.ARTIFACTS,
+    builders=wheel_bake.BUILDERS,
+    describe=wheel_plan.describe,
+)
+
+
+def recipe(plan: Plan[Any]) -> Recipe[Any]:
+    """What carries out ``plan``, one of this product."""
+    if isinstance(plan.part, WheelPart):
+        return WHEEL
+    return PYTHON if plan.part.python else NATIVE
+
+
+PRODUCT = Product(
+    name=RULES.releases.product,
+    releases=RULES.releases,
+    sections=keys.SECTIONS,
+    contradictions=keys.contradictions,
+    parts=(TflitePart, WheelPart),
+    plan=plan_tflite,
+    recipe=recipe,
+    out_of_reach="take --release 2.14.1-debian, which needs nothing but a Debian mirror",
+)

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
-from tfbuild.base.arch import Arch
-from tfbuild.base.values import Product
-from tfbuild.plan.asked import _resolve
+from tfbuild.config.keys import BuildConfig
+from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.words import Words
-from tfbuild.products.tflite.plan import make_tflite_plan
+from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
+from tfbuild.products.tflite.release import RELEASES
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
-from tfbuild.releases.load import load_lock, release_file
-from tfbuild.releases.wheels.lock import read_wheel_lock, wheel_lock_path
+from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
+from tfbuild.releases.keys import Release, SourceRelease
+from tfbuild.releases.load import load_lock
+from tfbuild.releases.wheels.keys import WheelRelease
+from tfbuild.releases.wheels.lock import read_lock_of
 
 
-def plan_tflite(root: Path, words: Words, *, env: Mapping[str, str], build_arch: Arch) -> Plan:
+def _policy(release: Release, values: BuildConfig) -> str:
+    return wheel_policy_name(values) if isinstance(release, WheelRelease) else policy_name(values)
+
+
+RULES = Rules(
+    releases=RELEASES,
+    recipe=(
+        "dockerfiles/common",
+        "dockerfiles/debian",
+        "dockerfiles/tflite",
+        "dockerfiles/wheel",
+        "toolchains/cmake",
+    ),
+    policy=_policy,
+)
+
+
+def plan_tflite(asked: Asked) -> Plan[Any]:
     """The plan of ``invoke build-tflite``. Raises the errors of configuration, all at once where possible."""
-    found = _resolve(root, Product.TFLITE, words, env, build_arch)
-    if found.release.provider == "wheels":
-        shown = wheel_lock_path(release_file(Product.TFLITE, words.release or found.release.release))
+    found = resolve(asked, RULES)
+    release = found.release
+    if isinstance(release, WheelRelease):
         return make_wheel_plan(
             found.request,
             found.config,
-            found.release,
+            release,
             circumstances=found.circumstances,
-            lock=read_wheel_lock(root / shown, shown),
+            lock=read_lock_of(asked.root, release),
         )
+    if not isinstance(release, SourceRelease):
+        raise TypeError(f"{release.path} is neither made of a source nor of wheels")
     return make_tflite_plan(
         found.request,
         found.config,
-        found.release,
+        release,
         release_lines=found.lines,
         circumstances=found.circumstances,
-        lock=load_lock(root, found.release, words.release),
+        lock=load_lock(asked.root, release),
     )

@@ -8,10 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from tfbuild.base.arch import Arch
 from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.plan.flags import BUILT_IN, DEPENDENCY_FOLDER, SOURCE_FOLDER, Flag, Target
+from tfbuild.plan.flags import BUILT_IN, SOURCE_FOLDER, Flag, Target
+from tfbuild.products.tflite.keys import TfliteKeys
+from tfbuild.products.tflite.release import UpstreamRelease
 from tfbuild.releases.dependency import Dependency
 from tfbuild.releases.keys import Release
 
+# Where the locked sources lie in the builder, each in a folder of its name, and what debug information says.
+DEPENDENCY_FOLDER = "/tree/dependencies"
+PUBLIC_DEPENDENCY_FOLDER = "/usr/src"
 HOST_TOOLS_FOLDER = "/tree/host-tools/bin"
 
 
@@ -36,9 +41,9 @@ def tflite_cmake_flags(
             str(BUILT_IN),
             "upstream would set it; the level is ours",
         ),
-        switch("TFLITE_ENABLE_XNNPACK", values.tflite.xnnpack, "tflite.xnnpack"),
-        switch("TFLITE_ENABLE_GPU", values.tflite.gpu_delegate, "tflite.gpu_delegate"),
-        switch("TFLITE_ENABLE_RUY", values.tflite.ruy, "tflite.ruy"),
+        switch("TFLITE_ENABLE_XNNPACK", values.of(TfliteKeys).xnnpack, "tflite.xnnpack"),
+        switch("TFLITE_ENABLE_GPU", values.of(TfliteKeys).gpu_delegate, "tflite.gpu_delegate"),
+        switch("TFLITE_ENABLE_RUY", values.of(TfliteKeys).ruy, "tflite.ruy"),
     ]
     if values.compile.lto:
         flags.append(switch("CMAKE_INTERPROCEDURAL_OPTIMIZATION", True, "compile.lto"))
@@ -48,7 +53,7 @@ def tflite_cmake_flags(
                 Flag(Target.CMAKE, f"CMAKE_{language}_COMPILER_LAUNCHER=ccache", of("compile.ccache"))
             )
     flags += _upstream_flags(release, lines)
-    for name, value in values.tflite.cmake_definitions.items():
+    for name, value in values.of(TfliteKeys).cmake_definitions.items():
         flags.append(Flag(Target.CMAKE, f"{name}={value}", of(f"tflite.cmake_definitions.{name}")))
     return tuple(flags)
 
@@ -66,12 +71,10 @@ def dependency_flags(dependencies: Sequence[Dependency], lock: str) -> tuple[Fla
 
 
 def _upstream_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:
-    if release.provider != "upstream":
+    if not isinstance(release, UpstreamRelease):
         return
     disconnected = "whatever is not handed over is an error, not a download"
     yield Flag(Target.CMAKE, "FETCHCONTENT_FULLY_DISCONNECTED=ON", str(BUILT_IN), disconnected)
-    if release.upstream is None:
-        return
     for number, each in enumerate(release.upstream.cmake):
         where = str(lines.get(f"upstream.cmake.{number}", BUILT_IN))
         yield Flag(Target.CMAKE, f"{each.name}={each.value}", where, each.reason)
@@ -118,3 +121,19 @@ def cmake_presets(cache: Mapping[str, str], arch: Arch) -> dict[str, object]:
             }
         ],
     }
+
+
+def source_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:
+    """Flags for the sources of upstream's own dependencies."""
+    if not isinstance(release, UpstreamRelease):
+        return
+    yield Flag(
+        Target.COMPILE,
+        f"-ffile-prefix-map={DEPENDENCY_FOLDER}={PUBLIC_DEPENDENCY_FOLDER}",
+        str(BUILT_IN),
+        "no path of the builder in the result",
+    )
+    targets = {"c": Target.C, "c++": Target.CXX, "both": Target.COMPILE}
+    for number, each in enumerate(release.upstream.flags):
+        where = str(lines.get(f"upstream.flags.{number}", BUILT_IN))
+        yield Flag(targets[each.language], each.flag, where, each.reason)

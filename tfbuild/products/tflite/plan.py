@@ -5,65 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tfbuild.base.values import Origin
+from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, tflite_cmake_flags
+from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, source_flags, tflite_cmake_flags
+from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.part import TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
+from tfbuild.products.tflite.release import UpstreamRelease
 from tfbuild.products.tflite.smoke import python_cases, smoke_cases
-from tfbuild.releases.dependency import Dependency
-from tfbuild.releases.keys import Release
-from tfbuild.releases.lock import Lock
-from tfbuild.releases.state import ReleaseLock, conditions, locked_pins, needed_sources, unconfirmed, unlocked
+from tfbuild.releases.keys import Release, SourceRelease
+from tfbuild.releases.lock import Condition, Lock
+from tfbuild.releases.state import ReleaseLock, for_build
 
 
 def make_tflite_plan(
     request: Request,
     config: ResolvedConfig,
-    release: Release,
+    release: SourceRelease,
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
     lock: ReleaseLock,
-) -> Plan:
+) -> Plan[TflitePart]:
     """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
     values, arch = config.values, request.arch
-    asked = conditions(values)
-    reasons = unlocked(release, lock.lock, arch, asked)
-    locked = locked_pins(release, lock.lock, arch, asked)
-    dependencies = tuple(
-        Dependency(
-            each.name,
-            each.sha256,
-            each.filename,
-            each.strip_prefix,
-            each.variables,
-            each.license,
-            each.license_file,
-        )
-        for each in (needed_sources(lock.lock, arch, asked) if locked else ())
-    )
+    locked = for_build(release, lock.lock, arch, conditions(values))
     python = python_part(config, release)
     flags = (
-        *compile_flags(config, release, release_lines),
+        *compile_flags(config, release, release_lines, tuple(source_flags(release, release_lines))),
         *tflite_cmake_flags(config, release, release_lines),
         *(python_flags(python, request.arch, config) if python else ()),
-        *dependency_flags(dependencies, lock.path),
+        *dependency_flags(locked.dependencies, lock.path),
     )
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
-        xnnpack=values.tflite.xnnpack,
-        smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack)
+        xnnpack=values.of(TfliteKeys).xnnpack,
+        smoke=python_cases(python.package, xnnpack=values.of(TfliteKeys).xnnpack)
         if python
-        else smoke_cases(xnnpack=values.tflite.xnnpack),
-        dependencies=dependencies,
-        host_tools=release.upstream.host_tools if release.upstream else (),
+        else smoke_cases(xnnpack=values.of(TfliteKeys).xnnpack),
+        dependencies=locked.dependencies,
+        host_tools=release.upstream.host_tools if isinstance(release, UpstreamRelease) else (),
         python=python,
-        unconfirmed=unconfirmed(release, lock.lock, arch),
-        repinned=tuple(sorted(each.name for each in release.upstream.repins)) if release.upstream else (),
+        unconfirmed=locked.unconfirmed,
+        repinned=tuple(sorted(release.repinned)),
     )
     pins = release.pins(arch)
     roots = python_roots(request, config, release, circumstances) if python else None
@@ -73,13 +61,14 @@ def make_tflite_plan(
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        notes=tuple(_notes(release, reasons, lock.lock)),
-        pins=(*pins, *locked),
-        unlocked=reasons,
+        policy=policy_name(values),
+        notes=tuple(_notes(release, locked.reasons, lock.lock)),
+        pins=(*pins, *locked.pins),
+        unlocked=locked.reasons,
         compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
         # What is installed in the builder; sources are given to the steps that read them.
         builder_from=(
-            *(pin for pin in pins if pin.name != release.archive.name),
+            *(pin for pin in pins if pin.name != release.source.name),
             *(TOOLS if python else ()),
         ),
         roots=roots,
@@ -87,6 +76,18 @@ def make_tflite_plan(
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def policy_name(values: BuildConfig) -> str:
+    """The policy that a configuration names, else the one for the flavour."""
+    if values.runtime.flavour == "native":
+        return values.policy or f"tflite-{values.runtime.base}"
+    return values.policy or f"tflite-{values.runtime.flavour}-scratch"  # there is no other base for them
+
+
+def conditions(values: BuildConfig) -> tuple[Condition, ...]:
+    """The optional parts that a configuration asks for."""
+    return ("tflite.gpu_delegate",) if values.of(TfliteKeys).gpu_delegate else ()
 
 
 def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:

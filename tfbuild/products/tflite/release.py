@@ -1,13 +1,17 @@
-"""What a TFLite release with upstream's own dependencies needs, besides what its source says itself."""
+"""The releases of TFLite: with dependencies from Debian, with upstream's own, and official wheels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from tfbuild.config.types import FileStem, Keys, MacroName, Prose, Text
+from tfbuild.releases.keys import Debian, SourceRelease
+from tfbuild.releases.load import ReleaseKind
 from tfbuild.releases.types import Commit, InnerPath, Thread, Url
+from tfbuild.releases.wheels.keys import WheelRelease, disagreements
 
 
 class UpstreamCMake(Keys):
@@ -65,3 +69,40 @@ class Upstream(Keys):
         default=None,
         description="Where the dependencies are declared too: invoke lock --without-source reads it there.",
     )
+
+
+class DebianRelease(SourceRelease):
+    """TFLite with dependencies from Debian."""
+
+    provider: Literal["debian"] = Field(description="Debian publishes the archive and the dependencies.")
+    debian: Debian = Field(description="The builder image, and the dependencies.")
+
+
+class UpstreamRelease(SourceRelease):
+    """TFLite with upstream's own dependencies, from the release's lock."""
+
+    provider: Literal["upstream"] = Field(description="Upstream publishes the archive; a lock has the rest.")
+    upstream: Upstream = Field(default=Upstream(), description="How upstream's dependencies are compiled.")
+
+    @property
+    def needs_lock(self) -> bool:
+        return True
+
+    @property
+    def repinned(self) -> Mapping[str, str]:
+        return {each.name: each.ref for each in self.upstream.repins}
+
+    @property
+    def declared_elsewhere(self) -> str | None:
+        return self.upstream.build_files.place if self.upstream.build_files else None
+
+
+class TfliteWheelRelease(WheelRelease):
+    """TFLite as an official wheel."""
+
+
+RELEASES = ReleaseKind(
+    "tflite",
+    {"debian": DebianRelease, "upstream": UpstreamRelease, "wheels": TfliteWheelRelease},
+    disagreements,
+)

@@ -22,7 +22,7 @@ from tfbuild.downloads.archive.extract import extract
 from tfbuild.engine.facts import RunOptions
 from tfbuild.products.tflite.cmake import cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
-from tfbuild.products.tflite.part import WheelPart
+from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
 from tfbuild.products.tflite.smoke import judge, parse_outcome
 
@@ -32,11 +32,11 @@ PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
 
 
-def fetch(run: Run) -> str:
+def fetch(run: Run[TflitePart]) -> str:
     """Downloads, the source, and what BuildKit gets to see of them."""
     plan = run.plan
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
-    if plan.tflite.unconfirmed:
+    if plan.part.unconfirmed:
         _confirm_lock(run)
     unpack_source(run)
     _unpack_dependencies(run)
@@ -44,9 +44,9 @@ def fetch(run: Run) -> str:
     return write_fetch_log(run)
 
 
-def _confirm_lock(run: Run) -> None:
+def _confirm_lock(run: Run[TflitePart]) -> None:
     """The lock was read from other files than the source: now the source is there."""
-    plan, part = run.plan, run.plan.tflite
+    plan, part = run.plan, run.plan.part
     require_declared(
         run.downloads[plan.tree.name],
         plan.tree.strip_prefix,
@@ -57,33 +57,33 @@ def _confirm_lock(run: Run) -> None:
     )
 
 
-def _unpack_dependencies(run: Run) -> None:
+def _unpack_dependencies(run: Run[TflitePart]) -> None:
     """The locked sources as folders. What is extracted is kept by content; a build gets links to it."""
     layout = run.layout
     empty_folders(layout.dependencies)
-    for each in run.plan.tflite.dependencies:
+    for each in run.plan.part.dependencies:
         kept = layout.cache / "sources" / f"sha256-{each.sha256}"
         path = run.downloads[each.name]
         extract(path, kept, strip_prefix=each.strip_prefix, on_wait=run.effects.reporter.note)
         shutil.copytree(kept, layout.dependencies / each.name, symlinks=True, copy_function=os.link)
 
 
-def _write_request(run: Run) -> None:
+def _write_request(run: Run[TflitePart]) -> None:
     """Presets, patches, packages."""
     plan, layout = run.plan, run.layout
     empty_folders(layout.request, layout.downloads, layout.wheel)
-    presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
+    presets = cmake_presets(dict(plan.part.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
-    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
+    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.part.dependencies)
     (layout.request / "dependencies").write_text(names)
     copy_patches(run)
-    elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
+    elsewhere = {plan.tree.name, *(each.name for each in plan.part.dependencies)}
     for pin in plan.pins:
         if pin.name not in elsewhere:
             shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
 
 
-def compile_(run: Run) -> str:
+def compile_(run: Run[TflitePart]) -> str:
     """The compile, with its complete logs also when it fails."""
     shutil.rmtree(run.layout.out, ignore_errors=True)
     try:
@@ -95,7 +95,7 @@ def compile_(run: Run) -> str:
     return f"{jobs_of(run)} jobs"
 
 
-def wheel(run: Run) -> str:
+def wheel(run: Run[TflitePart]) -> str:
     """The wheel with the platform tag that its libraries allow: for the image, and for the dist folder."""
     (made,) = (run.layout.out / "python").glob("*.whl")
     empty_folders(run.layout.wheel)
@@ -106,10 +106,10 @@ def wheel(run: Run) -> str:
     return final.name
 
 
-def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
+def smoke(run: Run[TflitePart] | Run[WheelPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
     plan, engine = run.plan, run.effects.engine
-    cases = plan.wheel.smoke if isinstance(plan.part, WheelPart) else plan.tflite.smoke
+    cases = plan.part.smoke
     folder = "/smoke"
     files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()

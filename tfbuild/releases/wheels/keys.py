@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from tfbuild.base.arch import Arch
 from tfbuild.config.types import FileStem, Keys, PythonVersion, RequirementText, Text
+from tfbuild.releases.keys import Release
 from tfbuild.releases.types import PackageName, Snapshot
 
 
@@ -55,3 +56,26 @@ class WheelKeys(Keys):
     def find(self, variant: str, arch: Arch) -> WheelSet | None:
         """The set for ``variant`` and ``arch``."""
         return next((each for each in self.sets if (each.variant, each.arch) == (variant, arch)), None)
+
+
+class WheelRelease(Release):
+    """A release that is made of official wheels."""
+
+    provider: Literal["wheels"] = Field(description="No source: the lock beside the release has all.")
+    wheels: WheelKeys = Field(description="Official wheels, and the Pythons that they are locked for.")
+
+    @property
+    def lock_path(self) -> str:
+        """The path of the lock of its wheels, as :attr:`path` is."""
+        return f"{self.path.removesuffix('.yaml')}.wheels.json"
+
+
+def disagreements(release: Release) -> Iterator[tuple[str, str]]:
+    """What the types cannot say: key and text."""
+    if not isinstance(release, WheelRelease):
+        return
+    sets = release.wheels.sets
+    if strange := sorted({str(each.arch) for each in sets} - set(map(str, release.arches))):
+        yield "wheels", f"names {', '.join(strange)}, which the release's arches do not have"
+    if len({(each.variant, each.arch) for each in sets}) != len(sets):
+        yield "wheels", "two sets are for the same variant and arch"

@@ -23,26 +23,29 @@ from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.urls import PYPI_SCHEME
 from tfbuild.base.values import Origin, Pin
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import release_file
+from tfbuild.releases.wheels.keys import WheelRelease
 
 
 def wheel_pins(
-    root: Path, release: Release, word: str, arch: Arch, *, variant: str, python: str | None = None
+    root: Path, release: WheelRelease, arch: Arch, *, variant: str, python: str | None = None
 ) -> tuple[Pin, ...]:
-    """The wheels of ``release`` (typed as ``word``) in its lock; ``python`` None is its default one.
+    """The wheels of ``release`` in its lock; ``python`` None is its default one.
 
     :raises NothingMatchesError: there is no lock, or none of its environments is this one.
     """
-    shown = wheel_lock_path(release_file(release.product, word or release.release))
-    found = release.wheels.python(python) if release.wheels else None
+    found = release.wheels.python(python)
     if found is None:
         raise NothingMatchesError(
             f"{release.product} {release.release} has no Python {python or ''}".rstrip()
         )
-    file = read_wheel_lock(root / shown, shown)
+    file = read_lock_of(root, release)
     environment = require_environment(file, found.version, arch, variant)
     return tuple(each.pin for each in file.lock.wheels_for(environment))
+
+
+def read_lock_of(root: Path, release: WheelRelease) -> LockFile:
+    """The lock of ``release``. Raises as :func:`read_wheel_lock`."""
+    return read_wheel_lock(root / release.lock_path, release.lock_path)
 
 
 _FILE = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl$"

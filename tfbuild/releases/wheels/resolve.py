@@ -25,8 +25,7 @@ from tfbuild.base.errors import DownloadError, NothingMatchesError
 from tfbuild.base.values import Reporter
 from tfbuild.downloads.python_index import find_pip
 from tfbuild.machine.programs import Runner
-from tfbuild.releases.keys import Release
-from tfbuild.releases.wheels.keys import WheelPython
+from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel, UnavailableEnvironment, WheelEnvironment, WheelLock
 from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
 
@@ -62,16 +61,14 @@ class NoWheels(Exception):
 
 
 def lock_wheels(
-    release: Release, *, runner: Runner, reporter: Reporter, size_of: SizeOf = lambda _: None
+    release: WheelRelease, *, runner: Runner, reporter: Reporter, size_of: SizeOf = lambda _: None
 ) -> WheelLock:
     """The lock of ``release`` from the index that pip is configured with.
 
     ``size_of`` tells the bytes of a URL. Where the index has no wheels for an environment, the lock says so.
 
-    :raises NothingMatchesError: the release is not made of wheels, or no environment has any.
+    :raises NothingMatchesError: no environment has any.
     """
-    if release.wheels is None:
-        raise NothingMatchesError(f"{release.product} {release.release} is not made of wheels")
     wishes = [
         Wish(python, each.arch, each.variant, each.requirements)
         for python in release.wheels.pythons
@@ -81,7 +78,7 @@ def lock_wheels(
 
 
 def lock_application(
-    release: Release,
+    release: WheelRelease,
     base: WheelLock,
     requirements: tuple[str, ...],
     *,
@@ -93,7 +90,7 @@ def lock_application(
 
     :raises: as :func:`lock_wheels`.
     """
-    pythons = {each.version: each for each in release.wheels.pythons} if release.wheels else {}
+    pythons = {each.version: each for each in release.wheels.pythons}
     wishes = [
         Wish(
             pythons[each.python],
@@ -109,7 +106,7 @@ def lock_application(
 
 
 def _lock(
-    release: Release, wishes: Sequence[Wish], *, runner: Runner, reporter: Reporter, size_of: SizeOf
+    release: WheelRelease, wishes: Sequence[Wish], *, runner: Runner, reporter: Reporter, size_of: SizeOf
 ) -> WheelLock:
     pip = find_pip(runner)
     environments: list[WheelEnvironment] = []

@@ -60,12 +60,12 @@ def test_the_program_says_how_it_runs_and_the_command_line_has_the_last_word(tmp
     (tmp_path / "app").mkdir()
     app = tmp_path / "app"
     (app / "app.yaml").write_text("app:\n  command: [python3, main.py]\n  environment: {A: one, B: two}\n")
-    assert make_plan(app=app).keras.command == ("python3", "main.py")
-    assert make_plan(app=app).keras.environment == (("A", "one"), ("B", "two"))
+    assert make_plan(app=app).part.command == ("python3", "main.py")
+    assert make_plan(app=app).part.environment == (("A", "one"), ("B", "two"))
     sets = ("app.command=python3,other.py", "app.environment.B=2", "app.environment.C=3")
     plan = make_plan("2.21.0", Arch.AMD64, *sets, app=app)
-    assert plan.keras.command == ("python3", "other.py")
-    assert plan.keras.environment == (("A", "one"), ("B", "2"), ("C", "3"))
+    assert plan.part.command == ("python3", "other.py")
+    assert plan.part.environment == (("A", "one"), ("B", "2"), ("C", "3"))
 
 
 def test_a_wrong_app_file_is_refused_at_its_place(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ EVERY = [
 @pytest.mark.parametrize(("release", "arch", "sets"), EVERY)
 def test_every_wheel_is_a_pin_and_nothing_else_is(release: str, arch: Arch, sets: tuple[str, ...]) -> None:
     plan = make_plan(release, arch, *sets)
-    part = plan.keras
+    part = plan.part
     assert tuple(pin.filename for pin in plan.pins) == part.wheels
     assert all(pin.urls[0].startswith("pypi:") and pin.sha256 for pin in plan.pins)
     assert plan.source is None
@@ -47,8 +48,8 @@ def test_every_wheel_is_a_pin_and_nothing_else_is(release: str, arch: Arch, sets
 
 def test_only_the_gpu_variant_has_cuda() -> None:
     gpu = make_plan("2.21.0", Arch.AMD64, "keras.variant=gpu")
-    assert any(name.startswith("nvidia_cudnn_cu12") for name in gpu.keras.wheels)
-    assert not any("nvidia" in name for name in make_plan().keras.wheels)
+    assert any(name.startswith("nvidia_cudnn_cu12") for name in gpu.part.wheels)
+    assert not any("nvidia" in name for name in make_plan().part.wheels)
     assert gpu.build_id == "keras-2.21.0-opt-gpu-amd64"
     assert gpu.image.tag == "tfbuild/keras:2.21.0-opt-gpu-amd64"
     assert any("never been run on a GPU" in note for note in gpu.notes)
@@ -62,13 +63,13 @@ def test_what_is_in_the_image_is_in_its_name(tmp_path: Path) -> None:
     assert plan.build_id == "keras-2.21.0-opt-my-app-amd64"
     assert plan.output == "dist/keras/2.21.0/opt-my-app/amd64"
     assert dict(plan.image.labels)["tfbuild.build-id"] == plan.build_id
-    assert plan.keras.command == ("python3", "main.py")
+    assert plan.part.command == ("python3", "main.py")
     model = KerasModel("m/wine.keras", "wine.keras", "keras", "1" * 40)
     assert make_plan(model=model).build_id == "keras-2.21.0-opt-wine-amd64"
     assert any("app.command is not set" in note for note in make_plan(app=app).notes)
 
 
-def keys(plan: Plan) -> dict[str, str]:
+def keys(plan: Plan[Any]) -> dict[str, str]:
     return {step.id: step.key for step in plan.steps}
 
 
@@ -170,9 +171,9 @@ def application(folder: Path, requirements: str) -> Path:
 
 def test_what_tensorflow_brings_needs_no_lock(tmp_path: Path) -> None:
     plan = make_plan(app=application(tmp_path, "# ours\nnumpy>=2  # fast\n\nrequests\n"))
-    assert plan.keras.app_wheels == ()
-    assert plan.keras.app
-    assert plan.keras.app.requirements == ("numpy>=2", "requests")
+    assert plan.part.app_wheels == ()
+    assert plan.part.app
+    assert plan.part.app.requirements == ("numpy>=2", "requests")
 
 
 def test_a_conflict_names_the_line_and_the_wheel(tmp_path: Path) -> None:
@@ -215,9 +216,9 @@ def test_a_locked_requirement_becomes_a_pin_of_the_application(tmp_path: Path) -
     pillow, spare = locked("pillow", "11.3", "numpy>=1.5"), locked("spare", "1.0")
     with_lock(app, pillow, spare)
     plan = make_plan(app=app)
-    assert plan.keras.app_wheels == (pillow.filename,)
+    assert plan.part.app_wheels == (pillow.filename,)
     assert plan.pins[-1].urls == (f"pypi:pillow/{pillow.filename}",)
-    assert len(plan.pins) == len(plan.keras.wheels) + 1
+    assert len(plan.pins) == len(plan.part.wheels) + 1
 
 
 def test_a_locked_wheel_that_wants_another_tensorflow_is_refused(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_a_locked_wheel_that_wants_another_tensorflow_is_refused(tmp_path: Path)
 
 def test_only_what_a_release_has_can_be_planned() -> None:
     plan = make_plan()
-    assert replace(plan, part=plan.keras).keras is plan.part
+    assert replace(plan, part=plan.part).part is plan.part
     for other in ("tflite", "serving", "tree"):
         with pytest.raises(TypeError):
             getattr(plan, other)

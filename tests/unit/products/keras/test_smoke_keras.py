@@ -9,7 +9,7 @@ from tfbuild.engine.facts import RunResult
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.keras.smoke import ANSWERS, judge_keras, judge_model, outcomes
 
-PART = make_plan().keras
+PART = make_plan().part
 VERSIONS = {name.removesuffix("-cpu"): version for name, version in PART.versions}
 
 

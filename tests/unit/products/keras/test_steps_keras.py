@@ -16,6 +16,7 @@ from tests.support.keras import make_plan
 from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
 from tfbuild.base.values import Pin, Unhashed
+from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
 from tfbuild.engine.facts import RunOptions, RunResult
@@ -23,12 +24,14 @@ from tfbuild.plan.plan import Plan
 from tfbuild.products.keras.bake import keras_definition
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.keras.steps import fetch, smoke
+from tfbuild.products.table import recipe_of
 
 RECIPE = PROJECT / "dockerfiles" / "keras"
 
 
-def targets(plan: Plan) -> dict[str, Any]:
-    document = keras_definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id), nonce="1", jobs=2)
+def targets(plan: Plan[Any]) -> dict[str, Any]:
+    layout = Layout(PROJECT, Path("/cache"), plan.build_id)
+    document = keras_definition(plan, layout, BakeOptions(nonce="1", jobs=2))
     assert json.loads(json.dumps(document)) == document
     return cast(dict[str, Any], document["target"])
 
@@ -117,7 +120,7 @@ def app(tmp_path: Path) -> Path:
     return folder
 
 
-def run_of(tmp_path: Path, plan: Plan, engine: Engine | None = None) -> Run:
+def run_of(tmp_path: Path, plan: Plan[Any], engine: Engine | None = None) -> Run[Any]:
     def fetch_all(pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
         assert unhashed is None
         files = {pin.name: tmp_path / "downloads" / pin.filename for pin in pins}
@@ -129,7 +132,9 @@ def run_of(tmp_path: Path, plan: Plan, engine: Engine | None = None) -> Run:
     effects = replace(Build(tmp_path).effects(), fetch_all=fetch_all)
     if engine:
         effects = replace(effects, engine=cast(Any, engine))
-    run = Run(plan, Layout(PROJECT, tmp_path / "cache", plan.build_id), effects, tmp_path / "dist")
+    run = Run(
+        plan, recipe_of(plan), Layout(PROJECT, tmp_path / "cache", plan.build_id), effects, tmp_path / "dist"
+    )
     run.logs.mkdir(parents=True)
     return run
 
@@ -140,19 +145,19 @@ def test_the_recipe_sees_wheels_requirements_and_the_program(tmp_path: Path, app
     plan = make_plan(
         "2.21.0", Arch.ARM64, app=app, model=KerasModel(str(model), "m.keras", "keras", "1" * 40)
     )
-    assert plan.keras.app
-    here = replace(plan.keras.app, path=str(app))
-    plan = replace(plan, part=replace(plan.keras, app=here))
+    assert plan.part.app
+    here = replace(plan.part.app, path=str(app))
+    plan = replace(plan, part=replace(plan.part, app=here))
     run = run_of(tmp_path, plan)
     assert fetch(run) == f"{len(plan.pins)} files, checked"
     layout = run.layout
-    assert sorted(path.name for path in layout.downloads.iterdir()) == sorted(plan.keras.wheels)
-    assert (layout.request / "requirements.txt").read_text().splitlines() == list(plan.keras.requirements)
+    assert sorted(path.name for path in layout.downloads.iterdir()) == sorted(plan.part.wheels)
+    assert (layout.request / "requirements.txt").read_text().splitlines() == list(plan.part.requirements)
     assert (layout.app_request / "app-requirements.txt").read_text() == ""
     tags = (layout.request / "platforms").read_text().splitlines()
     assert "manylinux_2_36_aarch64" in tags
     assert not any("x86_64" in tag for tag in tags)
-    assert (layout.request / "leave-out").read_text().splitlines() == list(plan.keras.left_out)
+    assert (layout.request / "leave-out").read_text().splitlines() == list(plan.part.left_out)
     assert json.loads((layout.app_request / "app.json").read_text()) == {
         "variant": "cpu",
         "command": ["python3", "main.py"],

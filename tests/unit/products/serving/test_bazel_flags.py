@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.plans import PROJECT, all_server_plans, make_server_plan
+from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, TfBuildError, UsageError
-from tfbuild.base.values import Product
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel import limits
-from tfbuild.releases.load import list_releases
 
 PLANS = all_server_plans()
 
@@ -18,7 +19,7 @@ PLANS = all_server_plans()
 def options(
     *sets: str, release: str = "2.20.0", config: str = "opt", arch: Arch = Arch.AMD64, **more: object
 ) -> list[str]:
-    return list(make_server_plan(release, config, arch, *sets, **more).serving.arguments)  # type: ignore[arg-type]
+    return list(make_server_plan(release, config, arch, *sets, **more).part.arguments)  # type: ignore[arg-type]
 
 
 def test_opt_is_explicit_and_no_config_of_bazel() -> None:
@@ -47,12 +48,12 @@ def test_a_cpu_that_no_flag_can_spell_out_is_refused_with_the_compilers() -> Non
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.build_id)
-def test_the_cpu_of_the_target_never_reaches_the_tools_of_the_build(plan: Plan) -> None:
-    host = [option for option in plan.serving.arguments if option.startswith("--host_")]
+def test_the_cpu_of_the_target_never_reaches_the_tools_of_the_build(plan: Plan[Any]) -> None:
+    host = [option for option in plan.part.arguments if option.startswith("--host_")]
     assert host == []
-    x86 = [option for option in plan.serving.arguments if "avx" in option and option.startswith("--copt")]
+    x86 = [option for option in plan.part.arguments if "avx" in option and option.startswith("--copt")]
     assert not x86 or plan.arch is Arch.AMD64
-    assert "--config=release" not in plan.serving.arguments
+    assert "--config=release" not in plan.part.arguments
 
 
 def test_host_options_come_only_from_their_own_key() -> None:
@@ -169,10 +170,10 @@ def test_the_newest_instructions_of_xnnpack_are_left_out_where_gcc_is_old() -> N
 
 
 def test_the_clone_of_boost_is_overridden_in_every_release() -> None:
-    for release in (each for each in list_releases(PROJECT) if each.product is Product.SERVING):
+    for release in (each for each in list_releases(PROJECT) if each.product == Product.SERVING):
         plan = make_server_plan(release.release)
-        assert "--override_repository=org_boost=/overrides/org_boost" in plan.serving.arguments
-        (override,) = plan.serving.overrides
+        assert "--override_repository=org_boost=/overrides/org_boost" in plan.part.arguments
+        (override,) = plan.part.overrides
         assert override.pin in {pin.name for pin in plan.pins}
         assert (PROJECT / "toolchains" / "bazel" / "overrides" / override.build_file).is_file()
 
@@ -191,9 +192,9 @@ def test_limits_in_the_words_of_the_bazel_that_is_pinned(version: str, expected:
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.build_id)
-def test_every_option_is_one_word_on_one_line(plan: Plan) -> None:
+def test_every_option_is_one_word_on_one_line(plan: Plan[Any]) -> None:
     """The request has one option a line, and the builder passes lines on as they are."""
-    for option in plan.serving.arguments:
+    for option in plan.part.arguments:
         assert option.startswith("--")
         assert "\n" not in option
     for flag in plan.flags:

@@ -10,30 +10,29 @@ import jsonschema
 import pytest
 
 from tests.support.plans import PROJECT, all_server_plans, make_server_plan
+from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import HostError, NothingMatchesError
-from tfbuild.base.values import Product
 from tfbuild.build.preflight import require_architecture
 from tfbuild.engine.facts import EngineFacts
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.text import plan_text
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.request import request_files
-from tfbuild.releases.load import list_releases
+from tfbuild.products.table import plan_text
 
 SCHEMA = json.loads((PROJECT / "build_configs" / "plan.schema.json").read_text())
 STEPS = ("fetch", "root", "builder", "fetch-deps", "compile", "image", "verify", "dist")
 MODEL = ModelFolder("models/half_plus_two", "half_plus_two", (123,), "7" * 40)
 
 
-def server(*sets: str, **more: Any) -> Plan:
+def server(*sets: str, **more: Any) -> Plan[Any]:
     return make_server_plan("2.20.0", "opt", Arch.AMD64, *sets, **more)
 
 
 BASE = server()
 
 
-def changed(plan: Plan) -> set[str]:
+def changed(plan: Plan[Any]) -> set[str]:
     keys = {step.id: step.key for step in plan.steps}
     return {step.id for step in BASE.steps if keys[step.id] != step.key}
 
@@ -82,21 +81,21 @@ def test_having_seen_the_archive_compiles_nothing_again() -> None:
 
 
 @pytest.mark.parametrize("plan", all_server_plans(), ids=lambda plan: f"{plan.build_id}-{plan.root.arch}")
-def test_every_plan_is_what_the_schema_says_and_tells_its_state(plan: Plan) -> None:
+def test_every_plan_is_what_the_schema_says_and_tells_its_state(plan: Plan[Any]) -> None:
     document = json.loads(json.dumps({**plan.to_json(), "bake": None}, default=str))
     jsonschema.validate(document, SCHEMA)
     text = plan_text(plan)
     assert "this project has never compiled it" in text
     assert "this way has never been run" in text
     assert "estimate: " in text
-    assert all(option in text for option in plan.serving.arguments)
+    assert all(option in text for option in plan.part.arguments)
     assert str(plan.tree.tree) in text
     assert (plan.root.snapshot is not None) == (plan.root.suite in {"bullseye", "bookworm"})
 
 
 def test_the_default_of_every_release_can_be_planned_for_every_way() -> None:
     made = {(plan.release, plan.arch, plan.root.arch) for plan in all_server_plans() if plan.config == "opt"}
-    releases = [each for each in list_releases(PROJECT) if each.product is Product.SERVING]
+    releases = [each for each in list_releases(PROJECT) if each.product == Product.SERVING]
     assert made == {
         (each.release, way.arch, way.build_arch)
         for each in releases
@@ -108,9 +107,9 @@ def test_the_default_of_every_release_can_be_planned_for_every_way() -> None:
 
 def test_bazel_is_the_one_for_the_machine_that_builds() -> None:
     cross = make_server_plan("2.19.1", "opt", Arch.ARM64)
-    assert (cross.serving.bazel.pin, cross.serving.way.kind) == ("bazel-6.5.0-amd64", "cross")
+    assert (cross.part.bazel.pin, cross.part.way.kind) == ("bazel-6.5.0-amd64", "cross")
     native = make_server_plan("2.19.1", "opt", Arch.ARM64, build_arch=Arch.ARM64)
-    assert (native.serving.bazel.pin, native.serving.way.kind) == ("bazel-6.5.0-arm64", "native")
+    assert (native.part.bazel.pin, native.part.way.kind) == ("bazel-6.5.0-arm64", "native")
     assert "bazel-6.5.0-linux-arm64" in {pin.filename for pin in native.pins}
 
 
@@ -122,9 +121,9 @@ def test_a_way_that_does_not_exist_is_told_with_those_that_do() -> None:
 
 
 def test_a_remote_cache_is_the_only_network_of_the_compile() -> None:
-    assert not BASE.serving.network
+    assert not BASE.part.network
     plan = server("serving.remote_cache=grpcs://cache.example")
-    assert plan.serving.network
+    assert plan.part.network
     assert any("the compile has the network" in note for note in plan.notes)
 
 
@@ -136,8 +135,8 @@ def test_the_tensorflow_inside_is_named_where_it_is_another() -> None:
 
 def test_the_request_has_one_word_to_a_line() -> None:
     plan = server("serving.monitoring.prometheus=true", raw=("--copt=-DA=a b",))
-    files = request_files(plan, plan.serving)
-    assert files["bazel-args"].splitlines() == list(plan.serving.arguments)
+    files = request_files(plan)
+    assert files["bazel-args"].splitlines() == list(plan.part.arguments)
     assert files["bazel-args"].endswith("--copt=-DA=a b\n")
     assert files["bazel-startup"] == "--nosystem_rc\n--nohome_rc\n--host_jvm_args=-XX:TieredStopAtLevel=1\n"
     assert files["bazel-targets"] == "//tensorflow_serving/model_servers:tensorflow_model_server\n"
@@ -149,13 +148,8 @@ def test_the_request_has_one_word_to_a_line() -> None:
     assert "batching.conf" not in files
 
 
-def test_the_parts_are_not_mistaken_for_each_other() -> None:
-    with pytest.raises(TypeError, match="a plan of serving, not of tflite"):
-        _ = BASE.tflite
-
-
 def test_what_an_engine_lacks_is_told_in_its_own_numbers() -> None:
-    needs = BASE.serving.needs
+    needs = BASE.part.needs
     assert needs.disk == 60 << 30
     assert needs.doubts(memory=64 << 30, cpus=64) == ()
     few, slow = needs.doubts(memory=6 << 30, cpus=2)

@@ -12,6 +12,7 @@ from tests.support.configs import Folder
 from tfbuild.base.arch import Arch
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.products.serving.files import server_args, server_files
+from tfbuild.products.serving.keys import ServingKeys
 
 
 @pytest.fixture
@@ -20,13 +21,13 @@ def folder(tmp_path: Path) -> Folder:
 
 
 def files(config: ResolvedConfig) -> dict[str, str]:
-    return {file.name: file.text for file in server_files(config.values.serving)}
+    return {file.name: file.text for file in server_files(config.values.of(ServingKeys))}
 
 
 def test_nothing_is_written_unless_asked_for(folder: Folder) -> None:
     config = folder.load()
     assert files(config) == {}
-    assert server_args(config.values.serving) == ()
+    assert server_args(config.values.of(ServingKeys)) == ()
 
 
 def test_all_of_batching_and_monitoring(folder: Folder) -> None:
@@ -64,7 +65,7 @@ def test_all_of_batching_and_monitoring(folder: Folder) -> None:
         ),
         "monitoring.conf": 'prometheus_config {\n  enable: true\n  path: "/metrics"\n}\n',
     }
-    assert server_args(config.values.serving) == (
+    assert server_args(config.values.of(ServingKeys)) == (
         "--enable_batching=true",
         "--batching_parameters_file=/etc/tensorflow-serving/batching.conf",
         "--monitoring_config_file=/etc/tensorflow-serving/monitoring.conf",
@@ -75,7 +76,7 @@ def test_all_of_batching_and_monitoring(folder: Folder) -> None:
 def test_batching_without_numbers_leaves_them_to_the_server(folder: Folder) -> None:
     config = folder.load("mine", Arch.AMD64, "serving.batching.enabled=true")
     assert files(config) == {}
-    assert server_args(config.values.serving) == ("--enable_batching=true",)
+    assert server_args(config.values.of(ServingKeys)) == ("--enable_batching=true",)
 
 
 @pytest.mark.parametrize(

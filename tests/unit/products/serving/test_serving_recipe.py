@@ -10,27 +10,27 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.archives import DATA, pack_miniatures
 from tests.support.plans import PROJECT, make_server_plan
+from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Product
+from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout
 from tfbuild.products.serving.bake import serving_definition
-from tfbuild.releases.load import load_release
 
 RECIPE = PROJECT / "dockerfiles" / "serving"
 MINI = "tests/data/serving-releases/2.19.1-mini.yaml"
 OWN_BAZEL = "tests/data/serving-releases/2.19.1-minibazel.yaml"
 
 
-def targets(**options: object) -> dict[str, dict[str, object]]:
+def targets(**options: Any) -> dict[str, dict[str, Any]]:
     plan = make_server_plan("2.19.1", "opt", Arch.ARM64)
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
-    found: dict[str, dict[str, object]] = serving_definition(plan, layout, **options)["target"]  # type: ignore[arg-type]
-    return found
+    return serving_definition(plan, layout, BakeOptions(**options))["target"]
 
 
 def test_only_what_installs_and_what_fetches_has_the_network() -> None:
@@ -47,7 +47,7 @@ def test_only_what_installs_and_what_fetches_has_the_network() -> None:
 
 
 def test_the_compile_has_the_network_only_for_a_remote_cache() -> None:
-    assert targets()["compile"]["args"]["NETWORK"] == "none"  # type: ignore[index]
+    assert targets()["compile"]["args"]["NETWORK"] == "none"
     plan = make_server_plan("2.19.1", "opt", Arch.AMD64, "serving.remote_cache=grpc://cache.example:9092")
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
     definition = serving_definition(plan, layout)
@@ -63,14 +63,14 @@ def test_bazel_looks_again_in_each_run_but_once_in_one() -> None:
 
 def test_bazel_gets_the_limits_of_the_engine_in_the_form_it_knows() -> None:
     found = targets(jobs=6, memory_mib=12288)["compile"]["args"]
-    assert found["LIMITS"] == "--jobs=6 --local_cpu_resources=6 --local_ram_resources=12288"  # type: ignore[index]
+    assert found["LIMITS"] == "--jobs=6 --local_cpu_resources=6 --local_ram_resources=12288"
 
 
 def test_every_context_that_the_recipe_mounts_is_given() -> None:
     text = (RECIPE / "Dockerfile").read_text()
     stages = set(re.findall(r" AS (\S+)", text))
     mounted = set(re.findall(r"from=([\w-]+)", text)) - stages
-    assert mounted <= set(targets()["compile"]["contexts"])  # type: ignore[call-overload]
+    assert mounted <= set(targets()["compile"]["contexts"])
 
 
 def test_the_hashes_of_the_miniature_are_those_of_its_files(tmp_path: Path) -> None:

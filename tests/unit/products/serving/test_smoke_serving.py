@@ -84,12 +84,12 @@ def test_an_illegal_instruction_names_the_cpu() -> None:
 
 def test_monitoring_is_on_in_the_test_also_where_the_image_has_it_off() -> None:
     questions = Questions("/smoke", 120, "/monitoring/prometheus/metrics")
-    off = make_server_plan().serving
+    off = make_server_plan().part
     assert questions.server_arguments(off) == ("--monitoring_config_file=/smoke/monitoring.config",)
     on = make_server_plan(
         "2.19.1", "opt", make_server_plan().arch, "serving.monitoring.prometheus=true",
         "serving.monitoring.path=/metrics",
-    ).serving  # fmt: skip
+    ).part  # fmt: skip
     assert questions.server_arguments(on) == ()
     assert metrics_path(on) == "/metrics"
     assert metrics_path(off) == "/monitoring/prometheus/metrics"

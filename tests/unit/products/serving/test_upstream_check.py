@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.plans import PROJECT
+from tests.support.products import Product, load_release
 from tfbuild.base.errors import HostError, UsageError
-from tfbuild.base.values import Product
 from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.products.serving.release import ServingRelease
 from tfbuild.products.serving.upstream import UpstreamReport, check_upstream, tell
-from tfbuild.releases.keys import Release
-from tfbuild.releases.load import load_release
 
 pytestmark = pytest.mark.real_processes
 
-REAL = load_release(PROJECT, Product.SERVING, "2.19.1")
+REAL: ServingRelease = load_release(PROJECT, Product.SERVING, "2.19.1")
 FILES = {
     ".bazelrc": (
         "build:release --copt=-mavx\nbuild -c opt\n# build:old --copt=-O1\ncommon:local --repo_env A=1\n"
@@ -67,7 +66,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def release(clone: Path) -> Release:
+def release(clone: Path) -> ServingRelease:
     """What a right release file says of the clone."""
     assert REAL.serving
     serving = REAL.serving.model_copy(
@@ -82,31 +81,31 @@ def release(clone: Path) -> Release:
         update={
             "revision": git(clone, "rev-parse", "HEAD"),
             "source_date_epoch": int(git(clone, "log", "-1", "--format=%ct")),
-            "source": REAL.archive.model_copy(update={"tree": git(clone, "rev-parse", "HEAD^{tree}")}),
+            "source": REAL.source.model_copy(update={"tree": git(clone, "rev-parse", "HEAD^{tree}")}),
             "serving": serving,
         }
     )
 
 
-def check(release: Release, clone: Path) -> UpstreamReport:
+def check(release: ServingRelease, clone: Path) -> UpstreamReport:
     return check_upstream(release, clone, SubprocessRunner())
 
 
-def with_serving(release: Release, **values: object) -> Release:
+def with_serving(release: ServingRelease, **values: object) -> ServingRelease:
     assert release.serving
     return release.model_copy(update={"serving": release.serving.model_copy(update=values)})
 
 
-def test_a_release_file_that_is_right(release: Release, clone: Path) -> None:
+def test_a_release_file_that_is_right(release: ServingRelease, clone: Path) -> None:
     report = check(release, clone)
     assert report.wrong == ()
     lines: list[str] = []
     tell(report, lines.append)
     assert lines[-1] == f"{len(report.checks)} of {len(report.checks)} as the release file says\n"
-    assert f"  ok    git tree: {release.archive.tree}\n" in lines
+    assert f"  ok    git tree: {release.source.tree}\n" in lines
 
 
-def test_a_bare_clone_or_one_with_another_checkout_will_do(release: Release, clone: Path) -> None:
+def test_a_bare_clone_or_one_with_another_checkout_will_do(release: ServingRelease, clone: Path) -> None:
     (clone / "WORKSPACE").write_text("something else\n")
     git(clone, "commit", "--quiet", "--all", "--message=later")
     bare = clone.with_name("bare.git")
@@ -130,7 +129,7 @@ def test_a_bare_clone_or_one_with_another_checkout_will_do(release: Release, clo
     ],
 )
 def test_each_thing_that_is_wrong_is_told_with_what_upstream_has(
-    release: Release, clone: Path, values: dict[str, object], name: str, found: str
+    release: ServingRelease, clone: Path, values: dict[str, object], name: str, found: str
 ) -> None:
     report = check(with_serving(release, **values), clone)
     (wrong,) = report.wrong
@@ -140,7 +139,7 @@ def test_each_thing_that_is_wrong_is_told_with_what_upstream_has(
     assert f"  WRONG {name}\n" in "".join(lines)
 
 
-def test_wrong_pins_are_found_out(release: Release, clone: Path) -> None:
+def test_wrong_pins_are_found_out(release: ServingRelease, clone: Path) -> None:
     assert release.serving
     pin = release.serving.tensorflow
     for change, name in (
@@ -153,14 +152,16 @@ def test_wrong_pins_are_found_out(release: Release, clone: Path) -> None:
     bazel = release.serving.bazel.model_copy(update={"version": "6.4.0"})
     names = [each.name for each in check(with_serving(release, bazel=bazel), clone).wrong]
     assert names == ["Bazel that WORKSPACE demands", "Bazel of Dockerfile.devel"]
-    source = release.archive.model_copy(update={"tree": "0" * 40})
+    source = release.source.model_copy(update={"tree": "0" * 40})
     wrong = check(release.model_copy(update={"source": source, "source_date_epoch": 1}), clone).wrong
     assert [each.name for each in wrong] == ["git tree", "source_date_epoch"]
     git(clone, "tag", "--delete", "2.19.1")
     assert [each.name for each in check(release, clone).wrong] == ["commit of the tag"]
 
 
-def test_a_folder_that_is_no_clone_or_lacks_the_commit(release: Release, clone: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_clone_or_lacks_the_commit(
+    release: ServingRelease, clone: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="is no git repository"):
         check(release, tmp_path / "nowhere")
     with pytest.raises(HostError) as caught:

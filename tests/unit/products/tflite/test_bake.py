@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.plans import DEBIAN_RELEASE, PROJECT, make_plan
 from tfbuild.base.arch import Arch
+from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.bake import definition
@@ -20,18 +21,18 @@ _PREDEFINED = {"BUILDPLATFORM"}
 MAIN = PROJECT / "dockerfiles" / "tflite" / "Dockerfile"
 
 
-def layout_of(plan: Plan) -> Layout:
+def layout_of(plan: Plan[Any]) -> Layout:
     return Layout(PROJECT, Path("/cache"), plan.build_id)
 
 
-def targets(plan: Plan, **options: Any) -> dict[str, Any]:
-    document = definition(plan, layout_of(plan), **options)
+def targets(plan: Plan[Any], **options: Any) -> dict[str, Any]:
+    document = definition(plan, layout_of(plan), BakeOptions(**options))
     assert json.loads(json.dumps(document)) == document
     found: dict[str, Any] = document["target"]
     return found
 
 
-def opt(*sets: str, arch: Arch = Arch.AMD64) -> Plan:
+def opt(*sets: str, arch: Arch = Arch.AMD64) -> Plan[Any]:
     return make_plan(DEBIAN_RELEASE, "opt", arch, *sets)
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.lock_world import LOCK, MIT, MODULES, PROJECT, World
+from tests.support.products import Product, load_release
 from tests.support.reporters import ListReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError, ChecksumError, DownloadError, UsageError, VerificationError
 from tfbuild.base.urls import parse_mirror_rules
-from tfbuild.base.values import Pin, Product
+from tfbuild.base.values import Pin
 from tfbuild.cli.lock import copy_to_mirror, require_lockable
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.downloads.git import GitSources, RefError, Resolved
@@ -23,7 +24,6 @@ from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.products.tflite.lock.license_text import UNKNOWN, license_of
 from tfbuild.products.tflite.lock.make import make_lock
 from tfbuild.products.tflite.release import UpstreamRepin
-from tfbuild.releases.load import load_release
 from tfbuild.releases.lock import read_lock
 from tfbuild.releases.state import lock_status
 

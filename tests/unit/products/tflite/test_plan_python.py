@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,21 +13,21 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import Archive, mmdebstrap_command
-from tfbuild.config.load import load_config
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import Root
+from tfbuild.products.table import load_config
 from tfbuild.products.tflite.bake import definition
 
 FLAVOUR = "runtime.flavour=python"
 NATIVE = make_plan()
 
 
-def python_plan(arch: Arch = Arch.AMD64, *sets: str) -> Plan:
+def python_plan(arch: Arch = Arch.AMD64, *sets: str) -> Plan[Any]:
     return make_plan("2.14.1-debian", "opt", arch, FLAVOUR, *sets)
 
 
-def unpacked(plan: Plan) -> Root:
-    assert plan.tflite.python is not None
+def unpacked(plan: Plan[Any]) -> Root:
+    assert plan.part.python is not None
     assert plan.runtime_root is not None
     return plan.runtime_root
 
@@ -75,22 +76,22 @@ def test_an_installed_root_keeps_its_key_and_its_command() -> None:
 
 
 def test_flags_name_the_headers_of_the_target_and_the_line_that_caused_them() -> None:
-    cache = dict(python_plan(Arch.ARM64).tflite.cmake_cache)
+    cache = dict(python_plan(Arch.ARM64).part.cmake_cache)
     assert cache["TFBUILD_PYTHON"] == "3.13"
     assert "/python/usr/lib/aarch64-linux-gnu/python3-numpy/" in cache["TFBUILD_PYTHON_INCLUDES"]
     flags = [flag for flag in python_plan().flags if flag.text.startswith("TFBUILD_PYTHON")]
     assert {flag.origin for flag in flags} == {f"--set {FLAVOUR}"}
-    assert "TFBUILD_PYTHON" not in dict(NATIVE.tflite.cmake_cache)
+    assert "TFBUILD_PYTHON" not in dict(NATIVE.part.cmake_cache)
 
 
 def test_inferences_run_through_the_package_with_its_own_interpreter() -> None:
-    cases = python_plan().tflite.smoke
+    cases = python_plan().part.smoke
     assert {case.command("/smoke")[:2] for case in cases} == {("/usr/bin/python3", "/smoke/smoke.py")}
     assert [case.id for case in cases if case.must_delegate] == [
         "conv_float32, python",
         "conv_int8, python",
     ]
-    without = python_plan(Arch.AMD64, "tflite.xnnpack=false").tflite.smoke
+    without = python_plan(Arch.AMD64, "tflite.xnnpack=false").part.smoke
     assert not any(case.must_delegate for case in without)
 
 

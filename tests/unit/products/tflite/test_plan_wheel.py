@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,14 @@ from tfbuild.base.errors import ConfigError, NothingMatchesError, TfBuildError, 
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
-from tfbuild.products.table import definition_of
-from tfbuild.products.tflite.asked import plan_tflite
+from tfbuild.products.table import definition_of, plan_of
 from tfbuild.products.tflite.wheel.steps import distribution_of, require_floor
 from tfbuild.verify.checks.wheel import TagFacts
 
 
-def plan(arch: str = "amd64", release: str = "", *sets: str, origin: str = "wheel") -> Plan:
+def plan(arch: str = "amd64", release: str = "", *sets: str, origin: str = "wheel") -> Plan[Any]:
     words = Words(release=release, arch=arch, sets=sets, origin=origin)
-    return plan_tflite(PROJECT, words, env={}, build_arch=Arch.AMD64)
+    return plan_of(PROJECT, "tflite", words, env={}, build_arch=Arch.AMD64)
 
 
 def test_the_newest_wheel_by_date_is_the_default_and_source_stays_the_default_otherwise() -> None:
@@ -42,18 +42,18 @@ def test_the_newest_wheel_by_date_is_the_default_and_source_stays_the_default_ot
 )
 def test_the_wheel_and_the_python_of_the_base_agree(arch: str, release: str, wheel: str, base: str) -> None:
     made = plan(arch, release)
-    assert made.wheel.wheel == wheel
+    assert made.part.wheel == wheel
     assert {made.root.suite, made.runtime_root.suite if made.runtime_root else ""} == {base}
-    digits = made.wheel.python.replace(".", "")
+    digits = made.part.python.replace(".", "")
     assert f"-cp{digits}-" in wheel
     assert made.runtime_root is not None
-    assert f"python{made.wheel.python}" in made.runtime_root.include
+    assert f"python{made.part.python}" in made.runtime_root.include
     assert made.runtime_root.variant == "extract"
 
 
 def test_everything_that_is_downloaded_is_a_pin_of_the_lock() -> None:
     made = plan()
-    assert made.wheel.wheel in {pin.filename for pin in made.pins}
+    assert made.part.wheel in {pin.filename for pin in made.pins}
     assert all(pin.urls[0].startswith("pypi:") and len(pin.sha256) == 64 for pin in made.pins)
     assert not any(pin.name.startswith("numpy") for pin in made.pins)  # Debian's
 
@@ -88,8 +88,8 @@ def test_a_distribution_below_it_is_refused_with_the_line() -> None:
 
 
 def test_what_xnnpack_takes_over_is_what_the_release_says() -> None:
-    def taken(made: Plan) -> set[str]:
-        return {case.model for case in made.wheel.smoke if case.must_delegate}
+    def taken(made: Plan[Any]) -> set[str]:
+        return {case.model for case in made.part.smoke if case.must_delegate}
 
     both = {"conv_float32.tflite", "conv_int8.tflite"}
     assert taken(plan()) == both
@@ -99,7 +99,7 @@ def test_what_xnnpack_takes_over_is_what_the_release_says() -> None:
 
 def test_every_model_of_the_smoke_test_is_there() -> None:
     folder = PROJECT / "dockerfiles" / "tflite" / "smoke" / "models"
-    for case in plan().wheel.smoke:
+    for case in plan().part.smoke:
         assert (folder / case.model).read_bytes()[4:8] == b"TFL3"
         assert (folder / case.model).with_suffix(".json").is_file()
         assert case.command("/smoke")[:3] == ("/usr/bin/python3", "/smoke/smoke.py", "ai_edge_litert")

@@ -27,7 +27,7 @@ from tfbuild.products.tflite.lock.declared import (
 )
 from tfbuild.products.tflite.lock.license_text import LICENSE_FILES, find_license, in_license_folder
 from tfbuild.products.tflite.lock.texts import texts_in
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import SourceRelease
 from tfbuild.releases.lock import HashMethod, HashOrigin, Lock, LockedSource, MissingSource
 from tfbuild.releases.state import made_from
 
@@ -63,7 +63,7 @@ class _Got:
 
 
 def make_lock(
-    release: Release,
+    release: SourceRelease,
     texts: Mapping[str, str],
     old: Lock,
     effects: LockEffects,
@@ -79,7 +79,7 @@ def make_lock(
     :raises ChecksumError: an archive is not what was published.
     :raises BuildError: upstream's files are not understood.
     """
-    repins = {each.name: each.ref for each in release.upstream.repins} if release.upstream else {}
+    repins = dict(release.repinned)
     run = _Run(release, {each.name: each for each in old.sources}, effects)
     run.ask(run.understood(partial(wanted_sources, texts, release.arches, repins)))
     run.work_off()
@@ -95,7 +95,7 @@ def make_lock(
 class _Run:
     """What is asked for, what is locked, and what is lost, while a lock is made."""
 
-    def __init__(self, release: Release, known: dict[str, LockedSource], effects: LockEffects) -> None:
+    def __init__(self, release: SourceRelease, known: dict[str, LockedSource], effects: LockEffects) -> None:
         self._release = release
         self._known = known
         self._effects = effects

@@ -9,7 +9,7 @@ from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.plan.plan import Circumstances, Request, roots_of
 from tfbuild.plan.roots import Root, unpacked
 from tfbuild.products.tflite.part import PythonPart
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import Release, debian_of
 
 FLAVOUR = "runtime.flavour"
 PACKAGE = "tflite_runtime"
@@ -22,7 +22,7 @@ def python_part(config: ResolvedConfig, release: Release) -> PythonPart | None:
     """None for another flavour. Raises :class:`NothingMatchesError` where the release has none for Python."""
     if config.values.runtime.flavour != "python":
         return None
-    python = release.debian.python if release.debian else None
+    python = debian.python if (debian := debian_of(release)) else None
     if python is None:
         raise NothingMatchesError(
             f"{release.product} {release.release} cannot be built for Python",
@@ -37,7 +37,8 @@ def python_roots(
 ) -> tuple[Root, Root]:
     """The builder's root, and the one of the target with Python, numpy and their headers, only unpacked."""
     builder, _ = roots_of(request, config, release, circumstances.epoch_of(release))
-    packages = release.debian.python.packages if release.debian and release.debian.python else ()
+    debian = debian_of(release)
+    packages = debian.python.packages if debian and debian.python else ()
     return builder, unpacked(builder, request.arch, packages, circumstances.recorder)
 
 

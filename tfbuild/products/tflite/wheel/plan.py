@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan.roots import Root, root_of, unpacked
+from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.smoke import wheel_cases
-from tfbuild.releases.keys import Release
-from tfbuild.releases.wheels.keys import WheelPython
+from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockFile, require_environment
 
 STEPS = ("fetch", "root", "builder", "image", "verify", "dist")
 VARIANT = "cpu"
+FLAVOUR = "wheel"
 _PYTHON = "tflite.python"
 
 
 def make_wheel_plan(
     request: Request,
     config: ResolvedConfig,
-    release: Release,
+    release: WheelRelease,
     *,
     circumstances: Circumstances,
     lock: LockFile,
-) -> Plan:
+) -> Plan[WheelPart]:
     """The plan. Raises :class:`NothingMatchesError` for a Python or architecture without a wheel."""
     _refuse_distribution(config)
     python = _python(config, release)
@@ -35,7 +39,7 @@ def make_wheel_plan(
     wheels = lock.lock.wheels_for(environment)
     wanted = canonicalize_name(Requirement(environment.requirements[0]).name)
     (wheel,) = (each for each in wheels if each.name == wanted)
-    asked = release.wheels.find(VARIANT, request.arch) if release.wheels else None
+    asked = release.wheels.find(VARIANT, request.arch)
     xnnpack = asked.xnnpack if asked else ()
     part = WheelPart(
         product="tflite",
@@ -53,6 +57,8 @@ def make_wheel_plan(
         image_title=f"{wheel.name} with Python {python.version}",
         flags=(),
         part=part,
+        policy=policy_name(config.values),
+        flavour=FLAVOUR,
         notes=("the official wheel; nothing is compiled, so compile.* says nothing here",),
         pins=pins,
         compiled_from=tuple(pin.sha256 for pin in pins),
@@ -64,10 +70,15 @@ def make_wheel_plan(
     return assemble(request, config, release, circumstances, specifics)
 
 
-def _python(config: ResolvedConfig, release: Release) -> WheelPython:
-    version = config.values.tflite.python
-    pythons = release.wheels.pythons if release.wheels else ()
-    found = release.wheels.python(version) if release.wheels else None
+def policy_name(values: BuildConfig) -> str:
+    """The policy that a configuration names, else the one for images with a wheel."""
+    return values.policy or f"tflite-{FLAVOUR}-scratch"
+
+
+def _python(config: ResolvedConfig, release: WheelRelease) -> WheelPython:
+    version = config.values.of(TfliteKeys).python
+    pythons = release.wheels.pythons
+    found = release.wheels.python(version)
     if found is None:
         raise NothingMatchesError(
             f"{release.product} {release.release} has no wheels for Python {version}",
@@ -87,7 +98,7 @@ def _refuse_distribution(config: ResolvedConfig) -> None:
 def _roots(
     request: Request,
     config: ResolvedConfig,
-    release: Release,
+    release: WheelRelease,
     python: WheelPython,
     circumstances: Circumstances,
 ) -> tuple[Root, Root]:
@@ -95,3 +106,9 @@ def _roots(
     epoch = circumstances.epoch_of(release)
     builder = root_of(config.values, python.suite, request.build_arch, epoch)
     return builder, unpacked(builder, request.arch, python.packages, circumstances.recorder)
+
+
+def describe(part: WheelPart) -> Iterator[str]:
+    """Lines of ``--dry-run``."""
+    yield f"  wheel     {part.wheel}"
+    yield f"  python    {part.python} of Debian {part.suite}, with its numpy"

@@ -10,6 +10,7 @@ from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.build.run import Run
 from tfbuild.build.steps import empty_folders, make_builder, make_image, write_fetch_log
+from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.steps import PYTHON_ARTIFACTS, WHEEL_FOLDER
 from tfbuild.verify.checks.wheel import TagFacts
 from tfbuild.verify.policy import Context
@@ -20,7 +21,7 @@ ARTIFACTS = PYTHON_ARTIFACTS
 _SMOKE = Path("dockerfiles", "tflite", "smoke")
 
 
-def fetch(run: Run) -> str:
+def fetch(run: Run[WheelPart]) -> str:
     """The wheels, and whether the base has what they need: told before anything is made."""
     plan, layout = run.plan, run.layout
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
@@ -33,16 +34,16 @@ def fetch(run: Run) -> str:
         shutil.copyfile(run.downloads[pin.name], wheel)
         shutil.copyfile(wheel, layout.wheel / pin.filename)
         tag = judge_wheel(wheel, rules, Context(arch=plan.arch)).tag
-        require_floor(pin.filename, tag, plan.wheel.suite, load_platforms(PROJECT))
+        require_floor(pin.filename, tag, plan.part.suite, load_platforms(PROJECT))
     return write_fetch_log(run)
 
 
-def builder(run: Run) -> str:
+def builder(run: Run[WheelPart]) -> str:
     """What takes the image's files together, and what it is made of."""
     return make_builder(run, "report")
 
 
-def image(run: Run) -> str:
+def image(run: Run[WheelPart]) -> str:
     """The image, and the smoke test's files, which need no source."""
     made = make_image(run)
     source = run.layout.project / _SMOKE

@@ -1,0 +1,32 @@
+"""What is built: the one interface between a product and everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tfbuild.build.run import Recipe
+from tfbuild.config.model import Contradictions, Section
+from tfbuild.plan.asked import Asked
+from tfbuild.plan.plan import Plan
+from tfbuild.releases.load import ReleaseKind
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Product:
+    """A product: its release files, its keys, its plans, and what carries them out.
+
+    ``sections`` are its keys in a configuration, ``contradictions`` what they must not say at the same time.
+    ``plan`` makes a plan of a request, ``recipe`` tells what carries it out; ``parts`` are the types of
+    :attr:`Plan.part` that there are. ``out_of_reach`` is what helps where upstream cannot be reached.
+    """
+
+    name: str
+    releases: ReleaseKind
+    sections: tuple[Section, ...]
+    parts: tuple[type, ...]
+    plan: Callable[[Asked], Plan[Any]]
+    recipe: Callable[[Plan[Any]], Recipe[Any]]
+    contradictions: Contradictions | None = None
+    out_of_reach: str = ""
