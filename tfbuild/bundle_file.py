@@ -101,13 +101,13 @@ class Ingredient:
     sha256: str | None = None
 
 
-def summary(bundle: Bundle) -> str:
+def summary(bundle: Bundle) -> tuple[str, ...]:
     """What is in it, for people: a line for each kind of content."""
     kinds: dict[str, list[int]] = {}
     for member in bundle.members:
         kinds.setdefault(member.path.partition("/")[0], []).append(member.size)
-    lines = (f"  {kind:<12} {len(sizes)} files, {human_size(sum(sizes))}\n" for kind, sizes in kinds.items())
-    return f"for {bundle.build_id}, built on {bundle.build_arch}\n" + "".join(lines)
+    lines = (f"  {kind:<12} {len(sizes)} files, {human_size(sum(sizes))}" for kind, sizes in kinds.items())
+    return (f"for {bundle.build_id}, built on {bundle.build_arch}", *lines)
 
 
 def member_of(each: Ingredient) -> BundleMember:

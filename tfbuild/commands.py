@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,13 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
+from tfbuild.terminal import prepare_streams, write_json, write_lines, write_text
 
 if TYPE_CHECKING:
     from tfbuild.plan import Plan
     from tfbuild.release_schema import Release
 
 # What a disk or its owner refuses is no bug of ours, wherever it happens.
-_HOST_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+_HOST_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EPIPE}
+)
 PROJECT = Path(__file__).resolve().parent.parent
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,11 +39,7 @@ def run_command(command: Callable[[], int]) -> int:
     from tfbuild.interrupts import install_signal_handlers
     from tfbuild.ui import render_error
 
-    # Line by line, so that our lines and those of other programs come in order.
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(line_buffering=True)
+    prepare_streams()
     try:
         with install_signal_handlers():
             return int(command())
@@ -54,9 +51,6 @@ def run_command(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         render_error(Interrupted("interrupted", hint="the same command continues"))
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
     except OSError as error:
         if error.errno not in _HOST_ERRORS:
             raise
@@ -68,10 +62,6 @@ def _host_error(error: OSError) -> HostError:
     place = str(error.filename or "")
     hint = "df -h" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "invoke doctor"
     return HostError(error.strerror or str(error), details=(place,) if place else (), hint=hint)
-
-
-def print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
 
 def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
@@ -107,10 +97,10 @@ def _build(plans: tuple[Plan, ...], release: Release, *, as_json: bool, offline:
         rows, outputs, images = result.rows, [str(result.output)], [result.image]
         document = result.to_json()
     if as_json:
-        print_json(document)
+        write_json(document)
         return ExitCode.OK
     reporter.result_table(rows)
-    sys.stdout.writelines(f"{line}\n" for line in (*outputs, *images))
+    write_lines((*outputs, *images))
     return ExitCode.OK
 
 
@@ -128,10 +118,10 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
     index = index_plan(plans) if len(plans) > 1 else None
     if as_json:
         documents = [document(plan) for plan in plans]
-        print_json(index_json(index, documents) if index else documents[0])
+        write_json(index_json(index, documents) if index else documents[0])
         return ExitCode.OK
     texts = [*(plan_text(plan) for plan in plans), *([index_text(index)] if index else [])]
-    sys.stdout.write("\n".join(texts))
+    write_text("\n".join(texts))
     return ExitCode.OK
 
 
@@ -163,9 +153,9 @@ def fetch(
         files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)
     if as_json:
         entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
-        print_json(dump(FetchResult(files=tuple(entries))))
+        write_json(dump(FetchResult(files=tuple(entries))))
     else:
-        sys.stdout.writelines(f"{path}\n" for _, path in files)
+        write_lines(str(path) for _, path in files)
     return ExitCode.OK
 
 
@@ -185,7 +175,7 @@ def lock(
             raise UsageError(f"{what} are for releases that are made of a source")
         with ConsoleReporter() as reporter:
             wheels = lock_wheels_of(found, release, app, reporter=reporter)
-        sys.stdout.write(f"{wheels}\n")
+        write_lines([str(wheels)])
         return ExitCode.OK
     if app:
         raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
@@ -196,7 +186,7 @@ def lock(
     )
     with ConsoleReporter() as reporter:
         path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
-    sys.stdout.write(f"{path}\n")
+    write_lines([str(path)])
     return ExitCode.OK
 
 
@@ -214,9 +204,9 @@ def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int
         )
     document = load_file(load) if load else write_file(product, words, file)
     if as_json:
-        print_json(dump(document))
+        write_json(dump(document))
     else:
-        sys.stdout.write(f"{document.file}\nsha256 {document.sha256}\n{summary(document.bundle)}")
+        write_lines([document.file, f"sha256 {document.sha256}", *summary(document.bundle)])
     return ExitCode.OK
 
 
@@ -225,7 +215,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
     from tfbuild.documents import dump
     from tfbuild.request import find_release
     from tfbuild.runner import SubprocessRunner
-    from tfbuild.upstream_check import check_upstream, tell
+    from tfbuild.upstream_check import check_upstream, report_lines
 
     if not clone:
         raise UsageError(
@@ -236,9 +226,9 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
         find_release(PROJECT, Product.SERVING, release), Path(clone).expanduser(), SubprocessRunner()
     )
     if as_json:
-        print_json(dump(report))
+        write_json(dump(report))
     else:
-        tell(report, sys.stdout.write)
+        write_lines(report_lines(report))
     return ExitCode.VERIFICATION_FAILED if report.wrong else ExitCode.OK
 
 
@@ -259,13 +249,13 @@ def list_configs(*, as_json: bool) -> int:
             )
             for each in configs
         ]
-        print_json(dump(ConfigList(configs=tuple(entries))))
+        write_json(dump(ConfigList(configs=tuple(entries))))
         return ExitCode.OK
     width = max(len(each.name) for each in configs)
     for each in configs:
         mark = "*" if each.name == DEFAULT_CONFIG else " "
         only = f" [{', '.join(map(str, each.arches))} only]" if each.arches else ""
-        sys.stdout.write(f"{mark} {each.name:<{width}}  {each.description}{only}\n")
+        write_lines([f"{mark} {each.name:<{width}}  {each.description}{only}"])
     return ExitCode.OK
 
 
@@ -277,10 +267,10 @@ def list_releases(*, as_json: bool) -> int:
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
     if as_json:
-        print_json(list_releases_json(releases, locks))
+        write_json(list_releases_json(releases, locks))
         return ExitCode.OK
     lacking = [tuple(missing.name for missing in load_lock(PROJECT, each).lock.missing) for each in releases]
-    sys.stdout.writelines(f"{line}\n" for line in release_lines(releases, locks, lacking))
+    write_lines(release_lines(releases, locks, lacking))
     return ExitCode.OK
 
 
@@ -294,9 +284,9 @@ def verify(target: str, policy: str, *, as_json: bool) -> int:
         raise UsageError("nothing to verify", hint="invoke verify PATH-OR-IMAGE")
     report = verify(target, load_policy(PROJECT, policy or DEFAULT_POLICY), save_image)
     if as_json:
-        print_json(report.to_json())
+        write_json(report.to_json())
     else:
-        sys.stdout.write(render(report).rstrip("\n") + "\n")
+        write_text(render(report))
     return report.exit_code
 
 
@@ -308,7 +298,7 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     from tfbuild.wiring import diagnose_effects
 
     if host_facts:
-        print_json(target_json(gather_target()))
+        write_json(target_json(gather_target()))
         return ExitCode.OK
     if not image:
         raise UsageError("nothing to diagnose", hint="invoke diagnose IMAGE, or invoke diagnose --host-facts")
@@ -317,9 +307,9 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     if html:
         _write_html(report, Path(html))
     if as_json:
-        print_json(report.to_json())
+        write_json(report.to_json())
     else:
-        sys.stdout.write(render(report))
+        write_text(render(report))
     return report.exit_code
 
 
@@ -342,8 +332,7 @@ def doctor(*, as_json: bool) -> int:
 
     context = DoctorContext(cache_dir=cache_root(os.environ), output_dir=Path("dist").absolute())
     results = run_checks(context, runner=SubprocessRunner())
-    text = render_json(results) if as_json else render_text(results)
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    write_text(render_json(results) if as_json else render_text(results))
     return exit_code(results)
 
 
@@ -361,12 +350,8 @@ def setup(*, check: bool) -> int:
             reporter=reporter,
             log_dir=cache_root(os.environ) / "state" / "setup",
         )
-    for line in report.pending:
-        sys.stdout.write(f"would {line}\n")
-    for line in report.done:
-        sys.stdout.write(f"did: {line}\n")
-    if not report.pending and not report.done:
-        sys.stdout.write("ready, nothing to do\n")
+    told = [*(f"would {line}" for line in report.pending), *(f"did: {line}" for line in report.done)]
+    write_lines(told or ["ready, nothing to do"])
     return report.exit_code
 
 
@@ -374,8 +359,7 @@ def clean(*, cache: bool) -> int:
     """``invoke clean``"""
     from tfbuild.cleaning import clean
 
-    for line in clean(PROJECT, os.environ, cache=cache):
-        sys.stdout.write(f"{line}\n")
+    write_lines(clean(PROJECT, os.environ, cache=cache))
     return ExitCode.OK
 
 

@@ -9,6 +9,7 @@ from tfbuild.diagnose import DiagnoseReport, ImageSummary
 from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_known import RunOutcome
 from tfbuild.diagnosis import Diagnosis
+from tfbuild.printable import joined
 
 _WIDTH = 110
 _UNREMARKABLE = ("shared-memory", "locale")  # told only when they fail
@@ -24,7 +25,7 @@ def render(report: DiagnoseReport) -> str:
     lines.append("")
     for finding in report.findings:
         lines += _finding(finding)
-    return "\n".join([*lines, summary(report)]) + "\n"
+    return joined([*lines, summary(report)])
 
 
 def summary(report: DiagnoseReport) -> str:

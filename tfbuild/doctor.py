@@ -29,6 +29,7 @@ from tfbuild.documents import dump
 from tfbuild.engine_facts import Engine, EngineFacts
 from tfbuild.errors import ExitCode, HostError
 from tfbuild.host import HostFacts, find_program, free_disk, gather, writable
+from tfbuild.printable import joined
 from tfbuild.programs import Runner
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -154,7 +155,7 @@ def render_text(results: Sequence[CheckResult]) -> str:
             lines.append(f"{indent}needed: {result.needed}")
             if result.fix:
                 lines.append(f"{indent}fix: {result.fix}")
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def _outcome(ask: Callable[[], T]) -> tuple[T | None, HostError | None]:

@@ -12,6 +12,7 @@ from tfbuild.errors import UsageError
 from tfbuild.fingerprint import fingerprint
 from tfbuild.model import Arch
 from tfbuild.plan import Plan
+from tfbuild.printable import joined
 from tfbuild.request import Words, parse_arch, parse_tag
 
 INDEX_FOLDER = "index"  # beside those of the architectures
@@ -105,7 +106,7 @@ def index_text(index: IndexPlan) -> str:
         f"  output    {index.output}",
         *(f"  platform  {each.platform}, {each.image}  [{each.key[:12]}]" for each in index.images),
     ]
-    return "\n".join(lines) + "\n"
+    return joined(lines)
 
 
 def index_json(index: IndexPlan, plans: Sequence[dict[str, Any]]) -> dict[str, Any]:

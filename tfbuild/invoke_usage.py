@@ -7,6 +7,7 @@ Its own way to change that is a program of one's own, but then the command would
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 
 from invoke.exceptions import Exit, ParseError
@@ -14,6 +15,7 @@ from invoke.program import Program
 
 from tfbuild.errors import ExitCode, UsageError
 from tfbuild.suggest import did_you_mean
+from tfbuild.terminal import prepare_streams, silence
 
 _UNKNOWN = re.compile(r"No idea what '(.+)' is!")
 _MISSING = re.compile(r"'.+' did not receive required positional arguments: (.+)")
@@ -22,6 +24,7 @@ _NO_VALUE = re.compile(r"Flag <Argument: ([^ >]+).*> needed value")
 
 def exit_with_usage(program: Program) -> None:
     """Make ``program`` answer its own parse errors in our words and with our exit code."""
+    prepare_streams()  # also for what invoke prints itself
     parse = program.parse_tasks
 
     def parse_tasks() -> None:
@@ -35,6 +38,23 @@ def exit_with_usage(program: Program) -> None:
             raise Exit(code=int(ExitCode.USAGE)) from error
 
     program.parse_tasks = parse_tasks  # type: ignore[method-assign]
+    _let_readers_leave(program)
+
+
+def _let_readers_leave(program: Program) -> None:
+    """What invoke prints itself (``--list | head -1``) ends without a traceback too."""
+    answer = program.parse_cleanup
+
+    def parse_cleanup() -> None:
+        try:
+            answer()
+        except OSError as error:
+            silence(sys.stdout)
+            if isinstance(error, BrokenPipeError):
+                raise Exit(code=int(ExitCode.OK)) from error
+            raise Exit(f"error: {error.strerror}", code=int(ExitCode.HOST_NOT_READY)) from error
+
+    program.parse_cleanup = parse_cleanup  # type: ignore[method-assign]
 
 
 def _fill_positional(words: list[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tfbuild.flags import Flag, Target
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
+from tfbuild.printable import joined
 from tfbuild.report_text import human_size
 
 _HEADINGS = {
@@ -23,7 +24,7 @@ _HEADINGS = {
 
 def plan_text(plan: Plan) -> str:
     """All that the build would do, and which line caused each flag."""
-    return "\n".join(_lines(plan)) + "\n"
+    return joined(_lines(plan))
 
 
 def _lines(plan: Plan) -> Iterator[str]:

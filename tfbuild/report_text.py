@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from tfbuild.errors import ConfigError, TfBuildError
+from tfbuild.printable import printable, printable_lines
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def human_duration(seconds: float) -> str:
 def table_lines(rows: Sequence[ArtifactRow]) -> list[str]:
     """The result table in aligned columns; the hash is last, so that a narrow terminal wraps only it."""
     cells = [("artifact", "size", "time", "sha256")]
-    cells += [(str(r.path), human_size(r.size), human_duration(r.seconds), r.sha256) for r in rows]
+    cells += [(printable(str(r.path)), human_size(r.size), human_duration(r.seconds), r.sha256) for r in rows]
     path, size, took = (max(len(row[i]) for row in cells) for i in range(3))
     return [f"{row[0]:<{path}}  {row[1]:>{size}}  {row[2]:>{took}}  {row[3]}" for row in cells]
 
@@ -56,7 +57,7 @@ def table_markdown(rows: Sequence[ArtifactRow]) -> str:
     """The result table for a GitHub job summary."""
     lines = ["| artifact | size | time | sha256 |", "|---|---:|---:|---|"]
     for row in rows:
-        path = str(row.path).replace("|", "\\|")
+        path = printable(str(row.path)).replace("|", "\\|").replace("`", "\\x60")
         lines.append(
             f"| `{path}` | {human_size(row.size)} | {human_duration(row.seconds)} | `{row.sha256}` |"
         )
@@ -66,12 +67,17 @@ def table_markdown(rows: Sequence[ArtifactRow]) -> str:
 def error_lines(error: TfBuildError) -> list[tuple[str, str]]:
     """What to print of ``error`` as (label, text): the label is ``error``, ``hint``, ``log`` or empty."""
     lines = [("error", error.message)]
-    lines += [("", f"  {line}") for text in error.details for line in text.splitlines()]
+    lines += [("", f"  {line}") for text in error.details for line in _own_lines(text)]
     if error.hint:
         lines.append(("hint", error.hint))
     if error.log is not None:
         lines.append(("log", str(error.log)))
     return lines
+
+
+def _own_lines(text: str) -> list[str]:
+    # Not splitlines(): what else it splits at belongs to a name, and is escaped where it is printed.
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def github_annotations(error: TfBuildError) -> list[str]:
@@ -81,16 +87,17 @@ def github_annotations(error: TfBuildError) -> list[str]:
     """
     if isinstance(error, ConfigError) and error.problems:
         return [
-            f"::error file={_property(p.path)},line={p.line},col={p.column}::{_data(p.message)}"
+            f"::error file={_property(p.path)},line={p.line},col={p.column}::{command_data(p.message)}"
             for p in error.problems
         ]
-    text = "\n".join((error.message, *((f"hint: {error.hint}",) if error.hint else ())))
-    return [f"::error::{_data(text)}"]
+    lines = (error.message, *((f"hint: {error.hint}",) if error.hint else ()))
+    return [f"::error::{'%0A'.join(map(command_data, lines))}"]
 
 
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def command_data(text: str) -> str:
+    """``text`` as the data of a workflow command: in it a ``%0A`` of somebody else's is no end of line."""
+    return printable_lines(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return command_data(printable(text)).replace(":", "%3A").replace(",", "%2C")

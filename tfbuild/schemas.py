@@ -31,6 +31,7 @@ from tfbuild.manifest import Manifest, VerifyRecord
 from tfbuild.platforms import Platforms
 from tfbuild.policy import policy_schema
 from tfbuild.release_schema import Release
+from tfbuild.terminal import write_lines
 from tfbuild.upstream_check import UpstreamReport
 from tfbuild.verify_report import VerifyReport
 
@@ -107,10 +108,10 @@ def main(arguments: Sequence[str]) -> int:
     stale = [path for path, text in documents().items() if _stored(root / path) != text]
     for path in stale:
         if check:
-            sys.stderr.write(f"{path} is out of date: python -m tfbuild.schemas\n")
+            write_lines([f"{path} is out of date: python -m tfbuild.schemas"], sys.stderr)
         else:
             (root / path).write_text(documents()[path], encoding="utf-8")
-            sys.stderr.write(f"wrote {path}\n")
+            write_lines([f"wrote {path}"], sys.stderr)
     return 1 if check and stale else 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tfbuild.errors import ExitCode, HostError
 from tfbuild.report_text import human_duration
 from tfbuild.runner import Runner, SubprocessRunner
+from tfbuild.terminal import write_lines
 
 _FOLDERS = ("benchmarks", "dockerfiles", "tests")
 
@@ -48,16 +49,16 @@ def run_tests(project: Path, *, fast: bool, runner: Runner | None = None) -> int
     runner = runner or SubprocessRunner()
     failed = []
     for check in checks(project, fast=fast):
-        sys.stdout.write(f"== {check.name}\n")
+        write_lines([f"== {check.name}"])
         try:
-            done = runner.run(check.argv, cwd=project, on_line=lambda line: print(line, flush=True))
+            done = runner.run(check.argv, cwd=project, on_line=lambda line: write_lines([line]))
         except HostError as error:
             raise HostError(
                 f"{check.name} is not installed", details=(error.message,), hint="pip install -e '.[test]'"
             ) from error
         verdict = "ok" if done.ok else f"failed, exit code {done.returncode}"
-        sys.stdout.write(f"== {check.name}: {verdict} ({human_duration(done.duration_s)})\n")
+        write_lines([f"== {check.name}: {verdict} ({human_duration(done.duration_s)})"])
         failed += [] if done.ok else [check.name]
     if failed:
-        sys.stdout.write(f"failed: {', '.join(failed)}\n")
+        write_lines([f"failed: {', '.join(failed)}"])
     return ExitCode.BUG if failed else ExitCode.OK

@@ -8,6 +8,7 @@ from tfbuild.checks import machine_name
 from tfbuild.elf_facts import ElfFacts, ElfKind, VersionFloor, version_key
 from tfbuild.image_facts import ImageFacts
 from tfbuild.model import Finding
+from tfbuild.printable import joined
 from tfbuild.verify_code_text import archive_lines, content_lines, isa_lines, runs_on_lines, wheel_lines
 from tfbuild.verify_report import VerifyFacts, VerifyReport
 
@@ -29,7 +30,7 @@ def render(report: VerifyReport) -> str:
         lines += [f"-- {each.platform}", "", *_facts(each.facts)]
     for finding in report.findings:
         lines += _finding(finding)
-    return "\n".join([*lines, _summary(report)]) + "\n"
+    return joined([*lines, _summary(report)])
 
 
 def _facts(read: VerifyFacts) -> list[str]:

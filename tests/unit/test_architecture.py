@@ -88,6 +88,7 @@ PURE = {
     "plan_text",
     "plan_tflite",
     "preflight",
+    "printable",
     "policy",
     "programs",
     "progress",
@@ -185,6 +186,13 @@ def test_processes_are_not_started_by_another_door() -> None:
     )
     for module, path in MODULES.items():
         assert not doors.search(path.read_text(encoding="utf-8")), module
+
+
+def test_what_people_see_is_written_by_one_module() -> None:
+    """There it is made printable; nothing else writes to stdout or stderr."""
+    doors = re.compile(r"\bprint\(|\bstd(out|err)\.write|\bos\.write\(")
+    found = {module for module, path in MODULES.items() if doors.search(path.read_text(encoding="utf-8"))}
+    assert found == set()
 
 
 @pytest.mark.parametrize("module", sorted(PURE))

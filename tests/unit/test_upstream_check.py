@@ -13,7 +13,7 @@ from tfbuild.model import Product
 from tfbuild.release_schema import Release
 from tfbuild.releases import load_release
 from tfbuild.runner import SubprocessRunner
-from tfbuild.upstream_check import UpstreamReport, check_upstream, tell
+from tfbuild.upstream_check import UpstreamReport, check_upstream, report_lines
 
 pytestmark = pytest.mark.real_processes
 
@@ -100,10 +100,9 @@ def with_serving(release: Release, **values: object) -> Release:
 def test_a_release_file_that_is_right(release: Release, clone: Path) -> None:
     report = check(release, clone)
     assert report.wrong == ()
-    lines: list[str] = []
-    tell(report, lines.append)
-    assert lines[-1] == f"{len(report.checks)} of {len(report.checks)} as the release file says\n"
-    assert f"  ok    git tree: {release.archive.tree}\n" in lines
+    lines = list(report_lines(report))
+    assert lines[-1] == f"{len(report.checks)} of {len(report.checks)} as the release file says"
+    assert f"  ok    git tree: {release.archive.tree}" in lines
 
 
 def test_a_bare_clone_or_one_with_another_checkout_will_do(release: Release, clone: Path) -> None:
@@ -135,9 +134,8 @@ def test_each_thing_that_is_wrong_is_told_with_what_upstream_has(
     report = check(with_serving(release, **values), clone)
     (wrong,) = report.wrong
     assert (wrong.name, wrong.found) == (name, found)
-    lines: list[str] = []
-    tell(report, lines.append)
-    assert f"  WRONG {name}\n" in "".join(lines)
+    lines = list(report_lines(report))
+    assert f"  WRONG {name}" in lines
 
 
 def test_wrong_pins_are_found_out(release: Release, clone: Path) -> None:
