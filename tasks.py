@@ -362,11 +362,22 @@ def setup(_context: Context, check: bool = False) -> int:
     return commands.setup(check=check)
 
 
-@task(auto_shortflags=False, help={"cache": "the download cache and the build trees too"})
+@task(
+    auto_shortflags=False,
+    help={
+        "cache": "downloads, sources and root filesystems too",
+        "output": "the folder that builds wrote to [dist]",
+        "list": "remove nothing; say what would be removed, with sizes",
+    },
+)
 @friendly
-def clean(_context: Context, cache: bool = False) -> int:
-    """Remove dist/, and the caches when asked."""
-    return commands.clean(cache=cache)
+def clean(_context: Context, cache: bool = False, output: str = "", list: bool = False) -> int:
+    """Remove the results of builds in dist/, and the caches when asked. What is not ours stays, and is named.
+
+    invoke clean --list
+    invoke clean --output /srv/builds
+    """
+    return commands.clean(cache=cache, output=output, only_list=list)
 
 
 @task(auto_shortflags=False, help={"fast": "no engine, no network"})

@@ -1,41 +1,167 @@
-"""``invoke clean``: what builds leave, and where."""
+"""``invoke clean``: what builds leave, and nothing else."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tfbuild.cache import cache_root, clear_cache
+from tfbuild.cache import bytes_below, cache_root, clear_cache, require_clearable
 from tfbuild.errors import HostError, UsageError
+from tfbuild.index_plan import INDEX_FOLDER
 from tfbuild.locks import hold
+from tfbuild.ownership import Content, content_of, files_below, read_manifest, remove_own
+from tfbuild.package import hold_staging, is_marked
 from tfbuild.report_text import human_size
 
+# DIST/product/release/config/arch, and beside an arch what a killed build left of it.
+_DEPTH = 4
+_TEMPORARY = re.compile(r"\.(.+)\.(new|old)")
 
-def clean(project: Path, env: Mapping[str, str], *, cache: bool) -> Iterator[str]:
-    """Remove dist/ and, with ``cache``, downloads, sources and root filesystems; one sentence for each.
+
+@dataclass(frozen=True)
+class Remains:
+    """What a build left: its result, or half of one; ``foreign`` says why it is not removed."""
+
+    folder: Path
+    size: int
+    foreign: str = ""
+
+
+def clean(word: str, env: Mapping[str, str], *, cache: bool, only_list: bool) -> Iterator[str]:
+    """Remove the results of builds below the folder ``word`` (else dist, where builds write) and, with
+    ``cache``, downloads, sources and root filesystems; one sentence for each.
 
     BuildKit's cache mounts (build trees, ccache) belong to the engine, which has a command for them.
+
+    :raises UsageError: the place is a link or a file, or the cache is none of ours or holds other things.
+    :raises HostError: something may not be read or removed.
     """
-    dist = project / "dist"
-    if dist.is_symlink():
-        raise UsageError(f"{dist} is a link; remove what it points to yourself")
-    if dist.exists():
-        try:
-            shutil.rmtree(dist)
-        except OSError as error:
-            raise HostError(f"couldn't remove {dist}: {error.strerror}", hint="check its owner") from error
-        yield f"removed {dist}"
+    root = cache_root(env)
+    if cache and root.exists():
+        require_clearable(root)
+    yield from _clean_results(word or "dist", only_list=only_list)
+    if not cache:
+        return
+    if not root.exists():
+        yield f"no cache at {root}"
+    elif only_list:
+        yield f"would remove {human_size(bytes_below(root))} from {root}"
     else:
-        yield "no dist/ to remove"
-    if cache:
-        root = cache_root(env)
+        _require_unused(root)
+        yield f"removed {human_size(clear_cache(root))} from {root}"
         if root.exists():
-            _require_unused(root)
-            yield f"removed {human_size(clear_cache(root))} from {root}"
+            others = sorted(each.name for each in root.iterdir())
+            yield f"left {root}, which holds other things: {', '.join(others[:5])}"
+    yield "build trees and ccache are in the engine: docker builder prune --filter type=exec.cachemount"
+
+
+def _clean_results(word: str, *, only_list: bool) -> Iterator[str]:
+    dist = Path(os.path.abspath(word))  # noqa: PTH100 - resolve() would follow the user's links
+    if dist.is_symlink():
+        raise UsageError(f"{dist} is a link: nothing removed", hint=f"--output {dist.readlink()}")
+    if not dist.exists():
+        yield f"no {word}/ to remove"
+        return
+    if not dist.is_dir():
+        raise UsageError(f"{dist} is a file, not a folder of results", hint="--output DIR")
+    try:
+        found = tuple(remains(dist))
+    except OSError as error:
+        raise HostError(f"cannot read {error.filename}: {error.strerror}", hint="check its owner") from error
+    for each in found:
+        if each.foreign:
+            yield f"{'would leave' if only_list else 'left'} {each.folder}: {each.foreign}"
+        elif only_list:
+            yield f"would remove {each.folder} ({human_size(each.size)})"
         else:
-            yield f"no cache at {root}"
-        yield "build trees and ccache are in the engine: docker builder prune --filter type=exec.cachemount"
+            yield _remove(each, dist)
+    if not any(not each.foreign for each in found):
+        yield f"no result of a build in {dist}"
+
+
+def remains(dist: Path) -> Iterator[Remains]:
+    """What is below ``dist``, ours and foreign, without following a link.
+
+    :raises OSError: a folder cannot be listed.
+    """
+    yield from _below(dist, dist)
+
+
+def _below(folder: Path, dist: Path) -> Iterator[Remains]:
+    for each in sorted(folder.iterdir()):
+        depth = len(each.relative_to(dist).parts)
+        if each.is_symlink():
+            yield Remains(each, 0, f"a link to {each.readlink()}, which is not followed")
+        elif not each.is_dir():
+            yield Remains(each, 0, "not a result of a build")
+        elif depth < _DEPTH:
+            yield from _below(each, dist)
+        elif is_marked(each) and _TEMPORARY.fullmatch(each.name):
+            yield Remains(each, bytes_below(each))
+        else:
+            yield from _judged(each, dist)
+
+
+def _judged(folder: Path, dist: Path) -> Iterator[Remains]:
+    content = content_of(folder)
+    if not content.owner:
+        if any(files_below(folder)):
+            yield Remains(folder, 0, "it has no manifest.json of tfbuild")
+        return
+    yield Remains(folder, bytes_below(folder), _objection(folder, dist, content))
+
+
+def _objection(folder: Path, dist: Path, content: Content) -> str:
+    product, release, config, name = folder.relative_to(dist).parts
+    temporary = _TEMPORARY.fullmatch(name)
+    place = (product, release, config, temporary[1] if temporary else name)
+    if _place_of(read_manifest(folder) or {}, place) != place:
+        return f"its manifest.json is of {content.owner}, which belongs elsewhere"
+    if content.foreign:
+        more = len(content.foreign) - 5
+        names = ", ".join(content.foreign[:5]) + (f" and {more} more" if more > 0 else "")
+        return f"it also holds {names}"
+    return ""
+
+
+def _place_of(manifest: Mapping[str, Any], place: tuple[str, ...]) -> tuple[str, ...]:
+    """Where below dist the result of this manifest was written."""
+    plan = manifest.get("plan")
+    if isinstance(plan, dict):
+        return Path(str(plan.get("output"))).parts[-_DEPTH:]
+    # That of an index has no plan, but an id of the same words.
+    product, release, config, _ = place
+    ours = manifest.get("id") == f"{product}-{release}-{config}"
+    return (product, release, config, INDEX_FOLDER) if ours else ()
+
+
+def _remove(each: Remains, dist: Path) -> str:
+    folder = each.folder
+    try:
+        if is_marked(folder):
+            holding = hold_staging(folder)
+            if holding is None:
+                return f"left {folder}: a build is writing it"
+            shutil.rmtree(folder)
+            os.close(holding)
+        elif failed := remove_own(folder):
+            raise HostError("couldn't remove everything", details=failed, hint="check its owner")
+    except OSError as error:
+        raise HostError(
+            f"couldn't remove {error.filename}: {error.strerror}", hint="check its owner"
+        ) from error
+    for parent in folder.parents:
+        with suppress(OSError):  # something else is in it
+            parent.rmdir()
+        if parent == dist or parent.exists():
+            break
+    return f"removed {folder} ({human_size(each.size)})"
 
 
 def _require_unused(root: Path) -> None:

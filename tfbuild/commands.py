@@ -355,11 +355,11 @@ def setup(*, check: bool) -> int:
     return report.exit_code
 
 
-def clean(*, cache: bool) -> int:
+def clean(*, cache: bool, output: str, only_list: bool) -> int:
     """``invoke clean``"""
     from tfbuild.cleaning import clean
 
-    write_lines(clean(PROJECT, os.environ, cache=cache))
+    write_lines(clean(output, os.environ, cache=cache, only_list=only_list))
     return ExitCode.OK
 
 

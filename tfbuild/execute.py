@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,17 @@ from tfbuild.errors import DownloadError, HostError, PackagingError, Verificatio
 from tfbuild.locks import hold
 from tfbuild.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
 from tfbuild.model import Finding
+from tfbuild.ownership import read_manifest, require_replaceable
 from tfbuild.package import (
     CHECKSUMS,
     MANIFEST,
     VERIFY_REPORT,
     artifact_rows,
-    is_intact,
-    read_manifest,
-    stage,
-    staging_of,
+    claim,
+    fill,
+    is_finished,
+    require_places,
+    settle,
     swap,
     write_checksums,
     write_json,
@@ -108,7 +110,7 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
     """Build ``plan`` into the folder ``output`` and the engine.
 
     Raises a :class:`TfBuildError` of the step that failed; what was in ``output`` is then untouched, and the
-    next run continues from what is finished.
+    next run continues from what is finished. What is in ``output`` and not ours is refused first.
     """
     started = time.monotonic()
     require_locked(plan)
@@ -119,9 +121,11 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
         wait_s=effects.lock_wait_s,
         on_wait=effects.reporter.note,
     ):
+        settle(output, plan.build_id)
         finished = _finished(plan, output, effects, started)
         if finished:
             return finished
+        require_places(output, plan.build_id)
         load_policy(layout.project, plan.policy)  # a broken file is told now, not after the compile
         effects.preflight()
         run = Run(plan, layout, effects, output)
@@ -130,7 +134,6 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
         try:
             return _walk(run, started)
         finally:
-            shutil.rmtree(staging_of(output), ignore_errors=True)
             with suppress(HostError):  # an engine that is gone must not hide what failed
                 effects.engine.remove_image(layout.candidate)
 
@@ -148,7 +151,7 @@ def require_locked(plan: Plan) -> None:
 def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> BuildResult | None:
     """The result of an earlier build with the same key, if every file and the image are still there."""
     manifest = read_manifest(output)
-    if not manifest or manifest.get("key") != plan.key or not is_intact(output):
+    if not manifest or not is_finished(output, plan.build_id, plan.key):
         return None
     image = effects.engine.image(plan.image.tag)
     if image is None or image.id != manifest["image"]["id"]:
@@ -165,13 +168,16 @@ def _walk(run: Run, started: float) -> BuildResult:
         with step_of(run, step.id):
             detail = steps[step.id](run)
             run.effects.reporter.step_finished("ok", detail, existing(run.log(step.id)))
-    with step_of(run, "verify"):
-        staging = stage(run.output, run.layout.out / "dist", run.logs)
-        report, outcomes, findings = _verify(run, staging)
-        run.effects.reporter.step_finished("ok", f"{len(outcomes)} {product.tests}, {len(findings)} warnings")
-    with step_of(run, "dist"):
-        result = _write(run, staging, report, outcomes, findings, started)
-        run.effects.reporter.step_finished("ok", str(run.output))
+    with ExitStack() as stack:
+        with step_of(run, "verify"):
+            staging = stack.enter_context(claim(run.output, run.plan.build_id))
+            fill(staging, run.layout.out / "dist", run.logs)
+            report, outcomes, findings = _verify(run, staging)
+            told = f"{len(outcomes)} {product.tests}, {len(findings)} warnings"
+            run.effects.reporter.step_finished("ok", told)
+        with step_of(run, "dist"):
+            result = _write(run, staging, report, outcomes, findings, started)
+            run.effects.reporter.step_finished("ok", str(run.output))
     return result
 
 
@@ -228,6 +234,7 @@ def _write(
     started: float,
 ) -> BuildResult:
     plan, effects = run.plan, run.effects
+    require_replaceable(run.output, plan.build_id)  # again, before the image gets its name
     effects.engine.tag_image(run.layout.candidate, plan.image.tag)
     image = effects.engine.image(plan.image.tag)
     if image is None:
@@ -254,7 +261,8 @@ def _write(
     )
     write_json(staging / MANIFEST, manifest.to_json())
     write_checksums(staging)
-    swap(staging, run.output)
+    for left in swap(staging, run.output, plan.build_id):
+        effects.reporter.warn(f"couldn't remove {left}")
     elapsed = time.monotonic() - started
     rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")

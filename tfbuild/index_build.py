@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -28,14 +27,16 @@ from tfbuild.image_index import (
 from tfbuild.index_plan import IndexPlan
 from tfbuild.locks import hold
 from tfbuild.model import Arch, Finding, Reporter
+from tfbuild.ownership import read_manifest, require_replaceable
 from tfbuild.package import (
     CHECKSUMS,
     MANIFEST,
     VERIFY_REPORT,
     artifact_rows,
-    is_intact,
-    read_manifest,
-    staging_of,
+    claim,
+    is_finished,
+    require_places,
+    settle,
     swap,
     write_checksums,
     write_json,
@@ -119,17 +120,17 @@ def build_index(
         wait_s=effects.lock_wait_s,
         on_wait=effects.reporter.note,
     ):
-        manifest = _finished(key, output, effects)
+        settle(output, index.id)
+        manifest = _finished(index, key, output, effects)
         fresh = manifest is None
         if manifest is None:
+            require_places(output, index.id)
             effects.reporter.step_started(1, 1, f"image index {index.name}")
             try:
                 manifest = _make(index, key, results, output, effects)
             except TfBuildError as error:
                 effects.reporter.step_finished("failed", error.message, error.log)
                 raise
-            finally:
-                shutil.rmtree(staging_of(output), ignore_errors=True)
             effects.reporter.step_finished("ok", _store(manifest))
     return IndexDocument(
         status="built" if fresh else "up-to-date",
@@ -151,10 +152,10 @@ def _store(manifest: IndexManifest) -> str:
     return count if manifest.loaded else f"{count}; a file only, the engine's image store holds no index"
 
 
-def _finished(key: str, output: Path, effects: IndexEffects) -> IndexManifest | None:
+def _finished(index: IndexPlan, key: str, output: Path, effects: IndexEffects) -> IndexManifest | None:
     """What an earlier run with the same key left, if it is all there."""
     stored = read_manifest(output)
-    if not stored or stored.get("key") != key or not is_intact(output):
+    if not stored or not is_finished(output, index.id, key):
         return None
     manifest = read_index_manifest(stored)
     if manifest.loaded != effects.engine.info().containerd_store:
@@ -177,9 +178,18 @@ def read_index_manifest(document: Mapping[str, Any]) -> IndexManifest:
 def _make(
     index: IndexPlan, key: str, results: Sequence[BuildResult], output: Path, effects: IndexEffects
 ) -> IndexManifest:
-    staging = staging_of(output)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    with claim(output, index.id) as staging:
+        return _fill(index, key, results, staging, output, effects)
+
+
+def _fill(
+    index: IndexPlan,
+    key: str,
+    results: Sequence[BuildResult],
+    staging: Path,
+    output: Path,
+    effects: IndexEffects,
+) -> IndexManifest:
     archive = staging / INDEX_ARCHIVE
     # Beside the result, where there is room for it: /tmp may be memory.
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".index-") as folder:
@@ -220,9 +230,11 @@ def _make(
     )
     write_json(staging / MANIFEST, dump(manifest))
     write_checksums(staging)
+    require_replaceable(output, index.id)  # again, before the engine's image changes
     if loaded:
         _load(archive, index.name, digest, effects)
-    swap(staging, output)
+    for left in swap(staging, output, index.id):
+        effects.reporter.warn(f"couldn't remove {left}")
     effects.reporter.note(f"{index.name}: {output / CHECKSUMS}")
     return manifest
 

@@ -33,7 +33,7 @@ from tfbuild.index_build import IndexDocument, IndexEffects, build_index
 from tfbuild.index_plan import index_plan
 from tfbuild.mirrors import VARIABLE, Mirror, MirrorRule, parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
-from tfbuild.package import require_writable
+from tfbuild.package import require_places, require_room, require_writable
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 from tfbuild.preflight import require_architecture
@@ -161,13 +161,14 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
             hint="--set serving.remote_cache=null --set serving.remote_executor=null",
         )
     require_writable(output)
+    require_room(output, plan.build_id, plan.key)
     effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
     return execute(plan, layout_of(plan), output, effects)
 
 
 def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
-    require_writable(target.parent)
+    require_writable(target, "--file FILE")
     effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
     return make_bundle(plan, layout_of(plan), target, effects)
 
@@ -265,6 +266,10 @@ def build_several(
     index = index_plan(plans)
     output = Path(os.path.abspath(index.output))  # noqa: PTH100 - as output_folder
     require_writable(output)
+    require_places(output, index.id)
+    for plan in plans:  # not only before its own turn: that may be hours from now
+        require_writable(output_folder(plan))
+        require_room(output_folder(plan), plan.build_id, plan.key)
     results: list[BuildResult] = []
     try:
         for plan in plans:

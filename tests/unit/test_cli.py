@@ -20,6 +20,7 @@ from tests.support.builds import Build
 from tests.support.diagnosis import CASES
 from tests.support.images import docker_archive
 from tests.support.plans import PROJECT
+from tests.support.results import finished, size_of
 from tfbuild import commands, upstream_check, wiring
 from tfbuild.cache import prepare_cache
 from tfbuild.commands import run_command
@@ -28,6 +29,7 @@ from tfbuild.effects import BuildResult
 from tfbuild.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
 from tfbuild.locks import hold
 from tfbuild.model import Reporter
+from tfbuild.package import is_intact
 from tfbuild.release_schema import Release
 from tfbuild.upstream_check import Check, UpstreamReport
 
@@ -529,15 +531,22 @@ def test_a_failed_build_leaves_stdout_empty_and_names_the_log(invoke: Invoke, fa
 
 
 def test_clean_removes_results_and_only_when_asked_the_cache(
-    invoke: Invoke, project: Path, tmp_path: Path
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     cache = prepare_cache(tmp_path / "cache")
-    (cache / "downloads" / "file").write_bytes(b"x" * 2000)
-    (project / "dist" / "tflite").mkdir(parents=True)
-    ended = invoke("clean")
-    assert (ended.code, ended.stdout) == (0, f"removed {project / 'dist'}\n")
+    (cache / "downloads" / "sha256-0").mkdir()
+    (cache / "downloads" / "sha256-0" / "file").write_bytes(b"x" * 2000)
+    result = finished(tmp_path / "dist")
+    search = f"--search-root={PROJECT}"
+    ended = invoke(search, "clean", "--list")
+    assert (ended.code, ended.stdout) == (0, f"would remove {result} ({size_of(result)})\n")
+    ended = invoke(search, "clean")
+    assert ended.code == 0
+    assert ended.stdout.startswith(f"removed {result} (")
     assert cache.exists()
-    ended = invoke("clean", "--cache")
+    assert not (tmp_path / "dist").exists()
+    ended = invoke(search, "clean", "--cache")
     assert ended.code == 0
     assert ended.stdout.startswith(f"no dist/ to remove\nremoved 2.0 kB from {cache}\n")
     assert not cache.exists()
@@ -552,11 +561,11 @@ def test_clean_leaves_a_cache_that_a_build_uses(invoke: Invoke, project: Path, t
     assert cache.exists()
 
 
-def test_clean_does_not_follow_a_link(invoke: Invoke, project: Path, tmp_path: Path) -> None:
-    (tmp_path / "precious").mkdir()
-    (project / "dist").symlink_to(tmp_path / "precious")
-    assert invoke("clean").code == ExitCode.USAGE
-    assert (tmp_path / "precious").is_dir()
+def test_clean_does_not_follow_a_link(invoke: Invoke, tmp_path: Path) -> None:
+    result = finished(tmp_path / "precious")
+    (tmp_path / "dist").symlink_to(tmp_path / "precious")
+    assert invoke("clean", f"--output={tmp_path / 'dist'}").code == ExitCode.USAGE
+    assert is_intact(result)
 
 
 # -- errors to exit codes -----------------------------------------------------------------------------
