@@ -18,11 +18,8 @@ from tfbuild.errors import DownloadError, HostError, PackagingError, Verificatio
 from tfbuild.locks import hold
 from tfbuild.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
 from tfbuild.model import Finding
-from tfbuild.ownership import read_manifest, require_replaceable
+from tfbuild.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
 from tfbuild.package import (
-    CHECKSUMS,
-    MANIFEST,
-    VERIFY_REPORT,
     artifact_rows,
     claim,
     fill,

@@ -27,11 +27,8 @@ from tfbuild.image_index import (
 from tfbuild.index_plan import IndexPlan
 from tfbuild.locks import hold
 from tfbuild.model import Arch, Finding, Reporter
-from tfbuild.ownership import read_manifest, require_replaceable
+from tfbuild.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
 from tfbuild.package import (
-    CHECKSUMS,
-    MANIFEST,
-    VERIFY_REPORT,
     artifact_rows,
     claim,
     is_finished,

@@ -139,7 +139,8 @@ def files_below(folder: Path) -> Iterator[str]:
 
 
 def _raise(error: OSError) -> None:
-    raise error
+    if not isinstance(error, FileNotFoundError):  # it vanished meanwhile
+        raise error
 
 
 def _listed(folder: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,14 +22,10 @@ from tfbuild.ownership import (
     remove_own,
     require_replaceable,
 )
-from tfbuild.ownership import (
-    MANIFEST as MANIFEST,
-)
-from tfbuild.ownership import (
-    VERIFY_REPORT as VERIFY_REPORT,
-)
 from tfbuild.report_text import ArtifactRow
 from tfbuild.store import hash_file
+
+_TRIES, _PAUSE_S = 5, 0.05
 
 
 def staging_of(target: Path) -> Path:
@@ -102,8 +99,7 @@ def claim(target: Path, owner: str) -> Iterator[Path]:
     made = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _require_staging(staging, owner)
-        holding = _hold(staging, target)
+        holding = _hold(staging, target, owner)
     except OSError as error:
         raise _unwritten(staging, error) from error
     try:
@@ -118,9 +114,14 @@ def claim(target: Path, owner: str) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _hold(staging: Path, target: Path) -> int:
-    staging.mkdir(exist_ok=True)
-    holding = hold_staging(staging)
+def _hold(staging: Path, target: Path, owner: str) -> int:
+    if not _is_folder(staging):
+        require_replaceable(staging, owner)
+        staging.mkdir(exist_ok=True)
+    for _ in range(_TRIES):  # somebody who only looks holds it for a moment
+        if (holding := hold_staging(staging)) is not None:
+            break
+        time.sleep(_PAUSE_S)
     if holding is not None and not _is_at(holding, staging):
         os.close(holding)  # it was renamed meanwhile: the other build is done just now
         holding = None
@@ -128,6 +129,12 @@ def _hold(staging: Path, target: Path) -> int:
         raise LockedError(
             f"another process is writing {target}", details=(str(staging),), hint="wait for it to end"
         )
+    if not is_marked(staging):  # asked only now: nobody changes it any more
+        try:
+            require_replaceable(staging, owner)
+        except UsageError:
+            os.close(holding)
+            raise
     return holding
 
 
@@ -145,14 +152,25 @@ def hold_staging(staging: Path) -> int | None:
 
 
 def _require_staging(staging: Path, owner: str) -> None:
-    """What is there must be what a killed process left."""
-    if not is_marked(staging):
+    """What is there must be what a killed process left; what another one is writing is judged later."""
+    if not _is_folder(staging):
         require_replaceable(staging, owner)
+        return
+    if is_marked(staging) or (holding := hold_staging(staging)) is None:
+        return
+    try:
+        require_replaceable(staging, owner)
+    finally:
+        os.close(holding)
 
 
 def is_marked(staging: Path) -> bool:
     """Whether it is a folder that :func:`claim` made."""
-    return staging.is_dir() and not staging.is_symlink() and (staging / STAGING_MARK).is_file()
+    return _is_folder(staging) and (staging / STAGING_MARK).is_file()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _is_at(holding: int, staging: Path) -> bool:
