@@ -29,6 +29,7 @@ from tfbuild.errors import ArchiveError, ChecksumError
 from tfbuild.model import Arch, Product
 from tfbuild.report_text import human_size
 from tfbuild.store import hash_file
+from tfbuild.user_files import beside_of, require_replaceable_file
 
 _CHECKSUM, _CONTENTS = "bundle.sha256", "bundle.json"
 # Text with some hundred bytes for each member; more is no table of contents.
@@ -126,9 +127,10 @@ def write_bundle(target: Path, bundle: Bundle, files: Mapping[str, Path]) -> str
     """
     contents = (json.dumps(dump(bundle), indent=1, sort_keys=True) + "\n").encode()
     checksum = f"{hashlib.sha256(contents).hexdigest()}  {_CONTENTS}\n".encode()
-    partial = target.with_name(f".{target.name}.part")
+    target = target.resolve()
+    partial = beside_of(target)
     try:
-        with partial.open("wb") as raw:
+        with partial.open("xb") as raw:
             out = _Hashing(raw)
             with _tar_writer(cast(IO[bytes], out)) as tar:
                 tar.addfile(_header(_CHECKSUM, len(checksum)), io.BytesIO(checksum))
@@ -139,6 +141,20 @@ def write_bundle(target: Path, bundle: Bundle, files: Mapping[str, Path]) -> str
         return out.digest.hexdigest()
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_bundle_place(target: Path) -> None:
+    """Raises :class:`tfbuild.errors.UsageError` where no bundle can be written, or something else is."""
+    require_replaceable_file(target, _is_bundle, "a bundle", "another name: --file FILE")
+
+
+def _is_bundle(file: Path) -> bool:
+    try:
+        with closing(_members(file)) as members:
+            first = next(members, None)
+    except (*BROKEN, ArchiveError, OSError):
+        return False
+    return first is not None and first.name == _CHECKSUM
 
 
 def read_bundle(file: Path, staging: Path) -> tuple[Bundle, str]:

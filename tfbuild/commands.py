@@ -294,6 +294,7 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     """``invoke diagnose``"""
     from tfbuild.diagnose import diagnose
     from tfbuild.diagnose_host import gather_target, load_target, target_json
+    from tfbuild.diagnose_html import require_page_place
     from tfbuild.diagnose_text import render
     from tfbuild.wiring import diagnose_effects
 
@@ -302,6 +303,8 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
         return ExitCode.OK
     if not image:
         raise UsageError("nothing to diagnose", hint="invoke diagnose IMAGE, or invoke diagnose --host-facts")
+    if html:
+        require_page_place(Path(html))
     host = load_target(Path(facts)) if facts else gather_target()
     report = diagnose(image, diagnose_effects(host, this_machine=not facts))
     if html:
@@ -315,10 +318,11 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
 
 def _write_html(report: Any, path: Path) -> None:
     from tfbuild.diagnose_html import STYLE, render_html
+    from tfbuild.user_files import replace_text
 
     text = render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8"))
     try:
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="--html FILE") from error
 

@@ -14,7 +14,9 @@ from tfbuild.diagnose import DiagnoseReport
 from tfbuild.diagnose_text import host_rows, image_rows, run_rows, summary
 from tfbuild.diagnosis import Diagnosis, Weight
 from tfbuild.printable import joined, printable
+from tfbuild.user_files import require_replaceable_file
 
+_AUTHOR = "Written by tfbuild"
 STYLE = Path("build_configs", "diagnoses", "report.css")
 
 
@@ -42,9 +44,19 @@ def render_html(report: DiagnoseReport, style: str) -> str:
             details = Tree.SubElement(main, "details")
             _text(details, "summary", f"What “{run.name}” printed ({len(run.output)} lines)")
             _text(details, "pre", "").text = joined(run.output)
-    _text(main, "footer", f"Written by tfbuild; the machine's clock: {report.host.clock:%Y-%m-%d %H:%M} UTC")
+    _text(main, "footer", f"{_AUTHOR}; the machine's clock: {report.host.clock:%Y-%m-%d %H:%M} UTC")
     text = Tree.tostring(page, encoding="unicode", method="html")
     return f"<!doctype html>\n{text}\n"
+
+
+def require_page_place(path: Path) -> None:
+    """Raises :class:`tfbuild.errors.UsageError` where the page cannot be written, or something else is."""
+    require_replaceable_file(path, _is_page, "a page", "another name: --html FILE")
+
+
+def _is_page(path: Path) -> bool:
+    text = path.read_bytes()
+    return text.startswith(b"<!doctype html>") and f"<footer>{_AUTHOR}".encode() in text[-1000:]
 
 
 def _facts(parent: Tree.Element, rows: Iterable[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from tfbuild.locking import LockEffects, Made, make_lock
 from tfbuild.model import Pin
 from tfbuild.release_schema import Release
 from tfbuild.release_upstream import UpstreamBuildFiles
+from tfbuild.store import hash_file
+from tfbuild.user_files import beside_of
 
 _MOST_DIFFERENCES = 20
 
@@ -99,14 +102,43 @@ def require_made(release: Release, old: ReleaseLock) -> None:
 
 
 def copy_to_mirror(folder: Path, files: Sequence[tuple[Pin, Path]]) -> None:
-    """Copy each file to where ``TFBUILD_MIRRORS=https://=FOLDER/`` looks for its first URL."""
-    for pin, path in files:
-        url = urlsplit(pin.urls[0])
-        target = folder / url.netloc / unquote(url.path).lstrip("/")
+    """Copy each file to where ``TFBUILD_MIRRORS=https://=FOLDER/`` looks for its first URL.
+
+    :raises UsageError: something else is there; nothing was copied then.
+    """
+    places = [(_mirrored(folder, pin), pin, path) for pin, path in files]
+    _require_same_or_none(places)
+    for target, _, path in places:
+        if target.exists():
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = target.with_name(f".{target.name}.part")
-        shutil.copyfile(path, staging)
-        staging.replace(target)
+        staging = beside_of(target)
+        try:
+            with path.open("rb") as source, staging.open("xb") as out:
+                shutil.copyfileobj(source, out)
+            staging.replace(target)
+        finally:
+            staging.unlink(missing_ok=True)
+
+
+def _mirrored(folder: Path, pin: Pin) -> Path:
+    url = urlsplit(pin.urls[0])
+    return folder / url.netloc / unquote(url.path).lstrip("/")
+
+
+def _require_same_or_none(places: Sequence[tuple[Path, Pin, Path]]) -> None:
+    """Nothing that is in the mirror already is replaced by something else."""
+    others = tuple(
+        str(target)
+        for target, pin, _ in places
+        if os.path.lexists(target) and not (target.is_file() and hash_file(target) == pin.sha256)
+    )
+    if others:
+        raise UsageError(
+            "the mirror has other files in the places of those that are locked: nothing is replaced",
+            details=others,
+            hint="move them away, or take another folder: --mirror DIR",
+        )
 
 
 def differences(old: Lock, new: Lock) -> tuple[str, ...]:

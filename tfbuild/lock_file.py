@@ -9,7 +9,6 @@ tree (:mod:`tfbuild.first_seen`). Pure, but for the two functions that read and 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from tfbuild.documents import GitId, HexDigest, dump
 from tfbuild.errors import ConfigError, ConfigProblem
 from tfbuild.model import Arch, Pin
 from tfbuild.release_types import FileName, Url
+from tfbuild.user_files import replace_text
 
 # How a hash came to be known, from the strongest to the weakest.
 HashMethod = Literal["published", "git-archive", "download"]
@@ -182,9 +182,7 @@ class AnyLock(Protocol):
 
 def write_lock(path: Path, lock: AnyLock) -> None:
     """Replace the lock file in one step; one that is cut off never has half of it."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_text(lock.text(), encoding="utf-8")
-    staging.replace(path)
+    replace_text(path, lock.text())
 
 
 def _require_whole(lock: Lock, text: str) -> None:

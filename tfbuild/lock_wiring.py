@@ -30,7 +30,8 @@ from tfbuild.release_schema import Release
 from tfbuild.releases import load_lock, release_file
 from tfbuild.request import application_to_lock
 from tfbuild.runner import SubprocessRunner
-from tfbuild.wheel_lock import WheelLock, wheel_lock_path
+from tfbuild.user_files import require_replaceable_file
+from tfbuild.wheel_lock import WheelLock, is_wheel_lock, wheel_lock_path
 from tfbuild.wiring import PROJECT, fetch_release, make_fetcher
 
 
@@ -120,6 +121,7 @@ def make_wheel_lock(
 ) -> None:
     """Ask the index that pip is configured with, and write the lock of the wheels to ``path``: those of
     ``release``, or those that ``requirements`` need besides its lock ``base``."""
+    require_replaceable_file(path, is_wheel_lock, "a lock", "move it away: the lock goes there")
     runner = SubprocessRunner()
     sizes: dict[str, int | None] = {}
 

@@ -10,7 +10,7 @@ https://packaging.python.org/specifications/core-metadata/
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -108,6 +108,12 @@ class LockFile:
 def wheel_lock_path(release_file: str) -> str:
     """The wheel lock of ``.../2.21.0.yaml``."""
     return f"{release_file.removesuffix('.yaml')}.wheels.json"
+
+
+def is_wheel_lock(path: Path) -> bool:
+    """Whether ``path`` has the parts of a lock, though it may be damaged: it can be made anew then."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return all(f'"{each.name}"' in text for each in fields(WheelLock))
 
 
 def read_wheel_lock(path: Path, shown: str) -> LockFile:

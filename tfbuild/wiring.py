@@ -11,7 +11,7 @@ from pathlib import Path
 from tfbuild.apt_sources import debian_archive_mirrors, debian_security_mirrors
 from tfbuild.archive import extract
 from tfbuild.bake import Layout
-from tfbuild.bundle_file import Bundle
+from tfbuild.bundle_file import Bundle, require_bundle_place
 from tfbuild.bundle_run import load_bundle, make_bundle
 from tfbuild.cache import cache_root, prepare_cache
 from tfbuild.credentials import build_secrets, read_logins
@@ -168,6 +168,7 @@ def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter
 
 def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
+    require_bundle_place(target)
     require_writable(target, "--file FILE")
     effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
     return make_bundle(plan, layout_of(plan), target, effects)
