@@ -16,6 +16,7 @@ from tfbuild.diagnosis import Diagnosis, Weight
 from tfbuild.printable import joined, printable
 from tfbuild.user_files import require_replaceable_file
 
+_DOCTYPE = "<!doctype html>"
 _AUTHOR = "Written by tfbuild"
 STYLE = Path("build_configs", "diagnoses", "report.css")
 
@@ -46,7 +47,7 @@ def render_html(report: DiagnoseReport, style: str) -> str:
             _text(details, "pre", "").text = joined(run.output)
     _text(main, "footer", f"{_AUTHOR}; the machine's clock: {report.host.clock:%Y-%m-%d %H:%M} UTC")
     text = Tree.tostring(page, encoding="unicode", method="html")
-    return f"<!doctype html>\n{text}\n"
+    return f"{_DOCTYPE}\n{text}\n"
 
 
 def require_page_place(path: Path) -> None:
@@ -55,8 +56,10 @@ def require_page_place(path: Path) -> None:
 
 
 def _is_page(path: Path) -> bool:
-    text = path.read_bytes()
-    return text.startswith(b"<!doctype html>") and f"<footer>{_AUTHOR}".encode() in text[-1000:]
+    with path.open("rb") as file:
+        begins = file.read(len(_DOCTYPE)) == _DOCTYPE.encode()
+        file.seek(max(0, path.stat().st_size - 1000))
+        return begins and f"<footer>{_AUTHOR}".encode() in file.read()
 
 
 def _facts(parent: Tree.Element, rows: Iterable[tuple[str, str]]) -> None:
