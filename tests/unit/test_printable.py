@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -157,6 +158,25 @@ def _folder(factory: pytest.TempPathFactory) -> Path:
     if not _FOLDERS:
         _FOLDERS.append(factory.mktemp("reports"))
     return _FOLDERS[0]
+
+
+def test_a_wheel_with_hostile_members_is_verified_in_plain_text(tmp_path: Path) -> None:
+    members = ("pkg/\x1b[2J\x1b[31mred.so", "pkg/new\nline.so", "pkg/\u202eos.exe.so", "pkg/\x9b2J.so")
+    library = (ELF / "good.so").read_bytes()
+    wheel = make_wheel(tmp_path, dict.fromkeys(members, library))
+    report = verify_path(wheel, load_policy(PROJECT))
+    out = written(verify_text(report))
+    assert acting(out) == []
+    for shown in (
+        r"pkg/\x1b[2J\x1b[31mred.so",
+        r"pkg/new\nline.so",
+        r"pkg/\u202eos.exe.so",
+        r"pkg/\x9b2J.so",
+    ):
+        assert f"{shown}: shared library" in out
+    # Programs get the names as they are.
+    assert {facts.path for facts in report.facts.elf} == set(members)
+    assert json.loads(json.dumps(report.to_json()))["facts"]["elf"][0]["path"] in members
 
 
 @pytest.mark.parametrize("name", ["verify wheel", "verify image", "plan", "index", "doctor"])
