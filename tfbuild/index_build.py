@@ -188,8 +188,8 @@ def _fill(
     effects: IndexEffects,
 ) -> IndexManifest:
     archive = staging / INDEX_ARCHIVE
-    # Beside the result, where there is room for it: /tmp may be memory.
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".index-") as folder:
+    # Where there is room for it: /tmp may be memory. What a killed process leaves there goes with the rest.
+    with tempfile.TemporaryDirectory(dir=staging, prefix=".index-") as folder:
         images = [
             _save(Path(folder) / f"{planned.arch}.tar", planned.image, planned.platform, result, effects)
             for planned, result in zip(index.images, results, strict=True)

@@ -25,6 +25,7 @@ from tfbuild.ownership import (
 from tfbuild.report_text import ArtifactRow
 from tfbuild.store import hash_file
 
+# Longer than it takes to look into a folder, shorter than anybody writes one.
 _TRIES, _PAUSE_S = 5, 0.05
 
 
