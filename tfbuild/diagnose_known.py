@@ -83,6 +83,7 @@ class RunOutcome:
     exit_code: int | None
     steps: tuple[Step, ...]
     output: tuple[str, ...]  # lines of both streams, stdout first
+    loaded: tuple[str, ...] = ()  # libraries in memory at the end, as far as the probe told
     timed_out: bool = False
     out_of_memory: bool = False
     skipped: str | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfbuild.diagnose_binaries import image_arch
-from tfbuild.diagnose_facts import DiagnoseFacts
+from tfbuild.diagnose_facts import SERVER_RUN, TENSORFLOW_RUN, DiagnoseFacts, Proof
 from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_known import RunOutcome, Step
 from tfbuild.engine_facts import Engine, RunOptions, RunResult
@@ -20,6 +20,7 @@ from tfbuild.engine_facts import Engine, RunOptions, RunResult
 PROBE = Path("probes", "tensorflow_probe.py")
 _MOUNT = "/tfbuild-probe"
 _MARK = "tfbuild-probe "
+_LOADED = "loaded"
 # An import of TensorFlow takes 3 to 20 seconds on a warm disk; a first one on a cold disk a minute.
 _IMPORT_S = 180.0
 _VERSION_S = 60.0
@@ -64,7 +65,7 @@ def _cases(facts: DiagnoseFacts, root: Path, slower: float) -> Iterator[RunCase]
         if environment.interpreter:
             probe = posixpath.join(_MOUNT, PROBE.name)
             yield RunCase(
-                name="TensorFlow",
+                name=TENSORFLOW_RUN,
                 entrypoint=(environment.interpreter,),
                 command=(probe,),
                 timeout_s=_IMPORT_S * slower,
@@ -73,7 +74,7 @@ def _cases(facts: DiagnoseFacts, root: Path, slower: float) -> Iterator[RunCase]
             )
     for server in facts.model_servers[:1]:
         yield RunCase(
-            name="model server",
+            name=SERVER_RUN,
             entrypoint=(server,),
             command=("--version",),
             timeout_s=_VERSION_S * slower,
@@ -90,6 +91,8 @@ def _cases(facts: DiagnoseFacts, root: Path, slower: float) -> Iterator[RunCase]
 
 def why_not(facts: DiagnoseFacts, host: TargetHost, cases: tuple[RunCase, ...]) -> str | None:
     """Why nothing is run, or None."""
+    if facts.unknown_users:
+        return "no engine starts an image whose user does not exist"
     if not cases:
         return "there is neither a Python with TensorFlow nor a model server in it"
     arch = image_arch(facts)
@@ -121,6 +124,8 @@ def outcome(case: RunCase, result: RunResult) -> RunOutcome:
     lines = tuple(line for line in text.splitlines() if line.strip())
     said = tuple(line for line in lines if not line.startswith(_MARK))
     steps = tuple(step for line in lines if line.startswith(_MARK) and (step := _step(line)))
+    loaded = tuple(path for step in steps if step.name == _LOADED for path in step.detail.splitlines())
+    steps = tuple(step for step in steps if step.name != _LOADED)
     ok = result.exit_code == 0
     if case.serves:
         serving = any(mark in text for mark in _SERVES)
@@ -136,6 +141,7 @@ def outcome(case: RunCase, result: RunResult) -> RunOutcome:
         exit_code=result.exit_code,
         steps=steps,
         output=said[-_MAX_LINES:],
+        loaded=loaded,
         timed_out=result.timed_out and not ok,
         out_of_memory=result.out_of_memory,
     )
@@ -144,6 +150,15 @@ def outcome(case: RunCase, result: RunResult) -> RunOutcome:
 def skipped(reason: str) -> RunOutcome:
     """The outcome of not running."""
     return RunOutcome(name="run", command="", ok=True, exit_code=None, steps=(), output=(), skipped=reason)
+
+
+def proof(outcomes: tuple[RunOutcome, ...]) -> Proof:
+    """What the runs have shown to work."""
+    good = tuple(each for each in outcomes if each.ok and each.skipped is None)
+    return Proof(
+        worked=frozenset(each.name for each in good),
+        loaded=frozenset(path for each in good for path in each.loaded),
+    )
 
 
 def measured_shm(outcomes: tuple[RunOutcome, ...]) -> int | None:

@@ -48,6 +48,12 @@ class Explanation:
 
 
 CATALOG: Mapping[str, Explanation] = {
+    "image-without-tensorflow": Explanation(
+        "no TensorFlow, TFLite or model server found in this image",
+        "none of its Python packages, libraries and programs is TensorFlow, TFLite or a model server: "
+        "nothing of what is diagnosed here is in it",
+        "check the image's name and tag; in a build with several stages, check what the last one copies",
+    ),
     "gpu-missing": Explanation(
         "a CUDA build on a machine without a GPU",
         "the TensorFlow in this image is built for CUDA, and the machine has no NVIDIA GPU",
@@ -84,6 +90,11 @@ CATALOG: Mapping[str, Explanation] = {
         "a needed library is missing",
         "the dynamic loader finds the library in none of the directories that it searches in this image",
         "install the package that has the library, or copy it in together with its own needs",
+    ),
+    "library-optional": Explanation(
+        "an optional library cannot be loaded",
+        "only a plug-in that is loaded on demand needs it, or what was run works without it",
+        "nothing, unless you use what the plug-in is for; then install the library that it names",
     ),
     "library-foreign": Explanation(
         "a needed library comes from another distribution",
@@ -158,6 +169,12 @@ CATALOG: Mapping[str, Explanation] = {
         "the container runs as root",
         "no USER is set; whoever takes over the process is root in the container",
         "USER with a number in the Dockerfile, or docker run --user",
+    ),
+    "operation-user-missing": Explanation(
+        "the user of the image does not exist in it",
+        "an engine looks the name in USER up in the image's own /etc/passwd and /etc/group, and starts "
+        "nothing when it is not there",
+        "add the user in the stage that is shipped (RUN useradd), or name it by number: USER 65532",
     ),
     "operation-shm": Explanation(
         "the shared memory (/dev/shm) is too small",

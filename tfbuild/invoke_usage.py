@@ -42,7 +42,11 @@ def _fill_positional(words: list[str]) -> None:
 
     invoke knows positional arguments without a default only.
     """
-    given = any(not word.startswith("-") or word.startswith("--image") for word in words[1:])
+    pairs = zip(words, words[1:], strict=False)
+    values = ("--facts", "--html")  # the word behind these is theirs
+    given = any(
+        word.startswith("--image") or not (word.startswith("-") or before in values) for before, word in pairs
+    )
     if words[:1] == ["diagnose"] and "--host-facts" in words and not given:
         words.insert(1, "--image=")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
@@ -12,8 +13,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.diagnosis import AMD64, CASES, ELF, distribution, speaking
-from tests.support.images import Image, docker_archive, program
+from tests.support.diagnosis import (
+    AMD64,
+    CASES,
+    CLEAN,
+    ELF,
+    SITE,
+    SYSTEM,
+    distribution,
+    library,
+    speaking,
+)
+from tests.support.images import Image, Member, docker_archive, program
 from tests.support.plans import PROJECT
 from tests.unit.test_diagnose import KNOWN, effects
 from tfbuild.diagnose import DiagnoseReport, diagnose
@@ -21,9 +32,10 @@ from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_known import TABLE, load_known_errors
 from tfbuild.diagnose_run import PROBE, RunCase, outcome
 from tfbuild.diagnose_run import run_image as run
+from tfbuild.diagnose_text import render
 from tfbuild.diagnosis import Weight
 from tfbuild.engine_facts import RunOptions, RunResult
-from tfbuild.errors import ConfigError
+from tfbuild.errors import ConfigError, ExitCode
 from tfbuild.model import Arch
 
 
@@ -179,6 +191,54 @@ def test_the_probe_travels_into_the_container_and_its_steps_are_read() -> None:
     assert options.files[command[0]].read_text().startswith('"""Runs inside')
 
 
+def loaded_by_the_probe(*paths: str) -> str:
+    return "tfbuild-probe " + json.dumps({"step": "loaded", "ok": True, "detail": "\n".join(paths)})
+
+
+def with_tensorflow(*changes: Member) -> Image:
+    """A Python whose TensorFlow needs a newer libstdc++ than there is, and what ``changes`` add."""
+    old = program(f"{SYSTEM}/libstdc++.so.6", library("libstdc++-old.so"))
+    members = {m.name: m for m in (*PYTHON.layers[0], *CLEAN.values(), old, *changes)}
+    return Image([list(members.values())], PYTHON.settings, created=PYTHON.created)
+
+
+def test_what_a_run_disproves_will_not_fail() -> None:
+    report, _ = diagnosed(with_tensorflow(), RunResult(1, "", ""))
+    assert [(f.id, f.severity) for f in report.findings if f.id.startswith("library")] == [
+        ("library-symbol-version", Weight.ERROR)
+    ]
+    report, _ = diagnosed(with_tensorflow(), RunResult(0, "", ""))
+    assert [(f.id, f.severity) for f in report.findings] == [("library-optional", Weight.WARNING)]
+    assert report.findings[0].evidence[-1] == "without it worked: TensorFlow"
+    assert report.exit_code is ExitCode.OK
+
+
+def test_a_library_that_a_run_has_loaded_lacks_nothing() -> None:
+    ours = f"/{SITE}/tensorflow/python/_pywrap_tensorflow_internal.so"
+    report, _ = diagnosed(with_tensorflow(), RunResult(0, loaded_by_the_probe(ours, "/lib/x.so"), ""))
+    assert report.findings == ()
+    assert report.runs[0].loaded == (ours, "/lib/x.so")
+    assert "x.so" not in render(report)
+
+
+def test_packages_that_worked_together_are_a_warning() -> None:
+    installed = distribution("numpy", "2.0.2").name
+    image = with_tensorflow(Member(installed, distribution("numpy", "9.0").data))
+    report, _ = diagnosed(image, RunResult(1, "", ""))
+    assert ("python-requirements", Weight.ERROR) in [(f.id, f.severity) for f in report.findings]
+    report, _ = diagnosed(image, RunResult(0, "", ""))
+    found = next(f for f in report.findings if f.id == "python-requirements")
+    assert found.severity is Weight.WARNING
+    assert "a Keras layer worked" in found.evidence[-1]
+
+
+def test_an_image_whose_user_does_not_exist_is_not_run() -> None:
+    image = Image(PYTHON.layers, {**PYTHON.settings, "User": "nobody-here"}, created=PYTHON.created)
+    report, engine = diagnosed(image, RunResult(0, "", ""))
+    assert engine.runs == []
+    assert [f.id for f in report.findings] == ["operation-user-missing"]
+
+
 def test_a_model_server_is_asked_for_its_version_and_started() -> None:
     report, engine = diagnosed(SERVER, RunResult(0, "TensorFlow ModelServer: 2.18.0\n", ""))
     assert [command for _, command, _ in engine.runs] == [("--version",), ()]
@@ -281,7 +341,7 @@ def test_the_probe_goes_through_all_steps(
     monkeypatch.setitem(sys.modules, "tensorflow", fake_tensorflow([[19.0, 22.0], [43.0, 50.0]]))
     code, steps, _ = probed(capsys)
     assert code == 0
-    assert steps[-4:] == ["import", "devices", "matmul", "keras"]
+    assert steps[-5:] == ["import", "devices", "matmul", "keras", "loaded"]
 
 
 def test_the_probe_stops_at_a_wrong_product_and_at_a_failing_import(
