@@ -16,7 +16,7 @@ from tfbuild.diagnose_facts import DiagnoseFacts, ModelFile, Proof
 from tfbuild.diagnose_gpu import gpu_findings
 from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_isa import read_isa
-from tfbuild.diagnose_known import KnownError, RunOutcome, explain
+from tfbuild.diagnose_known import KnownErrors, RunOutcome, explain
 from tfbuild.diagnose_operation import operation_findings
 from tfbuild.diagnose_packages import python_findings
 from tfbuild.diagnose_read import ReadIsa, read_image
@@ -95,7 +95,7 @@ class DiagnoseEffects:
     save_image: SaveImage
     run: RunCases | None
     host: TargetHost
-    known: tuple[KnownError, ...]
+    known: KnownErrors
     project: Path
     read_isa: ReadIsa = read_isa
 

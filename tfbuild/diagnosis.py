@@ -140,6 +140,11 @@ CATALOG: Mapping[str, Explanation] = {
         "an installed package demands a version of another one that is not the installed one",
         "install what the packages ask for, in one pip call so that pip sees all demands",
     ),
+    "python-module-missing": Explanation(
+        "a Python module is missing",
+        "the module is in none of the folders that this Python searches",
+        "install the package that has the module when the image is built; often it has the same name",
+    ),
     "python-tensorflow-twice": Explanation(
         "two TensorFlows are installed",
         "the packages write the same files; what is imported is a mixture, or the one that comes first",
@@ -230,6 +235,11 @@ CATALOG: Mapping[str, Explanation] = {
         "the engine could not execute the file: it, its interpreter or its loader is not in the image, or "
         "not executable",
         "look at the quoted line; the first word of ENTRYPOINT must exist in the image",
+    ),
+    "run-restricted": Explanation(
+        "the program wants what this run does not give it",
+        "the run has no network, no capabilities and a root that cannot be written",
+        "run it where it has what it needs, and look at what it prints there",
     ),
     "run-unknown-error": Explanation(
         "an error that is not in the table of known ones",

@@ -6,6 +6,7 @@ Its own way to change that is a program of one's own, but then the command would
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -42,7 +43,7 @@ def _fill_positional(words: list[str]) -> None:
 
     invoke knows positional arguments without a default only.
     """
-    pairs = zip(words, words[1:], strict=False)
+    pairs = itertools.pairwise(words)
     values = ("--facts", "--html")  # the word behind these is theirs
     given = any(
         word.startswith("--image") or not (word.startswith("-") or before in values) for before, word in pairs

@@ -50,6 +50,7 @@ PURE = {
     "diagnose_isa",
     "diagnose_known",
     "diagnose_models",
+    "diagnose_modules",
     "diagnose_operation",
     "diagnose_packages",
     "diagnose_python",
