@@ -17,6 +17,7 @@ from tfbuild.diagnose_gpu import gpu_findings
 from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_isa import read_isa
 from tfbuild.diagnose_known import KnownErrors, RunOutcome, explain
+from tfbuild.diagnose_modules import app_findings
 from tfbuild.diagnose_operation import operation_findings
 from tfbuild.diagnose_packages import python_findings
 from tfbuild.diagnose_read import ReadIsa, read_image
@@ -145,7 +146,9 @@ def _diagnose(
     facts = replace(facts, tags=(subject,) if kind == "image" else ())
     runs = _runs(facts, kind, effects)
     host = replace(effects.host, shm_size=measured_shm(runs) or effects.host.shm_size)
-    findings = explain(judge(facts, host, proof(runs)), runs, effects.known)
+    shown = proof(runs)
+    app = app_findings(facts.app, shown, effects.known.modules)
+    findings = explain((*judge(facts, host, shown), *app), runs, effects.known)
     ordered = sorted(findings, key=lambda f: f.severity is not Weight.ERROR)
     return DiagnoseReport(
         subject=subject,

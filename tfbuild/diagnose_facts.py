@@ -74,6 +74,7 @@ class CudaBuild:
 TENSORFLOW_RUN = "TensorFlow"
 SERVER_RUN = "model server"
 COMMAND_RUN = "command"
+IMPORTS_RUN = "command's imports"
 PLUG_IN = "plug-in"  # only dlopen loads it, when something asks for it
 LIBRARY = "library"  # a C library that lies in the image for programs
 
@@ -91,6 +92,7 @@ class Proof:
     """What the runs of the image showed: names of runs that worked, and files that were loaded in them."""
 
     worked: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()  # modules that Python does not find
     loaded: frozenset[str] = frozenset()
 
 
@@ -143,6 +145,25 @@ class StartLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AppImport:
+    """``place`` is the file and line of the import; ``late``: in a function or under a condition."""
+
+    module: str
+    place: str
+    late: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """The Python program that an image starts. ``imports`` are of modules outside its own ``folders``."""
+
+    interpreter: str
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    imports: tuple[AppImport, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiagnoseFacts:
     """Everything that was read from one image."""
 
@@ -167,6 +188,7 @@ class DiagnoseFacts:
     isa: tuple[IsaNeed, ...]
     models: tuple[ModelFile, ...]
     start_lines: tuple[StartLine, ...]
+    app: App | None
     locales: tuple[str, ...]
     unread: tuple[str, ...]  # what could not be read, with the reason
 

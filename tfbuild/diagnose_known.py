@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tfbuild.binding import bind
-from tfbuild.diagnose_modules import MISSING, join_requirements, module_fix, usual_fix
+from tfbuild.diagnose_facts import COMMAND_RUN
+from tfbuild.diagnose_modules import MISSING, join_requirements, module_fix, same_modules, usual_fix
 from tfbuild.diagnosis import CATALOG, Diagnosis, Weight, diagnosis
 from tfbuild.errors import ConfigError
 from tfbuild.suggest import did_you_mean
@@ -27,6 +28,7 @@ _MAX_LINE = 300
 # Exit codes of processes that a signal ended: 128 and its number.
 _SIGNALS = {132: "SIGILL", 134: "SIGABRT", 135: "SIGBUS", 136: "SIGFPE", 139: "SIGSEGV"}
 _NOT_STARTED = frozenset({126, 127})
+MISSING_MODULE = "module"  # the step of a probe
 _RESTRICTED = "run-restricted"
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = (
@@ -126,7 +128,8 @@ def explain(
     merged = list(findings)
     for outcome in outcomes:
         for seen in _seen(outcome, known):
-            place = next((i for i, each in enumerate(merged) if each.id == seen.id), None)
+            same = (i for i, each in enumerate(merged) if each.id == seen.id and same_modules(each, seen))
+            place = next(same, None)
             if place is None:
                 merged.append(seen)
             else:
@@ -135,12 +138,15 @@ def explain(
 
 
 def _seen(outcome: RunOutcome, table: KnownErrors) -> Iterator[Diagnosis]:
-    if outcome.skipped is not None:
-        return
+    if outcome.skipped is not None or any(step.name == MISSING_MODULE for step in outcome.steps):
+        return  # missing modules are told with the places where they are imported
     matched = tuple(_matches(outcome, table))
     yield from matched
     explained = any(d.severity is Weight.ERROR or d.id == _RESTRICTED for d in matched)
     if outcome.ok or explained:
+        if not matched and outcome.name == COMMAND_RUN and any(_TRACEBACK in line for line in outcome.output):
+            lines = (f"{outcome.name}: it went on, but printed an error", *tail(outcome.output))
+            yield diagnosis("run-unknown-error", Weight.WARNING, *lines, title=_headline(outcome))
         return
     where = f"{outcome.name}: {outcome.command}"
     quoted = tail(outcome.output)
@@ -157,6 +163,8 @@ def _seen(outcome: RunOutcome, table: KnownErrors) -> Iterator[Diagnosis]:
         yield diagnosis("run-not-started", Weight.ERROR, where, *quoted)
     else:
         lines = (f"{where}: exit code {outcome.exit_code}", *quoted)
+        if outcome.name == COMMAND_RUN:
+            lines = (*lines, "it ran without network and capabilities, and with a root that is read only")
         yield diagnosis("run-unknown-error", Weight.ERROR, *lines, title=_headline(outcome))
 
 

@@ -4,18 +4,50 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tfbuild.diagnosis import CATALOG, Diagnosis, Weight
+from tfbuild.diagnose_facts import COMMAND_RUN, App, Proof
+from tfbuild.diagnosis import CATALOG, Diagnosis, Weight, diagnosis
 
 MISSING = "python-module-missing"
+# Images whose application lacked a module.
+_THREADS = (
+    "https://github.com/ramon-victor/freegpt-webui/issues/115",
+    "https://github.com/xtekky/gpt4free/issues/1216",
+)
 _NAMED = re.compile(r"No module named '([\w.]+)'")
 # Parts of Python's library that Debian has in packages of their own.
 _DEBIAN = {"tkinter": "python3-tk", "ensurepip": "python3-venv", "lib2to3": "python3-lib2to3"}
+
+
+def app_findings(app: App | None, proof: Proof, packages: Mapping[str, str]) -> Iterator[Diagnosis]:
+    """Modules that the image's command imports, and that its Python does not find."""
+    gone = tuple(each for each in app.imports if each.module in proof.absent) if app else ()
+    if not gone:
+        return
+    needed = tuple(each for each in gone if not each.late)
+    late = tuple(each for each in gone if each.late)
+    lines = [f"{each.place}: No module named '{each.module}'" for each in needed]
+    lines += [
+        f"{each.place}: No module named '{each.module}'; imported in a function or under a condition"
+        for each in late
+    ]
+    worked = COMMAND_RUN in proof.worked
+    if needed and worked:
+        lines.append("the command started all the same: it may search in more folders")
+    yield diagnosis(
+        MISSING,
+        Weight.ERROR if needed and not worked else Weight.WARNING,
+        *lines,
+        title=f"No module named {', '.join(repr(each.module) for each in needed or late)}"[:200],
+        cause="the image's command imports what is not installed for the Python that runs it",
+        fix=module_fix((each.module for each in gone), packages),
+        threads=_THREADS,
+    )
 
 
 def module_fix(modules: Iterable[str], packages: Mapping[str, str]) -> str:
@@ -53,6 +85,14 @@ def join_requirements(findings: Iterable[Diagnosis], packages: Mapping[str, str]
             result[place] = result[place].with_evidence(*mine)
             result[other_place] = replace(other, evidence=rest)
     return tuple(each for each in result if each.evidence or each.id != "python-requirements")
+
+
+def same_modules(one: Diagnosis, other: Diagnosis) -> bool:
+    """Whether two findings of missing modules have one in common; findings of another kind always do."""
+    if one.id != MISSING:
+        return True
+    names = [{n.partition(".")[0] for n in _NAMED.findall("\n".join(each.evidence))} for each in (one, other)]
+    return bool(names[0] & names[1])
 
 
 def _wants(line: str, wanted: set[str]) -> bool:

@@ -13,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import NoteSection
 
 from tfbuild.closure import Closure, Link, closure_and_loads
+from tfbuild.diagnose_app import read_app
 from tfbuild.diagnose_facts import (
     COMMAND_RUN,
     LIBRARY,
@@ -124,6 +125,7 @@ def read_image(archive: ImageArchive, subject: str, read_isa: ReadIsa) -> Diagno
         isa=_isa(archive, pythons, elf, read_isa(archive, ours)),
         models=models,
         start_lines=start_lines(archive.config, texts),
+        app=read_app(archive),
         locales=_locales(archive),
         unread=(*unread, *(f"{path}: {error.message}" for path, error in sorted(archive.damaged.items()))),
     )

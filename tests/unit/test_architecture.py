@@ -43,6 +43,7 @@ PURE = {
     "config_schema",
     "dependency",
     "diagnose",
+    "diagnose_app",
     "diagnose_binaries",
     "diagnose_facts",
     "diagnose_gpu",

@@ -277,7 +277,7 @@ def test_an_image_of_another_architecture_is_not_run_without_emulation() -> None
 
 
 def test_nothing_to_run_is_said() -> None:
-    report, engine = diagnosed(CASES["clean"].image(), RunResult(1, "", ""))
+    report, engine = diagnosed(replace(CASES["clean"], settings={"Cmd": []}).image(), RunResult(1, "", ""))
     assert engine.runs == []
     assert "neither" in str(report.runs[0].skipped)
 
