@@ -38,7 +38,7 @@ def app_findings(app: App | None, proof: Proof, packages: Mapping[str, str]) -> 
     ]
     worked = COMMAND_RUN in proof.worked
     if needed and worked:
-        lines.append("the command started all the same: it may search in more folders")
+        lines.append("the command did not stop at it in the time that it had: it may search in more folders")
     yield diagnosis(
         MISSING,
         Weight.ERROR if needed and not worked else Weight.WARNING,

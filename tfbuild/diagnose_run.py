@@ -34,8 +34,10 @@ _LOADED = "loaded"
 _IMPORT_S = 180.0
 _VERSION_S = 60.0
 _SERVER_S = 20.0
-# A command that runs on is taken for started; an application imports TensorFlow first.
+# A command that runs on after this time is taken for started; one that imports TensorFlow gets longer.
 _COMMAND_S = 20.0
+_IMPORTING_COMMAND_S = 45.0
+_HEAVY = frozenset({"keras", "tensorflow", "tf_keras"})
 _INTERACTIVE = re.compile(r"^(?:python[0-9.]*|(?:ba|da|a|z)?sh)$")
 # qemu-user is slower than the machine itself by about this.
 _EMULATED = 10
@@ -103,9 +105,9 @@ def _cases(facts: DiagnoseFacts, root: Path, slower: float) -> Iterator[RunCase]
             serves=True,
         )
     elif len(words) > 1 or not _INTERACTIVE.match(posixpath.basename(words[0])):
-        yield RunCase(
-            name=COMMAND_RUN, entrypoint=None, command=(), timeout_s=_COMMAND_S * slower, starts=True
-        )
+        heavy = app is not None and any(each.module.partition(".")[0] in _HEAVY for each in app.imports)
+        seconds = _IMPORTING_COMMAND_S if heavy else _COMMAND_S
+        yield RunCase(name=COMMAND_RUN, entrypoint=None, command=(), timeout_s=seconds * slower, starts=True)
 
 
 def _probe(
@@ -127,6 +129,8 @@ def why_not(facts: DiagnoseFacts, host: TargetHost, cases: tuple[RunCase, ...]) 
     """Why nothing is run, or None."""
     if facts.unknown_users:
         return "no engine starts an image whose user does not exist"
+    if not facts.has_tensorflow:
+        return "there is nothing of TensorFlow in it"
     if not cases:
         return "there is neither a Python with TensorFlow nor a model server in it, and no command of its own"
     arch = image_arch(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -400,8 +400,13 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def speaking(said: str, act: str, *, server: bool = False) -> Image:
-    """An image whose Python (or model server) prints ``said`` and then does what ``act`` tells."""
+def speaking(
+    said: str, act: str, *, server: bool = False, command: Sequence[str] = (), add: Sequence[Member] = ()
+) -> Image:
+    """An image whose Python (or model server) prints ``said`` and then does what ``act`` tells.
+
+    It starts that program, or ``command``.
+    """
     name = "usr/bin/tensorflow_model_server" if server else "usr/local/bin/python3.11"
     members = [program(name, library("speaker")), Member("said", said.encode()), Member("act", act.encode())]
     if not server:
@@ -410,5 +415,10 @@ def speaking(said: str, act: str, *, server: bool = False) -> Image:
             distribution("tensorflow", "2.18.0"),
             symlink("usr/local/bin/python3", "python3.11"),
         ]
-    settings = {"User": "65532", "Cmd": [f"/{name}"], "Env": ["PATH=/usr/local/bin:/usr/bin"]}
-    return Image([members], settings, created="2026-01-15T00:00:00Z")
+    settings = {
+        "User": "65532",
+        "Cmd": list(command) or [f"/{name}"],
+        "Env": ["PATH=/usr/local/bin:/usr/bin"],
+        "WorkingDir": "/app" if add else "",
+    }
+    return Image([[*members, *add]], settings, created="2026-01-15T00:00:00Z")

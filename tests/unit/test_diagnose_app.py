@@ -200,7 +200,7 @@ def test_a_module_that_is_imported_later_is_a_warning() -> None:
 def test_a_command_that_starts_all_the_same_is_not_called_broken() -> None:
     report = diagnosed(SOURCE, missing("flask"), RUNS_ON)
     assert findings(report) == [("python-module-missing", Weight.WARNING)]
-    assert "started all the same" in report.findings[0].evidence[-1]
+    assert "did not stop at it" in report.findings[0].evidence[-1]
 
 
 def test_a_command_that_runs_on_or_ends_well_gives_nothing() -> None:
@@ -208,6 +208,11 @@ def test_a_command_that_runs_on_or_ends_well_gives_nothing() -> None:
         report = diagnosed(SOURCE, missing(), end)
         assert report.findings == ()
         assert report.runs[-1].steps[-1].detail == said
+
+
+def test_a_command_that_imports_tensorflow_has_more_time() -> None:
+    report = diagnosed({"app/app.py": "import tensorflow.keras\n"}, missing(), RUNS_ON)
+    assert report.runs[-1].steps[-1].detail == "still runs after 45 s"
 
 
 def test_an_error_of_a_command_that_runs_on_is_a_warning() -> None:
