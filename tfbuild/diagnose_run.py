@@ -37,7 +37,7 @@ _SERVER_S = 20.0
 # A command that runs on after this time is taken for started; one that imports TensorFlow gets longer.
 _COMMAND_S = 20.0
 _IMPORTING_COMMAND_S = 45.0
-_HEAVY = frozenset({"keras", "tensorflow", "tf_keras"})
+_HEAVY = re.compile(r"^(?:keras|tensorflow|tf_keras)")  # tensorflow_io, too
 _INTERACTIVE = re.compile(r"^(?:python[0-9.]*|(?:ba|da|a|z)?sh)$")
 # qemu-user is slower than the machine itself by about this.
 _EMULATED = 10
@@ -105,7 +105,7 @@ def _cases(facts: DiagnoseFacts, root: Path, slower: float) -> Iterator[RunCase]
             serves=True,
         )
     elif len(words) > 1 or not _INTERACTIVE.match(posixpath.basename(words[0])):
-        heavy = app is not None and any(each.module.partition(".")[0] in _HEAVY for each in app.imports)
+        heavy = app is not None and any(_HEAVY.match(each.module) for each in app.imports)
         seconds = _IMPORTING_COMMAND_S if heavy else _COMMAND_S
         yield RunCase(name=COMMAND_RUN, entrypoint=None, command=(), timeout_s=seconds * slower, starts=True)
 
@@ -197,7 +197,8 @@ def proof(outcomes: tuple[RunOutcome, ...]) -> Proof:
     """What the runs have shown to work."""
     good = tuple(each for each in outcomes if each.ok and each.skipped is None)
     return Proof(
-        worked=frozenset(each.name for each in good),
+        # To find modules loads nothing.
+        worked=frozenset(each.name for each in good) - {IMPORTS_RUN},
         absent=frozenset(s.detail for each in outcomes for s in each.steps if s.name == MISSING_MODULE),
         loaded=frozenset(path for each in good for path in each.loaded),
     )

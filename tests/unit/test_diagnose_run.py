@@ -29,8 +29,8 @@ from tests.support.plans import PROJECT
 from tests.unit.test_diagnose import KNOWN, effects
 from tfbuild.diagnose import DiagnoseReport, diagnose
 from tfbuild.diagnose_host import TargetHost
-from tfbuild.diagnose_known import TABLE, load_known_errors
-from tfbuild.diagnose_run import PROBE, RunCase, outcome
+from tfbuild.diagnose_known import TABLE, RunOutcome, load_known_errors
+from tfbuild.diagnose_run import PROBE, RunCase, outcome, proof, skipped
 from tfbuild.diagnose_run import run_image as run
 from tfbuild.diagnose_text import render
 from tfbuild.diagnosis import Weight
@@ -231,6 +231,16 @@ def test_packages_that_worked_together_are_a_warning() -> None:
     found = next(f for f in report.findings if f.id == "python-requirements")
     assert found.severity is Weight.WARNING
     assert "a Keras layer worked" in found.evidence[-1]
+
+
+def test_to_have_found_the_modules_of_a_command_proves_no_library() -> None:
+    outcomes = [
+        RunOutcome(name=name, command="", ok=True, exit_code=0, steps=(), output=(), loaded=("/lib/a.so",))
+        for name in ("TensorFlow", "command's imports")
+    ]
+    shown = proof((*outcomes, skipped("no reason")))
+    assert shown.worked == {"TensorFlow"}
+    assert shown.loaded == {"/lib/a.so"}
 
 
 def test_an_image_whose_user_does_not_exist_is_not_run() -> None:
