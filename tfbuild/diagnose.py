@@ -104,7 +104,7 @@ class DiagnoseEffects:
 def judge(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> tuple[Diagnosis, ...]:
     """All findings that follow from facts, in the light of what the runs have shown to work. Pure."""
     found = (
-        *gpu_findings(facts, host),
+        *gpu_findings(facts, host, proof),
         *library_findings(facts, proof),
         *cpu_findings(facts, host, proof),
         *python_findings(facts, proof),

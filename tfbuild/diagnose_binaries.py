@@ -42,7 +42,7 @@ def library_findings(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
     yield from _symbol_versions(facts, unmet)
     yield from _optional(facts, proof)
     yield from _foreign(facts)
-    yield from _openmp(facts)
+    yield from _openmp(facts, proof)
 
 
 def _symbol_versions(facts: DiagnoseFacts, required: tuple[UnmetVersion, ...]) -> Iterator[Diagnosis]:
@@ -103,12 +103,13 @@ def _foreign(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
         yield diagnosis("library-foreign", Weight.WARNING, *lines, title=title)
 
 
-def _openmp(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
+def _openmp(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
     kinds: dict[str, list[str]] = {}
     for path in facts.openmp:
         name = re.split(r"[-.]", posixpath.basename(path))[0]
         kinds.setdefault(name, []).append(path)
-    both = all(name in kinds for name in _INTEL_LIKE)
+    # They may lie in the image and never meet: then what was run has worked.
+    both = all(name in kinds for name in _INTEL_LIKE) and not proof.worked
     if len(kinds) > 1:
         lines = tuple(f"{name}: {', '.join(paths)}" for name, paths in sorted(kinds.items()))
         yield diagnosis("library-openmp-twice", Weight.ERROR if both else Weight.WARNING, *lines)

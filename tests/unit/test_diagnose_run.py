@@ -233,6 +233,13 @@ def test_packages_that_worked_together_are_a_warning() -> None:
     assert "a Keras layer worked" in found.evidence[-1]
 
 
+def test_two_openmp_runtimes_that_never_met_are_a_warning() -> None:
+    case = CASES["OpenMP of LLVM and of Intel"]
+    image = with_tensorflow(*case.add, program(f"{SYSTEM}/libstdc++.so.6", library("libstdc++-new.so")))
+    report, _ = diagnosed(image, RunResult(0, "", ""))
+    assert [(f.id, f.severity) for f in report.findings] == [("library-openmp-twice", Weight.WARNING)]
+
+
 def test_to_have_found_the_modules_of_a_command_proves_no_library() -> None:
     outcomes = [
         RunOutcome(name=name, command="", ok=True, exit_code=0, steps=(), output=(), loaded=("/lib/a.so",))
