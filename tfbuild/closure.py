@@ -69,6 +69,11 @@ def closure(image: FileTree, start: Iterable[str]) -> Closure:
 
     Each start path is loaded for itself, like a program: what one finds does not help another.
     """
+    return closure_and_loads(image, start)[0]
+
+
+def closure_and_loads(image: FileTree, start: Iterable[str]) -> tuple[Closure, Mapping[str, tuple[str, ...]]]:
+    """:func:`closure`, and for each start path all files that it loads, itself first."""
     walks = [_Walk(image, path, facts) for path, facts in sorted(image.elf_facts(start).items())]
     # Level by level over all walks, so that a compressed layer is read a few times only.
     while any(walk.waiting for walk in walks):
@@ -78,7 +83,8 @@ def closure(image: FileTree, start: Iterable[str]) -> Closure:
             walk.step(known)
     links = {link for walk in walks for link in walk.links}
     unmet = {gap for walk in walks for gap in walk.unmet()}
-    return Closure(tuple(sorted(links, key=lambda k: (k.owner, k.needed))), tuple(sorted(unmet)))
+    found = Closure(tuple(sorted(links, key=lambda k: (k.owner, k.needed))), tuple(sorted(unmet)))
+    return found, {walk.start: walk.loaded for walk in walks}
 
 
 def default_directories(image: FileTree, machine: str) -> tuple[str, ...]:
@@ -130,6 +136,7 @@ class _Walk:
 
     def __init__(self, image: FileTree, path: str, facts: ElfFacts) -> None:
         self._image = image
+        self.start = path
         self._defaults = default_directories(image, facts.machine)
         self._by_name: dict[str, str] = {}
         self._facts: dict[str, ElfFacts] = {}
@@ -146,6 +153,11 @@ class _Walk:
         if loaded.facts.interpreter and loaded.parent is None:
             needed.insert(0, loaded.facts.interpreter)
         self.waiting.extend((loaded, name) for name in needed)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Paths of all that is loaded, the start path first."""
+        return tuple(self._facts)
 
     def candidates(self) -> set[str]:
         """Paths whose facts the next step wants to know."""

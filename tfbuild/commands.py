@@ -299,6 +299,13 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     from tfbuild.wiring import diagnose_effects
 
     if host_facts:
+        others = {"an image": image, "--facts": facts, "--html": html}
+        if unused := [name for name, value in others.items() if value]:
+            raise UsageError(
+                f"--host-facts tells of this machine only; {' and '.join(unused)} would be ignored",
+                hint="invoke diagnose --host-facts > machine.json, then: invoke diagnose IMAGE --facts "
+                "machine.json",
+            )
         write_json(target_json(gather_target()))
         return ExitCode.OK
     if not image:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.diagnose_binaries import cpu_findings, image_arch, library_findings
-from tfbuild.diagnose_facts import DiagnoseFacts, ModelFile
+from tfbuild.diagnose_facts import DiagnoseFacts, ModelFile, Proof
 from tfbuild.diagnose_gpu import gpu_findings
 from tfbuild.diagnose_host import TargetHost
 from tfbuild.diagnose_isa import read_isa
-from tfbuild.diagnose_known import KnownError, RunOutcome, explain
+from tfbuild.diagnose_known import KnownErrors, RunOutcome, explain
+from tfbuild.diagnose_modules import app_findings
 from tfbuild.diagnose_operation import operation_findings
 from tfbuild.diagnose_packages import python_findings
 from tfbuild.diagnose_read import ReadIsa, read_image
-from tfbuild.diagnose_run import RunCase, measured_shm, run_cases, skipped, why_not
+from tfbuild.diagnose_run import RunCase, measured_shm, proof, run_cases, skipped, why_not
 from tfbuild.diagnosis import Diagnosis, Weight
 from tfbuild.documents import dump
 from tfbuild.errors import ExitCode, UsageError
@@ -95,18 +96,18 @@ class DiagnoseEffects:
     save_image: SaveImage
     run: RunCases | None
     host: TargetHost
-    known: tuple[KnownError, ...]
+    known: KnownErrors
     project: Path
     read_isa: ReadIsa = read_isa
 
 
-def judge(facts: DiagnoseFacts, host: TargetHost) -> tuple[Diagnosis, ...]:
-    """All findings that follow from facts alone. Pure."""
+def judge(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> tuple[Diagnosis, ...]:
+    """All findings that follow from facts, in the light of what the runs have shown to work. Pure."""
     found = (
-        *gpu_findings(facts, host),
-        *library_findings(facts),
-        *cpu_findings(facts, host),
-        *python_findings(facts),
+        *gpu_findings(facts, host, proof),
+        *library_findings(facts, proof),
+        *cpu_findings(facts, host, proof),
+        *python_findings(facts, proof),
         *operation_findings(facts, host),
     )
     return _one_each(found)
@@ -145,7 +146,9 @@ def _diagnose(
     facts = replace(facts, tags=(subject,) if kind == "image" else ())
     runs = _runs(facts, kind, effects)
     host = replace(effects.host, shm_size=measured_shm(runs) or effects.host.shm_size)
-    findings = explain(judge(facts, host), runs, effects.known)
+    shown = proof(runs)
+    app = app_findings(facts.app, shown, effects.known.modules)
+    findings = explain((*judge(facts, host, shown), *app), runs, effects.known)
     ordered = sorted(findings, key=lambda f: f.severity is not Weight.ERROR)
     return DiagnoseReport(
         subject=subject,

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from tfbuild.diagnose import DiagnoseReport, ImageSummary
 from tfbuild.diagnose_host import TargetHost
-from tfbuild.diagnose_known import RunOutcome
+from tfbuild.diagnose_known import MISSING_MODULE, RunOutcome
 from tfbuild.diagnosis import Diagnosis
 from tfbuild.printable import joined
 
@@ -73,6 +73,7 @@ def run_rows(runs: tuple[RunOutcome, ...]) -> Iterator[tuple[str, str]]:
             yield "not run", run.skipped
             continue
         told = [s for s in run.steps if not s.ok or s.name not in _UNREMARKABLE]
+        told = [s for s in told if s.name != MISSING_MODULE]  # each is in a finding
         steps = "; ".join(f"{s.name}: {s.detail if s.ok else 'FAILED, ' + s.detail}" for s in told)
         yield "run", f"{run.name}: {'worked' if run.ok else 'failed'}{', ' + steps if steps else ''}"
 

@@ -6,6 +6,7 @@ Its own way to change that is a program of one's own, but then the command would
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Iterable
@@ -62,7 +63,11 @@ def _fill_positional(words: list[str]) -> None:
 
     invoke knows positional arguments without a default only.
     """
-    given = any(not word.startswith("-") or word.startswith("--image") for word in words[1:])
+    pairs = itertools.pairwise(words)
+    values = ("--facts", "--html")  # the word behind these is theirs
+    given = any(
+        word.startswith("--image") or not (word.startswith("-") or before in values) for before, word in pairs
+    )
     if words[:1] == ["diagnose"] and "--host-facts" in words and not given:
         words.insert(1, "--image=")
 

@@ -655,6 +655,16 @@ def test_diagnose_of_an_archive_for_another_machine(invoke: Invoke, tmp_path: Pa
     assert ended.stdout.endswith("Nothing found.\n")
 
 
+@pytest.mark.parametrize("others", [("nope:1",), ("--facts", "x.json"), ("--html", "x.html")])
+def test_diagnose_ignores_nothing_beside_the_facts_of_this_machine(
+    others: tuple[str, ...], invoke: Invoke
+) -> None:
+    ended = invoke("diagnose", *others, "--host-facts")
+    assert ended.code == ExitCode.USAGE
+    assert "would be ignored" in ended.stderr
+    assert ended.stdout == ""
+
+
 def test_diagnose_prints_the_facts_of_this_machine(invoke: Invoke) -> None:
     ended = invoke("diagnose", "--host-facts")
     assert ended.code == ExitCode.OK
