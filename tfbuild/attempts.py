@@ -176,6 +176,15 @@ def root_cause(error: BaseException) -> BaseException:
     return seen[-1]
 
 
+def is_unknown_host(cause: BaseException) -> bool:
+    """Whether a name server answered that there is no such host: it would say so again.
+
+    That it could not be asked (EAI_AGAIN) is another matter. The class is socket.gaierror, the numbers are
+    EAI_NONAME and EAI_NODATA of glibc's netdb.h.
+    """
+    return type(cause).__name__ == "gaierror" and getattr(cause, "errno", None) in {-2, -5}
+
+
 def described(cause: BaseException) -> str:
     """A few words for a low-level exception."""
     if (
