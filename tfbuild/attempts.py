@@ -117,7 +117,7 @@ class Attempts:
         if not self.urls:
             return DownloadError(
                 f"nothing is known about where to download {self.pin.name}",
-                details=(f"Expected: {self.pin.filename}, sha256 {self.pin.sha256}",),
+                details=(_expected(self.pin),),
                 hint=_joined(_MIRRORS_HINT, hint),
             )
         return DownloadError(
@@ -156,11 +156,16 @@ def _joined(*parts: str) -> str:
     return "; or ".join(part for part in parts if part)
 
 
+def _expected(pin: Pin) -> str:
+    """Of an archive whose content decides (a git tree) there is no hash to tell."""
+    return f"Expected: {pin.filename}" + (f", sha256 {pin.sha256}" if pin.sha256 else "")
+
+
 def missing_offline(pin: Pin, hint: str) -> DownloadError:
     """What to raise when ``pin`` would have to come from the network, which is forbidden."""
     return DownloadError(
         f"offline, and {pin.name} is not in the cache",
-        details=(f"Expected: {pin.filename}, sha256 {pin.sha256}",),
+        details=(_expected(pin),),
         hint=f"{WAY_OUT_OFFLINE}; or {hint}" if hint else WAY_OUT_OFFLINE,
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
@@ -62,13 +63,7 @@ def _usage(work: Callable[[], None]) -> None:
 
 
 def _judge(program: Program) -> None:
-    commands: dict[str, Command] = {}
-    for context in program.collection.to_contexts():
-        name = str(context.name)
-        positional = tuple(arg.names[0] for arg in context.positional_args)
-        command = Command(name, _flags(context), positional)
-        commands |= dict.fromkeys((name, *context.aliases), command)
-    judged = judge(program.argv[1:], commands, _flags(program.initial_context))
+    judged = judge(program.argv[1:], commands_of(program.collection), _flags(program.initial_context))
     if judged.completion:
         return
     if judged.help_for:
@@ -76,6 +71,17 @@ def _judge(program: Program) -> None:
         program.core[0].args["help"].value = judged.help_for
         program.core.unparsed = []
     _fill_positional(program.core.unparsed)
+
+
+def commands_of(collection: Collection) -> dict[str, Command]:
+    """The commands of ``collection`` by each of their names."""
+    commands: dict[str, Command] = {}
+    for context in collection.to_contexts():
+        name = str(context.name)
+        positional = tuple(arg.names[0] for arg in context.positional_args)
+        command = Command(name, _flags(context), positional)
+        commands |= dict.fromkeys((name, *context.aliases), command)
+    return commands
 
 
 def _flags(context: Any) -> tuple[Flag, ...]:

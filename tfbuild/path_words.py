@@ -57,7 +57,7 @@ def input_path(word: str, option: str) -> Path:
     :raises UsageError: it is not, or the name cannot be one of a file.
     """
     path = expanded(word, option)
-    found = _status(path, option)
+    found = _status(path, option, "read")
     if found is None:
         return path
     _refuse_special(path, found, option)
@@ -78,7 +78,7 @@ def input_word(word: str, option: str) -> str:
 def input_file(word: str, option: str) -> Path:
     """The file ``word``, which can be read. Raises :class:`UsageError`."""
     path = input_path(word, option)
-    found = _status(path, option)
+    found = _status(path, option, "read")
     if found is None:
         raise UsageError(f"cannot read {shown(path)}: there is no such file", hint=f"{option} FILE")
     if stat.S_ISDIR(found.st_mode):
@@ -89,7 +89,7 @@ def input_file(word: str, option: str) -> Path:
 def input_folder(word: str, option: str) -> Path:
     """The folder ``word``, which can be read. Raises :class:`UsageError`."""
     path = input_path(word, option)
-    found = _status(path, option)
+    found = _status(path, option, "read")
     if found is None or not stat.S_ISDIR(found.st_mode):
         what = f"there is none at {shown(path)}" if found is None else f"{shown(path)} is a file"
         raise UsageError(f"{option} takes a folder, and {what}", hint=f"{option} DIR")
@@ -102,12 +102,12 @@ def output_file(word: str, option: str) -> Path:
     :raises UsageError: its folder is not there or cannot be written, or a folder or device has the name.
     """
     path = _absolute(expanded(word, option))
-    found = _status(path, option)
+    found = _status(path, option, "write")
     if found is not None:
         if stat.S_ISDIR(found.st_mode):
             raise UsageError(f"cannot write {shown(path)}: it is a folder", hint=f"{option} FILE")
         _refuse_special(path, found, option)
-    parent = _status(path.parent, option)
+    parent = _status(path.parent, option, "write")
     if parent is None:
         raise UsageError(
             f"cannot write {shown(path)}: there is no folder {shown(path.parent)}",
@@ -124,7 +124,7 @@ def output_folder(word: str, option: str) -> Path:
     """
     path = expanded(word, option)
     place = _absolute(path)
-    while (found := _status(place, option)) is None:
+    while (found := _status(place, option, "write")) is None:
         place = place.parent
     _require_writable_folder(place, found, path, option)
     return path
@@ -166,7 +166,8 @@ def expected_error(error: OSError | ValueError, typed: Iterable[str]) -> TfBuild
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"cannot use '{shown(name)}' as a file name: {reason}", hint="invoke --list")
     if error.errno in _NAME_ERRORS and _was_typed(name, typed):
-        return UsageError(f"cannot use {shown(name)}: {reason}", hint="check the path and its owner")
+        verb = "write" if error.errno == errno.EROFS else "read"
+        return UsageError(f"cannot {verb} {shown(name)}: {reason}", hint="check the path and its owner")
     if error.errno in _HOST_ERRORS:
         hint = "df -h" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "invoke doctor"
         return HostError(error.strerror or str(error), details=(name,) if name else (), hint=hint)
@@ -194,7 +195,7 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the user's links
 
 
-def _status(path: Path, option: str) -> os.stat_result | None:
+def _status(path: Path, option: str, verb: str) -> os.stat_result | None:
     """What is at ``path``; None where nothing is."""
     try:
         return path.stat()
@@ -202,7 +203,7 @@ def _status(path: Path, option: str) -> os.stat_result | None:
         return None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot use {shown(path)}: {reason}", hint=f"another {option}") from error
+        raise UsageError(f"cannot {verb} {shown(path)}: {reason}", hint=f"another {option}") from error
     except ValueError as error:
         raise UsageError(f"{option}: a file name has a NUL byte in it") from error
 

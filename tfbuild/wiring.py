@@ -159,7 +159,8 @@ def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tup
 
 def _hint_for(release: Release) -> str:
     """What helps where upstream is out of reach, besides a mirror."""
-    return _OUT_OF_REACH if release.product is Product.TFLITE else ""
+    is_it = release.provider == "debian"
+    return _OUT_OF_REACH if release.product is Product.TFLITE and not is_it else ""
 
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
