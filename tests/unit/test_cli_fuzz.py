@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -238,6 +240,11 @@ environments = st.dictionaries(
 
 @contextmanager
 def variables(values: dict[str, str]) -> Iterator[None]:
+    """``values`` in the environment, and streams that can write anything."""
+    # As Python has it for stderr; what a stricter stream cannot write is another test's subject.
+    for stream in (sys.stdout, sys.stderr):
+        assert isinstance(stream, TextIOWrapper)
+        stream.reconfigure(errors="backslashreplace")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
