@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import length_hint
 
 from tfbuild.errors import UsageError
 from tfbuild.suggest import did_you_mean, one_of
@@ -78,9 +79,13 @@ class Command:
 
 @dataclass(frozen=True)
 class Judged:
-    """A command line that can be followed; ``help_for`` is the command that it asks about."""
+    """A command line that can be followed; ``help_for`` is the command that it asks about.
+
+    ``without_image`` is the place of a ``diagnose`` among the words that is complete without its argument.
+    """
 
     help_for: str | None = None
+    without_image: int | None = None
     completion: bool = False
 
 
@@ -89,6 +94,7 @@ class _Given:
     """What has been seen behind the name of one command."""
 
     command: Command
+    place: int  # of its name among the words
     flags: set[str] = field(default_factory=set)
     last: str = ""  # the flag just before, where it took no value
     positional_by_place: bool = False
@@ -127,10 +133,10 @@ def judge(words: Sequence[str], commands: Mapping[str, Command], core: Sequence[
     if "--complete" in seen:
         return Judged(completion=True)
     _check_listing(seen, commands)
-    help_for = _judge_commands(line[position:], commands, core)
-    if help_for is None:
+    judged = _judge_commands(line[position:], commands, core)
+    if judged.help_for is None:
         _check_rest(rest, line[position:], commands)
-    return Judged(help_for=help_for)
+    return judged
 
 
 def _is_value(following: Sequence[str], flag: Flag, core: Sequence[Flag]) -> bool:
@@ -176,18 +182,18 @@ def _check_listing(seen: Mapping[str, str | None], commands: Mapping[str, Comman
         raise UsageError(f"--list-depth takes a whole number, not '{depth}'", hint="invoke --list")
 
 
-def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequence[Flag]) -> str | None:
-    """The command whose help is asked for, if one is."""
+def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequence[Flag]) -> Judged:
     given: _Given | None = None
+    without_image: int | None = None
     words = iter(line)
     for word in words:
         if given is None:
             if word not in commands:
                 raise _not_a_command(word, line, commands)
-            given = _Given(commands[word])
+            given = _Given(commands[word], place=0)
             continue
         if word in _HELP:
-            return given.command.name
+            return Judged(help_for=given.command.name)
         if _flag(given, word, words):
             continue
         if word.startswith("-") and len(word) > 1:
@@ -196,14 +202,14 @@ def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequ
             _take(given, f"--{lacking[0]}", word)
             given.positional_by_place = True
         elif word in commands:
-            _require_complete(given)
-            given = _Given(commands[word])
+            without_image = given.place if _lacks_image(given) else without_image
+            given = _Given(commands[word], place=len(line) - length_hint(words) - 1)
         else:
             raise _stray(word, given, commands)
         given.last = ""
     if given:
-        _require_complete(given)
-    return None
+        without_image = given.place if _lacks_image(given) else without_image
+    return Judged(without_image=without_image)
 
 
 def _flag(given: _Given, word: str, words: Iterator[str]) -> bool:
@@ -245,13 +251,18 @@ def _take(given: _Given, name: str, value: str, *, repeatable: bool = False) -> 
     given.flags.add(name)
 
 
-def _require_complete(given: _Given) -> None:
+def _lacks_image(given: _Given) -> bool:
+    """Whether the command is complete without its argument: a machine's facts are asked for without an image.
+
+    :raises UsageError: it is not complete.
+    """
     lacking = given.lacking()
-    # A machine's facts are asked for without an image.
-    if lacking and not (given.command.name == "diagnose" and "--host-facts" in given.flags):
+    complete = given.command.name == "diagnose" and "--host-facts" in given.flags
+    if lacking and not complete:
         names = ", ".join(f"'{name}'" for name in lacking)
         name = given.command.name
         raise UsageError(f"invoke {name} needs {names}", hint=f"invoke --help {name}")
+    return bool(lacking)
 
 
 def _check_rest(rest: Sequence[str], line: list[str], commands: Mapping[str, Command]) -> None:

@@ -70,7 +70,9 @@ def _judge(program: Program) -> None:
         # invoke would take --help for the target of verify.
         program.core[0].args["help"].value = judged.help_for
         program.core.unparsed = []
-    _fill_positional(program.core.unparsed)
+    if judged.without_image is not None:
+        # invoke knows positional arguments without a default only.
+        program.core.unparsed.insert(judged.without_image + 1, "--image=")
 
 
 def commands_of(collection: Collection) -> dict[str, Command]:
@@ -94,13 +96,3 @@ def _flags(context: Any) -> tuple[Flag, ...]:
         )
         for arg in context.args.values()
     )
-
-
-def _fill_positional(words: list[str]) -> None:
-    """``invoke diagnose --host-facts`` is complete without its argument.
-
-    invoke knows positional arguments without a default only.
-    """
-    given = any(not word.startswith("-") or word.startswith("--image") for word in words[1:])
-    if words[:1] == ["diagnose"] and "--host-facts" in words and not given:
-        words.insert(1, "--image=")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -272,6 +273,8 @@ def test_every_command_line_ends_with_an_exit_code_of_the_contract_and_no_traceb
     event(f"exit code {code}")
     assert code in CONTRACT, (argv, env, text)
     assert debugging or "Traceback" not in text, (argv, env)
+    # invoke's own words: what was judged to be right it has to understand.
+    assert not re.search("No idea what|needed value|did not receive|is ambiguous", text), (argv, text)
 
 
 # -- a build that was not asked for ------------------------------------------------------------------------

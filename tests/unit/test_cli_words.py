@@ -165,6 +165,8 @@ def test_options_of_invoke_that_help_still_do(line: str, shows: str, acts: Acts,
         ("-- build-tflite", "a command comes before --"),
         ("bundle --product tflite --file x.bundle -- --copt=x", "a bundle of tflite takes nothing after --"),
         ("diagnose nope:1 --host-facts", "--host-facts prints the facts of this machine"),
+        ("diagnose --html x.html --host-facts", "--host-facts prints the facts of this machine"),
+        ("list-configs diagnose --json", "invoke diagnose needs 'image'"),
     ],
 )
 def test_a_word_that_belongs_to_nothing_is_told(
