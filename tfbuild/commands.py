@@ -354,7 +354,9 @@ def _write_html(report: Any, path: Path) -> None:
 
     text = render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8"))
     try:
-        path.write_text(text, encoding="utf-8")
+        staging = path.with_name(f".{path.name}.part")
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="--html FILE") from error
 
