@@ -12,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from tfbuild.errors import HostError, UsageError
+from tfbuild.path_words import expanded
 
 # https://bford.info/cachedir/ : backup programs leave out a folder with this file.
 TAG_NAME = "CACHEDIR.TAG"
@@ -41,7 +42,7 @@ def cache_root(env: Mapping[str, str]) -> Path:
     """
     own = env.get("TFBUILD_CACHE_DIR", "").strip()
     if own:
-        return Path(own).expanduser().absolute()
+        return expanded(own, "TFBUILD_CACHE_DIR").absolute()
     xdg = env.get("XDG_CACHE_HOME", "").strip()
     if xdg and Path(xdg).is_absolute():
         return Path(xdg) / "tfbuild"

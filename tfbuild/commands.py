@@ -6,62 +6,67 @@ Results go to stdout, everything else to stderr. Heavy modules are imported wher
 
 from __future__ import annotations
 
-import errno
 import functools
 import os
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tfbuild.errors import ExitCode, HostError, Interrupted, TfBuildError, UsageError
+from tfbuild.environment import check_environment, debug_wanted
+from tfbuild.errors import ExitCode, Interrupted, TfBuildError, UsageError
 from tfbuild.model import Product
+from tfbuild.path_words import (
+    checked_words,
+    expected_error,
+    input_file,
+    input_folder,
+    input_path,
+    input_word,
+    output_file,
+    output_folder,
+)
 from tfbuild.terminal import prepare_streams, write_json, write_lines, write_text
 
 if TYPE_CHECKING:
     from tfbuild.plan import Plan
     from tfbuild.release_schema import Release
 
-# What a disk or its owner refuses is no bug of ours, wherever it happens.
-_HOST_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EPIPE}
-)
 PROJECT = Path(__file__).resolve().parent.parent
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def run_command(command: Callable[[], int]) -> int:
+def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:
     """Run ``command`` and turn what went wrong into text on stderr and an exit code.
 
-    TFBUILD_DEBUG=1 shows the traceback of an expected error too.
+    ``typed`` are the words of the command line: a file that one of them names and that cannot be used is a
+    wrong argument. TFBUILD_DEBUG=1 shows the traceback of an expected error too.
     """
     from tfbuild.interrupts import install_signal_handlers
     from tfbuild.ui import render_error
 
     prepare_streams()
     try:
+        check_environment(os.environ)
         with install_signal_handlers():
             return int(command())
     except TfBuildError as error:
-        if os.environ.get("TFBUILD_DEBUG"):
-            raise
-        render_error(error)
-        return int(error.exit_code)
+        expected = error
     except KeyboardInterrupt:
-        render_error(Interrupted("interrupted", hint="the same command continues"))
-        return int(ExitCode.INTERRUPTED)
-    except OSError as error:
-        if error.errno not in _HOST_ERRORS:
+        expected = Interrupted("interrupted", hint="the same command continues")
+    except (OSError, ValueError) as error:
+        found = expected_error(error, typed)
+        if found is None:
             raise
-        render_error(_host_error(error))
-        return int(ExitCode.HOST_NOT_READY)
-
-
-def _host_error(error: OSError) -> HostError:
-    place = str(error.filename or "")
-    hint = "df -h" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "invoke doctor"
-    return HostError(error.strerror or str(error), details=(place,) if place else (), hint=hint)
+        found.__cause__ = error
+        expected = found
+    if debug_wanted(os.environ):
+        write_text("".join(traceback.format_exception(expected)), sys.stderr)
+    render_error(expected)
+    return int(expected.exit_code)
 
 
 def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
@@ -70,6 +75,7 @@ def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, 
     from tfbuild.releases import load_release
     from tfbuild.request import Words, host_arch, plan_of
 
+    words = checked_words(words, PROJECT)
     make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
     plans = make_plans(Words(**words), make)
     if dry_run:
@@ -116,13 +122,15 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
         return {**plan.to_json(), "bake": definition_of(plan, layout)}
 
     index = index_plan(plans) if len(plans) > 1 else None
+    # The code that the build would end with.
+    code = ExitCode.DOWNLOAD if any(plan.unlocked for plan in plans) else ExitCode.OK
     if as_json:
         documents = [document(plan) for plan in plans]
         write_json(index_json(index, documents) if index else documents[0])
-        return ExitCode.OK
+        return code
     texts = [*(plan_text(plan) for plan in plans), *([index_text(index)] if index else [])]
     write_text("\n".join(texts))
-    return ExitCode.OK
+    return code
 
 
 def fetch(
@@ -168,6 +176,13 @@ def lock(
     from tfbuild.request import find_release, parse_product
     from tfbuild.ui import ConsoleReporter
 
+    places = LockPlaces(
+        clones=input_folder(clones, "--clones").absolute() if clones else None,
+        mirror=output_folder(mirror, "--mirror").absolute() if mirror else None,
+        without_source=without_source,
+    )
+    if app:
+        app = str(input_folder(app, "--app"))
     found = find_release(PROJECT, parse_product(product), release)
     if found.wheels:
         if check or clones or mirror or without_source:
@@ -179,11 +194,6 @@ def lock(
         return ExitCode.OK
     if app:
         raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
-    places = LockPlaces(
-        clones=Path(clones).expanduser().absolute() if clones else None,
-        mirror=Path(mirror).expanduser().absolute() if mirror else None,
-        without_source=without_source,
-    )
     with ConsoleReporter() as reporter:
         path = lock_release(PROJECT, found, release, places, check=check, reporter=reporter)
     write_lines([str(path)])
@@ -202,7 +212,13 @@ def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
         )
-    document = load_file(load) if load else write_file(product, words, file)
+    if words["raw"] and product != Product.SERVING:
+        raise UsageError(f"a bundle of {product} takes nothing after --", hint="invoke --help bundle")
+    if load:
+        document = load_file(str(input_file(load, "--load")))
+    else:
+        target = output_file(file, "--file")
+        document = write_file(product, checked_words(words, PROJECT), str(target))
     if as_json:
         write_json(dump(document))
     else:
@@ -222,9 +238,8 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
             "where is the clone of tensorflow/serving?",
             hint="invoke check-upstream --clone PATH --release 2.20.0",
         )
-    report = check_upstream(
-        find_release(PROJECT, Product.SERVING, release), Path(clone).expanduser(), SubprocessRunner()
-    )
+    found = find_release(PROJECT, Product.SERVING, release)
+    report = check_upstream(found, input_folder(clone, "--clone"), SubprocessRunner())
     if as_json:
         write_json(dump(report))
     else:
@@ -282,7 +297,10 @@ def verify(target: str, policy: str, *, as_json: bool) -> int:
 
     if not target:
         raise UsageError("nothing to verify", hint="invoke verify PATH-OR-IMAGE")
-    report = verify(target, load_policy(PROJECT, policy or DEFAULT_POLICY), save_image)
+    if policy.endswith((".yaml", ".yml")):
+        policy = input_word(policy, "--policy")
+    rules = load_policy(PROJECT, policy or DEFAULT_POLICY)
+    report = verify(input_word(target, "TARGET"), rules, save_image)
     if as_json:
         write_json(report.to_json())
     else:
@@ -310,12 +328,14 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
         return ExitCode.OK
     if not image:
         raise UsageError("nothing to diagnose", hint="invoke diagnose IMAGE, or invoke diagnose --host-facts")
-    if html:
-        require_page_place(Path(html))
-    host = load_target(Path(facts)) if facts else gather_target()
+    page = output_file(html, "--html") if html else None
+    if page:
+        require_page_place(page)
+    image = input_word(image, "IMAGE")
+    host = load_target(input_path(facts, "--facts")) if facts else gather_target()
     report = diagnose(image, diagnose_effects(host, this_machine=not facts))
-    if html:
-        _write_html(report, Path(html))
+    if page:
+        _write_html(report, page)
     if as_json:
         write_json(report.to_json())
     else:
@@ -386,8 +406,18 @@ def friendly(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        code = run_command(lambda: command(*args, **kwargs) or 0)
+        typed = tuple(_strings([*args, *kwargs.values()]))
+        code = run_command(lambda: command(*args, **kwargs) or 0, typed)
         if code:
             raise SystemExit(code)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _strings(values: Sequence[Any]) -> Iterator[str]:
+    """The words among the arguments of a task, those of repeatable options too."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from _strings(value)

@@ -23,6 +23,7 @@ from tfbuild.attempts import (
     Source,
     Timeouts,
     described,
+    is_unknown_host,
     missing_offline,
     root_cause,
     status_text,
@@ -440,4 +441,4 @@ def _explained(error: Exception, timeouts: Timeouts) -> AttemptFailed:
     if isinstance(error, ValueError):  # all of requests' complaints about a URL are ValueErrors too
         return AttemptFailed(f"not a URL that can be fetched ({type(error).__name__})", permanent=True)
     where = "the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
-    return AttemptFailed(where + described(cause))
+    return AttemptFailed(where + described(cause), permanent=is_unknown_host(cause))

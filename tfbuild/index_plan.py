@@ -10,10 +10,11 @@ from typing import Any, Literal
 from tfbuild.bake import PlanDocument
 from tfbuild.errors import UsageError
 from tfbuild.fingerprint import fingerprint
+from tfbuild.image_names import parse_tag
 from tfbuild.model import Arch
 from tfbuild.plan import Plan
 from tfbuild.printable import joined
-from tfbuild.request import Words, parse_arch, parse_tag
+from tfbuild.request import Words, parse_arch
 
 INDEX_FOLDER = "index"  # beside those of the architectures
 

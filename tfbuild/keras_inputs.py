@@ -16,7 +16,7 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_keras import AppKeys
 from tfbuild.config_types import Keys
 from tfbuild.errors import ConfigError, ConfigProblem, UsageError
-from tfbuild.git_tree import object_id, tree_id
+from tfbuild.git_tree import object_id, typed_tree_id
 from tfbuild.model import Origin
 from tfbuild.plan_keras import AskedLine
 from tfbuild.plan_parts import AppFolder, KerasModel
@@ -61,10 +61,11 @@ def read_app(folder: Path) -> Application:
             f"'{folder.resolve().name}' cannot be part of an image's name",
             hint="letters, digits, '.', '_', '-': rename the folder",
         )
+    tree = typed_tree_id(folder)  # first: reading a pipe would wait for ever
     asked = tuple(_requirements(folder / REQUIREMENTS))
     requirements = tuple(each.requirement for each in asked)
     settings = _settings(folder / APP_FILE)
-    return Application(AppFolder(str(folder), name, tree_id(folder), requirements), asked, settings)
+    return Application(AppFolder(str(folder), name, tree, requirements), asked, settings)
 
 
 def _settings(path: Path) -> AppKeys | None:
@@ -172,4 +173,4 @@ def _saved_model(folder: Path) -> str:
         problem = saved_model_problem(file.read(64))
     if problem:
         raise UsageError(f"{pb} is not a SavedModel: {problem}", hint="save it once more")
-    return tree_id(folder)
+    return typed_tree_id(folder)

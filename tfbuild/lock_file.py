@@ -162,6 +162,7 @@ def read_lock(path: Path, shown: str) -> Lock:
         return Lock()
     except UnicodeDecodeError:
         text = ""
+    refuse_broken_json(text, shown)
     try:
         lock: Lock = TypeAdapter(Lock).validate_json(text, strict=False)
         _require_whole(lock, text)
@@ -172,6 +173,16 @@ def read_lock(path: Path, shown: str) -> Lock:
     except ValueError as error:
         raise _broken(shown, str(error)) from None
     return lock
+
+
+def refuse_broken_json(text: str, shown: str) -> None:
+    """Raises :class:`ConfigError` with line and column, which pydantic only says in words."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _broken(shown, error.msg, error.lineno, error.colno) from None
+    except RecursionError:
+        raise _broken(shown, "nested too deeply") from None
 
 
 class AnyLock(Protocol):
@@ -193,7 +204,7 @@ def _require_whole(lock: Lock, text: str) -> None:
         raise ValueError(f"named twice: {', '.join(twice)}")
 
 
-def _broken(shown: str, why: str) -> ConfigError:
-    problem = ConfigProblem(shown, 1, 1, f"not a lock file: {why}")
+def _broken(shown: str, why: str, line: int = 1, column: int = 1) -> ConfigError:
+    problem = ConfigProblem(shown, line, column, f"not a lock file: {why}")
     hint = f"git checkout {shown}, or delete it and make it anew: invoke lock"
     return ConfigError((problem,), hint=hint)

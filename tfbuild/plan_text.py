@@ -28,6 +28,9 @@ def plan_text(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
+    if plan.unlocked:
+        make = f"invoke lock --product {plan.product} --release {plan.release}"
+        yield f"cannot be built: the lock of {plan.product} {plan.release} does not cover it; {make}"
     yield f"{plan.build_id}"
     what = "compiled" if plan.source else "built"
     state = (

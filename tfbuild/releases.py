@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +66,43 @@ def load_release(root: Path, product: Product, name: str) -> Release:
     if name.endswith(".yaml"):
         if not (root / name).is_file():
             raise NothingMatchesError(f"there is no release file '{name}'", hint="invoke list-releases")
+        _refuse_config(root / name, name)
         names = (name,)
     if name not in names:
-        what = f"there is no {product} release '{name}'{did_you_mean(name, names)}"
+        what = f"there is no {product} release '{name}'{_suggestion(name, names)}"
         known = f"there are: {', '.join(names)}" if names else f"{product} has none yet"
         raise NothingMatchesError(what, details=(known,), hint="invoke list-releases")
     release, problems = _read(root, product, name)
     if release is None or problems:
         raise ConfigError(problems)
     return release
+
+
+def _suggestion(name: str, names: Sequence[str]) -> str:
+    """The nearest by number where ``name`` is one: letter by letter, 2.13.0 would be 2.20.0."""
+    wanted = release_key(name)
+    near = [each for each in map(release_key, names) if each.numbers[:1] == wanted.numbers[:1]]
+    if wanted.suffix or not wanted.numbers or not near:
+        return did_you_mean(name, names)
+
+    def distance(name: str) -> tuple[list[int], bool]:
+        key = release_key(name)
+        pairs = zip_longest(key.numbers, wanted.numbers, fillvalue=0)
+        return [abs(one - other) for one, other in pairs], bool(key.suffix)
+
+    found = min((each for each in names if release_key(each) in near), key=distance)
+    return f"; did you mean '{found}'?"
+
+
+def _refuse_config(file: Path, word: str) -> None:
+    """Raises :class:`ConfigError` where ``file`` has nothing of a release: it would be dozens of problems."""
+    document = read_yaml(file, word)
+    keys = {entry.key for entry in document.root.entries}
+    if document.problems or keys & {"product", "release", "provider"}:
+        return
+    is_config = {"extends", "compile", "description"} & keys
+    what = f"this is a configuration: --config {file.stem}" if is_config else "this is no release file"
+    raise ConfigError((ConfigProblem(word, 1, 1, what),), hint="invoke list-releases; invoke list-configs")
 
 
 def load_lock(root: Path, release: Release, word: str = "") -> ReleaseLock:

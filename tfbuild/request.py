@@ -14,10 +14,12 @@ from pathlib import Path
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
+from tfbuild.image_names import parse_tag
 from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
 from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
+from tfbuild.path_words import shown
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_roots import RECORDER
@@ -52,18 +54,12 @@ _RECIPES = {
     Product.KERAS: ("dockerfiles/debian", "dockerfiles/keras"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
+# More than any machine has CPUs.
+MOST_JOBS = 999_999
 VARIANTS = ("cpu", "gpu")
 DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
-
-# What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
-# A first part without dot or port is a host only if it is called so.
-_HOST = r"(?=[^/]*[.:]|localhost/)(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE_NAME = re.compile(
-    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
-)
 
 
 @dataclass(frozen=True)
@@ -105,13 +101,20 @@ def parse_arch(word: str, default: Arch) -> Arch:
 
 
 def parse_jobs(word: str) -> int | None:
-    """Raises :class:`UsageError` for anything but a positive whole number."""
+    """Raises :class:`UsageError` for anything but a positive whole number, and for too large a one."""
     if not word:
         return None
-    # More digits than any machine has CPUs, and fewer than Python refuses to convert.
-    if not re.fullmatch("[0-9]{1,6}", word) or int(word) < 1:
-        raise UsageError(f"--jobs takes a positive whole number, not '{word}'", hint="for example --jobs 4")
-    return int(word)
+    digits = word.lstrip("0")
+    if not re.fullmatch("[0-9]+", word) or not digits:
+        raise UsageError(
+            f"--jobs takes a positive whole number, not '{shown(word)}'", hint="for example --jobs 4"
+        )
+    # Compared by digits: Python refuses to convert some thousands of them.
+    if len(digits) > len(str(MOST_JOBS)) or int(digits) > MOST_JOBS:
+        raise UsageError(
+            f"--jobs takes at most {MOST_JOBS}, not '{shown(word)}'", hint="for example --jobs 4"
+        )
+    return int(digits)
 
 
 def parse_product(word: str) -> Product:
@@ -374,17 +377,6 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
             details=(f"compile.march is native at {where}",),
             hint=f"run the build on an {arch} machine, or take another config: invoke list-configs",
         )
-
-
-def parse_tag(tag: str) -> str | None:
-    """Raises :class:`UsageError` for what no engine takes as the name of an image."""
-    if not tag:
-        return None
-    if not _IMAGE_NAME.fullmatch(tag):
-        raise UsageError(
-            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
-        )
-    return tag
 
 
 def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:

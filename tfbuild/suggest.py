@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 # 0.6 is difflib's own default: one slip in a short word passes, an unrelated word does not.
@@ -28,3 +28,9 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """``; did you mean 'x'?``, or nothing; to be appended to a message."""
     found = nearest(word, candidates)
     return f"; did you mean '{found}'?" if found else ""
+
+
+def one_of(words: Sequence[str]) -> str:
+    """``'a', 'b' or 'c'``."""
+    quoted = [f"'{word}'" for word in words]
+    return " or ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tfbuild.errors import HostError, UsageError
+from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.programs import Runner
 from tfbuild.release_schema import Release
 from tfbuild.release_serving import ServingKeys
@@ -87,7 +87,7 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
     """Compare ``release`` with the clone in the folder ``clone``.
 
     :raises UsageError: the release has no commit, or the folder is no git repository.
-    :raises HostError: the clone does not have the commit.
+    :raises NothingMatchesError: the clone does not have the commit.
     """
     if release.serving is None or release.revision is None:
         raise UsageError(f"{release.product} {release.release} names no commit of tensorflow/serving")
@@ -98,7 +98,7 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
             f"{clone} is no git repository", hint="git clone https://github.com/tensorflow/serving"
         )
     if at.ask("cat-file", "-e", f"{release.revision}^{{commit}}") is None:
-        raise HostError(
+        raise NothingMatchesError(
             f"the clone {clone} does not have {release.revision}, which release {release.release} pins",
             hint=f"git -C {clone} fetch --tags origin",
         )

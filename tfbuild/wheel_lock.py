@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from tfbuild.documents import Bytes, HexDigest, dump
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.lock_file import refuse_broken_json
 from tfbuild.mirrors import PYPI_SCHEME
 from tfbuild.model import Arch, Origin, Pin
 
@@ -129,6 +130,7 @@ def read_wheel_lock(path: Path, shown: str) -> LockFile:
             f"there is no lock of the wheels: {shown}",
             hint="invoke lock --product PRODUCT --release RELEASE makes it from the index that pip uses",
         ) from None
+    refuse_broken_json(text, shown)
     try:
         lock = _adapter().validate_json(text)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,11 +30,13 @@ from tfbuild.execute import execute
 from tfbuild.fetch import Fetcher, new_session
 from tfbuild.first_seen import obtain
 from tfbuild.host import HostFacts, gather
+from tfbuild.image_names import require_image_reference
 from tfbuild.index_build import IndexDocument, IndexEffects, build_index
 from tfbuild.index_plan import index_plan
 from tfbuild.mirrors import VARIABLE, Mirror, MirrorRule, parse_mirror_rules, url_resolver
 from tfbuild.model import Pin, Product, Reporter, Unhashed
 from tfbuild.package import require_places, require_room, require_writable
+from tfbuild.path_words import shown
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import ServingPart
 from tfbuild.preflight import require_architecture
@@ -50,11 +53,17 @@ _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:
 
 def lock_wait(env: Mapping[str, str]) -> float:
     """Seconds to wait for another build of the same id: TFBUILD_LOCK_WAIT, else half an hour."""
-    text = env.get("TFBUILD_LOCK_WAIT", "1800")
+    text = env.get("TFBUILD_LOCK_WAIT", "").strip() or "1800"
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        raise UsageError(f"TFBUILD_LOCK_WAIT is '{text}', which is not a number of seconds") from None
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise UsageError(
+            f"TFBUILD_LOCK_WAIT is '{shown(text)}', which is not a number of seconds",
+            hint="for example TFBUILD_LOCK_WAIT=60",
+        )
+    return max(0.0, seconds)
 
 
 def _mirrors_of(runner: Runner, host: HostFacts) -> tuple[str, ...]:
@@ -150,7 +159,8 @@ def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tup
 
 def _hint_for(release: Release) -> str:
     """What helps where upstream is out of reach, besides a mirror."""
-    return _OUT_OF_REACH if release.product is Product.TFLITE else ""
+    is_it = release.provider == "debian"
+    return _OUT_OF_REACH if release.product is Product.TFLITE and not is_it else ""
 
 
 def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
@@ -310,5 +320,9 @@ SaveImage = Callable[[str, Path], None]
 
 
 def save_image(reference: str, path: Path) -> None:
-    """Write the image ``reference`` of the engine to ``path``; connects only when asked."""
+    """Write the image ``reference`` of the engine to ``path``; connects only when asked.
+
+    :raises UsageError: it cannot be the name of an image.
+    """
+    require_image_reference(reference)
     connect().save_image(reference, path)

@@ -376,7 +376,7 @@ def test_another_tensorflow_by_the_back_door_is_refused(
 
 
 def test_the_check_of_a_release_file_ends_with_what_is_wrong(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     checks = [Check("label", "//a:b", "a target", ok=True), Check("file", "WORKSPACE", "not there", ok=False)]
 
@@ -385,7 +385,7 @@ def test_the_check_of_a_release_file_ends_with_what_is_wrong(
         return UpstreamReport(release.release, "c" * 40, tuple(checks))
 
     monkeypatch.setattr(upstream_check, "check_upstream", report)
-    words = ("check-upstream", "--clone", "~/src/serving", "--release", "2.19.1")
+    words = ("check-upstream", "--clone", str(tmp_path), "--release", "2.19.1")
     ended = invoke(*words)
     assert ended.code == ExitCode.VERIFICATION_FAILED
     assert "WRONG file" in ended.stdout
@@ -630,10 +630,18 @@ def test_a_bug_stays_one_with_its_traceback(error: Exception) -> None:
         run_command(raising(error))
 
 
-def test_the_traceback_of_an_expected_error_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFBUILD_DEBUG", "1")
-    with pytest.raises(Interrupted):
-        run_command(raising(Interrupted("x")))
+@pytest.mark.parametrize(
+    ("value", "shows"),
+    [("1", True), ("yes", True), ("", False), ("0", False), ("false", False), ("No", False), ("off", False)],
+)
+def test_a_traceback_can_be_asked_for_and_the_exit_code_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str, shows: bool
+) -> None:
+    monkeypatch.setenv("TFBUILD_DEBUG", value)
+    assert run_command(raising(Interrupted("it was stopped"))) == ExitCode.INTERRUPTED
+    err = capsys.readouterr().err
+    assert ("Traceback" in err) == shows
+    assert "error: it was stopped" in err
 
 
 # -- diagnose -----------------------------------------------------------------------------------------
@@ -725,9 +733,14 @@ def test_a_lock_that_cannot_be_made_is_told_with_the_right_exit_code(
 
 def test_a_release_that_is_not_locked_is_not_built_and_told_so_everywhere(invoke: Invoke) -> None:
     ended = invoke("build-tflite", "--release", "2.17.1", "--dry-run")
-    assert ended.code == 0
-    assert "invoke lock --product tflite --release 2.17.1" in ended.stdout
-    document = invoke("build-tflite", "--release", "2.17.1", "--dry-run", "--json").json()
+    assert ended.code == ExitCode.DOWNLOAD
+    first, second = ended.stdout.splitlines()[:2]
+    assert first.startswith("cannot be built: ")
+    assert "invoke lock --product tflite --release 2.17.1" in first
+    assert second.startswith("tflite-2.17.1-opt-")
+    ended = invoke("build-tflite", "--release", "2.17.1", "--dry-run", "--json")
+    assert ended.code == ExitCode.DOWNLOAD
+    document = ended.json()
     jsonschema.validate(document, schema("plan"))
     assert document["unlocked"]
     (line,) = [each for each in invoke("list-releases").stdout.splitlines() if "tflite   2.17.1" in each]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.plans import PROJECT
-from tfbuild.errors import HostError, UsageError
+from tfbuild.errors import NothingMatchesError, UsageError
 from tfbuild.model import Product
 from tfbuild.release_schema import Release
 from tfbuild.releases import load_release
@@ -161,7 +161,7 @@ def test_wrong_pins_are_found_out(release: Release, clone: Path) -> None:
 def test_a_folder_that_is_no_clone_or_lacks_the_commit(release: Release, clone: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no git repository"):
         check(release, tmp_path / "nowhere")
-    with pytest.raises(HostError) as caught:
+    with pytest.raises(NothingMatchesError) as caught:
         check(release.model_copy(update={"revision": "1" * 40}), clone)
     assert "does not have 1111" in caught.value.message
     assert caught.value.hint == f"git -C {clone} fetch --tags origin"
