@@ -17,7 +17,15 @@ from tfbuild.bake_serving import SERVING_BUILDERS
 from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
 from tfbuild.effects import APT_AUTH, PROXIES, Effects
-from tfbuild.errors import BuildError, DownloadError, HostError, Interrupted, PackagingError, TfBuildError
+from tfbuild.errors import (
+    BuildError,
+    ChecksumError,
+    DownloadError,
+    HostError,
+    Interrupted,
+    PackagingError,
+    TfBuildError,
+)
 from tfbuild.first_seen import prove
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
@@ -26,6 +34,7 @@ from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart
 from tfbuild.plan_roots import RECORDER
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
+from tfbuild.store import hash_file
 from tfbuild.trust_store import java_trust_store
 
 
@@ -284,12 +293,24 @@ def empty_folders(*folders: Path) -> None:
 
 
 def copy_patches(run: Run) -> None:
-    """``request/patches``, numbered in their order."""
+    """``request/patches``, and the series that the builder has to apply, whatever the files are called.
+
+    :raises ChecksumError: a patch is no longer what it was when the plan was made.
+    """
     patches = run.layout.request / "patches"
     patches.mkdir()
+    series = []
     for number, patch in enumerate(run.plan.patches, start=1):
-        source = run.layout.project / patch.path
-        shutil.copyfile(source, patches / f"{number:03}-{source.name}")
+        copy = patches / f"{number:03}.patch"
+        shutil.copyfile(run.layout.project / patch.path, copy)
+        if hash_file(copy) != patch.sha256:
+            raise ChecksumError(
+                f"the patch {patch.path} was changed while the build was going on",
+                details=(f"planned: sha256 {patch.sha256}",),
+                hint="the same command again takes the patch as it is now",
+            )
+        series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")
+    (patches / "series").write_text("".join(series))
 
 
 def write_fetch_log(run: Run) -> str:

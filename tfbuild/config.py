@@ -27,6 +27,7 @@ from tfbuild.config_schema import BuildConfig, ConfigFile, known_keys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.mirrors import safe_url
 from tfbuild.model import Arch, Origin
+from tfbuild.patch_text import patch_problem
 from tfbuild.suggest import did_you_mean
 from tfbuild.yaml_source import YamlDocument, YamlScalar, read_yaml
 
@@ -218,8 +219,17 @@ def _with_patches(root: Path, folder: Path, setting: Setting) -> tuple[Setting, 
         full = Path(os.path.normpath(folder / (text or "")))
         if text and not full.is_file():
             missing.append((origin, f"there is no patch file '{text}' (looked for {_shown(root, full)})"))
+        elif text and (problem := _patch_problem(full)):
+            missing.append((origin, f"the patch '{text}' would change nothing: {problem}"))
         items.append((_shown(root, full) if text else text, origin))
     return setting.with_items(tuple(items)), missing
+
+
+def _patch_problem(path: Path) -> str | None:
+    try:
+        return patch_problem(path.read_bytes())
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
 
 
 def _shown(root: Path, path: Path) -> str:

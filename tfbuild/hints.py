@@ -94,6 +94,12 @@ CAUSES: tuple[Cause, ...] = (
         r"exit (?:code|status):? 132\b",
     ),
     _cause(
+        "patch without effect",
+        "the release's source already is what the patch would make of it: see what the patch is for, or "
+        "leave it out ('--set source.patches=[]')",
+        r"^error: the patch .* changes nothing",
+    ),
+    _cause(
         "patch does not apply",
         "a patch does not fit this release's source: '--dry-run' shows the file and line of the config that "
         "names it; refresh the patch against this release, or leave it out",

@@ -80,6 +80,7 @@ PURE = {
     "lock_file",
     "lock_state",
     "mirrors",
+    "patch_text",
     "trust_store",
     "model",
     "plan",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.configs import Folder
+from tests.support.patches import write_patch
 from tfbuild.config import ResolvedConfig
 from tfbuild.config_schema import BuildConfig, ConfigFile
 from tfbuild.model import Arch
@@ -116,7 +117,7 @@ def test_there_is_an_example_for_every_key() -> None:
 @pytest.mark.parametrize("key", sorted(LEAVES))
 def test_set_reaches_every_key(folder: Folder, key: str) -> None:
     folder.write(mine="description: m\n")
-    (folder.root / "fix.patch").touch()
+    write_patch(folder.root / "fix.patch")
     text, expected = EXAMPLES[key]
 
     def value(config: ResolvedConfig) -> object:

@@ -14,10 +14,12 @@ import jsonschema
 import pytest
 
 from tests.support.builds import Build, right_answer
+from tests.support.patches import write_patch
 from tests.support.plans import PROJECT, make_plan
 from tfbuild.engine_facts import RunResult
 from tfbuild.errors import (
     BuildError,
+    ChecksumError,
     ConfigError,
     DownloadError,
     ExitCode,
@@ -32,6 +34,7 @@ from tfbuild.lock_file import Lock
 from tfbuild.locks import hold
 from tfbuild.model import Arch
 from tfbuild.package import is_intact, read_manifest, staging_of
+from tfbuild.request import Words, plan_tflite
 from tfbuild.runner import Reply
 from tfbuild.smoke import SmokeCase
 
@@ -138,18 +141,30 @@ def test_jobs_fit_into_the_engines_memory(build: Build) -> None:
 
 
 def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path: Path) -> None:
-    for name in ("b.patch", "a.patch"):
-        (tmp_path / name).write_text(name)
-    sets = ("policy=default", f"source.patches=[{tmp_path}/b.patch, {tmp_path}/a.patch]")
-    from tfbuild.request import Words, plan_tflite
-
+    for name in ("b.diff", "a"):
+        write_patch(tmp_path / name, name)
+    sets = ("policy=default", f"source.patches=[{tmp_path}/b.diff, {tmp_path}/a]")
     build.plan = plan_tflite(PROJECT, Words(sets=sets), env={}, build_arch=Arch.AMD64)
     build.run()
     patches = build.layout.request / "patches"
-    assert sorted(path.name for path in patches.iterdir()) == ["001-b.patch", "002-a.patch"]
+    assert sorted(path.name for path in patches.iterdir()) == ["001.patch", "002.patch", "series"]
+    rows = [line.split("\t") for line in (patches / "series").read_text().splitlines()]
+    assert rows == [
+        [f"{number:03}.patch", each.sha256, each.path] for number, each in enumerate(build.plan.patches, 1)
+    ]
+    assert (patches / "001.patch").read_bytes() == (tmp_path / "b.diff").read_bytes()
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
     assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.tflite.cmake_cache)
+
+
+def test_a_patch_that_changes_under_the_build_ends_it(build: Build, tmp_path: Path) -> None:
+    patch = write_patch(tmp_path / "a.diff")
+    words = Words(sets=("policy=default", f"source.patches={patch}"))
+    build.plan = plan_tflite(PROJECT, words, env={}, build_arch=Arch.AMD64)
+    write_patch(patch, after="something else")
+    with pytest.raises(ChecksumError, match="was changed while the build was going on"):
+        build.run()
 
 
 # -- a second run -------------------------------------------------------------------------------------

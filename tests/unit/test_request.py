@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.patches import write_patch
 from tests.support.plans import PROJECT
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
 from tfbuild.lock_file import Lock, Seen, write_lock
@@ -184,10 +185,9 @@ def test_march_native_by_hand_must_be_marked_as_not_to_be_handed_on() -> None:
 
 
 def test_a_patch_counts_by_its_bytes(project: Path) -> None:
-    patch = project / "fix.patch"
-    patch.write_text("--- a/x\n")
+    patch = write_patch(project / "fix.patch", "x")
     one = plan_of(project, sets=("source.patches=[fix.patch]",))
-    patch.write_text("--- a/y\n")
+    write_patch(patch, "y")
     two = plan_of(project, sets=("source.patches=[fix.patch]",))
     assert [each.path for each in one.patches] == ["fix.patch"]
     assert one.patches != two.patches
