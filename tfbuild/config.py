@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from tfbuild.binding import bind
 from tfbuild.config_layers import (
+    BUILT_IN,
     Layers,
     Setting,
     check_settings,
@@ -60,6 +61,11 @@ class ResolvedConfig:
     values: BuildConfig
     origins: Mapping[str, Origin]
     files: tuple[str, ...]
+    documents: Mapping[str, YamlDocument] = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, key: str, message: str) -> ConfigProblem:
+        """What is wrong with the value of the dotted ``key``, at the place that gave it."""
+        return _at(self.documents, self.origins.get(key, BUILT_IN), message)
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> 
         values=values,
         origins=MappingProxyType(layers.origins),
         files=tuple(file.document.path for file in reversed(files)),
+        documents=documents,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
+from tfbuild.config_effect import require_possible
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
 from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
 from tfbuild.lock_state import locked_pins
@@ -324,6 +325,7 @@ def _resolve(
     if product is Product.SERVING and config.values.serving.build_on == "target":
         build_arch = arch
     _refuse_foreign_native(config, arch, build_arch)
+    require_possible(config, release, arch)
     request = Request(
         product=product,
         release=release.release,
