@@ -29,6 +29,7 @@ from tfbuild.errors import (
 from tfbuild.first_seen import prove
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
+from tfbuild.model import Finding
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart
@@ -50,6 +51,7 @@ class Run:
     roots: dict[str, RootFacts] = field(default_factory=dict)
     downloads: Mapping[str, Path] = field(default_factory=dict)
     number: int = 0
+    findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))
 

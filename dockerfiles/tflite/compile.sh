@@ -54,7 +54,8 @@ configure() {
   cp /request/CMakePresets.json /tree/superproject/CMakePresets.json
   local fresh=()
   # A variable that the plan no longer sets would live on in CMake's cache.
-  if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json; then
+  if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json ||
+    [[ ! -e /tree/build/tfbuild-unused-entries ]]; then
     fresh=(--fresh)
   fi
   cmake -S /tree/superproject --preset tfbuild "${fresh[@]}" 2>&1 | tee /tree/configure-output
@@ -64,6 +65,12 @@ configure() {
     echo "the configure step wants to download what stands above: the lock does not cover it" >&2
     exit 1
   fi
+  # CMake tells of them only when it sees an entry for the first time.
+  if ((${#fresh[@]} > 0)); then
+    sed -n '/Manually-specified variables were not used by the project:/,/^[^ ]/s/^    //p' \
+      /tree/configure-output > /tree/build/tfbuild-unused-entries
+  fi
+  cp /tree/build/tfbuild-unused-entries "$log/unused-cmake-entries"
   cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 

@@ -35,6 +35,7 @@ PURE = {
     "checks",
     "checks_isa",
     "checks_wheel",
+    "cmake_entries",
     "cmake_text",
     "compilers",
     "compiler_cpus",

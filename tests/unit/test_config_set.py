@@ -108,6 +108,7 @@ NEEDED = {
     for key in EXAMPLES
     if key.startswith("serving.batching.") and not key.endswith("enabled")
 }
+NEEDED["distributable_note"] = ("distributable=false",)
 
 
 def test_there_is_an_example_for_every_key() -> None:

@@ -167,6 +167,20 @@ def test_a_patch_that_changes_under_the_build_ends_it(build: Build, tmp_path: Pa
         build.run()
 
 
+def test_an_entry_that_cmake_did_not_use_is_told_in_the_result(build: Build) -> None:
+    entry = "tflite.cmake_definitions"
+    build.plan = make_plan(
+        "2.14.1-debian", "opt", Arch.AMD64, "policy=default", f"{entry}.XNN_TYPO=ON", f"{entry}.GOOD=ON"
+    )
+    build.unused_entries = "TFLITE_HOST_TOOLS_DIR\nXNN_TYPO\n"  # the first is not the configuration's
+    result = build.run()
+    told = "tflite.cmake_definitions.XNN_TYPO changes nothing: no CMake file of the release asks for it"
+    assert [each.message for each in result.findings if each.id == "cmake-entry-unused"] == [told]
+    manifest = json.loads((build.output / "manifest.json").read_text())
+    assert told in [each["message"] for each in manifest["findings"]]
+    assert (f"cmake-entry-unused: {told}",) in build.reporter.of("warn")
+
+
 # -- a second run -------------------------------------------------------------------------------------
 
 
