@@ -29,6 +29,7 @@ EFFECTS = {"runner", "engine", "fetch"}
 PURE = {
     "attempts",
     "bazel_flags",
+    "bazel_words",
     "bake",
     "bake_serving",
     "binding",
