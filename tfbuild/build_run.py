@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -261,13 +262,33 @@ def explained(run: Run, error: BuildError) -> BuildError:
     if not last.exists():
         return error
     summary = failure_summary(last.read_text(errors="replace").splitlines())
-    opening = (f"first error: {summary.first_error}",) if summary.first_error else ()
+    opening = (
+        (f"first error: {summary.first_error}", *blamed(run.plan, summary.first_error))
+        if summary.first_error
+        else ()
+    )
     return BuildError(
         f"the {phase} phase of the build failed",
         details=(*opening, *summary.tail[-10:]),
         hint=summary.hint or error.hint,
         log=last,
     )
+
+
+def blamed(plan: Plan, error: str) -> tuple[str, ...]:
+    """The flags with a value that ``error`` names, each with the line that gave it."""
+    found = []
+    for flag in plan.flags:
+        text = re.sub(r"^--\w+=(?=-)", "", flag.text)  # Bazel's --copt and its like
+        option, _, value = text.partition("=")
+        if (
+            option.startswith("-")
+            and value
+            and option in error
+            and re.search(rf"\b{re.escape(value)}\b", error)
+        ):
+            found.append(f"{text} comes from {flag.origin}")
+    return tuple(found)
 
 
 def timestamp(epoch: int) -> str:

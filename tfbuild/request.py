@@ -12,10 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfbuild.bazel_flags import tf_revision_refused
+from tfbuild.binding import bind
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config_effect import require_possible
+from tfbuild.config_types import MAX_JOBS
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
-from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
+from tfbuild.image_name import parse_tag
+from tfbuild.keras_inputs import (
+    APP_LOCK,
+    REQUIREMENTS,
+    read_app,
+    read_keras_model,
+    require_files,
+    run_settings,
+)
 from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
@@ -25,6 +35,7 @@ from tfbuild.plan_roots import RECORDER
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.plan_wheel import make_wheel_plan
+from tfbuild.policy import Policy
 from tfbuild.release_schema import Release
 from tfbuild.releases import (
     default_release,
@@ -40,6 +51,7 @@ from tfbuild.store import hash_file
 from tfbuild.suggest import did_you_mean
 from tfbuild.wheel_lock import WheelLock, read_wheel_lock, require_environment, wheel_lock_path
 from tfbuild.wheel_rules import Wanted, closure, marker_environment
+from tfbuild.yaml_source import read_yaml
 
 # What carries a build out, besides the plan.
 _RECIPES = {
@@ -57,14 +69,6 @@ VARIANTS = ("cpu", "gpu")
 DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
-
-# What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
-# A first part without dot or port is a host only if it is called so.
-_HOST = r"(?=[^/]*[.:]|localhost/)(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE_NAME = re.compile(
-    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
-)
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,12 @@ def parse_jobs(word: str) -> int | None:
     """Raises :class:`UsageError` for anything but a positive whole number."""
     if not word:
         return None
-    # More digits than any machine has CPUs, and fewer than Python refuses to convert.
-    if not re.fullmatch("[0-9]{1,6}", word) or int(word) < 1:
-        raise UsageError(f"--jobs takes a positive whole number, not '{word}'", hint="for example --jobs 4")
+    if not re.fullmatch("[0-9]{1,18}", word) or not 1 <= int(word) <= MAX_JOBS:
+        raise UsageError(
+            f"--jobs takes a positive whole number, not '{word}'",
+            details=(f"it is at most {MAX_JOBS}",),
+            hint="for example --jobs 4",
+        )
     return int(word)
 
 
@@ -220,13 +227,15 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
     shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
     app = read_app(Path(words.app)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
+    run = run_settings(found.config, app.settings if app else None)
+    require_files(found.config, app, run)
     more = KerasCircumstances(
         lock=read_wheel_lock(root / shown, shown),
         app=app.folder if app else None,
         asked=app.asked if app else (),
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
         model=read_keras_model(Path(words.model)) if words.model else None,
-        run=run_settings(found.config, app.settings) if app else None,
+        run=run,
     )
     return make_keras_plan(
         found.request,
@@ -378,23 +387,12 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
         )
 
 
-def parse_tag(tag: str) -> str | None:
-    """Raises :class:`UsageError` for what no engine takes as the name of an image."""
-    if not tag:
-        return None
-    if not _IMAGE_NAME.fullmatch(tag):
-        raise UsageError(
-            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
-        )
-    return tag
-
-
 def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
     return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
 def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
-    """Also finds out before the build that there is no such policy, rather than after it."""
+    """Also finds out before the build that there is no such policy, or a broken one, rather than after it."""
     name = policy_name(release, config.values)
     known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
     if name not in known:
@@ -404,7 +402,12 @@ def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
             details=(f"named at {where}", f"there are: {', '.join(known)}"),
             hint=f"choose one of {_POLICIES}/, or put yours there",
         )
-    return hashlib.sha256((root / _POLICIES / f"{name}.yaml").read_bytes()).hexdigest()
+    path = f"{_POLICIES}/{name}.yaml"
+    document = read_yaml(root / path, path)
+    policy, problems = bind(document, Policy)
+    if policy is None or document.problems:
+        raise ConfigError(document.problems or problems)
+    return hashlib.sha256((root / path).read_bytes()).hexdigest()
 
 
 def _epoch(env: Mapping[str, str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 
@@ -13,3 +14,11 @@ def patch_of(path: str = "x", before: str = "old", after: str = "new") -> str:
 def write_patch(file: Path, path: str = "x", before: str = "old", after: str = "new") -> Path:
     file.write_text(patch_of(path, before, after), encoding="utf-8")
     return file
+
+
+def diff_of(source: Path, path: str, before: str, after: str) -> str:
+    """A patch that makes ``after`` of every ``before`` in the file ``path`` below ``source``."""
+    old = (source / path).read_text(encoding="utf-8")
+    assert before in old
+    lines = (text.splitlines(keepends=True) for text in (old, old.replace(before, after)))
+    return "".join(difflib.unified_diff(*lines, f"a/{path}", f"b/{path}"))

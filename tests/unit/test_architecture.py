@@ -72,6 +72,7 @@ PURE = {
     "hdf5_text",
     "hints",
     "image_manifest",
+    "image_name",
     "index_plan",
     "isa",
     "isa_arm64",
