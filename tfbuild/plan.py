@@ -336,6 +336,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         "org.opencontainers.image.licenses": release.licenses,
         "tfbuild.build-id": f"{request.product}-{request.release}-{request.config}-{request.arch}",
         "tfbuild.distributable": "true" if values.distributable else "false",
+        **({"tfbuild.distributable-note": values.distributable_note} if values.distributable_note else {}),
         **values.runtime.labels,
     }
     return Image(

@@ -367,3 +367,26 @@ def test_a_patch_that_would_change_nothing_is_reported_where_it_is_named(folder:
         "build_configs/mine.yaml:2:31: the patch 'empty.patch' would change nothing: it is empty",
         f"build_configs/mine.yaml:2:44: the patch '../README.md' would change nothing: {how}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "debian: {mirror: http://m.example/d, snapshot: 20260101T000000Z}",
+            "mine.yaml:2:48: a mirror has the state that it has (build_configs/mine.yaml:2): choose one",
+        ),
+        (
+            "debian: {security_mirror: http://m.example/s, security_updates: false}",
+            "mine.yaml:2:27: debian.security_updates is off (build_configs/mine.yaml:2): choose one",
+        ),
+        ("distributable_note: x", "mine.yaml:2:21: distributable is true: the note would never be shown"),
+        (
+            "serving: {monitoring: {path: /x}}",
+            "mine.yaml:2:30: nothing answers there: set serving.monitoring.prometheus to true",
+        ),
+    ],
+)
+def test_a_value_that_another_one_makes_idle_is_refused(folder: Folder, text: str, message: str) -> None:
+    folder.write(mine=f"description: m\n{text}\n")
+    assert folder.problems() == [f"build_configs/{message}"]
