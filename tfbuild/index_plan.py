@@ -10,9 +10,10 @@ from typing import Any, Literal
 from tfbuild.bake import PlanDocument
 from tfbuild.errors import UsageError
 from tfbuild.fingerprint import fingerprint
+from tfbuild.image_name import parse_tag
 from tfbuild.model import Arch
 from tfbuild.plan import Plan
-from tfbuild.request import Words, parse_arch, parse_tag
+from tfbuild.request import Words, parse_arch
 
 INDEX_FOLDER = "index"  # beside those of the architectures
 

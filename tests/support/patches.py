@@ -20,5 +20,5 @@ def diff_of(source: Path, path: str, before: str, after: str) -> str:
     """A patch that makes ``after`` of every ``before`` in the file ``path`` below ``source``."""
     old = (source / path).read_text(encoding="utf-8")
     assert before in old
-    lines = (text.splitlines(keepends=True) for text in (old, old.replace(before, after)))
-    return "".join(difflib.unified_diff(*lines, f"a/{path}", f"b/{path}"))
+    new = old.replace(before, after).splitlines(keepends=True)
+    return "".join(difflib.unified_diff(old.splitlines(keepends=True), new, f"a/{path}", f"b/{path}"))

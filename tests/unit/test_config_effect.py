@@ -20,7 +20,8 @@ from tfbuild.plan import Plan
 from tfbuild.releases import list_releases
 from tfbuild.request import Words, plan_of
 
-WHEEL = {"release": "2.3.0-litert"}
+WHEEL: dict[str, Any] = {"release": "2.3.0-litert"}
+NOT_COMPILED: tuple[tuple[str, dict[str, Any]], ...] = (("keras", {}), ("tflite", WHEEL))
 
 
 def plan(product: str, root: Path = PROJECT, **words: Any) -> Plan:
@@ -75,7 +76,7 @@ def test_a_key_that_does_nothing_is_told_once(product: str, words: dict[str, Any
 
 
 def test_jobs_are_told_where_nothing_is_compiled() -> None:
-    for product, words in (("keras", {}), ("tflite", WHEEL)):
+    for product, words in NOT_COMPILED:
         assert [each for each in plan(product, jobs="3", **words).notes if each.startswith("--jobs")]
     for product in ("tflite", "serving"):
         assert not [each for each in plan(product, jobs="3").notes if each.startswith("--jobs")]
@@ -108,7 +109,7 @@ def test_a_key_in_a_file_is_told_with_its_place(project: Path) -> None:
 def test_patches_are_refused_where_nothing_is_compiled(tmp_path: Path) -> None:
     patch = write_patch(tmp_path / "a.diff")
     sets = (f"source.patches={patch}",)
-    for product, words in (("keras", {}), ("tflite", WHEEL)):
+    for product, words in NOT_COMPILED:
         (found,) = problems(product, sets=sets, **words)
         assert found.startswith(f"--set source.patches={patch}: there is no source to be patched")
 

@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.builds import Build, right_answer
 from tests.support.patches import write_patch
-from tests.support.plans import PROJECT, make_plan
+from tests.support.plans import PROJECT, make_plan, make_server_plan
+from tfbuild.build_run import blamed
 from tfbuild.engine_facts import RunResult
 from tfbuild.errors import (
     BuildError,
@@ -179,6 +180,15 @@ def test_an_entry_that_cmake_did_not_use_is_told_in_the_result(build: Build) -> 
     manifest = json.loads((build.output / "manifest.json").read_text())
     assert told in [each["message"] for each in manifest["findings"]]
     assert (f"cmake-entry-unused: {told}",) in build.reporter.of("warn")
+
+
+def test_an_error_about_a_flag_is_told_with_the_line_that_gave_it() -> None:
+    plan = make_plan("2.14.1-debian", "haswell", Arch.AMD64)
+    told = blamed(plan, "cc1: error: bad value 'haswell' for '-march=' switch")
+    assert told == ("-march=haswell comes from build_configs/haswell.yaml:8",)
+    assert blamed(plan, "cc1: error: bad value 'haswell2' for '-march=' switch") == ()
+    server = make_server_plan("2.19.1", "haswell", Arch.AMD64)
+    assert blamed(server, "gcc: error: unknown -march=haswell") == told
 
 
 # -- a second run -------------------------------------------------------------------------------------
