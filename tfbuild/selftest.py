@@ -10,7 +10,7 @@ from tfbuild.errors import ExitCode, HostError
 from tfbuild.report_text import human_duration
 from tfbuild.runner import Runner, SubprocessRunner
 
-_FOLDERS = ("benchmarks", "dockerfiles", "tests")
+_FOLDERS = ("benchmarks", "dockerfiles", "tests", "toolchains")
 
 
 @dataclass(frozen=True)
