@@ -272,6 +272,6 @@ def test_a_patch_changes_the_server_whatever_it_is_called(serve: Serve, tmp_path
         cases = {case["case"]: case for case in manifest["smoke"]}
         assert "+dev.sha.by-a-diff." in cases["version"]["version"]
         (log,) = (folder / "logs").glob("*-prepare.log")
-        assert log.read_text().endswith("1 of 1 patches applied\n")
+        assert "1 of 1 patches applied\n" in log.read_text()
     finally:
         docker.from_env().images.remove(tag, force=True)
