@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -17,15 +18,25 @@ from tfbuild.bake_serving import SERVING_BUILDERS
 from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
 from tfbuild.effects import APT_AUTH, PROXIES, Effects
-from tfbuild.errors import BuildError, DownloadError, HostError, Interrupted, PackagingError, TfBuildError
+from tfbuild.errors import (
+    BuildError,
+    ChecksumError,
+    DownloadError,
+    HostError,
+    Interrupted,
+    PackagingError,
+    TfBuildError,
+)
 from tfbuild.first_seen import prove
 from tfbuild.hints import failure_summary
 from tfbuild.locks import hold
+from tfbuild.model import Finding
 from tfbuild.package import write_json
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart
 from tfbuild.plan_roots import RECORDER
 from tfbuild.rootfs import RootFacts, bootstrap, read_facts
+from tfbuild.store import hash_file
 from tfbuild.trust_store import java_trust_store
 
 
@@ -41,6 +52,7 @@ class Run:
     roots: dict[str, RootFacts] = field(default_factory=dict)
     downloads: Mapping[str, Path] = field(default_factory=dict)
     number: int = 0
+    findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))
 
@@ -250,13 +262,33 @@ def explained(run: Run, error: BuildError) -> BuildError:
     if not last.exists():
         return error
     summary = failure_summary(last.read_text(errors="replace").splitlines())
-    opening = (f"first error: {summary.first_error}",) if summary.first_error else ()
+    opening = (
+        (f"first error: {summary.first_error}", *blamed(run.plan, summary.first_error))
+        if summary.first_error
+        else ()
+    )
     return BuildError(
         f"the {phase} phase of the build failed",
         details=(*opening, *summary.tail[-10:]),
         hint=summary.hint or error.hint,
         log=last,
     )
+
+
+def blamed(plan: Plan, error: str) -> tuple[str, ...]:
+    """The flags with a value that ``error`` names, each with the line that gave it."""
+    found = []
+    for flag in plan.flags:
+        text = re.sub(r"^--\w+=(?=-)", "", flag.text)  # Bazel's --copt and its like
+        option, _, value = text.partition("=")
+        if (
+            option.startswith("-")
+            and value
+            and option in error
+            and re.search(rf"\b{re.escape(value)}\b", error)
+        ):
+            found.append(f"{text} comes from {flag.origin}")
+    return tuple(found)
 
 
 def timestamp(epoch: int) -> str:
@@ -284,12 +316,24 @@ def empty_folders(*folders: Path) -> None:
 
 
 def copy_patches(run: Run) -> None:
-    """``request/patches``, numbered in their order."""
+    """``request/patches``, and the series that the builder has to apply, whatever the files are called.
+
+    :raises ChecksumError: a patch is no longer what it was when the plan was made.
+    """
     patches = run.layout.request / "patches"
     patches.mkdir()
+    series = []
     for number, patch in enumerate(run.plan.patches, start=1):
-        source = run.layout.project / patch.path
-        shutil.copyfile(source, patches / f"{number:03}-{source.name}")
+        copy = patches / f"{number:03}.patch"
+        shutil.copyfile(run.layout.project / patch.path, copy)
+        if hash_file(copy) != patch.sha256:
+            raise ChecksumError(
+                f"the patch {patch.path} was changed while the build was going on",
+                details=(f"planned: sha256 {patch.sha256}",),
+                hint="the same command again takes the patch as it is now",
+            )
+        series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")
+    (patches / "series").write_text("".join(series))
 
 
 def write_fetch_log(run: Run) -> str:

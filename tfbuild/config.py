@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from tfbuild.binding import bind
 from tfbuild.config_layers import (
+    BUILT_IN,
     Layers,
     Setting,
     check_settings,
@@ -27,6 +28,7 @@ from tfbuild.config_schema import BuildConfig, ConfigFile, known_keys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.mirrors import safe_url
 from tfbuild.model import Arch, Origin
+from tfbuild.patch_text import patch_problem
 from tfbuild.suggest import did_you_mean
 from tfbuild.yaml_source import YamlDocument, YamlScalar, read_yaml
 
@@ -59,6 +61,11 @@ class ResolvedConfig:
     values: BuildConfig
     origins: Mapping[str, Origin]
     files: tuple[str, ...]
+    documents: Mapping[str, YamlDocument] = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, key: str, message: str) -> ConfigProblem:
+        """What is wrong with the value of the dotted ``key``, at the place that gave it."""
+        return _at(self.documents, self.origins.get(key, BUILT_IN), message)
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,7 @@ def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> 
         values=values,
         origins=MappingProxyType(layers.origins),
         files=tuple(file.document.path for file in reversed(files)),
+        documents=documents,
     )
 
 
@@ -218,8 +226,17 @@ def _with_patches(root: Path, folder: Path, setting: Setting) -> tuple[Setting, 
         full = Path(os.path.normpath(folder / (text or "")))
         if text and not full.is_file():
             missing.append((origin, f"there is no patch file '{text}' (looked for {_shown(root, full)})"))
+        elif text and (problem := _patch_problem(full)):
+            missing.append((origin, f"the patch '{text}' would change nothing: {problem}"))
         items.append((_shown(root, full) if text else text, origin))
     return setting.with_items(tuple(items)), missing
+
+
+def _patch_problem(path: Path) -> str | None:
+    try:
+        return patch_problem(path.read_bytes())
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
 
 
 def _shown(root: Path, path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from tfbuild.cmake_entries import entry_problem
 from tfbuild.config_schema import BuildConfig
 from tfbuild.model import Origin
 from tfbuild.server_files import server_contradictions
@@ -20,29 +21,13 @@ _COMPILE_FLAGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-O([0-9sgz]|fast)?$"), "there is a key for this: use compile.optimisation"),
     (re.compile(r"-flto(=|$)"), "there is a key for this: use compile.lto"),
 )
-# What the build sets by itself from a key: a second value would win or lose by chance.
-_OWNED_DEFINITIONS: Mapping[str, str] = {
-    "TFLITE_ENABLE_XNNPACK": "tflite.xnnpack",
-    "TFLITE_ENABLE_GPU": "tflite.gpu_delegate",
-    "TFLITE_ENABLE_RUY": "tflite.ruy",
-    "CMAKE_C_FLAGS": "compile.cflags",
-    "CMAKE_CXX_FLAGS": "compile.cxxflags",
-    "CMAKE_C_FLAGS_RELEASE": "compile.cflags",
-    "CMAKE_CXX_FLAGS_RELEASE": "compile.cxxflags",
-    "CMAKE_EXE_LINKER_FLAGS": "compile.ldflags",
-    "CMAKE_SHARED_LINKER_FLAGS": "compile.ldflags",
-    "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "compile.lto",
-    "CMAKE_C_COMPILER_LAUNCHER": "compile.ccache",
-    "CMAKE_CXX_COMPILER_LAUNCHER": "compile.ccache",
-    "CMAKE_BUILD_TYPE": "compile.optimisation",
-}
 
 
 def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:
     """Each contradiction with the place of the value that has to go.
 
     Sources: https://github.com/google/XNNPACK/issues/1884 and /1559 for -mcpu;
-    tensorflow/lite/CMakeLists.txt for the names of the CMake options.
+    tfbuild/cmake_entries.py for the entries of CMake.
     """
     for group in ("cflags", "cxxflags", "ldflags"):
         flags: tuple[str, ...] = getattr(values.compile, group)
@@ -50,9 +35,8 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
             if why := next((why for form, why in _COMPILE_FLAGS if form.match(flag)), None):
                 yield origins[f"compile.{group}.{index}"], f"'{flag}': {why}"
     for name in values.tflite.cmake_definitions:
-        if owner := _OWNED_DEFINITIONS.get(name.partition(":")[0]):
-            where = origins[f"tflite.cmake_definitions.{name}"]
-            yield where, f"'{name}' is set by the build: use {owner}"
+        if why := entry_problem(name):
+            yield origins[f"tflite.cmake_definitions.{name}"], why
     for group in ("copts", "linkopts"):  # host_copts may say anything of the machine that builds
         options: tuple[str, ...] = getattr(values.serving, group)
         for index, flag in enumerate(options):
@@ -62,6 +46,16 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
         message = "the image of runtime.flavour 'python' is made from scratch: leave runtime.base as it is"
         yield origins["runtime.base"], message
     yield from server_contradictions(values.serving, origins)
+    debian = values.debian
+    if debian.mirror and debian.snapshot:
+        message = f"a mirror has the state that it has ({origins['debian.mirror']}): choose one"
+        yield origins["debian.snapshot"], message
+    if debian.security_mirror and not debian.security_updates:
+        message = f"debian.security_updates is off ({origins['debian.security_updates']}): choose one"
+        yield origins["debian.security_mirror"], message
+    if values.distributable_note is not None and values.distributable:
+        message = "distributable is true: the note would never be shown"
+        yield origins["distributable_note"], message
     if values.compile.lto and values.compile.optimisation == "0":
         other = origins["compile.optimisation"]
         message = f"lto does nothing at optimisation 0 ({other}): choose one"

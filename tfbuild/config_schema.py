@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ from tfbuild.config_types import (
     DebianUrl,
     FileStem,
     Flag,
+    JobCount,
     Keys,
     LabelName,
     MacroName,
@@ -33,8 +34,10 @@ from tfbuild.config_types import (
     Prose,
     PythonVersion,
     RemoteUrl,
+    SnapshotTime,
     Text,
     UrlPath,
+    UserId,
     WholeNumber,
     YamlBool,
 )
@@ -184,7 +187,7 @@ class RuntimeKeys(Keys):
         default="native",
         description="'native': libraries and programs; 'python': a wheel, an image with Python and numpy.",
     )
-    user: PositiveInt = Field(
+    user: UserId = Field(
         default=65532,  # the "nonroot" user of distroless images, which cluster policies often name
         description="Numeric user that the image runs as; never 0.",
     )
@@ -207,7 +210,7 @@ class DebianKeys(Keys):
         default=True,
         description="Packages with the security archive's fixes; false: as at the last point release.",
     )
-    snapshot: Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")] | None = Field(
+    snapshot: SnapshotTime | None = Field(
         default=None, description="State of snapshot.debian.org to build against, as 20261030T080801Z."
     )
 
@@ -215,7 +218,7 @@ class DebianKeys(Keys):
 class ResourceKeys(Keys):
     """How much of the machine a build takes."""
 
-    jobs: PositiveInt | None = Field(
+    jobs: JobCount | None = Field(
         default=None,
         description="Compile jobs at a time; null: reckoned from the engine's CPUs and memory.",
     )

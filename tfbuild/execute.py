@@ -202,7 +202,7 @@ def _verify(
         files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
         reports = (files, image)
     outcomes, findings = _product(plan).smoke(run)
-    findings = [*(finding for report in reports for finding in report.findings), *findings]
+    findings = [*run.findings, *(each for report in reports for each in report.findings), *findings]
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
     )

@@ -14,6 +14,8 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE_NAME = re.compile(
     rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
 )
+# Without the tag, whose own limit of 128 is in the form: RepositoryNameTotalLengthMax of the same source.
+_MAX_IMAGE_NAME = 255
 _IMAGE_REFERENCE = re.compile(rf"{_IMAGE_NAME.pattern}(?:@[A-Za-z0-9_+.-]+:[0-9a-fA-F]{{32,}})?")
 
 
@@ -24,6 +26,12 @@ def parse_tag(tag: str) -> str | None:
     if not _IMAGE_NAME.fullmatch(tag):
         raise UsageError(
             f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
+        )
+    name = re.sub(r":[^:/]*$", "", tag)
+    if len(name) > _MAX_IMAGE_NAME:
+        raise UsageError(
+            f"--tag: the name before the colon has {len(name)} characters, and the most is {_MAX_IMAGE_NAME}",
+            hint="a shorter one, as in --tag registry.example/team/tflite:2.14",
         )
     return tag
 

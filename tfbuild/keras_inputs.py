@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -96,6 +96,57 @@ def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
         if not any(name == f"app.{key}" or name.startswith(f"app.{key}.") for name in typed)
     }
     return found.model_copy(update={**kept, "environment": variables})
+
+
+def require_files(config: ResolvedConfig, app: Application | None, run: AppKeys) -> None:
+    """The files that the program's command and healthcheck start have to be in its folder.
+
+    :raises ConfigError: one is not, or there is no folder; each with the place that names it.
+    """
+    problems = []
+    for key, command in (("command", run.command), ("healthcheck", run.healthcheck)):
+        script = script_of(command)
+        if script is None or (app and (Path(app.folder.path) / script).exists()):
+            continue
+        where = f"in {app.folder.path}" if app else "in the image without --app DIR"
+        message = f"app.{key} starts '{script}', and there is no such file {where}"
+        if app and app.settings and key in app.settings.model_fields_set and key not in _typed(config):
+            problems.append(ConfigProblem(str(Path(app.folder.path) / APP_FILE), 0, 0, message))
+        else:
+            problems.append(config.problem(f"app.{key}", message))
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+def script_of(command: tuple[str, ...]) -> str | None:
+    """The file below /app that ``command`` starts; None where it starts none, or where that cannot be told.
+
+    https://docs.python.org/3/using/cmdline.html for what stands before a script.
+    """
+    if not command:
+        return None
+    word = command[0]
+    if re.fullmatch(r"python[0-9.]*", PurePosixPath(word).name):
+        words = iter(command[1:])
+        for word in words:
+            if word in {"-X", "-W"}:
+                next(words, "")
+            elif not word.startswith("-"):
+                break
+            elif word == "-" or (not word.startswith("--") and {"m", "c"} & set(word)):
+                return None  # standard input, a module, a line of code; also behind other letters, as -um
+        else:
+            return None
+    elif "/" not in word:
+        return None  # a program of the image, found by PATH
+    path = PurePosixPath("/app", word)
+    return str(path.relative_to("/app")) if path.is_relative_to("/app") else None
+
+
+def _typed(config: ResolvedConfig) -> frozenset[str]:
+    """The keys of 'app' that stand on the command line: they win over app.yaml."""
+    typed = (name for name, origin in config.origins.items() if str(origin).startswith("--set"))
+    return frozenset(name.split(".")[1] for name in typed if name.startswith("app."))
 
 
 def _requirements(path: Path) -> Iterator[AskedLine]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfbuild.config import ResolvedConfig
+from tfbuild.config_effect import notes_without_effect
 from tfbuild.config_schema import BuildConfig
 from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
@@ -245,7 +246,11 @@ def assemble(
         status=release.status,
         provider=release.provider,
         revision=circumstances.revision,
-        notes=_notes(request, config, release) + specifics.notes,
+        notes=(
+            *_notes(request, config, release),
+            *specifics.notes,
+            *notes_without_effect(config, release, jobs=request.jobs is not None),
+        ),
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=specifics.pins,
         unhashed=specifics.unhashed,
@@ -283,8 +288,7 @@ def roots_of(
     """The builder's root filesystem, and that of an image with a distribution in it."""
     values, debian = config.values, release.debian
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    suite = debian.suite if debian else "trixie"
-    root = root_of(values, suite, request.build_arch, epoch, snapshot=pinned)
+    root = root_of(values, release.suite, request.build_arch, epoch, snapshot=pinned)
     if values.runtime.base != "debian":
         return root, None
     include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
@@ -332,6 +336,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         "org.opencontainers.image.licenses": release.licenses,
         "tfbuild.build-id": f"{request.product}-{request.release}-{request.config}-{request.arch}",
         "tfbuild.distributable": "true" if values.distributable else "false",
+        **({"tfbuild.distributable-note": values.distributable_note} if values.distributable_note else {}),
         **values.runtime.labels,
     }
     return Image(

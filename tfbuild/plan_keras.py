@@ -102,7 +102,7 @@ def make_keras_plan(
         image_title="TensorFlow and Keras",
         flags=(),
         part=part,
-        notes=tuple(_notes(config, part)),
+        notes=tuple(_notes(part)),
         pins=tuple(each.pin for each in (*chosen, *extra)),
         compiled_from=(part.wheels, part.python, part.left_out, runtime_root),
         image_from=(
@@ -290,11 +290,10 @@ def _roots(
     return root, unpacked(root, request.arch, packages, circumstances.recorder)
 
 
-def _notes(config: ResolvedConfig, part: KerasPart) -> Iterator[str]:
+def _notes(part: KerasPart) -> Iterator[str]:
     if part.variant == "gpu":
         yield "the GPU variant has never been run on a GPU by this project"
-    for key, origin in sorted(config.origins.items()):
-        if key.startswith(("compile.", "tflite.", "serving.")) and str(origin).startswith("--set"):
-            yield f"{key} changes nothing: the wheels are compiled already"
+    if part.command and not part.app:
+        yield "app.command is set without --app: nothing of yours but the model is in the image"
     if part.app and not part.command:
         yield "app.command is not set: a container starts a Python prompt"

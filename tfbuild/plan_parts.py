@@ -30,6 +30,7 @@ class TflitePart:
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
     python: PythonPart | None = None
+    entries: tuple[str, ...] = ()  # names in cmake_cache that the configuration asked for itself
     # What the source has to declare, and what the release file pins to something else: of a lock that was not
     # read from the source, to be compared before the compile.
     unconfirmed: tuple[Declared, ...] = ()

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.dependency import Dependency
-from tfbuild.flags import cmake_cache, compile_flags, dependency_flags, tflite_cmake_flags
+from tfbuild.errors import ConfigError
+from tfbuild.flags import (
+    Flag,
+    Target,
+    cmake_cache,
+    compile_flags,
+    dependency_flags,
+    tflite_cmake_flags,
+)
 from tfbuild.lock_file import Lock
 from tfbuild.lock_state import (
     ReleaseLock,
@@ -58,6 +66,7 @@ def make_tflite_plan(
         *(python_flags(python, request.arch, config) if python else ()),
         *dependency_flags(dependencies, lock.path),
     )
+    _refuse_overridden(config, flags)
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
@@ -68,6 +77,7 @@ def make_tflite_plan(
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,
+        entries=tuple(sorted(values.tflite.cmake_definitions)),
         unconfirmed=unconfirmed(release, lock.lock, arch),
         repinned=tuple(sorted(each.name for each in release.upstream.repins)) if release.upstream else (),
     )
@@ -93,6 +103,31 @@ def make_tflite_plan(
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
+    """An entry that the release or its lock gives has a reason there; two values of one entry are no plan.
+
+    ``-std=`` would be overridden: upstream sets CMAKE_CXX_STANDARD, whose flag comes after all others.
+    """
+    asked = {f"tflite.cmake_definitions.{name}": name for name in config.values.tflite.cmake_definitions}
+    origins = {str(config.origins[key]) for key in asked}
+    given = {
+        flag.text.partition("=")[0]: flag
+        for flag in flags
+        if flag.target is Target.CMAKE and flag.origin not in origins
+    }
+    problems = []
+    for key, name in asked.items():
+        if other := given.get(name):
+            why = f" ({other.reason})" if other.reason else ""
+            problems.append(config.problem(key, f"'{name}' is set by {other.origin}{why}"))
+    for index, flag in enumerate(config.values.compile.cxxflags):
+        if flag.startswith("-std="):
+            text = f"'{flag}': upstream sets CMAKE_CXX_STANDARD, whose own -std= comes after it"
+            problems.append(config.problem(f"compile.cxxflags.{index}", text))
+    if problems:
+        raise ConfigError(tuple(problems))
 
 
 def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:

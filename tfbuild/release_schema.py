@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from tfbuild.config_schema import Kind, known_keys
 from tfbuild.config_types import FileStem, Keys, MacroName, PositiveInt, Prose, Text
 from tfbuild.model import Arch, Pin, Product, Unhashed
 from tfbuild.release_serving import ServingKeys
@@ -19,10 +20,15 @@ from tfbuild.release_types import (
     ReleaseName,
     Sha256,
     Snapshot,
+    Thread,
     Url,
 )
 from tfbuild.release_upstream import Upstream
 from tfbuild.release_wheels import WheelKeys
+from tfbuild.suggest import did_you_mean
+
+# Of releases that do not say which Debian they are built on.
+_DEFAULT_SUITE = "trixie"
 
 
 class Source(Keys):
@@ -112,6 +118,41 @@ class CompileDefine(Keys):
     reason: Prose = Field(description="What goes wrong without it.")
 
 
+def _settable(value: str) -> str:
+    if _setting(value) is None:
+        raise ValueError(f"unknown key '{value}'{did_you_mean(value, known_keys())}")
+    return value
+
+
+def _setting(value: str) -> tuple[str, str | None] | None:
+    """The key of a configuration, and the entry where it is a map's."""
+    if value in known_keys():
+        return value, None
+    path, _, entry = value.rpartition(".")
+    key = known_keys().get(path)
+    return (path, entry) if key and key.kind is Kind.MAP and entry else None
+
+
+class Unsupported(Keys):
+    """What a configuration can ask for and this release cannot do."""
+
+    key: Annotated[str, AfterValidator(_settable)] = Field(
+        description="Dotted key of a configuration, or entry of one that is a map."
+    )
+    value: Text | None = Field(default=None, description="The value that cannot be; null: any that is given.")
+    reason: Prose = Field(description="Why it cannot.")
+    instead: Prose = Field(description="What does it instead.")
+    threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
+
+    @property
+    def setting(self) -> tuple[str, str | None]:
+        """The key of a configuration, and the entry where it is a map's."""
+        found = _setting(self.key)
+        if found is None:
+            raise TypeError(f"'{self.key}' is no key; the type of it says so")
+        return found
+
+
 class Release(Keys):
     """A file in ``build_configs/releases/<product>/``."""
 
@@ -150,6 +191,9 @@ class Release(Keys):
         default=None, description="How upstream's own dependencies are compiled; only with that provider."
     )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
+    unsupported: tuple[Unsupported, ...] = Field(
+        default=(), description="What configurations can ask for and it cannot do."
+    )
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
 
@@ -165,6 +209,11 @@ class Release(Keys):
         debs = self.debian.downloads if self.debian else ()
         tools = self.serving.downloads(build_arch or arch) if self.serving else ()
         return (*source, *(each.pin() for each in debs if each.arch is arch), *(each.pin() for each in tools))
+
+    @property
+    def suite(self) -> str:
+        """The Debian suite that the builder image is made of."""
+        return self.debian.suite if self.debian else _DEFAULT_SUITE
 
     @property
     def archive(self) -> Source:

@@ -12,10 +12,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfbuild.bazel_flags import tf_revision_refused
+from tfbuild.binding import bind
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
+from tfbuild.config_effect import require_possible
+from tfbuild.config_types import MAX_JOBS
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
 from tfbuild.image_names import parse_tag
-from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
+from tfbuild.keras_inputs import (
+    APP_LOCK,
+    REQUIREMENTS,
+    read_app,
+    read_keras_model,
+    require_files,
+    run_settings,
+)
 from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
@@ -26,6 +36,7 @@ from tfbuild.plan_roots import RECORDER
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
 from tfbuild.plan_wheel import make_wheel_plan
+from tfbuild.policy import Policy
 from tfbuild.release_schema import Release
 from tfbuild.releases import (
     default_release,
@@ -41,6 +52,7 @@ from tfbuild.store import hash_file
 from tfbuild.suggest import did_you_mean
 from tfbuild.wheel_lock import WheelLock, read_wheel_lock, require_environment, wheel_lock_path
 from tfbuild.wheel_rules import Wanted, closure, marker_environment
+from tfbuild.yaml_source import read_yaml
 
 # What carries a build out, besides the plan.
 _RECIPES = {
@@ -55,7 +67,6 @@ _RECIPES = {
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
 # More than any machine has CPUs.
-MOST_JOBS = 999_999
 VARIANTS = ("cpu", "gpu")
 DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"
@@ -110,10 +121,8 @@ def parse_jobs(word: str) -> int | None:
             f"--jobs takes a positive whole number, not '{shown(word)}'", hint="for example --jobs 4"
         )
     # Compared by digits: Python refuses to convert some thousands of them.
-    if len(digits) > len(str(MOST_JOBS)) or int(digits) > MOST_JOBS:
-        raise UsageError(
-            f"--jobs takes at most {MOST_JOBS}, not '{shown(word)}'", hint="for example --jobs 4"
-        )
+    if len(digits) > len(str(MAX_JOBS)) or int(digits) > MAX_JOBS:
+        raise UsageError(f"--jobs takes at most {MAX_JOBS}, not '{shown(word)}'", hint="for example --jobs 4")
     return int(digits)
 
 
@@ -222,13 +231,15 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
     shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
     app = read_app(Path(words.app)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
+    run = run_settings(found.config, app.settings if app else None)
+    require_files(found.config, app, run)
     more = KerasCircumstances(
         lock=read_wheel_lock(root / shown, shown),
         app=app.folder if app else None,
         asked=app.asked if app else (),
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
         model=read_keras_model(Path(words.model)) if words.model else None,
-        run=run_settings(found.config, app.settings) if app else None,
+        run=run,
     )
     return make_keras_plan(
         found.request,
@@ -327,6 +338,7 @@ def _resolve(
     if product is Product.SERVING and config.values.serving.build_on == "target":
         build_arch = arch
     _refuse_foreign_native(config, arch, build_arch)
+    require_possible(config, release, arch)
     request = Request(
         product=product,
         release=release.release,
@@ -384,7 +396,7 @@ def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
 
 
 def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
-    """Also finds out before the build that there is no such policy, rather than after it."""
+    """Also finds out before the build that there is no such policy, or a broken one, rather than after it."""
     name = policy_name(release, config.values)
     known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
     if name not in known:
@@ -394,7 +406,12 @@ def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
             details=(f"named at {where}", f"there are: {', '.join(known)}"),
             hint=f"choose one of {_POLICIES}/, or put yours there",
         )
-    return hashlib.sha256((root / _POLICIES / f"{name}.yaml").read_bytes()).hexdigest()
+    path = f"{_POLICIES}/{name}.yaml"
+    document = read_yaml(root / path, path)
+    policy, problems = bind(document, Policy)
+    if policy is None or document.problems:
+        raise ConfigError(document.problems or problems)
+    return hashlib.sha256((root / path).read_bytes()).hexdigest()
 
 
 def _epoch(env: Mapping[str, str]) -> int | None:

@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from tfbuild.api import ApiList
 from tfbuild.bake import PlanDocument
 from tfbuild.bundle_file import Bundle, BundleDocument
+from tfbuild.compiler_cpus import CompilerCpus
 from tfbuild.config_schema import BuildConfig, ConfigFile, Kind, known_keys
 from tfbuild.diagnose import DiagnoseReport
 from tfbuild.diagnose_host import TargetHost
@@ -90,6 +91,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_schema()),
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
+        "build_configs/compilers/schema.json": _text(_schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
         "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),

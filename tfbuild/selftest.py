@@ -11,7 +11,7 @@ from tfbuild.report_text import human_duration
 from tfbuild.runner import Runner, SubprocessRunner
 from tfbuild.terminal import write_lines
 
-_FOLDERS = ("benchmarks", "dockerfiles", "tests")
+_FOLDERS = ("benchmarks", "dockerfiles", "tests", "toolchains")
 
 
 @dataclass(frozen=True)

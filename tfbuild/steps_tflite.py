@@ -92,7 +92,24 @@ def compile_(run: Run) -> str:
         raise explained(run, error) from error
     for log in sorted((run.layout.out / "log").glob("*.log")):
         shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    run.findings += unused_entries(run)
     return f"{jobs_of(run)} jobs"
+
+
+def unused_entries(run: Run) -> list[Finding]:
+    """The entries of the configuration that CMake says nobody has looked at."""
+    unused = set((run.layout.out / "log" / "unused-cmake-entries").read_text().split())
+    return [
+        Finding(
+            "cmake-entry-unused",
+            "warning",
+            f"tflite.cmake_definitions.{name} changes nothing: no CMake file of the release asks for it",
+            evidence=("CMake: Manually-specified variables were not used by the project",),
+            fix=f"see that the name is right, or leave it out: '{name}'",
+        )
+        for name in run.plan.tflite.entries
+        if name in unused
+    ]
 
 
 def wheel(run: Run) -> str:

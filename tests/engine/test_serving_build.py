@@ -16,12 +16,14 @@ from typing import Any
 import docker
 import pytest
 
+from tests.support.patches import diff_of
 from tests.support.serving import OWN_BAZEL, Serve, start_build
 from tfbuild.cache import cache_root
 from tfbuild.engine import DockerEngine
 from tfbuild.engine_facts import RunOptions
 
 PROJECT = Path(__file__).resolve().parents[2]
+SOURCE = PROJECT / "tests" / "data" / "serving-mini"
 MODEL = (
     PROJECT / "tests/data/serving-mini/tensorflow_serving/servables/tensorflow/testdata"
     / "saved_model_half_plus_two_cpu"
@@ -252,3 +254,24 @@ def _wait_for(work: Path, actions: int, process: subprocess.Popen[str]) -> None:
             return
         time.sleep(0.2)
     pytest.fail("the compile did not get going")
+
+
+def test_a_patch_changes_the_server_whatever_it_is_called(serve: Serve, tmp_path: Path) -> None:
+    version = "tensorflow_serving/model_servers/version.cc"
+    patch = tmp_path / "version.diff"
+    patch.write_text(diff_of(SOURCE, version, "+dev.sha.", "+dev.sha.by-a-diff."))
+    tag = "tfbuild-test/serving-patched:1"
+    try:
+        ran = serve(
+            "--set", f"source.patches={patch}", "--output", str(tmp_path), "--tag", tag, "--json",
+            timeout_s=3600,
+        )  # fmt: skip
+        assert ran.ok, ran.stderr[-4000:]
+        folder = Path(json.loads(ran.stdout)["output"])
+        manifest = json.loads((folder / "manifest.json").read_text())
+        cases = {case["case"]: case for case in manifest["smoke"]}
+        assert "+dev.sha.by-a-diff." in cases["version"]["version"]
+        (log,) = (folder / "logs").glob("*-prepare.log")
+        assert "1 of 1 patches applied\n" in log.read_text()
+    finally:
+        docker.from_env().images.remove(tag, force=True)

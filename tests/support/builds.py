@@ -118,6 +118,7 @@ class Build:
     lock_wait_s: float = 0
     offline: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
+    unused_entries: str = ""  # what CMake said nobody has asked for
     proxies: Mapping[str, str] = field(default_factory=dict)
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
@@ -206,6 +207,7 @@ class Build:
             (dist / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ELF / ("pie" if name.startswith("bin") else library), dist / name)
         _write(self.layout.out / "log" / "compile.log", "[1/1] Linking libtensorflowlite.so\n")
+        _write(self.layout.out / "log" / "unused-cmake-entries", self.unused_entries)
         _write(self.layout.out / "packages.tsv", "gcc-14\t14.2.0-19\tamd64\nlibabsl-dev\t1\tamd64\n")
         _write(self.layout.out / "tools.txt", "gcc 14.2.0\ncmake 3.31\n")
 

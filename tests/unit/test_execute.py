@@ -14,10 +14,13 @@ import jsonschema
 import pytest
 
 from tests.support.builds import Build, right_answer
-from tests.support.plans import PROJECT, make_plan
+from tests.support.patches import write_patch
+from tests.support.plans import PROJECT, make_plan, make_server_plan
+from tfbuild.build_run import blamed
 from tfbuild.engine_facts import RunResult
 from tfbuild.errors import (
     BuildError,
+    ChecksumError,
     ConfigError,
     DownloadError,
     ExitCode,
@@ -33,6 +36,7 @@ from tfbuild.locks import hold
 from tfbuild.model import Arch
 from tfbuild.ownership import read_manifest
 from tfbuild.package import is_intact, staging_of
+from tfbuild.request import Words, plan_tflite
 from tfbuild.runner import Reply
 from tfbuild.smoke import SmokeCase
 
@@ -139,18 +143,53 @@ def test_jobs_fit_into_the_engines_memory(build: Build) -> None:
 
 
 def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path: Path) -> None:
-    for name in ("b.patch", "a.patch"):
-        (tmp_path / name).write_text(name)
-    sets = ("policy=default", f"source.patches=[{tmp_path}/b.patch, {tmp_path}/a.patch]")
-    from tfbuild.request import Words, plan_tflite
-
+    for name in ("b.diff", "a"):
+        write_patch(tmp_path / name, name)
+    sets = ("policy=default", f"source.patches=[{tmp_path}/b.diff, {tmp_path}/a]")
     build.plan = plan_tflite(PROJECT, Words(sets=sets), env={}, build_arch=Arch.AMD64)
     build.run()
     patches = build.layout.request / "patches"
-    assert sorted(path.name for path in patches.iterdir()) == ["001-b.patch", "002-a.patch"]
+    assert sorted(path.name for path in patches.iterdir()) == ["001.patch", "002.patch", "series"]
+    rows = [line.split("\t") for line in (patches / "series").read_text().splitlines()]
+    assert rows == [
+        [f"{number:03}.patch", each.sha256, each.path] for number, each in enumerate(build.plan.patches, 1)
+    ]
+    assert (patches / "001.patch").read_bytes() == (tmp_path / "b.diff").read_bytes()
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
     assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.tflite.cmake_cache)
+
+
+def test_a_patch_that_changes_under_the_build_ends_it(build: Build, tmp_path: Path) -> None:
+    patch = write_patch(tmp_path / "a.diff")
+    words = Words(sets=("policy=default", f"source.patches={patch}"))
+    build.plan = plan_tflite(PROJECT, words, env={}, build_arch=Arch.AMD64)
+    write_patch(patch, after="something else")
+    with pytest.raises(ChecksumError, match="was changed while the build was going on"):
+        build.run()
+
+
+def test_an_entry_that_cmake_did_not_use_is_told_in_the_result(build: Build) -> None:
+    entry = "tflite.cmake_definitions"
+    build.plan = make_plan(
+        "2.14.1-debian", "opt", Arch.AMD64, "policy=default", f"{entry}.XNN_TYPO=ON", f"{entry}.GOOD=ON"
+    )
+    build.unused_entries = "TFLITE_HOST_TOOLS_DIR\nXNN_TYPO\n"  # the first is not the configuration's
+    result = build.run()
+    told = "tflite.cmake_definitions.XNN_TYPO changes nothing: no CMake file of the release asks for it"
+    assert [each.message for each in result.findings if each.id == "cmake-entry-unused"] == [told]
+    manifest = json.loads((build.output / "manifest.json").read_text())
+    assert told in [each["message"] for each in manifest["findings"]]
+    assert (f"cmake-entry-unused: {told}",) in build.reporter.of("warn")
+
+
+def test_an_error_about_a_flag_is_told_with_the_line_that_gave_it() -> None:
+    plan = make_plan("2.14.1-debian", "haswell", Arch.AMD64)
+    told = blamed(plan, "cc1: error: bad value 'haswell' for '-march=' switch")
+    assert told == ("-march=haswell comes from build_configs/haswell.yaml:8",)
+    assert blamed(plan, "cc1: error: bad value 'haswell2' for '-march=' switch") == ()
+    server = make_server_plan("2.19.1", "haswell", Arch.AMD64)
+    assert blamed(server, "gcc: error: unknown -march=haswell") == told
 
 
 # -- a second run -------------------------------------------------------------------------------------

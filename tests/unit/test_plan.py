@@ -40,11 +40,15 @@ def test_the_steps_come_in_the_order_of_the_work() -> None:
     assert opt() == BASE
 
 
-@pytest.mark.parametrize(
-    "setting", ["resources.jobs=3", "resources.memory_per_job_mib=512", "distributable_note=for us"]
-)
+@pytest.mark.parametrize("setting", ["resources.jobs=3", "resources.memory_per_job_mib=512"])
 def test_how_much_of_the_machine_is_taken_changes_nothing(setting: str) -> None:
     assert changed(opt(setting)) == set()
+
+
+def test_why_something_is_not_to_be_handed_on_is_on_the_image_and_compiles_nothing() -> None:
+    plan = opt("distributable=false", "distributable_note=for us")
+    assert dict(plan.image.labels)["tfbuild.distributable-note"] == "for us"
+    assert changed(plan) == {"image", "verify", "dist"}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.patches import write_patch
 from tests.support.plans import PROJECT
 from tfbuild.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
+from tfbuild.image_names import parse_tag
 from tfbuild.lock_file import Lock, Seen, write_lock
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Plan
@@ -136,6 +138,51 @@ def test_what_is_no_image_name_is_told_before_the_build(tag: str) -> None:
         plan_of(tag=tag)
 
 
+def test_an_image_name_is_as_long_as_an_engine_takes() -> None:
+    longest = "registry.example/" + "x" * 238
+    assert parse_tag(f"{longest}:{'t' * 128}")
+    with pytest.raises(UsageError, match="has 256 characters, and the most is 255"):
+        parse_tag(f"{longest}x:1")
+
+
+def test_jobs_beyond_any_machine_are_refused_wherever_they_stand() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_jobs("1000000")
+    assert caught.value.details == ("it is at most 999999",)
+    assert parse_jobs("999999") == 999_999
+    for jobs in ("1000000", "99999999"):
+        with pytest.raises(ConfigError, match="1 problem"):
+            plan_of(sets=(f"resources.jobs={jobs}",))
+
+
+@pytest.mark.parametrize(
+    ("set_", "message"),
+    [
+        ("runtime.user=99999999999", "less than or equal to 2147483647"),
+        ("debian.snapshot=20991301T990000Z", "there is no such date or time"),
+        ("debian.snapshot=20260230T000000Z", "there is no such date or time"),
+        ("debian.snapshot=20050101T000000Z", "has nothing before 2005-03-12"),
+    ],
+)
+def test_a_value_that_would_fail_at_the_end_is_refused(set_: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_of(sets=(set_,))
+    assert message in str(caught.value.problems[0])
+
+
+def test_the_largest_user_that_an_engine_takes_passes() -> None:
+    assert plan_of(sets=("runtime.user=2147483647",)).image.user == 2147483647
+
+
+def test_a_broken_policy_is_told_by_the_plan(project: Path) -> None:
+    path = project / "build_configs" / "policies" / "tflite-scratch.yaml"
+    path.write_text(f"{path.read_text()}imgae: {{}}\n")
+    with pytest.raises(ConfigError) as caught:
+        plan_of(project)
+    assert "build_configs/policies/tflite-scratch.yaml:" in str(caught.value.problems[0])
+    assert "unknown key 'imgae'; did you mean 'image'?" in str(caught.value.problems[0])
+
+
 @pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", "\u0661", "9" * 5000, "1\n"])
 def test_a_date_that_is_none(epoch: str) -> None:
     with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
@@ -190,10 +237,9 @@ def test_march_native_by_hand_must_be_marked_as_not_to_be_handed_on() -> None:
 
 
 def test_a_patch_counts_by_its_bytes(project: Path) -> None:
-    patch = project / "fix.patch"
-    patch.write_text("--- a/x\n")
+    patch = write_patch(project / "fix.patch", "x")
     one = plan_of(project, sets=("source.patches=[fix.patch]",))
-    patch.write_text("--- a/y\n")
+    write_patch(patch, "y")
     two = plan_of(project, sets=("source.patches=[fix.patch]",))
     assert [each.path for each in one.patches] == ["fix.patch"]
     assert one.patches != two.patches
