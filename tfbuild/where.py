@@ -144,8 +144,8 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
     unclear = [name for name in unclear if name not in always]
     if unclear:
         yield (
-            f"perhaps {', '.join(unclear)}: in use, and without function names nothing tells whether they "
-            "are chosen at run time"
+            f"perhaps {', '.join(unclear)}: in use, and names of functions do not tell whether they are "
+            "chosen at run time"
         )
     for name in sorted(always):
         users = [each for each in files if each.isa and name in each.isa.names(Verdict.ALWAYS)]
