@@ -162,12 +162,13 @@ class ElfFacts:
         (bionic, libc/libc.map.txt), and the NDK marks its files with a note.
         """
         android = any(each.name == ".note.android.ident" for each in self.sections)
-        if android or any(each.family == "LIBC" for each in self.floors):
+        names = {each.version.partition("_")[0] for each in self.required_versions}
+        if android or "LIBC" in names:
             return Libc.BIONIC
         loader = self.interpreter or ""
         if "/ld-musl-" in loader or any(name.startswith(("libc.musl-", "ld-musl-")) for name in self.needed):
             return Libc.MUSL
-        if any(each.family == "GLIBC" for each in self.floors) or "libc.so.6" in self.needed:
+        if "GLIBC" in names or "libc.so.6" in self.needed:
             return Libc.GLIBC
         # The bare name: Android's where its other libraries have bare names, too; else musl's.
         if "libc.so" in self.needed:

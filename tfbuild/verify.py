@@ -16,6 +16,7 @@ from tfbuild.checks import check_elf
 from tfbuild.checks_isa import check_isa
 from tfbuild.checks_wheel import check_archive
 from tfbuild.checksums import read_checksums
+from tfbuild.closure import Link
 from tfbuild.elf import ELF_MAGIC
 from tfbuild.elf_facts import ElfFacts, ElfKind
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
@@ -133,18 +134,34 @@ def verify_path(
 def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     facts = examine_file(path, Beside.of(_dist_of(path)))
     role = policy.policy.role_for(path.name)
+    siblings = _siblings(path, facts)
+    found = Findings(policy.policy)
+    check_misplaced(found, str(_dist_of(path)), _misplaced_alone(path, facts, siblings))
     return VerifyReport(
         subject=str(path),
         kind=_ELF_KINDS[facts.kind],
         policy=policy.name,
-        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=_siblings(path, facts))),
-        findings=check_elf(facts, policy.policy, role, context),
+        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=siblings)),
+        findings=(*found.all(), *check_elf(facts, policy.policy, role, context)),
     )
 
 
 def _dist_of(path: Path) -> Path:
     """The dist folder that the file lies in, if it does: its headers and debug files tell more."""
     return path.resolve().parent.parent
+
+
+def _misplaced_alone(path: Path, facts: ElfFacts, siblings: frozenset[str]) -> tuple[tuple[Link, str], ...]:
+    """Libraries of the same dist folder that ``path`` needs, and has no run path to."""
+    dist = _dist_of(path)
+    if not (dist / "manifest.json").is_file() and not (dist / "SHA256SUMS").is_file():
+        return ()
+    owner = path.resolve().relative_to(dist).as_posix()
+    return tuple(
+        (Link(owner, name, None), f"lib/{name}")
+        for name in facts.needed
+        if name not in siblings and (dist / "lib" / name).is_file()
+    )
 
 
 def _siblings(path: Path, facts: ElfFacts) -> frozenset[str]:

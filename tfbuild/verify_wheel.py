@@ -12,7 +12,7 @@ from tfbuild.checks_wheel import TagFacts, check_wheel, tag_facts
 from tfbuild.elf import ELF_MAGIC
 from tfbuild.elf_facts import ElfFacts
 from tfbuild.errors import UsageError, VerificationError
-from tfbuild.foreign import ForeignFiles, ForeignKind, count_foreign, kind_of
+from tfbuild.foreign import STATIC, ForeignFiles, ForeignKind, count_foreign, kind_of
 from tfbuild.measure import Beside, examine
 from tfbuild.model import Finding
 from tfbuild.platforms import PROJECT, load_platforms
@@ -89,7 +89,8 @@ def judge_package(path: Path, rules: Policy, context: Context) -> JudgedPackage:
 
 def check_foreign(found: Findings, name: str, foreign: tuple[ForeignFiles, ...], *, nothing: bool) -> None:
     """``nothing``: none of what a CPU executes in ``name`` is of a kind that is examined here."""
-    code = [each for each in foreign if each.code]
+    # A static archive in a wheel is there to be linked with; it is no reason for a warning.
+    code = [each for each in foreign if each.code and (nothing or each.kind != STATIC.name)]
     if not code:
         return
     counts = ", ".join(f"{each.files} x {each.kind}" for each in code)

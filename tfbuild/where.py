@@ -154,6 +154,9 @@ def _cpus(files: tuple[ElfFacts, ...], unmeasured: tuple[str, ...]) -> str:
         return "not measured: instructions of this machine are not decoded here"
     needed = frozenset(name for isa in measured for name in isa.names(Verdict.ALWAYS))
     words = cpus(measured[0].machine, needed)
+    open_questions = frozenset(n for isa in measured for n in isa.names(Verdict.UNCLEAR)) - needed
+    if open_questions:
+        words += f"; whether {', '.join(sorted(open_questions))} must be there as well is unclear"
     if not unmeasured:
         return words
     names = [path.rpartition("/")[2] for path in unmeasured]
@@ -168,8 +171,8 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
     unclear = [name for name in unclear if name not in always]
     if unclear:
         yield (
-            f"perhaps {', '.join(unclear)}: in use, and names of functions do not tell whether they are "
-            "chosen at run time"
+            f"{', '.join(unclear)}: in use, and names of functions do not tell whether they are chosen at "
+            "run time"
         )
     for name in sorted(always):
         users = [each for each in files if each.isa and name in each.isa.names(Verdict.ALWAYS)]
