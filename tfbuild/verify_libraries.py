@@ -45,8 +45,9 @@ def misplaced(
     """Needed libraries that are among ``files`` where the loader does not look, and where they are.
 
     Keys are paths relative to the common folder, ``links`` its symbolic links and where these end.
-    ``each_alone``: every file is loaded for itself, as what users link with is. Else what others need is
-    loaded through those only: auditwheel's copies find each other by the run path of the module above them.
+    ``each_alone``: what users can link with (``-lNAME`` takes libNAME.so) is loaded for itself, too. Else what
+    others need is loaded through those only: auditwheel's copies find each other by the run path of the
+    module above them.
     """
     known = {
         _inside(p): replace(facts, path=_inside(p))
@@ -54,7 +55,11 @@ def misplaced(
         if facts.kind is not ElfKind.DEBUG
     }
     tree = _Tree(known, {_inside(p): _inside(target) for p, target in (links or {}).items()})
-    start = set(known) if each_alone else _roots(tree)
+    start = _roots(tree)
+    if each_alone:
+        start |= {
+            found for path in (*known, *tree.links) if path.endswith(".so") and (found := tree.resolve(path))
+        }
     places: dict[tuple[str, str, int], str] = {}
     for path in (*sorted(known), *sorted(tree.links)):
         facts = known.get(tree.resolve(path) or "")

@@ -178,6 +178,16 @@ def test_copies_that_auditwheel_made_find_each_other_through_the_module() -> Non
     assert [link.needed for link, _ in misplaced(files, each_alone=True)] == ["libgfortran.so"]
 
 
+def test_a_version_that_nobody_links_with_is_found_by_who_needs_it_and_what_it_needs() -> None:
+    """As libXNNPACK.so.0 of a dist folder: whoever loads it has loaded libcpuinfo already."""
+    files = {
+        "lib/libtensorflowlite.so": facts(("libXNNPACK.so.0", "libcpuinfo.so.0"), ("RUNPATH", "$ORIGIN")),
+        "lib/libXNNPACK.so.0": facts(("libcpuinfo.so.0",), None),
+        "lib/libcpuinfo.so.0": facts((), None),
+    }
+    assert misplaced(files, each_alone=True) == ()
+
+
 def test_libraries_that_only_load_each_other_are_looked_at_too() -> None:
     files = {"a/liba.so": facts(("libb.so",), None), "b/libb.so": facts(("liba.so",), None)}
     assert {link.needed for link, _ in misplaced(files, each_alone=False)} == {"liba.so", "libb.so"}
