@@ -45,9 +45,9 @@ def misplaced(
     """Needed libraries that are among ``files`` where the loader does not look, and where they are.
 
     Keys are paths relative to the common folder, ``links`` its symbolic links and where these end.
-    ``each_alone``: what users can link with (``-lNAME`` takes libNAME.so) is loaded for itself, too. Else what
-    others need is loaded through those only: auditwheel's copies find each other by the run path of the
-    module above them.
+    ``each_alone``: what users can link with (``-lNAME`` takes libNAME.so) is loaded for itself, too. Else
+    what others need is loaded through those only: auditwheel's copies find each other by the run path of
+    the module above them.
     """
     known = {
         _inside(p): replace(facts, path=_inside(p))
@@ -57,9 +57,8 @@ def misplaced(
     tree = _Tree(known, {_inside(p): _inside(target) for p, target in (links or {}).items()})
     start = _roots(tree)
     if each_alone:
-        start |= {
-            found for path in (*known, *tree.links) if path.endswith(".so") and (found := tree.resolve(path))
-        }
+        linkable = {tree.resolve(path) for path in (*known, *tree.links) if path.endswith(".so")}
+        start |= {path for path in linkable if path is not None}
     places: dict[tuple[str, str, int], str] = {}
     for path in (*sorted(known), *sorted(tree.links)):
         facts = known.get(tree.resolve(path) or "")
