@@ -44,6 +44,9 @@ X86_LEVELS = (
 AVX_ONLY = frozenset({"AVX"})
 AVX_ONLY_CPUS = "Intel Sandy Bridge (2011); AMD Bulldozer (2011), Jaguar (2013); or newer, all with AVX"
 
+# And F16C came a step before the rest of x86-64-v3: TensorFlow's wheels of 2.21 need these two.
+AVX_F16C = frozenset({"AVX", "F16C"})
+AVX_F16C_CPUS = "Intel Ivy Bridge (2012); AMD Piledriver (2012), Jaguar (2013); or newer, all with AVX, F16C"
 # And so do the first ones after SSE2, before x86-64-v2: what NumPy's wheels were compiled for until 2.3.
 EARLY_X86 = (
     Level(
@@ -204,7 +207,7 @@ def x86_level(needed: frozenset[str]) -> str:
     """
     if _early(needed):
         return "+".join((X86_LEVELS[0].name, *sorted(name.lower() for name in needed)))
-    if needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) == AVX_ONLY:
+    if needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) in (AVX_ONLY, AVX_F16C):
         known = X86_LEVELS[1].adds
         return "+".join((X86_LEVELS[1].name, *sorted(name.lower() for name in needed - known)))
     return _level(X86_LEVELS, needed)
@@ -241,6 +244,8 @@ def cpus(machine: str, needed: frozenset[str]) -> str:
         rest = sorted(needed - known)
         if needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) == AVX_ONLY:
             words = AVX_ONLY_CPUS
+        elif needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) == AVX_F16C:
+            words = AVX_F16C_CPUS
         elif early := _early(needed):
             level = EARLY_X86[1 if early & EARLY_X86[1].adds else 0]
             words = f"{level.cpus}, all with {', '.join(sorted(early))}"

@@ -184,10 +184,13 @@ def test_assembly_outside_of_every_function_is_not_what_the_compiler_was_told() 
         ({"SSE3"}, "x86-64+sse3", "Athlon 64"),  # numpy.show_config() of NumPy 1.26.4 and 2.3.4
         ({"SSE3", "SSSE3"}, "x86-64+sse3+ssse3", "Core 2"),
         ({"SSE3", "POPCNT"}, "x86-64-v2", "Nehalem"),
+        ({"AVX", "SSE4.1"}, "x86-64-v2+avx", "Sandy Bridge"),
+        ({"AVX", "F16C", "SSE4.1"}, "x86-64-v2+avx+f16c", "Ivy Bridge"),  # tensorflow-cpu 2.21
+        ({"AVX", "AVX2", "F16C"}, "x86-64-v3", "Haswell"),
         (set(), "x86-64", "any 64-bit x86 CPU"),
     ],
 )
-def test_what_came_before_the_second_level(needed: set[str], level: str, words: str) -> None:
+def test_what_came_before_a_level_is_not_called_the_level(needed: set[str], level: str, words: str) -> None:
     assert x86_level(frozenset(needed)) == level
     assert words in cpus("EM_X86_64", frozenset(needed))
 
