@@ -1,7 +1,7 @@
 """Which library the dynamic loader would take for each one that is needed, inside an image. Pure.
 
 The rules are those of glibc's ld.so(8), applied to files instead of running anything, so they hold for
-a foreign architecture, too.
+a foreign architecture, too; for files that are linked against musl, those of its ldso/dynlink.c.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from tfbuild.elf import ElfFacts
+from tfbuild.elf_facts import ElfFacts, Libc
 from tfbuild.image_facts import ImageConfig, ImageFile
 from tfbuild.model import Arch
 
 _MULTIARCH: Mapping[str, str] = {a.platform.elf_machine: a.platform.multiarch for a in Arch}
+# AT_PLATFORM of the kernel, which $PLATFORM stands for: ELF_PLATFORM in arch/*/include/asm/elf.h.
+_PLATFORM: Mapping[str, str] = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_ARM": "v7l"}
+_MUSL_DEFAULT = ("/lib", "/usr/local/lib", "/usr/lib")
 _CONF = "/etc/ld.so.conf"
 _MAX_INCLUDES = 64
 
@@ -98,6 +101,17 @@ def default_directories(image: FileTree, machine: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*configured, *built_in]))
 
 
+def _musl_directories(image: FileTree, facts: ElfFacts) -> tuple[str, ...]:
+    """Those of /etc/ld-musl-ARCH.path, one a line or parted by colons; without it, the built-in ones."""
+    loader = posixpath.basename(facts.interpreter or "")
+    arch = loader.removeprefix("ld-musl-").partition(".")[0] or _PLATFORM.get(facts.machine, "")
+    found = image.resolve(f"/etc/ld-musl-{arch}.path")
+    if found is None:
+        return _MUSL_DEFAULT
+    text = image.read(found).decode("utf-8", errors="replace").replace(":", "\n")
+    return tuple(line.strip() for line in text.splitlines() if line.startswith("/"))
+
+
 def _configured(image: FileTree, path: str, seen: set[str]) -> list[str]:
     found = image.resolve(path)
     if found is None or found in seen or len(seen) >= _MAX_INCLUDES:
@@ -125,6 +139,12 @@ class _Loaded:
     parent: _Loaded | None
 
     @property
+    def musl_paths(self) -> tuple[str, ...]:
+        """musl takes RUNPATH and RPATH for one, and asks everybody on the way up."""
+        own = _expand(self.facts.runpath or self.facts.rpath, self)
+        return own + (self.parent.musl_paths if self.parent else ())
+
+    @property
     def rpath(self) -> tuple[str, ...]:
         """DT_RPATH holds for what the object loads and all below; a DT_RUNPATH beside it cancels it."""
         own = () if self.facts.runpath else _expand(self.facts.rpath, self)
@@ -137,7 +157,10 @@ class _Walk:
     def __init__(self, image: FileTree, path: str, facts: ElfFacts) -> None:
         self._image = image
         self.start = path
-        self._defaults = default_directories(image, facts.machine)
+        self._musl = facts.libc is Libc.MUSL
+        self._defaults = (
+            _musl_directories(image, facts) if self._musl else default_directories(image, facts.machine)
+        )
         self._by_name: dict[str, str] = {}
         self._facts: dict[str, ElfFacts] = {}
         self.links: list[Link] = []
@@ -203,13 +226,14 @@ class _Walk:
     def _places(self, owner: _Loaded, name: str) -> tuple[str, ...]:
         if "/" in name:
             return (posixpath.normpath(name),)
-        rpath = () if owner.facts.runpath else owner.rpath
         variable = self._image.config.variable("LD_LIBRARY_PATH") or ""
         preset = tuple(part for part in variable.replace(";", ":").split(":") if part.startswith("/"))
-        runpath = _expand(owner.facts.runpath, owner)
-        return tuple(
-            dict.fromkeys(posixpath.join(d, name) for d in (*rpath, *preset, *runpath, *self._defaults))
-        )
+        if self._musl:
+            folders = (*preset, *owner.musl_paths, *self._defaults)
+        else:
+            rpath = () if owner.facts.runpath else owner.rpath
+            folders = (*rpath, *preset, *_expand(owner.facts.runpath, owner), *self._defaults)
+        return tuple(dict.fromkeys(posixpath.join(d, name) for d in folders))
 
 
 def _expand(paths: tuple[str, ...], owner: _Loaded) -> tuple[str, ...]:
@@ -220,6 +244,8 @@ def _expand(paths: tuple[str, ...], owner: _Loaded) -> tuple[str, ...]:
     found: list[str] = []
     for path in paths:
         text = path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin).replace("${LIB}", "$LIB")
+        platform = _PLATFORM.get(owner.facts.machine, "$PLATFORM")
+        text = text.replace("${PLATFORM}", "$PLATFORM").replace("$PLATFORM", platform)
         for lib in libs if "$LIB" in text else ("",):
             found.append(posixpath.normpath(text.replace("$LIB", lib)))
     return tuple(path for path in found if path.startswith("/"))

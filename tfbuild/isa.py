@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tfbuild import isa_arm64, isa_x86
 from tfbuild.elf_code import Code
 from tfbuild.isa_facts import Extension, IsaFacts, Verdict, judge
-from tfbuild.isa_march import arm64_level, x86_level
+from tfbuild.isa_march import arm64_level, contradiction, x86_level
 from tfbuild.isa_sites import Usage, usage
 
 MEASURED = frozenset({"EM_X86_64", "EM_AARCH64"})
@@ -42,7 +43,8 @@ def measure(code: Code) -> IsaFacts | None:
 
 
 def _x86(code: Code) -> IsaFacts:
-    used = usage(code, isa_x86.scan(code))
+    sites = isa_x86.scan(code)
+    used = usage(code, sites)
     names = frozenset(used.tallies)
     extensions = judge(
         used.tallies,
@@ -53,6 +55,7 @@ def _x86(code: Code) -> IsaFacts:
         enough=50,  # below, shares mean nothing
         witness="AVX",
         handwritten=_HANDWRITTEN,
+        asks=sites.asks,
     )
     return _facts(code, used, extensions, x86_level)
 
@@ -79,6 +82,10 @@ def _facts(
     level: Callable[[frozenset[str]], str],
 ) -> IsaFacts:
     always = frozenset(e.name for e in extensions if e.verdict is Verdict.ALWAYS)
+    # Some of it must be chosen at run time; which, nothing tells.
+    wrong = contradiction(code.machine, always)
+    extensions = tuple(replace(e, verdict=Verdict.UNCLEAR) if e.name in wrong else e for e in extensions)
+    always -= wrong
     return IsaFacts(
         machine=code.machine,
         level=level(always),

@@ -66,7 +66,6 @@ _RECIPES = {
     Product.KERAS: ("dockerfiles/debian", "dockerfiles/keras"),
     Product.SERVING: ("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
 }
-# More than any machine has CPUs.
 VARIANTS = ("cpu", "gpu")
 DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from tfbuild.checks_wheel import TagFacts
-from tfbuild.elf_facts import ElfFacts, SectionSize
+from tfbuild.elf_facts import ElfFacts, Libc, SectionSize
 from tfbuild.isa_facts import Basis, Extension, IsaFacts, Verdict
 from tfbuild.static_archive import ArchiveFacts
 from tfbuild.wheel import WheelFacts
@@ -60,9 +60,9 @@ def content_lines(facts: ElfFacts) -> Iterator[str]:
     if facts.api is not None:
         yield f"  C API      {facts.api.exported} of {facts.api.declared} functions ({facts.api.source})"
     if facts.linked:
-        yield from _wrapped(
-            "  contains   ", ", ".join(f"{each.name} {each.version}" for each in facts.linked)
-        )
+        # Debian's absl is a dozen libraries of one version.
+        contents = dict.fromkeys(f"{each.name} {each.version}" for each in facts.linked)
+        yield from _wrapped("  contains   ", ", ".join(contents))
     if facts.compilers:
         yield from _wrapped("  made by    ", ", ".join(facts.compilers))
     largest = sorted(facts.sections, key=lambda s: -s.size)[:_SECTIONS]
@@ -91,12 +91,23 @@ def wheel_lines(wheel: WheelFacts, tag: TagFacts | None) -> Iterator[str]:
     yield f"Wheel of {wheel.name} {wheel.version} for {wheel.python or 'an unknown Python'}"
     yield f"  tags       {', '.join(wheel.tags)}"
     if tag is not None:
-        yield f"  fits       {tag.fits or 'newer than every known tag'}"
+        yield from _wrapped("  fits       ", _fits(tag))
         needs = ", ".join(f"{floor.family}_{floor.version}" for floor in tag.needs)
         yield f"  needs      {needs or 'no versioned symbol'}"
     yield f"  size       {wheel.unpacked / 1e6:.1f} MB in {wheel.files} files"
     if wheel.requires_python:
         yield f"  Python     {wheel.requires_python}"
+
+
+def _fits(tag: TagFacts) -> str:
+    if tag.libc is Libc.MUSL:
+        return "a musllinux tag, no manylinux one; of which version, files for musl do not say"
+    if tag.libc is Libc.BIONIC:
+        return "an Android tag, no manylinux one"
+    if tag.foreign:
+        by_versions = f" (its symbol versions alone: {tag.versions_fit})" if tag.versions_fit else ""
+        return f"{tag.fits}, for it needs {', '.join(tag.foreign)}{by_versions}"
+    return tag.fits or "newer than every known tag"
 
 
 def runs_on_lines(places: RunsOn) -> Iterator[str]:

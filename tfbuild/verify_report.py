@@ -13,6 +13,7 @@ from tfbuild.closure import Closure
 from tfbuild.documents import dump
 from tfbuild.elf_facts import ElfFacts
 from tfbuild.errors import ExitCode
+from tfbuild.foreign import ForeignFiles
 from tfbuild.image_facts import ImageFacts
 from tfbuild.model import Finding
 from tfbuild.policy import Policy
@@ -33,6 +34,7 @@ class SubjectKind(str, Enum):
     ARCHIVE = "image archive"
     IMAGE = "image"
     INDEX = "image of several platforms"
+    PACKAGE = "zip archive with libraries"
 
     def __str__(self) -> str:
         return self.value
@@ -58,6 +60,7 @@ class VerifyFacts:
     wheel: WheelFacts | None = None
     tag: TagFacts | None = None
     runs_on: RunsOn | None = None
+    foreign: tuple[ForeignFiles, ...] = ()  # what was not examined
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tfbuild.checks import machine_name
-from tfbuild.elf_facts import ElfFacts, ElfKind, VersionFloor, version_key
+from tfbuild.elf_facts import ElfFacts, ElfKind, Libc, VersionFloor, version_key
+from tfbuild.foreign import ForeignFiles
 from tfbuild.image_facts import ImageFacts
 from tfbuild.model import Finding
 from tfbuild.printable import joined
 from tfbuild.verify_code_text import archive_lines, content_lines, isa_lines, runs_on_lines, wheel_lines
-from tfbuild.verify_report import VerifyFacts, VerifyReport
+from tfbuild.verify_report import SubjectKind, VerifyFacts, VerifyReport
 
 # Which version of a family comes with which release: https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html
 _FAMILIES = {
@@ -19,6 +20,7 @@ _FAMILIES = {
     "CXXABI": "the C++ ABI",
     "GCC": "libgcc",
 }
+_OTHER_LIBC = {Libc.MUSL: "musl (Alpine Linux)", Libc.BIONIC: "bionic (Android)"}
 _SYMBOLS = 4  # named behind a floor
 _DETAILED = 12  # files with all their facts; a wheel may have a hundred, the JSON has all
 
@@ -54,6 +56,8 @@ def _facts(read: VerifyFacts) -> list[str]:
         places = {link.needed: link.found or "not found" for link in reversed(closure.links)}
         shown = [f"  {name} => {place}" for name, place in sorted(places.items())]
         lines += [f"Loaded libraries: {len(libraries)}, {state}.", *shown, ""]
+    if read.foreign:
+        lines += [f"Not examined: {_foreign(read.foreign)}.", ""]
     if sums is not None:
         lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
     return lines
@@ -62,12 +66,24 @@ def _facts(read: VerifyFacts) -> list[str]:
 def _summary(report: VerifyReport) -> str:
     errors = len(report.errors)
     warnings = len(report.findings) - errors
+    read = [report.facts, *(each.facts for each in report.platforms)]
+    left = [each for facts in read for each in facts.foreign if each.code]
+    if left and not errors:
+        what = f"{_count(warnings, 'warning')}" if warnings else "nothing found"
+        return f"OK as far as it was examined: {what}. Not examined: {_foreign(left)}."
     if not report.findings:
-        return "OK: nothing found."
-    counts = [
-        f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n
-    ]
+        empty = report.kind is SubjectKind.WHEEL and not report.facts.elf
+        return "OK: nothing found; no native code in it." if empty else "OK: nothing found."
+    counts = [_count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
     return f"{'FAILED' if errors else 'OK'}: {', '.join(counts)}."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' if number != 1 else ''}"
+
+
+def _foreign(kinds: Iterable[ForeignFiles]) -> str:
+    return ", ".join(f"{each.files} x {each.kind}" for each in kinds)
 
 
 def _elf(facts: ElfFacts) -> Iterator[str]:
@@ -79,6 +95,8 @@ def _elf(facts: ElfFacts) -> Iterator[str]:
     if facts.interpreter:
         yield f"  loader     {facts.interpreter}"
     yield f"  needs      {', '.join(facts.needed) or 'no library'}"
+    if facts.libc in _OTHER_LIBC:
+        yield f"  C library  {_OTHER_LIBC[facts.libc]}"
     yield from _floors(facts)
     for label, paths in (("RPATH", facts.rpath), ("RUNPATH", facts.runpath)):
         if paths:

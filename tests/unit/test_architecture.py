@@ -80,6 +80,7 @@ PURE = {
     "index_plan",
     "isa",
     "isa_arm64",
+    "isa_calls",
     "isa_facts",
     "isa_march",
     "isa_names",
