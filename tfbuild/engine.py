@@ -156,7 +156,8 @@ class DockerEngine:
     def _remove_nameless(self, before: ImageFacts | None) -> None:
         """What had a name before would stay as an image without one."""
         left = self.image(before.id) if before else None
-        if left and not left.tags:
+        # One that somebody else made is nobody's to remove but his.
+        if left and not left.tags and any(name.startswith("tfbuild.") for name in left.labels):
             self.remove_image(left.id)
 
     def run_once(self, image: str, command: Sequence[str], options: RunOptions | None = None) -> RunResult:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tfbuild import __version__
-from tfbuild.documents import Artifact, BuildDocument, Bytes, HexDigest, dump
+from tfbuild.documents import Artifact, BuildDocument, Bytes, HexDigest, Replaced, dump
 from tfbuild.effects import BuildResult
 from tfbuild.engine_facts import Engine
 from tfbuild.errors import PackagingError, TfBuildError, VerificationError
@@ -40,6 +40,7 @@ from tfbuild.package import (
     write_checksums,
     write_json,
 )
+from tfbuild.replacing import replaced_image, replaced_index, replaced_text
 from tfbuild.verify import INDEX_ARCHIVE, load_policy, verify_path
 from tfbuild.verify_report import VerifyReport
 
@@ -90,6 +91,7 @@ class IndexDocument:
     archive: Artifact
     images: tuple[IndexedImage, ...]
     seconds: Annotated[float, Field(ge=0)]
+    replaced: tuple[Replaced, ...]
     builds: tuple[BuildDocument, ...]
 
 
@@ -121,7 +123,10 @@ def build_index(
     ):
         manifest = _finished(key, output, effects)
         fresh = manifest is None
+        replaced: list[Replaced] = []
         if manifest is None:
+            replaced += filter(None, (replaced_index(index, output),))
+            before = effects.engine.image(index.name)
             effects.reporter.step_started(1, 1, f"image index {index.name}")
             try:
                 manifest = _make(index, key, results, output, effects)
@@ -131,6 +136,10 @@ def build_index(
             finally:
                 shutil.rmtree(staging_of(output), ignore_errors=True)
             effects.reporter.step_finished("ok", _store(manifest))
+            if manifest.loaded:
+                replaced += filter(None, (replaced_image(index.name, before, manifest.digest),))
+            for each in replaced:
+                effects.reporter.note(replaced_text(each))
     return IndexDocument(
         status="built" if fresh else "up-to-date",
         output=str(output),
@@ -142,6 +151,7 @@ def build_index(
         ),
         images=manifest.images,
         seconds=round(time.monotonic() - started, 1),
+        replaced=tuple(replaced),
         builds=tuple(result.document() for result in results),
     )
 

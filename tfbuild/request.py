@@ -10,14 +10,23 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.config import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.errors import ConfigError, NothingMatchesError, UsageError
-from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
+from tfbuild.keras_inputs import (
+    APP_LOCK,
+    REQUIREMENTS,
+    read_app,
+    read_keras_model,
+    run_settings,
+    run_settings_unset,
+)
 from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
+from tfbuild.naming import BUILD_ON, Extra, parse_name, parse_tag
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_roots import RECORDER
@@ -30,6 +39,7 @@ from tfbuild.releases import (
     list_releases,
     load_lock,
     load_release,
+    own_release,
     release_file,
     release_origins,
     require_arch,
@@ -57,14 +67,6 @@ DEFAULT_VARIANT = VARIANTS[0]
 _BUILD_FILES = "toolchains/bazel/overrides"
 _POLICIES = "build_configs/policies"
 
-# What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
-# A first part without dot or port is a host only if it is called so.
-_HOST = r"(?=[^/]*[.:]|localhost/)(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE_NAME = re.compile(
-    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
-)
-
 
 @dataclass(frozen=True)
 class Words:
@@ -82,6 +84,7 @@ class Words:
     app: str = ""
     variant: str = ""
     raw: str = ""  # all that stood after --
+    name: str = ""
 
 
 def host_arch() -> Arch:
@@ -217,7 +220,7 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
     found = _resolve(root, Product.KERAS, words, env, build_arch)
     shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
-    app = read_app(Path(words.app)) if words.app else None
+    app = read_app(Path(words.app), named=bool(words.name)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
     more = KerasCircumstances(
         lock=read_wheel_lock(root / shown, shown),
@@ -226,6 +229,7 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
         model=read_keras_model(Path(words.model)) if words.model else None,
         run=run_settings(found.config, app.settings) if app else None,
+        run_unset=run_settings_unset(found.config, app.settings) if app else None,
     )
     return make_keras_plan(
         found.request,
@@ -321,7 +325,10 @@ def _resolve(
     release = find_release(root, product, words.release, words.origin)
     require_arch(release, arch)
     config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets)
+    beyond = own_release(root, release, words.release)
     if product is Product.SERVING and config.values.serving.build_on == "target":
+        if build_arch is not arch and config.named.serving.build_on != "target":
+            beyond = (*beyond, Extra(BUILD_ON, "target"))
         build_arch = arch
     _refuse_foreign_native(config, arch, build_arch)
     request = Request(
@@ -334,6 +341,8 @@ def _resolve(
         jobs=jobs,
         tag=parse_tag(words.tag),
         output=words.output or "dist",
+        name=parse_name(words.name),
+        beyond=beyond,
     )
     circumstances = Circumstances(
         patches=_read_patches(root, config.values.source.patches),
@@ -374,17 +383,6 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
             details=(f"compile.march is native at {where}",),
             hint=f"run the build on an {arch} machine, or take another config: invoke list-configs",
         )
-
-
-def parse_tag(tag: str) -> str | None:
-    """Raises :class:`UsageError` for what no engine takes as the name of an image."""
-    if not tag:
-        return None
-    if not _IMAGE_NAME.fullmatch(tag):
-        raise UsageError(
-            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
-        )
-    return tag
 
 
 def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
@@ -431,6 +429,13 @@ def git_revision(root: Path) -> str:
         return ""
 
 
-def output_folder(plan: Plan) -> Path:
+class HasOutput(Protocol):
+    """A plan of a build or of an index."""
+
+    @property
+    def output(self) -> str: ...
+
+
+def output_folder(plan: HasOutput) -> Path:
     """Where the plan's files go: relative to the working folder, as the user typed it."""
     return Path(os.path.abspath(plan.output))  # noqa: PTH100 - resolve() would follow the user's links

@@ -178,7 +178,7 @@ def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
 
 
 def layout_of(plan: Plan) -> Layout:
-    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id)
+    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id, plan.plain_id)
 
 
 def build_effects(
@@ -263,7 +263,7 @@ def build_several(
     Raises what the first failing build raises; the builds before it are kept, the index is not touched.
     """
     index = index_plan(plans)
-    output = Path(os.path.abspath(index.output))  # noqa: PTH100 - as output_folder
+    output = output_folder(index)
     require_writable(output)
     results: list[BuildResult] = []
     try:

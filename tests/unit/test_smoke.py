@@ -133,7 +133,7 @@ def test_no_answer_is_not_a_wrong_answer() -> None:
     (finding,) = judge(CONV, silent, version=VERSION, stderr="")
     assert finding.id == "smoke-no-output"
     assert "no answer was printed" in finding.message
-    assert "run the command again" in finding.fix
+    assert "run the command again" in str(finding.fix)
 
 
 def test_an_answer_that_was_cut_off_is_no_wrong_answer_either() -> None:
