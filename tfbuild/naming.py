@@ -20,6 +20,7 @@ from tfbuild.errors import UsageError
 from tfbuild.fingerprint import fingerprint
 from tfbuild.model import Product
 from tfbuild.plan_parts import AppFolder
+from tfbuild.release_wheels import WheelPython
 
 # A tag of an image has at most 128 characters:
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
@@ -48,6 +49,7 @@ _NO_RESULT = (
     "serving.remote_cache",
     "distributable_note",
     "policy",
+    "keras.requirements",  # they are compared with the wheels, and choose none
 )
 # What is added to a result when it is compiled.
 _AFTER_THE_COMPILE = (
@@ -63,13 +65,14 @@ _AFTER_THE_COMPILE = (
     "--app",
     "--model",
 )
-# Sections of other products.
+PYTHONS = ("tflite.python", "keras.python")
+# Sections of other products, and what a product tells itself.
 _FOREIGN = {
-    Product.TFLITE: ("serving.", "keras.", "app.", "tflite.python"),
+    Product.TFLITE: ("serving.", "keras.", "app.", PYTHONS[0]),
     Product.SERVING: ("tflite.", "keras.", "app."),
-    Product.KERAS: ("compile.", "tflite.", "serving.", "app."),  # for the last: app_extras
+    Product.KERAS: ("compile.", "tflite.", "serving.", "app.", PYTHONS[1]),  # app_extras, python_extra
 }
-_FOREIGN_TO_WHEELS = ("compile.", "serving.", "keras.", "app.")
+_FOREIGN_TO_WHEELS = ("compile.", "tflite.", "serving.", "keras.", "app.", "runtime.flavour")
 # Keys whose values are words of names.
 PATCHES, BUILD_ON, VARIANT = "source.patches", "serving.build_on", "keras.variant"
 _WORDS = ("runtime.flavour", VARIANT)
@@ -200,6 +203,11 @@ def model_extra(name: str, content: str, place: str) -> Extra:
     path = PurePath(name)
     word = path.stem if path.suffix in {".keras", ".h5", ".hdf5"} else name
     return Extra("--model", content, word, place)
+
+
+def python_extra(key: str, chosen: WheelPython, plain: WheelPython | None) -> tuple[Extra, ...]:
+    """The Python of an image, where it is not ``plain``, the one that the configuration gives."""
+    return () if plain and plain.version == chosen.version else (Extra(key, chosen.version),)
 
 
 def app_extras(app: AppFolder | None, run: AppKeys, plain: AppKeys) -> Iterator[Extra]:

@@ -12,7 +12,7 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_keras import LEFT_OUT, AppKeys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
 from tfbuild.model import Arch, Origin
-from tfbuild.naming import VARIANT, Extra, app_extras, model_extra
+from tfbuild.naming import VARIANT, Extra, app_extras, model_extra, python_extra
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import AppFolder, KerasModel, KerasPart
 from tfbuild.plan_roots import Root, root_of, unpacked
@@ -109,7 +109,8 @@ def make_keras_plan(
         verified_by=(part.versions,),
         roots=(root, runtime_root),
         steps=_STEPS,
-        beyond=tuple(_beyond(part, more, run, more.run_unset or config.named.app)),
+        beyond=python_extra("keras.python", python, keys.python(config.named.keras.python))
+        + tuple(_beyond(part, more, run, more.run_unset or config.named.app)),
     )
     return assemble(request, config, release, circumstances, specifics)
 
