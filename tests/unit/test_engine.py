@@ -343,3 +343,40 @@ def test_null_fields_of_an_image_are_empty() -> None:
         {"Config": {"Entrypoint": ["/x"], "User": "65532"}, "Architecture": "arm64", "Size": 7}
     )
     assert (facts.entrypoint, facts.user, facts.architecture, facts.size) == (("/x",), "65532", "arm64", 7)
+
+
+class TaggingApi(FakeApi):
+    """An engine in which a name moves from ``old`` to ``new``, and ``old`` has no other."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        super().__init__()
+        self.labels, self.names, self.removed = labels, {"x": "old", "new": "new"}, list[str]()
+
+    def inspect_image(self, ref: str) -> dict[str, Any]:
+        identity = self.names.get(ref, ref)
+        tags = [name for name, found in self.names.items() if found == identity]
+        return {"Id": identity, "RepoTags": tags, "Config": {"Labels": dict(self.labels)}}
+
+    def remove_image(self, ref: str) -> None:
+        self.removed.append(ref)
+
+
+@pytest.mark.parametrize(("labels", "removed"), [({"tfbuild.build-id": "a"}, ["old"]), ({"maker": "x"}, [])])
+def test_an_image_that_loses_its_name_is_removed_only_if_it_is_ours(
+    labels: dict[str, str], removed: list[str]
+) -> None:
+    api = TaggingApi(labels)
+
+    class Images:
+        def get(self, ref: str) -> Any:
+            class Image:
+                def tag(self, repository: str, tag: str) -> None:
+                    api.names[repository] = ref
+
+            return Image()
+
+    client = FakeClient(api)
+    client.images = Images()  # type: ignore[attr-defined]
+    connect(client_factory=lambda **_: client, env={}, which=lambda _: None).tag_image("new", "x")
+    assert api.names["x"] == "new"
+    assert api.removed == removed
