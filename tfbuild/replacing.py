@@ -61,12 +61,14 @@ def replaced_image(name: str, before: ImageFacts | None, image_id: str) -> Repla
     """The image that had ``name`` ``before`` the one with the id ``image_id``."""
     if before is None or before.id == image_id:
         return None
+    build_id = before.labels.get(BUILD_ID_LABEL)
     return Replaced(
         what="image",
         name=name,
-        build_id=before.labels.get(BUILD_ID_LABEL),
+        build_id=build_id,
         key=before.labels.get(KEY_LABEL),
-        date=before.created or None,
+        # Images of ours have the day of their source.
+        date=None if build_id else before.created or None,
     )
 
 
