@@ -22,6 +22,7 @@ _COMMON = {
     "arch": "amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]",
     "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
     "jobs": "parallel compile jobs [from the engine's CPUs and memory]",
+    "name": "a word for what is asked beyond the configuration, in the build's name [a hash]",
     "tag": "name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]",
     "output": "folder for the results [dist]",
     "dry-run": "print the plan; no engine, no network",
@@ -40,6 +41,7 @@ def build_tflite(
     from_: str = "source",
     set: list[str] | None = None,
     jobs: str = "",
+    name: str = "",
     tag: str = "",
     output: str = "",
     dry_run: bool = False,
@@ -50,7 +52,7 @@ def build_tflite(
 
     invoke build-tflite
     invoke build-tflite --arch arm64
-    invoke build-tflite --config size --set compile.lto=true --dry-run
+    invoke build-tflite --config size --set compile.lto=true --name lto --dry-run
     """
     words = {
         "release": release,
@@ -58,6 +60,7 @@ def build_tflite(
         "arch": arch,
         "sets": tuple(set or ()),
         "jobs": jobs,
+        "name": name,
         "tag": tag,
         "output": output,
         "origin": from_,
@@ -78,6 +81,7 @@ def build_serving(
     arch: str = "",
     set: list[str] | None = None,
     jobs: str = "",
+    name: str = "",
     tag: str = "",
     output: str = "",
     model: str = "",
@@ -97,6 +101,7 @@ def build_serving(
         "arch": arch,
         "sets": tuple(set or ()),
         "jobs": jobs,
+        "name": name,
         "tag": tag,
         "output": output,
         "model": model,
@@ -126,6 +131,7 @@ def build_keras(
     model: str = "",
     set: list[str] | None = None,
     jobs: str = "",
+    name: str = "",
     tag: str = "",
     output: str = "",
     dry_run: bool = False,
@@ -136,7 +142,7 @@ def build_keras(
 
     invoke build-keras
     invoke build-keras --release 2.20.0 --variant gpu --dry-run
-    invoke build-keras --app ./train --set app.command=python3,train.py
+    invoke build-keras --app ./train
     """
     words = {
         "release": release,
@@ -144,6 +150,7 @@ def build_keras(
         "arch": arch,
         "sets": tuple(set or ()),
         "jobs": jobs,
+        "name": name,
         "tag": tag,
         "output": output,
         "variant": variant,
@@ -162,7 +169,7 @@ def build_keras(
         "app": "of keras: the application's folder",
         "file": "the bundle to write",
         "load": "a bundle to put into the cache, after every byte of it was checked",
-        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "json")},
+        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "name", "json")},
     },
 )
 @friendly
@@ -175,6 +182,7 @@ def bundle(
     set: list[str] | None = None,
     variant: str = "",
     app: str = "",
+    name: str = "",
     file: str = "",
     load: str = "",
     json: bool = False,
@@ -192,6 +200,7 @@ def bundle(
         "sets": tuple(set or ()),
         "variant": variant,
         "app": app,
+        "name": name,
         "raw": context.remainder,
     }
     return commands.bundle(words, file, load, as_json=json)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tfbuild.documents import Replaced
 from tfbuild.plan import Plan
 from tfbuild.plan_python import TOOLS
 from tfbuild.plan_roots import Root
@@ -29,6 +30,7 @@ class PlanDocument(Plan):
     """``--dry-run --json``: the plan, and the definition that ``docker buildx bake`` takes."""
 
     bake: dict[Literal["target"], dict[str, dict[str, Any]]] | None
+    replaces: Replaced | None  # the build in the output folder that has another key
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Layout:
     project: Path
     cache: Path
     build_id: str
+    plain_id: str = ""  # that of the configuration as it is; what Bazel downloads is nearly the same
 
     def root(self, root: Root) -> Path:
         """Folder that holds ``rootfs.tar``."""
@@ -51,7 +54,12 @@ class Layout:
     @property
     def repositories(self) -> Path:
         """Bazel's repository cache, as a bundle has it."""
-        return self.cache / "repositories" / self.build_id
+        return self.cache / "repositories" / (self.plain_id or self.build_id)
+
+    @property
+    def collected(self) -> Path:
+        """What of it this build took, to go into a bundle."""
+        return self.work / "collected"
 
     def source(self, plan: Plan) -> Path:
         return self.cache / "sources" / plan.tree.key
@@ -164,7 +172,7 @@ def definition(
         "TOOLS": " ".join(TOOLS) if python else "",
         "PYTHON_VERSION": python.version if python else "",
         "HOST_TOOLS": " ".join(plan.tflite.host_tools),
-        "BUILD_ID": plan.build_id,
+        "BUILD_ID": plan.tree_id,
         "VERSION": plan.library_version,
         "STRIP": "true" if plan.strip else "false",
         "DEBUG_INFO": plan.debug_info,

@@ -75,7 +75,7 @@ def serving_definition(
         "root": root_target(recipe, layout.root(plan.root)),
         "builder": target("builder", "type=cacheonly"),
         "fetch": target("fetch-none" if offline else "fetch", "type=cacheonly"),
-        "collect-repositories": target("collected", f"type=local,dest={layout.repositories}"),
+        "collect-repositories": target("collected", f"type=local,dest={layout.collected}"),
         "compile": target("dist", f"type=local,dest={layout.out}"),
         "logs": target("logs", f"type=local,dest={layout.logs}"),
         "smoke": target("smoke", f"type=local,dest={layout.smoke}"),
@@ -101,7 +101,7 @@ def _arguments(plan: Plan, part: ServingPart, jobs: int, memory_mib: int) -> dic
         "BAZEL_FILE": pins[part.bazel.pin] if part.bazel.pin else "",
         "BUILD_PACKAGES": " ".join(tools),
         "TARGET_PACKAGES": " ".join(plan.packages),
-        "BUILD_ID": plan.build_id,
+        "BUILD_ID": plan.tree_id,
         "LIMITS": " ".join(
             limits(part.bazel.version, jobs or plan.jobs or 1, memory_mib or _SOME_MEMORY_MIB)
         ),

@@ -17,6 +17,7 @@ from tfbuild.bake import TFLITE_BUILDERS, Layout
 from tfbuild.bake_serving import SERVING_BUILDERS
 from tfbuild.bakes import definition_of
 from tfbuild.buildx import bake
+from tfbuild.documents import Replaced
 from tfbuild.effects import APT_AUTH, PROXIES, Effects
 from tfbuild.errors import (
     BuildError,
@@ -51,6 +52,7 @@ class Run:
     timings: dict[str, float] = field(default_factory=dict)
     roots: dict[str, RootFacts] = field(default_factory=dict)
     downloads: Mapping[str, Path] = field(default_factory=dict)
+    replaced: list[Replaced] = field(default_factory=list)
     number: int = 0
     findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
@@ -138,12 +140,14 @@ def make_roots(run: Run) -> str:
 
 def way_offline(plan: Plan) -> str:
     """The next step where something is missing that only a network can give."""
-    config, part = plan.config, plan.part
+    config, part = plan.asked.config, plan.part
     if isinstance(part, KerasPart):
-        config = f"{part.config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
+        config = f"{config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
     words = f"--product {plan.product} --release {plan.release} --config {config} --arch {plan.arch}"
+    changed = any(each.word is None for each in plan.asked.beyond)
+    more = " with the same --set" if changed else ""
     return (
-        "build once without --offline; or where there is a network: "
+        f"build once without --offline; or where there is a network{more}: "
         f"invoke bundle {words} --file FILE, and here: invoke bundle --load FILE"
     )
 

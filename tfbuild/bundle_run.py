@@ -155,7 +155,7 @@ def _repositories(run: Run) -> Iterator[Ingredient]:
     """What Bazel took from its repository cache when it fetched everything anew, without a network."""
     if not isinstance(run.plan.part, ServingPart):
         return
-    folder = run.layout.repositories
+    folder = run.layout.collected
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -169,7 +169,8 @@ def _repositories(run: Run) -> Iterator[Ingredient]:
         ) from error
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            yield _ingredient(run, path)
+            name = run.layout.repositories.relative_to(run.layout.cache) / path.relative_to(folder)
+            yield Ingredient(name.as_posix(), path, None)
 
 
 def _ingredient(run: Run, file: Path, sha256: str | None = None) -> Ingredient:

@@ -114,12 +114,19 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
     from tfbuild.bake import Layout
     from tfbuild.bakes import definition_of
     from tfbuild.cache import cache_root
+    from tfbuild.documents import dump
     from tfbuild.index_plan import index_json, index_plan, index_text
     from tfbuild.plan_text import plan_text
+    from tfbuild.replacing import replaced_folder, replaced_index, replaced_text
+    from tfbuild.request import output_folder
+
+    replaced = {plan.arch: replaced_folder(plan, output_folder(plan)) for plan in plans}
 
     def document(plan: Plan) -> dict[str, Any]:
-        layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        return {**plan.to_json(), "bake": definition_of(plan, layout)}
+        layout = Layout(PROJECT, cache_root(os.environ), plan.build_id, plan.plain_id)
+        found = replaced[plan.arch]
+        replaces = dump(found) if found else None
+        return {**plan.to_json(), "bake": definition_of(plan, layout), "replaces": replaces}
 
     index = index_plan(plans) if len(plans) > 1 else None
     # The code that the build would end with.
@@ -128,7 +135,13 @@ def _show(plans: tuple[Plan, ...], as_json: bool) -> int:
         documents = [document(plan) for plan in plans]
         write_json(index_json(index, documents) if index else documents[0])
         return code
-    texts = [*(plan_text(plan) for plan in plans), *([index_text(index)] if index else [])]
+    texts = []
+    for plan in plans:
+        found = replaced[plan.arch]
+        texts.append(plan_text(plan, replaced_text(found) if found else ""))
+    if index:
+        found = replaced_index(index, output_folder(index))
+        texts.append(index_text(index, replaced_text(found) if found else ""))
     write_text("\n".join(texts))
     return code
 

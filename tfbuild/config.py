@@ -52,13 +52,15 @@ class ResolvedConfig:
 
     ``origins`` has an entry for each leaf by dotted path: ``compile.march``, ``compile.cflags.0``,
     ``compile.defines.NAME``; a list or map itself is there as well, by where it was last touched.
-    ``files`` are the files that were read, base first, relative to the project.
+    ``files`` are the files that were read, base first, relative to the project. ``named`` are the values of
+    the configuration as it is, without ``--set``.
     """
 
     name: str
     arch: Arch
     description: str
     values: BuildConfig
+    named: BuildConfig
     origins: Mapping[str, Origin]
     files: tuple[str, ...]
     documents: Mapping[str, YamlDocument] = field(default_factory=dict, compare=False, repr=False)
@@ -89,6 +91,7 @@ def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> 
     settings: list[Setting] = []
     for file in reversed(files):
         settings += _file_settings(root, file, arch, problems)
+    of_files = len(settings)
     for text in sets:
         settings += _set_settings(root, text, problems)
     _raise_if(problems)
@@ -102,6 +105,7 @@ def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> 
         arch=arch,
         description=files[0].model.description if files[0].model else "",
         values=values,
+        named=BuildConfig.model_validate(Layers(settings[:of_files]).nested()) if sets else values,
         origins=MappingProxyType(layers.origins),
         files=tuple(file.document.path for file in reversed(files)),
         documents=documents,

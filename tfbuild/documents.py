@@ -115,6 +115,20 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """What a build takes the place of: a dist folder's build, or the image that had the name.
+
+    ``build_id`` and ``key`` (label ``tfbuild.key``) are null where it does not tell them.
+    """
+
+    what: Literal["folder", "image"]
+    name: str
+    build_id: str | None
+    key: str | None
+    date: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildDocument:
     """``invoke build-tflite --json``; ``up-to-date``: nothing had to be done."""
 
@@ -126,3 +140,4 @@ class BuildDocument:
     seconds: Annotated[float, Field(ge=0)]
     artifacts: tuple[Artifact, ...]
     findings: tuple[Finding, ...]
+    replaced: tuple[Replaced, ...]

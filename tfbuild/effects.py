@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.docker_cli import DockerCli
-from tfbuild.documents import Artifact, BuildDocument, dump
+from tfbuild.documents import Artifact, BuildDocument, Replaced, dump
 from tfbuild.engine_facts import Engine
 from tfbuild.model import Arch, Finding, Pin, Reporter, Unhashed
 from tfbuild.plan import Plan
@@ -57,6 +57,7 @@ class BuildResult:
     rows: tuple[ArtifactRow, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    replaced: tuple[Replaced, ...] = ()
 
     def document(self) -> BuildDocument:
         """The document of ``build-tflite --json``."""
@@ -70,6 +71,7 @@ class BuildResult:
                 Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
             ),
             findings=self.findings,
+            replaced=self.replaced,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tfbuild.bake import Layout
 from tfbuild.build_run import Run, existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.documents import Artifact
 from tfbuild.effects import BuildResult, Effects
+from tfbuild.engine_facts import ImageFacts
 from tfbuild.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.locks import hold
 from tfbuild.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
@@ -33,6 +34,7 @@ from tfbuild.package import (
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
 from tfbuild.policy import Context
+from tfbuild.replacing import replaced_folder, replaced_image, replaced_text
 from tfbuild.report_text import human_duration
 from tfbuild.smoke import SmokeOutcome
 from tfbuild.verify import load_policy, verify_path
@@ -123,9 +125,12 @@ def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> Build
         if finished:
             return finished
         require_places(output, plan.build_id)
+        replaced = replaced_folder(plan, output)
+        if replaced:
+            effects.reporter.note(replaced_text(replaced))
         load_policy(layout.project, plan.policy)  # a broken file is told now, not after the compile
         effects.preflight()
-        run = Run(plan, layout, effects, output)
+        run = Run(plan, layout, effects, output, replaced=[replaced] if replaced else [])
         shutil.rmtree(run.logs, ignore_errors=True)
         run.logs.mkdir(parents=True)
         try:
@@ -232,10 +237,7 @@ def _write(
 ) -> BuildResult:
     plan, effects = run.plan, run.effects
     require_replaceable(run.output, plan.build_id)  # again, before the image gets its name
-    effects.engine.tag_image(run.layout.candidate, plan.image.tag)
-    image = effects.engine.image(plan.image.tag)
-    if image is None:
-        raise PackagingError(f"the image {plan.image.tag} is not in the engine", hint="invoke doctor")
+    image = _name_image(run)
     manifest = Manifest(
         build_id=plan.build_id,
         key=plan.key,
@@ -263,4 +265,21 @@ def _write(
     elapsed = time.monotonic() - started
     rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
-    return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)
+    return BuildResult(
+        True, run.output, plan.image.tag, image.id, rows, findings, elapsed, tuple(run.replaced)
+    )
+
+
+def _name_image(run: Run) -> ImageFacts:
+    """The verified image under its name, which another image may have had."""
+    tag, engine = run.plan.image.tag, run.effects.engine
+    before = engine.image(tag)
+    engine.tag_image(run.layout.candidate, tag)
+    image = engine.image(tag)
+    if image is None:
+        raise PackagingError(f"the image {tag} is not in the engine", hint="invoke doctor")
+    moved = replaced_image(tag, before, image.id)
+    if moved:
+        run.replaced.append(moved)
+        run.effects.reporter.note(replaced_text(moved))
+    return image

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tfbuild import __version__
-from tfbuild.documents import Artifact, BuildDocument, Bytes, HexDigest, dump
+from tfbuild.documents import Artifact, BuildDocument, Bytes, HexDigest, Replaced, dump
 from tfbuild.effects import BuildResult
 from tfbuild.engine_facts import Engine
 from tfbuild.errors import PackagingError, TfBuildError, VerificationError
@@ -38,6 +38,7 @@ from tfbuild.package import (
     write_checksums,
     write_json,
 )
+from tfbuild.replacing import replaced_image, replaced_index, replaced_text
 from tfbuild.verify import INDEX_ARCHIVE, load_policy, verify_path
 from tfbuild.verify_report import VerifyReport
 
@@ -88,6 +89,7 @@ class IndexDocument:
     archive: Artifact
     images: tuple[IndexedImage, ...]
     seconds: Annotated[float, Field(ge=0)]
+    replaced: tuple[Replaced, ...]
     builds: tuple[BuildDocument, ...]
 
 
@@ -120,8 +122,11 @@ def build_index(
         settle(output, index.id)
         manifest = _finished(index, key, output, effects)
         fresh = manifest is None
+        replaced: list[Replaced] = []
         if manifest is None:
             require_places(output, index.id)
+            replaced += filter(None, (replaced_index(index, output),))
+            before = effects.engine.image(index.name)
             effects.reporter.step_started(1, 1, f"image index {index.name}")
             try:
                 manifest = _make(index, key, results, output, effects)
@@ -129,6 +134,10 @@ def build_index(
                 effects.reporter.step_finished("failed", error.message, error.log)
                 raise
             effects.reporter.step_finished("ok", _store(manifest))
+            if manifest.loaded:
+                replaced += filter(None, (replaced_image(index.name, before, manifest.digest),))
+            for each in replaced:
+                effects.reporter.note(replaced_text(each))
     return IndexDocument(
         status="built" if fresh else "up-to-date",
         output=str(output),
@@ -140,6 +149,7 @@ def build_index(
         ),
         images=manifest.images,
         seconds=round(time.monotonic() - started, 1),
+        replaced=tuple(replaced),
         builds=tuple(result.document() for result in results),
     )
 

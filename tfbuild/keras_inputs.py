@@ -47,8 +47,8 @@ class Application:
     settings: AppKeys | None
 
 
-def read_app(folder: Path) -> Application:
-    """The program in ``folder``.
+def read_app(folder: Path, *, named: bool = False) -> Application:
+    """The program in ``folder``; ``named``: the build has a name of the user's, and needs none of the folder.
 
     :raises UsageError: there is no such folder, or its name cannot be part of an image's name.
     :raises ConfigError: requirements.txt has lines that cannot be pinned, or app.yaml is wrong; all of it.
@@ -57,10 +57,12 @@ def read_app(folder: Path) -> Application:
         raise UsageError(f"--app takes a folder, and there is none at {folder}", hint="--app DIR")
     name = folder.resolve().name.lower().replace("_", "-")
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{folder.resolve().name}' cannot be part of an image's name",
-            hint="letters, digits, '.', '_', '-': rename the folder",
-        )
+        if not named:
+            raise UsageError(
+                f"'{folder.resolve().name}' cannot be part of an image's name",
+                hint="--name WORD, or rename the folder: letters, digits, '.', '_', '-'",
+            )
+        name = ""
     tree = typed_tree_id(folder)  # first: reading a pipe would wait for ever
     asked = tuple(_requirements(folder / REQUIREMENTS))
     requirements = tuple(each.requirement for each in asked)
@@ -81,10 +83,18 @@ def _settings(path: Path) -> AppKeys | None:
 def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
     """How the program runs: --set over the program's own app.yaml over the configuration; key by key,
     and variables one by one."""
-    found = config.values.app
+    typed = {name for name, origin in config.origins.items() if str(origin).startswith("--set")}
+    return _own_over(config.values.app, own, typed)
+
+
+def run_settings_unset(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
+    """The same, as it is without --set."""
+    return _own_over(config.named.app, own, set())
+
+
+def _own_over(found: AppKeys, own: AppKeys | None, typed: set[str]) -> AppKeys:
     if own is None:
         return found
-    typed = {name for name, origin in config.origins.items() if str(origin).startswith("--set")}
     variables = {
         **found.environment,
         **own.environment,

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tfbuild.cache import cache_root, prepare_cache
-from tfbuild.errors import VerificationError
+from tfbuild.errors import TfBuildError, VerificationError
 from tfbuild.fetch import new_session
 from tfbuild.git_sources import GitSources
 from tfbuild.host import gather
@@ -31,7 +31,7 @@ from tfbuild.releases import load_lock, release_file
 from tfbuild.request import application_to_lock
 from tfbuild.runner import SubprocessRunner
 from tfbuild.user_files import require_replaceable_file
-from tfbuild.wheel_lock import WheelLock, is_wheel_lock, wheel_lock_path
+from tfbuild.wheel_lock import WheelLock, is_wheel_lock, read_wheel_lock, wheel_lock_path
 from tfbuild.wiring import PROJECT, fetch_release, make_fetcher
 
 
@@ -104,11 +104,22 @@ def lock_wheels_of(release: Release, word: str, app: str, *, reporter: Reporter)
     the path of the lock file."""
     if app:
         path, base, asked = application_to_lock(PROJECT, release, word, Path(app))
+        tell_replaced(path, release, reporter)
         make_wheel_lock(release, path, reporter=reporter, base=base, requirements=asked)
     else:
         path = PROJECT / wheel_lock_path(release_file(release.product, word or release.release))
         make_wheel_lock(release, path, reporter=reporter)
     return path
+
+
+def tell_replaced(path: Path, release: Release, reporter: Reporter) -> None:
+    """A program has one lock: say so where it is that of another release, whose builds will miss it."""
+    try:
+        before = read_wheel_lock(path, str(path)).lock.release
+    except TfBuildError:  # none, or none that could be read
+        return
+    if before != release.release:
+        reporter.warn(f"{path} is the lock for {release.product} {before}: it is replaced")
 
 
 def make_wheel_lock(

@@ -14,6 +14,7 @@ from tfbuild.fingerprint import fingerprint
 from tfbuild.flags import Flag
 from tfbuild.mirrors import Mirror
 from tfbuild.model import Arch, Pin, Product, Unhashed
+from tfbuild.naming import Asked, Extra, config_extras, merged, require_short
 from tfbuild.plan_parts import KerasPart, Part, ServingPart, TflitePart, WheelPart
 from tfbuild.plan_roots import Root, root_of
 from tfbuild.release_schema import Release
@@ -21,7 +22,11 @@ from tfbuild.release_schema import Release
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asked for, in canonical words."""
+    """What the command line asked for, in canonical words.
+
+    ``beyond`` is what was asked besides the configuration that only the reading of files tells; ``name`` is
+    the user's own word for all of that.
+    """
 
     product: Product
     release: str
@@ -32,6 +37,8 @@ class Request:
     jobs: int | None = None
     tag: str | None = None
     output: str = "dist"
+    name: str = ""
+    beyond: tuple[Extra, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ class Plan:
     product: Product
     release: str
     library_version: str
-    config: str
+    config: str  # as names have it: with what was asked beyond the configuration
+    asked: Asked
     arch: Arch
     status: str
     provider: str
@@ -123,6 +131,16 @@ class Plan:
     def key(self) -> str:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
+
+    @property
+    def plain_id(self) -> str:
+        """The build id of the configuration as it is."""
+        return _id(self, self.asked.config)
+
+    @property
+    def tree_id(self) -> str:
+        """The name of the build tree: one for all builds that compile the same."""
+        return _id(self, self.asked.tree_word)
 
     @property
     def builder_key(self) -> str:
@@ -196,11 +214,16 @@ class Circumstances:
     source_date_epoch: int | None = None
     mirrors: tuple[Mirror, ...] = ()
 
+    @property
+    def patch_hashes(self) -> tuple[str, ...]:
+        return tuple(each.sha256 for each in self.patches)
+
     def epoch_of(self, release: Release) -> int:
         """Seconds since 1970 that file times are set to."""
         return release.source_date_epoch if self.source_date_epoch is None else self.source_date_epoch
 
 
+KEY_LABEL, BUILD_ID_LABEL = "tfbuild.key", "tfbuild.build-id"
 STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
@@ -222,6 +245,7 @@ class Specifics:
     roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = STEPS
+    beyond: tuple[Extra, ...] = ()  # what was asked of this product, beyond the configuration
 
 
 def assemble(
@@ -233,15 +257,21 @@ def assemble(
 ) -> Plan:
     """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
+    beyond = config_extras(
+        config.named, config.values, request.product, release.provider, circumstances.patch_hashes
+    )
+    asked = Asked(request.config, request.name, merged(beyond, (*specifics.beyond, *request.beyond)))
+    request = replace(request, config=asked.word)
     epoch = circumstances.epoch_of(release)
     root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = release.source
     draft = Plan(
-        build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
+        build_id=require_short(_id(request, asked.word)),
         product=request.product,
         release=request.release,
         library_version=release.version,
         config=request.config,
+        asked=asked,
         arch=arch,
         status=release.status,
         provider=release.provider,
@@ -279,7 +309,17 @@ def assemble(
         mirrors=circumstances.mirrors,
         steps=(),
     )
-    return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
+    done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
+    return replace(done, image=_with_key(done.image, done.key))
+
+
+def _id(what: Request | Plan, word: str) -> str:
+    return f"{what.product}-{what.release}-{word}-{what.arch}"
+
+
+def _with_key(image: Image, key: str) -> Image:
+    """The image as it is made: its label tells which plan it is of."""
+    return replace(image, labels=tuple(sorted((*image.labels, (KEY_LABEL, key)))))
 
 
 def roots_of(
@@ -334,7 +374,7 @@ def _image(request: Request, config: ResolvedConfig, release: Release, title: st
         "org.opencontainers.image.source": release.source_url,
         "org.opencontainers.image.url": release.homepage,
         "org.opencontainers.image.licenses": release.licenses,
-        "tfbuild.build-id": f"{request.product}-{request.release}-{request.config}-{request.arch}",
+        BUILD_ID_LABEL: _id(request, request.config),
         "tfbuild.distributable": "true" if values.distributable else "false",
         **({"tfbuild.distributable-note": values.distributable_note} if values.distributable_note else {}),
         **values.runtime.labels,
@@ -376,13 +416,18 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
     builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
     result = [plan.strip, plan.debug_info, plan.library_version]
     compiled = fingerprint(
-        [builder, plan.source.key if plan.source else None, plan.patches, *specifics.compiled_from, *result]
+        [
+            builder,
+            plan.source.key if plan.source else None,
+            [each.sha256 for each in plan.patches],
+            *specifics.compiled_from,
+            *result,
+        ]
     )
-    image = fingerprint(
-        [compiled, plan.image, plan.runtime_root, plan.source_date_epoch, *specifics.image_from]
-    )
+    made = replace(plan.image, tag="")  # neither what it is called nor where it goes changes a result
+    image = fingerprint([compiled, made, plan.runtime_root, plan.source_date_epoch, *specifics.image_from])
     verify = fingerprint([image, *specifics.verified_by, plan.policy, plan.policy_sha256])
-    done = fingerprint([verify, plan.output])
+    done = fingerprint([verify, "dist"])
     count = len(plan.pins) + (plan.unhashed is not None)
     known = {
         "fetch": (f"fetch {count} pinned file{'s' if count > 1 else ''}", fetch),

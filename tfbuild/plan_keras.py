@@ -12,6 +12,7 @@ from tfbuild.config import ResolvedConfig
 from tfbuild.config_keras import LEFT_OUT, AppKeys
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
 from tfbuild.model import Arch, Origin
+from tfbuild.naming import VARIANT, Extra, app_extras, model_extra, python_extra
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import AppFolder, KerasModel, KerasPart
 from tfbuild.plan_roots import Root, root_of, unpacked
@@ -47,12 +48,7 @@ class KerasCircumstances:
     app_lock: LockFile | None = None
     model: KerasModel | None = None
     run: AppKeys | None = None  # None: as the configuration says
-
-
-def config_word(config: str, variant: str, app: AppFolder | None, model: KerasModel | None) -> str:
-    """The word for the configuration in the build id: what is in the image belongs to its name."""
-    extra = app.name if app else model.name.partition(".")[0] if model else ""
-    return "-".join(part for part in (config, "gpu" if variant == "gpu" else "", extra) if part)
+    run_unset: AppKeys | None = None  # the same without --set
 
 
 def make_keras_plan(
@@ -75,12 +71,9 @@ def make_keras_plan(
     asked = _set(keys, request, config, release_lines)
     chosen, extra = _chosen(more, python, request.arch, asked, config)
     variant = values.keras.variant
-    word = config_word(request.config, variant, more.app, more.model)
-    base, request = request.config, replace(request, config=word)
     run = more.run or values.app
     part = KerasPart(
         product="keras",
-        config=base,
         variant=variant,
         python=python.version,
         versions=tuple((each.name, each.version) for each in chosen if _is_told(each)),
@@ -107,8 +100,8 @@ def make_keras_plan(
         compiled_from=(part.wheels, part.python, part.left_out, runtime_root),
         image_from=(
             part.app_wheels,
-            part.app,
-            part.model,
+            replace(part.app, path="") if part.app else None,
+            replace(part.model, path="") if part.model else None,
             part.command,
             part.environment,
             part.healthcheck,
@@ -116,8 +109,19 @@ def make_keras_plan(
         verified_by=(part.versions,),
         roots=(root, runtime_root),
         steps=_STEPS,
+        beyond=python_extra("keras.python", python, keys.python(config.named.keras.python))
+        + tuple(_beyond(part, more, run, more.run_unset or config.named.app)),
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def _beyond(part: KerasPart, more: KerasCircumstances, run: AppKeys, plain: AppKeys) -> Iterator[Extra]:
+    """What is in the image belongs to its name."""
+    if part.variant == "gpu":
+        yield Extra(VARIANT, part.variant, part.variant)
+    yield from app_extras(more.app, run, plain)
+    if more.model:
+        yield model_extra(more.model.name, more.model.id, more.model.path)
 
 
 def _is_told(wheel: LockedWheel) -> bool:

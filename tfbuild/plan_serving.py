@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfbuild.bazel_flags import STARTUP, BazelInputs, bazel_flags
 from tfbuild.config import ResolvedConfig
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.flags import Target
 from tfbuild.model import Origin
+from tfbuild.naming import model_extra, raw_extra
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import (
     BazelTool,
@@ -89,9 +90,17 @@ def make_serving_plan(
             part.python,
             tuple(pin for pin in pins if pin.name == part.bazel.pin),
         ),
-        image_from=(part.server_args, part.server_files, part.model),
+        image_from=(
+            part.server_args,
+            part.server_files,
+            replace(part.model, path="") if part.model else None,
+        ),
         verified_by=(part.version_pattern,),
         steps=_STEPS,
+        beyond=(
+            *raw_extra(more.raw),
+            *((model_extra(more.model.name, more.model.tree, more.model.path),) if more.model else ()),
+        ),
     )
     return assemble(request, config, release, circumstances, specifics)
 

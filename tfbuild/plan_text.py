@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from tfbuild.flags import Flag, Target
+from tfbuild.naming import Extra
 from tfbuild.plan import Plan
 from tfbuild.plan_parts import KerasPart, ServingPart, WheelPart
 from tfbuild.printable import joined
@@ -22,12 +23,13 @@ _HEADINGS = {
 }
 
 
-def plan_text(plan: Plan) -> str:
-    """All that the build would do, and which line caused each flag."""
-    return joined(_lines(plan))
+def plan_text(plan: Plan, replaces: str = "") -> str:
+    """All that the build would do, and which line caused each flag; ``replaces`` says of what it takes the
+    place."""
+    return joined(_lines(plan, replaces))
 
 
-def _lines(plan: Plan) -> Iterator[str]:
+def _lines(plan: Plan, replaces: str) -> Iterator[str]:
     if plan.unlocked:
         make = f"invoke lock --product {plan.product} --release {plan.release}"
         yield f"cannot be built: the lock of {plan.product} {plan.release} does not cover it; {make}"
@@ -39,10 +41,15 @@ def _lines(plan: Plan) -> Iterator[str]:
         else f"pinned; this project has never {what} it"
     )
     yield f"  release   {plan.release} ({state})"
-    yield f"  config    {plan.config}"
+    yield f"  config    {plan.asked.config}"
+    if plan.config != plan.asked.config:
+        yield f"  name      {plan.config}, of what is asked beyond the configuration:"
+        yield from (f"              {_asked_line(each)}" for each in plan.asked.beyond)
     yield f"  arch      {plan.arch} ({plan.image.platform}), built on {plan.root.arch}"
     yield f"  image     {plan.image.tag} ({plan.image.base}, user {plan.image.user})"
     yield f"  output    {plan.output}"
+    if replaces:
+        yield f"  place     {replaces}"
     if plan.source:
         each = f"one for each {plan.memory_per_job_mib} MiB and CPU of the engine"
         yield f"  jobs      {plan.jobs or each}"
@@ -91,6 +98,11 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield "steps"
     for number, step in enumerate(plan.steps, start=1):
         yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
+
+
+def _asked_line(each: Extra) -> str:
+    said = f"{each.place} ({each.value[:12]})" if each.place else each.value
+    return f"{each.key} {said}"
 
 
 def _serving_lines(part: ServingPart) -> Iterator[str]:

@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 
 from tfbuild.config import ResolvedConfig
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.naming import python_extra
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import WheelPart
 from tfbuild.plan_roots import Root, root_of, unpacked
@@ -60,6 +61,9 @@ def make_wheel_plan(
         verified_by=(part.smoke,),
         roots=(builder, target),
         steps=STEPS,
+        beyond=python_extra(_PYTHON, python, release.wheels.python(config.named.tflite.python))
+        if release.wheels
+        else (),
     )
     return assemble(request, config, release, circumstances, specifics)
 

@@ -12,11 +12,14 @@ from typing import Any
 from tfbuild.binding import bind
 from tfbuild.documents import ReleaseEntry, ReleaseList, SourceEntry, dump
 from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.fingerprint import fingerprint
 from tfbuild.lock_file import lock_path, read_lock
 from tfbuild.lock_state import LockStatus, ReleaseLock, lock_status
 from tfbuild.model import Arch, Origin, Product
+from tfbuild.naming import Extra
 from tfbuild.release_schema import Release
 from tfbuild.release_serving import ServingKeys
+from tfbuild.store import hash_file
 from tfbuild.suggest import did_you_mean
 from tfbuild.wheel_lock import wheel_lock_path
 from tfbuild.yaml_source import YamlDocument, YamlMapping, YamlNode, YamlScalar, YamlSequence, read_yaml
@@ -109,6 +112,25 @@ def load_lock(root: Path, release: Release, word: str = "") -> ReleaseLock:
     """The lock of ``release``; ``word`` is the release as it was typed, which may be a file of the user's."""
     path = lock_path(release_file(release.product, word or release.release))
     return ReleaseLock(path, read_lock(root / path, path))
+
+
+def own_release(root: Path, release: Release, word: str) -> tuple[Extra, ...]:
+    """What a build of a release file of the user's has beyond its name: its content, and that of its locks.
+
+    In names only where a shipped release has the same one, and another content.
+    """
+    if not word.endswith(".yaml"):
+        return ()
+    own, shipped = root / word, root / release_file(release.product, release.release)
+    content = _content_with_locks(own)
+    if content == _content_with_locks(shipped):
+        return ()
+    return (Extra("--release", content, None if shipped.is_file() else "", word),)
+
+
+def _content_with_locks(file: Path) -> str:
+    locks = (Path(lock_path(str(file))), Path(wheel_lock_path(str(file))))
+    return fingerprint([hash_file(each) for each in (file, *locks) if each.is_file()])
 
 
 def release_origins(root: Path, product: Product, name: str) -> dict[str, Origin]:

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from tfbuild.bazel_flags import tf_revision_refused
 from tfbuild.binding import bind
@@ -25,10 +26,12 @@ from tfbuild.keras_inputs import (
     read_keras_model,
     require_files,
     run_settings,
+    run_settings_unset,
 )
 from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
+from tfbuild.naming import BUILD_ON, Extra, parse_name
 from tfbuild.path_words import shown
 from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
@@ -43,6 +46,7 @@ from tfbuild.releases import (
     list_releases,
     load_lock,
     load_release,
+    own_release,
     release_file,
     release_origins,
     require_arch,
@@ -88,6 +92,7 @@ class Words:
     app: str = ""
     variant: str = ""
     raw: str = ""  # all that stood after --
+    name: str = ""
 
 
 def host_arch() -> Arch:
@@ -228,7 +233,7 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
     found = _resolve(root, Product.KERAS, words, env, build_arch)
     shown = wheel_lock_path(release_file(Product.KERAS, words.release or found.release.release))
-    app = read_app(Path(words.app)) if words.app else None
+    app = read_app(Path(words.app), named=bool(words.name)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
     run = run_settings(found.config, app.settings if app else None)
     require_files(found.config, app, run)
@@ -239,6 +244,7 @@ def plan_keras(root: Path, words: Words, *, env: Mapping[str, str], build_arch: 
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
         model=read_keras_model(Path(words.model)) if words.model else None,
         run=run,
+        run_unset=run_settings_unset(found.config, app.settings) if app else None,
     )
     return make_keras_plan(
         found.request,
@@ -334,7 +340,10 @@ def _resolve(
     release = find_release(root, product, words.release, words.origin)
     require_arch(release, arch)
     config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets)
+    beyond = own_release(root, release, words.release)
     if product is Product.SERVING and config.values.serving.build_on == "target":
+        if build_arch is not arch and config.named.serving.build_on != "target":
+            beyond = (*beyond, Extra(BUILD_ON, "target"))
         build_arch = arch
     _refuse_foreign_native(config, arch, build_arch)
     require_possible(config, release, arch)
@@ -348,6 +357,8 @@ def _resolve(
         jobs=jobs,
         tag=parse_tag(words.tag),
         output=words.output or "dist",
+        name=parse_name(words.name),
+        beyond=beyond,
     )
     circumstances = Circumstances(
         patches=_read_patches(root, config.values.source.patches),
@@ -439,6 +450,13 @@ def git_revision(root: Path) -> str:
         return ""
 
 
-def output_folder(plan: Plan) -> Path:
+class HasOutput(Protocol):
+    """A plan of a build or of an index."""
+
+    @property
+    def output(self) -> str: ...
+
+
+def output_folder(plan: HasOutput) -> Path:
     """Where the plan's files go: relative to the working folder, as the user typed it."""
     return Path(os.path.abspath(plan.output))  # noqa: PTH100 - resolve() would follow the user's links

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tfbuild.engine_facts import RunResult
 from tfbuild.model import Finding
 
 # BuiltinOperator in tensorflow/lite/schema/schema.fbs
@@ -150,6 +151,8 @@ def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) 
         why = cause.get(outcome.exit_code, f"exit code {outcome.exit_code}")
         evidence = tuple(stderr.strip().splitlines()[-10:])
         return (Finding("smoke-crash", "error", f"{case.id}: {why}", evidence),)
+    if not outcome.outputs:
+        return (no_output(case.id, stderr),)
     findings = []
     if outcome.version != version:
         message = f"{case.id}: the library says version {outcome.version!r}, the release is {version}"
@@ -172,6 +175,26 @@ def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) 
             )
         )
     return tuple(findings)
+
+
+def no_output(what: str, stderr: str = "") -> Finding:
+    """A program that ended well and gave no answer: neither a right one nor a wrong one."""
+    return Finding(
+        "smoke-no-output",
+        "error",
+        f"{what}: exit code 0, and no answer was printed",
+        tuple(stderr.strip().splitlines()[-10:]),
+        "the engine lost what it printed, as happens on a machine that is too busy: run the command again, "
+        "it continues; if it stays so, invoke doctor",
+    )
+
+
+def repeated(what: str, ran: RunResult) -> tuple[Finding, ...]:
+    """That the program was run twice, because the first run printed nothing."""
+    if not ran.repeated:
+        return ()
+    text = f"{what}: the first run printed nothing, so it was run once more"
+    return (Finding("smoke-repeated", "warning", text),)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

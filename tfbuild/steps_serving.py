@@ -125,7 +125,12 @@ def _version(run: Run, emulator: tuple[str, ...]) -> RunResult:
     command = (*emulator, _SERVER, "--version")
     files = {name: path for name, path in _files(run).items() if name == f"{_FOLDER}/qemu"}
     options = RunOptions(
-        platform=run.plan.image.platform, entrypoint=command[:1], files=files, mount=_FOLDER, timeout_s=300
+        platform=run.plan.image.platform,
+        entrypoint=command[:1],
+        files=files,
+        mount=_FOLDER,
+        timeout_s=300,
+        speaks=True,
     )
     return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
 
@@ -148,7 +153,7 @@ def _ask(run: Run, emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResu
     with engine.serve(tag, questions.server_arguments(part), options) as server:
         for probe in questions.probes((*emulator, _ENTRY)):
             run.effects.reporter.progress(0, 0, probe.id)
-            ran = server.beside(probe.command, questions.start_s + 60)
+            ran = server.beside(probe.command, questions.start_s + 60, speaks=probe.speaks)
             probes.append(Probe(probe.id, probe.command, ran))
             if ran.exit_code != 0:
                 break
@@ -165,6 +170,7 @@ def _ask(run: Run, emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResu
         )
         with engine.serve(tag, (), own) as server:
             probe = questions.state_of(model.name)
-            probes.append(Probe(probe.id, probe.command, server.beside(probe.command, own.timeout_s)))
+            ran = server.beside(probe.command, own.timeout_s, speaks=True)
+            probes.append(Probe(probe.id, probe.command, ran))
             server.stop(STOP_GRACE_S)
     return probes, re.sub(r"\r\n?", "\n", stopped.stdout + stopped.stderr), stopped

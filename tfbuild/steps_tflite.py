@@ -23,7 +23,7 @@ from tfbuild.flags import cmake_presets
 from tfbuild.lock_texts import require_declared
 from tfbuild.model import Finding
 from tfbuild.plan_parts import WheelPart
-from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
+from tfbuild.smoke import SmokeOutcome, judge, parse_outcome, repeated
 from tfbuild.wheel_tag import fitting_platform, retag
 
 # Main results, in the order of the closing table.
@@ -136,10 +136,16 @@ def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
         run.effects.reporter.progress(number, len(cases), case.id)
         command = (*emulator, *case.command(folder))
         options = RunOptions(
-            platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
+            platform=plan.image.platform,
+            entrypoint=command[:1],
+            files=files,
+            mount=folder,
+            timeout_s=300,
+            speaks=True,
         )
         ran = engine.run_once(run.layout.candidate, command[1:], options)
         outcome = parse_outcome(case, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
         findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
+        findings += repeated(case.id, ran)
     return outcomes, findings

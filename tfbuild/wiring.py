@@ -190,7 +190,7 @@ def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
 
 
 def layout_of(plan: Plan) -> Layout:
-    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id)
+    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id, plan.plain_id)
 
 
 def build_effects(
@@ -275,7 +275,7 @@ def build_several(
     Raises what the first failing build raises; the builds before it are kept, the index is not touched.
     """
     index = index_plan(plans)
-    output = Path(os.path.abspath(index.output))  # noqa: PTH100 - as output_folder
+    output = output_folder(index)
     require_writable(output)
     require_places(output, index.id)
     for plan in plans:  # not only before its own turn: that may be hours from now

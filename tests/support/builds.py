@@ -38,7 +38,8 @@ class FakeEngine:
         self.made = 0
         self.runs: list[tuple[str, tuple[str, ...], RunOptions]] = []
         self.libc = "libc.so.6"
-        self.labels: dict[str, str] = {}
+        self.labels: dict[str, str] = {}  # of the image that was made last
+        self.labels_of: dict[str, dict[str, str]] = {}
         self.answer: Callable[[SmokeCase], RunResult] = lambda case: right_answer(case, version)
         self._cases = {case.command("/smoke"): case for case in cases}
 
@@ -49,13 +50,17 @@ class FakeEngine:
         """What the image target of bake does."""
         self.made += 1
         self.images[ref] = f"sha256:{self.made:064}"
+        self.labels_of[self.images[ref]] = dict(self.labels)
 
     def image(self, ref: str) -> ImageFacts | None:
         if ref not in self.images:
             return None
-        return image_facts({"Id": self.images[ref], "Size": 1, "Config": {"Labels": self.labels}})
+        identity = self.images[ref]
+        labels = self.labels_of.get(identity, self.labels)
+        return image_facts({"Id": identity, "Size": 1, "Config": {"Labels": labels}})
 
     def save_image(self, ref: str, path: Path) -> None:
+        assert ref in self.images
         assert ref in self.images
         layer = [
             program("usr/bin/benchmark_model", (ELF / "pie").read_bytes()),

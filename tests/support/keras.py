@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.plans import PROJECT
 from tfbuild.config import load_config
-from tfbuild.keras_inputs import APP_LOCK, read_app, run_settings
+from tfbuild.keras_inputs import APP_LOCK, read_app, run_settings, run_settings_unset
 from tfbuild.model import Arch, Product
 from tfbuild.plan import Circumstances, Plan, Request
 from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
@@ -51,6 +51,7 @@ def make_plan(
             app=replace(read.folder, path=read.folder.name) if read else None,
             asked=read.asked if read else (),
             run=run_settings(config_found, read.settings) if read else None,
+            run_unset=run_settings_unset(config_found, read.settings) if read else None,
             app_lock=read_wheel_lock(lock, str(lock)) if lock and lock.is_file() else None,
             model=model,
         ),

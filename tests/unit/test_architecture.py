@@ -94,6 +94,7 @@ PURE = {
     "trust_store",
     "model",
     "plan",
+    "naming",
     "plan_parts",
     "plan_serving",
     "plan_text",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -332,7 +333,8 @@ def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path:
     ended = invoke("build-serving", "--arch", "aarch64", "--dry-run", "--", "--copt=-fno-plt", "-k")
     assert ended.code == 0
     lines = ended.stdout.splitlines()
-    assert lines[0] == "serving-2.20.0-opt-arm64"
+    assert re.fullmatch(r"serving-2\.20\.0-opt-set\.[0-9a-f]{6}-arm64", lines[0])
+    assert """              -- ["--copt=-fno-plt", "-k"]""" in lines
     assert [line.split()[0] for line in lines if "command line, after --" in line] == [
         "--copt=-fno-plt",
         "-k",
@@ -343,9 +345,44 @@ def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path:
     assert document["part"]["tensorflow"]["version"] == "2.16.1"
 
 
+def test_a_dry_run_says_what_it_would_take_the_place_of(invoke: Invoke, tmp_path: Path) -> None:
+    words = ("build-tflite", "--arch", "amd64", "--name", "fast", "--output", str(tmp_path), "--dry-run")
+    first = invoke(*words, "--json").json()
+    assert first["build_id"] == "tflite-2.14.1-debian-opt-fast-amd64"
+    assert first["replaces"] is None
+    folder = Path(first["output"])
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(
+        json.dumps({"version": 1, "build_id": first["build_id"], "key": "7" * 64, "plan": first})
+    )
+    second = invoke(*words, "--json").json()
+    jsonschema.validate(second, schema("plan"))
+    assert (second["replaces"]["build_id"], second["replaces"]["key"]) == (first["build_id"], "7" * 64)
+    assert f"  place     replaces the build {first['build_id']} of " in invoke(*words).stdout
+
+
+def test_a_dry_run_of_another_build_of_the_same_name_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "train").mkdir(parents=True)
+        (tmp_path / name / "train" / "main.py").write_text(f"print('{name}')\n")
+    words = ("build-keras", "--arch", "amd64", "--output", str(tmp_path), "--dry-run")
+    first = invoke(*words, "--json", "--app", str(tmp_path / "a" / "train")).json()
+    folder = Path(first["output"])
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(
+        json.dumps({"version": 1, "build_id": first["build_id"], "key": "7" * 64, "plan": first})
+    )
+    ended = invoke(*words, "--app", str(tmp_path / "b" / "train"))
+    assert ended.code == 2
+    assert "the result of another build, and of the same name" in ended.stderr
+    assert "--name WORD" in ended.stderr
+    assert invoke(*words, "--app", str(tmp_path / "b" / "train"), "--name", "other").code == 0
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
+        (["--name", "Fast"], 2, "--name 'Fast' cannot be part of an image's name"),
         (["--release", "2.20.1"], 3, "there is no serving release '2.20.1'; did you mean '2.20.0'?"),
         (["--release", "no/such.yaml"], 3, "there is no release file 'no/such.yaml'"),
         (["--arch", "riscv64"], 3, "serving 2.20.0 cannot be built for riscv64"),

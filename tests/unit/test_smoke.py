@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
-from tfbuild.smoke import SmokeCase, SmokeOutcome, judge, parse_outcome, smoke_cases
+from tfbuild.engine_facts import RunResult
+from tfbuild.smoke import SmokeCase, SmokeOutcome, judge, parse_outcome, repeated, smoke_cases
 
 CASES = {case.id: case for case in smoke_cases(xnnpack=True)}
 ADD = CASES["add, c"]
@@ -65,9 +66,7 @@ def test_a_crash_says_why_and_shows_what_was_printed(code: int, words: str) -> N
     assert finding.evidence == ("one", "cannot load")
 
 
-@pytest.mark.parametrize(
-    "outputs", [(), (3.0,), (3.0, 9.0, 0.0), (3.0, 9.01), (9.0, 3.0), (float("nan"), 9.0)]
-)
+@pytest.mark.parametrize("outputs", [(3.0,), (3.0, 9.0, 0.0), (3.0, 9.01), (9.0, 3.0), (float("nan"), 9.0)])
 def test_a_wrong_answer_is_shown_beside_the_right_one(outputs: tuple[float, ...]) -> None:
     outcome = replace(good(ADD), outputs=outputs)
     (finding,) = judge(ADD, outcome, version=VERSION, stderr="")
@@ -101,7 +100,7 @@ def test_without_xnnpack_nothing_has_to_be_delegated() -> None:
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    outcome = SmokeOutcome(CONV.id, 0, "1.0", (), 0, (3,))
+    outcome = SmokeOutcome(CONV.id, 0, "1.0", (1.0,), 0, (3,))
     assert ids(CONV, outcome) == ["smoke-version", "smoke-answer", "xnnpack-not-in-use"]
 
 
@@ -127,3 +126,22 @@ def test_what_a_program_prints_is_what_is_read(values: list[float], delegated: i
 def test_a_garbled_line_is_never_taken_for_an_answer(line: str) -> None:
     outcome = parse_outcome(ADD, 0, f"{line}\n")
     assert (outcome.delegated, outcome.left, outcome.outputs) == (None, (), ())
+
+
+def test_no_answer_is_not_a_wrong_answer() -> None:
+    silent = parse_outcome(CONV, 0, "")
+    (finding,) = judge(CONV, silent, version=VERSION, stderr="")
+    assert finding.id == "smoke-no-output"
+    assert "no answer was printed" in finding.message
+    assert "run the command again" in str(finding.fix)
+
+
+def test_an_answer_that_was_cut_off_is_no_wrong_answer_either() -> None:
+    cut = parse_outcome(CONV, 0, f"version {VERSION}\ndelegated 1\n")
+    assert ids(CONV, cut) == ["smoke-no-output"]
+
+
+def test_a_second_run_is_told() -> None:
+    ran = RunResult(0, "output 1", "", repeated=True)
+    assert [(each.id, each.severity) for each in repeated("add, c", ran)] == [("smoke-repeated", "warning")]
+    assert repeated("add, c", RunResult(0, "output 1", "")) == ()
