@@ -52,10 +52,15 @@ class SourceTree:
 
 @dataclass(frozen=True)
 class Patch:
-    """A patch by its file and the hash of its bytes when the plan was made."""
+    """A patch by its file and the hash of its bytes when the plan was made.
+
+    ``origin`` is 'release' for one that the release is always built with, else where it was asked for.
+    """
 
     path: str
     sha256: str
+    origin: str = "source.patches"
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -371,7 +376,14 @@ def _steps(plan: Plan, specifics: Specifics, recipe: str) -> tuple[Step, ...]:
     builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
     result = [plan.strip, plan.debug_info, plan.library_version]
     compiled = fingerprint(
-        [builder, plan.source.key if plan.source else None, plan.patches, *specifics.compiled_from, *result]
+        [
+            builder,
+            plan.source.key if plan.source else None,
+            # Not why: the bytes are what the compiler sees.
+            [(each.path, each.sha256) for each in plan.patches],
+            *specifics.compiled_from,
+            *result,
+        ]
     )
     image = fingerprint(
         [compiled, plan.image, plan.runtime_root, plan.source_date_epoch, *specifics.image_from]

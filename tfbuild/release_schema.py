@@ -17,6 +17,7 @@ from tfbuild.release_types import (
     PackageName,
     Quirk,
     ReleaseName,
+    ReleasePatch,
     Sha256,
     Snapshot,
     Url,
@@ -150,6 +151,10 @@ class Release(Keys):
         default=None, description="How upstream's own dependencies are compiled; only with that provider."
     )
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
+    patches: tuple[ReleasePatch, ...] = Field(
+        default=(),
+        description="Changes of its source, applied in this order, before those of a configuration.",
+    )
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
 

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from tfbuild.keras_inputs import APP_LOCK, REQUIREMENTS, read_app, read_keras_mo
 from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
-from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
+from tfbuild.patches import asked_patches, release_patches
+from tfbuild.plan import Circumstances, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_roots import RECORDER
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
@@ -336,7 +337,10 @@ def _resolve(
         output=words.output or "dist",
     )
     circumstances = Circumstances(
-        patches=_read_patches(root, config.values.source.patches),
+        patches=(
+            *release_patches(root, release, words.release),
+            *asked_patches(root, config),
+        ),
         policy_sha256=_policy_hash(root, release, config),
         recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
@@ -385,10 +389,6 @@ def parse_tag(tag: str) -> str | None:
             f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
         )
     return tag
-
-
-def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
-    return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
 def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:
