@@ -155,6 +155,11 @@ class Release(Keys):
         default=(),
         description="Changes of its source, applied in this order, before those of a configuration.",
     )
+    dynamic_graphs: Literal["delegated", "told", "untold"] | None = Field(
+        default=None,
+        description="Of TFLite: XNNPACK takes graphs with dynamic tensors; it does not, and the library says so "
+        "('told') or does not ('untold'); null: nobody has looked.",
+    )
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
 
