@@ -146,7 +146,12 @@ def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path:
     build.plan = plan_tflite(PROJECT, Words(sets=sets), env={}, build_arch=Arch.AMD64)
     build.run()
     patches = build.layout.request / "patches"
-    assert sorted(path.name for path in patches.iterdir()) == ["001-b.patch", "002-a.patch"]
+    released = [patch for patch in build.plan.patches if patch.origin == "release"]
+    named = [
+        f"{number:03}-{Path(patch.path).name}" for number, patch in enumerate(build.plan.patches, start=1)
+    ]
+    assert sorted(path.name for path in patches.iterdir()) == named
+    assert [name[4:] for name in named[len(released) :]] == ["b.patch", "a.patch"]
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
     assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.tflite.cmake_cache)
