@@ -157,8 +157,8 @@ class Release(Keys):
     )
     dynamic_graphs: Literal["delegated", "told", "untold"] | None = Field(
         default=None,
-        description="Of TFLite: what becomes of graphs with dynamic tensors. XNNPACK takes them; it does not, "
-        "and the library says so (told) or is silent (untold); null: nobody has looked.",
+        description="Of TFLite: what becomes of graphs with dynamic tensors. XNNPACK takes them; it does "
+        "not, and the library says so (told) or is silent (untold); null: nobody has looked.",
     )
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
