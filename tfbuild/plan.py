@@ -58,12 +58,21 @@ class SourceTree:
         return fingerprint(replace(self, sha256=None) if self.tree else self)
 
 
+# Where a patch is from that its release is always built with.
+RELEASE_PATCH = "release"
+
+
 @dataclass(frozen=True)
 class Patch:
-    """A patch by its file and the hash of its bytes when the plan was made."""
+    """A patch by its file and the hash of its bytes when the plan was made.
+
+    ``origin`` is 'release' for one that the release is always built with, else where it was asked for.
+    """
 
     path: str
     sha256: str
+    origin: str = "source.patches"
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,7 +225,8 @@ class Circumstances:
 
     @property
     def patch_hashes(self) -> tuple[str, ...]:
-        return tuple(each.sha256 for each in self.patches)
+        """Of the patches that were asked for; those of the release belong to its name."""
+        return tuple(each.sha256 for each in self.patches if each.origin != RELEASE_PATCH)
 
     def epoch_of(self, release: Release) -> int:
         """Seconds since 1970 that file times are set to."""

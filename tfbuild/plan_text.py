@@ -79,8 +79,10 @@ def _lines(plan: Plan, replaces: str) -> Iterator[str]:
         yield f"    sha256 {pin.sha256}"
         yield from (f"    from   {url}" for url in pin.urls)
     for patch in plan.patches:
-        yield f"  patch {patch.path}"
+        yield f"  patch {patch.path}  ({patch.origin})"
         yield f"    sha256 {patch.sha256}"
+        if patch.reason:
+            yield f"    why    {patch.reason}"
     if plan.packages:
         yield ""
         yield f"packages of Debian {plan.root.suite} for {plan.arch}"

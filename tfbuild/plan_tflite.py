@@ -71,9 +71,9 @@ def make_tflite_plan(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
         xnnpack=values.tflite.xnnpack,
-        smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack)
+        smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack, dynamic=release.dynamic_graphs)
         if python
-        else smoke_cases(xnnpack=values.tflite.xnnpack),
+        else smoke_cases(xnnpack=values.tflite.xnnpack, dynamic=release.dynamic_graphs),
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,

@@ -45,7 +45,7 @@ def make_wheel_plan(
         package=wanted.replace("-", "_"),
         wheel=wheel.filename,
         xnnpack=xnnpack,
-        smoke=wheel_cases(wanted.replace("-", "_"), xnnpack=xnnpack),
+        smoke=wheel_cases(wanted.replace("-", "_"), xnnpack=xnnpack, dynamic=release.dynamic_graphs),
     )
     builder, target = _roots(request, config, release, python, circumstances)
     pins = tuple(each.pin for each in wheels)

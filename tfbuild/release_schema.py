@@ -18,6 +18,7 @@ from tfbuild.release_types import (
     PackageName,
     Quirk,
     ReleaseName,
+    ReleasePatch,
     Sha256,
     Snapshot,
     Thread,
@@ -193,6 +194,15 @@ class Release(Keys):
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
     unsupported: tuple[Unsupported, ...] = Field(
         default=(), description="What configurations can ask for and it cannot do."
+    )
+    patches: tuple[ReleasePatch, ...] = Field(
+        default=(),
+        description="Changes of its source, applied in this order, before those of a configuration.",
+    )
+    dynamic_graphs: Literal["delegated", "told", "untold"] | None = Field(
+        default=None,
+        description="Of TFLite: what becomes of graphs with dynamic tensors. XNNPACK takes them; it does "
+        "not, and the library says so (told) or is silent (untold); null: nobody has looked.",
     )
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")

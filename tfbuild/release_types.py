@@ -85,6 +85,15 @@ class Download(Keys):
         return Pin(self.name, self.urls, self.sha256, self.filename, self.size)
 
 
+class ReleasePatch(Keys):
+    """A change of the source that this release is always built with."""
+
+    file: FileName = Field(description="Its name in the folder RELEASE.patches beside the release's file.")
+    reason: Prose = Field(description="What goes wrong without it.")
+    origin: Prose = Field(description="Who made it, and what upstream has done about the same fault.")
+    threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
+
+
 class Quirk(Keys):
     """Something odd about this release that a build, or a reader, has to know."""
 

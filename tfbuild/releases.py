@@ -60,6 +60,11 @@ def release_file(product: Product, name: str) -> str:
     return name if name.endswith(".yaml") else f"{RELEASE_FOLDER}/{product}/{name}.yaml"
 
 
+def patches_folder(path: str) -> str:
+    """Where the patches of the release file ``path`` are: beside it."""
+    return f"{path.removesuffix('.yaml')}.patches"
+
+
 def load_release(root: Path, product: Product, name: str) -> Release:
     """The release ``name`` of ``product``, or the one in the file ``name``, if that ends in .yaml.
 
@@ -258,6 +263,7 @@ def _read(root: Path, product: Product, name: str) -> tuple[Release | None, tupl
     problems = [*document.problems, *wrong]
     if release is not None:
         problems += _disagreements(document, release, product, name)
+        problems += [_at(document, "patches", text) for text in _patch_disagreements(root, path, release)]
     return release, tuple(problems)
 
 
@@ -310,6 +316,20 @@ def _origin_disagreements(release: Release) -> list[tuple[str, str]]:
         found.append(("wheels", f"names {', '.join(strange)}, which the release's arches do not have"))
     if wheels and len({(each.variant, each.arch) for each in wheels.sets}) != len(wheels.sets):
         found.append(("wheels", "two sets are for the same variant and arch"))
+    return found
+
+
+def _patch_disagreements(root: Path, path: str, release: Release) -> list[str]:
+    """A patch that is named and not there, or there and not named, is one that nobody would miss."""
+    folder = patches_folder(path)
+    there = sorted(each.name for each in (root / folder).glob("*"))
+    named = [each.file for each in release.patches]
+    found = [f"there is no patch '{name}' in {folder}" for name in named if name not in there]
+    found += [f"'{name}' in {folder} is not named" for name in there if name not in named]
+    if len(set(named)) != len(named):
+        found.append("a patch is named twice")
+    if named and release.source is None:
+        found.append("nothing is compiled, so there is nothing to patch")
     return found
 
 

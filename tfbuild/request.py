@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -32,8 +32,9 @@ from tfbuild.lock_state import locked_pins
 from tfbuild.mirrors import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.model import Arch, Origin, Pin, Product, Unhashed
 from tfbuild.naming import BUILD_ON, Extra, parse_name
+from tfbuild.patches import asked_patches, release_patches
 from tfbuild.path_words import shown
-from tfbuild.plan import Circumstances, Patch, Plan, Request, policy_name, recipe_hash
+from tfbuild.plan import Circumstances, Plan, Request, policy_name, recipe_hash
 from tfbuild.plan_keras import KerasCircumstances, conflict_problems, make_keras_plan
 from tfbuild.plan_roots import RECORDER
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
@@ -361,7 +362,10 @@ def _resolve(
         beyond=beyond,
     )
     circumstances = Circumstances(
-        patches=_read_patches(root, config.values.source.patches),
+        patches=(
+            *release_patches(root, release, words.release),
+            *asked_patches(root, config),
+        ),
         policy_sha256=_policy_hash(root, release, config),
         recipe=recipe_hash(root, _RECIPES[product]),
         revision=git_revision(root),
@@ -399,10 +403,6 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
             details=(f"compile.march is native at {where}",),
             hint=f"run the build on an {arch} machine, or take another config: invoke list-configs",
         )
-
-
-def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
-    return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
 
 
 def _policy_hash(root: Path, release: Release, config: ResolvedConfig) -> str:

@@ -108,10 +108,19 @@ def test_image_runs_with_nothing_but_itself(built: Built, engine: DockerEngine) 
 
 def test_smoke_outcomes_are_in_the_manifest(built: Built) -> None:
     outcomes = {outcome["case"]: outcome for outcome in built.manifest["smoke"]}
-    assert len(outcomes) == 8
+    assert len(outcomes) == 21
     for name in ("conv_float32, c", "conv_float32, c++", "conv_int8, c", "conv_int8, c++"):
         assert outcomes[name]["delegated"] == 1
         assert outcomes[name]["outputs"] == [54, 9, 63, 10, 90, 13, 99, 14]
+    for api in ("c", "c++"):
+        for kind in ("float32", "int8"):
+            excited = outcomes[f"squeeze_excite_{kind}_batch2, {api}"]
+            assert (excited["delegated"], excited["left"]) == (1, [])
+            assert excited["outputs"] == [8, 2, 24, 4, 40, 6, 56, 8, 0, 0, 2, 1, 0, 3, 6, 4]
+    for way in ("c", "c, delegate", "c++"):
+        dynamic = outcomes[f"dynamic_reshape_float32, {way}"]
+        assert not dynamic["delegated"]
+        assert dynamic["outputs"] == [10, 9, 26, 17]
     assert {outcome["version"] for outcome in outcomes.values()} == {"2.14.1"}
 
 

@@ -105,7 +105,7 @@ def right_answer(case: SmokeCase, version: str) -> RunResult:
     """What the smoke program prints when all is well."""
     lines = [f"version {version}", f"delegated {int(case.must_delegate)}"]
     lines.append(f"output {' '.join(map(str, case.outputs))}")
-    return RunResult(0, "\n".join(lines), "")
+    return RunResult(0, "\n".join(lines), case.says)
 
 
 @dataclass

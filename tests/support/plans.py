@@ -12,6 +12,7 @@ from tfbuild.config import list_configs, load_config
 from tfbuild.errors import NothingMatchesError
 from tfbuild.lock_file import Lock
 from tfbuild.model import Arch, Product
+from tfbuild.patches import release_patches
 from tfbuild.plan import Circumstances, Patch, Plan, Request
 from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
 from tfbuild.plan_tflite import make_tflite_plan
@@ -47,13 +48,19 @@ def make_plan(
     )
     found = load_release(PROJECT, Product.TFLITE, release)
     stored = load_lock(PROJECT, found)
+    released = tuple(replace(each, sha256="9" * 64) for each in release_patches(PROJECT, found))
     return make_tflite_plan(
         request,
         load_config(PROJECT, config, arch, sets),
         found,
         release_lines=release_origins(PROJECT, Product.TFLITE, release),
         circumstances=Circumstances(
-            patches, policy_sha256, recipe, revision, recorder="7" * 64, source_date_epoch=source_date_epoch
+            (*released, *patches),
+            policy_sha256,
+            recipe,
+            revision,
+            recorder="7" * 64,
+            source_date_epoch=source_date_epoch,
         ),
         lock=stored if lock is None else replace(stored, lock=lock),
     )

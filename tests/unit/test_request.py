@@ -241,9 +241,32 @@ def test_a_patch_counts_by_its_bytes(project: Path) -> None:
     one = plan_of(project, sets=("source.patches=[fix.patch]",))
     write_patch(patch, "y")
     two = plan_of(project, sets=("source.patches=[fix.patch]",))
-    assert [each.path for each in one.patches] == ["fix.patch"]
+    assert [(each.path, each.origin) for each in one.patches][-1] == (
+        "fix.patch",
+        "--set source.patches=[fix.patch]",
+    )
     assert one.patches != two.patches
     assert one.key != two.key
+
+
+def test_the_patches_of_a_release_come_before_those_that_were_asked_for(project: Path) -> None:
+    (project / "fix.patch").write_text("--- a/x\n")
+    plain, asked = plan_of(project), plan_of(project, sets=("source.patches=[fix.patch]",))
+    assert {each.origin for each in plain.patches} == {"release"}
+    assert all(each.reason for each in plain.patches)
+    assert asked.patches[: len(plain.patches)] == plain.patches
+    assert plain.key != asked.key
+
+
+def test_the_bytes_of_a_releases_patch_count_and_its_reason_does_not(project: Path) -> None:
+    before = plan_of(project)
+    file = project / "build_configs/releases/tflite/2.14.1-debian.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("patches:\n", "patches:  # why\n").replace("SIGSEGV", "a crash"))
+    assert plan_of(project).key == before.key
+    patch = project / before.patches[0].path
+    patch.write_text(patch.read_text() + "\n")
+    assert plan_of(project).key != before.key
 
 
 def test_a_patch_that_is_not_there_is_told_before_the_build() -> None:
