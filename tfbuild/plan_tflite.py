@@ -23,6 +23,7 @@ from tfbuild.plan_python import STEPS as PYTHON_STEPS
 from tfbuild.plan_python import TOOLS, python_flags, python_part, python_roots
 from tfbuild.release_schema import Release
 from tfbuild.smoke import python_cases, smoke_cases
+from tfbuild.smoke_operators import OperatorLimit, native_cases, script_case
 
 
 def make_tflite_plan(
@@ -58,6 +59,7 @@ def make_tflite_plan(
         *(python_flags(python, request.arch, config) if python else ()),
         *dependency_flags(dependencies, lock.path),
     )
+    limits = operator_limits(release)
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
@@ -65,6 +67,9 @@ def make_tflite_plan(
         smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack)
         if python
         else smoke_cases(xnnpack=values.tflite.xnnpack),
+        operators=(script_case(release.version, limits, python.package, xnnpack=values.tflite.xnnpack),)
+        if python
+        else native_cases(release.version, limits, xnnpack=values.tflite.xnnpack),
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,
@@ -89,10 +94,17 @@ def make_tflite_plan(
             *(TOOLS if python else ()),
         ),
         roots=roots,
-        verified_by=(part.smoke,),
+        verified_by=(part.smoke, part.operators),
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def operator_limits(release: Release) -> tuple[OperatorLimit, ...]:
+    """What the release's file says that it gets wrong."""
+    return tuple(
+        OperatorLimit(quirk.id, quirk.operator_models) for quirk in release.quirks if quirk.operator_models
+    )
 
 
 def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:

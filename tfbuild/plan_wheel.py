@@ -10,9 +10,11 @@ from tfbuild.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import WheelPart
 from tfbuild.plan_roots import Root, root_of, unpacked
+from tfbuild.plan_tflite import operator_limits
 from tfbuild.release_schema import Release
 from tfbuild.release_wheels import WheelPython
 from tfbuild.smoke import wheel_cases
+from tfbuild.smoke_operators import script_case
 from tfbuild.wheel_lock import LockFile, require_environment
 
 STEPS = ("fetch", "root", "builder", "image", "verify", "dist")
@@ -37,14 +39,20 @@ def make_wheel_plan(
     (wheel,) = (each for each in wheels if each.name == wanted)
     asked = release.wheels.find(VARIANT, request.arch) if release.wheels else None
     xnnpack = asked.xnnpack if asked else ()
+    package = wanted.replace("-", "_")
     part = WheelPart(
         product="tflite",
         python=python.version,
         suite=python.suite,
-        package=wanted.replace("-", "_"),
+        package=package,
         wheel=wheel.filename,
         xnnpack=xnnpack,
-        smoke=wheel_cases(wanted.replace("-", "_"), xnnpack=xnnpack),
+        smoke=wheel_cases(package, xnnpack=xnnpack),
+        operators=(
+            script_case(
+                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), published=True
+            ),
+        ),
     )
     builder, target = _roots(request, config, release, python, circumstances)
     pins = tuple(each.pin for each in wheels)
@@ -57,7 +65,7 @@ def make_wheel_plan(
         pins=pins,
         compiled_from=tuple(pin.sha256 for pin in pins),
         image_from=(part.python, part.package),
-        verified_by=(part.smoke,),
+        verified_by=(part.smoke, part.operators),
         roots=(builder, target),
         steps=STEPS,
     )

@@ -17,13 +17,14 @@ from tfbuild.build_run import (
     unpack_source,
     write_fetch_log,
 )
-from tfbuild.engine_facts import RunOptions
+from tfbuild.engine_facts import RunOptions, RunResult
 from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
 from tfbuild.lock_texts import require_declared
 from tfbuild.model import Finding
-from tfbuild.plan_parts import WheelPart
-from tfbuild.smoke import SmokeOutcome, judge, parse_outcome
+from tfbuild.plan_parts import TflitePart, WheelPart
+from tfbuild.smoke import SmokeCase, SmokeOutcome, judge, parse_outcome
+from tfbuild.smoke_operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.wheel_tag import fitting_platform, retag
 
 # Main results, in the order of the closing table.
@@ -108,21 +109,32 @@ def wheel(run: Run) -> str:
 
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
-    plan, engine = run.plan, run.effects.engine
-    cases = plan.wheel.smoke if isinstance(plan.part, WheelPart) else plan.tflite.smoke
-    folder = "/smoke"
-    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
-    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    plan = run.plan
+    part: WheelPart | TflitePart = plan.wheel if isinstance(plan.part, WheelPart) else plan.tflite
+    total = len(part.smoke) + len(part.operators)
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(cases, start=1):
-        run.effects.reporter.progress(number, len(cases), case.id)
-        command = (*emulator, *case.command(folder))
-        options = RunOptions(
-            platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
-        )
-        ran = engine.run_once(run.layout.candidate, command[1:], options)
+    for number, case in enumerate(part.smoke, start=1):
+        run.effects.reporter.progress(number, total, case.id)
+        ran = _run_case(run, case)
         outcome = parse_outcome(case, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
         findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
+    for number, suite in enumerate(part.operators, start=len(part.smoke) + 1):
+        run.effects.reporter.progress(number, total, suite.id)
+        ran = _run_case(run, suite)
+        outcome, faults = parse_operators(suite, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge_operators(suite, outcome, faults, version=plan.library_version, stderr=ran.stderr)
     return outcomes, findings
+
+
+def _run_case(run: Run, case: SmokeCase | OperatorCase) -> RunResult:
+    folder = "/smoke"
+    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    command = (*emulator, *case.command(folder))
+    options = RunOptions(
+        platform=run.plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
+    )
+    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)

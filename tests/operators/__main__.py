@@ -1,8 +1,8 @@
 """Makes ``dockerfiles/tflite/smoke/operators.pack.gz``.
 
-    python -m tests.operators models FILE         models and inputs alone, for the recording
+    python -m tests.operators models FILE           models and inputs alone, for the recording
     python -m tests.operators merge COLUMN=FILE...  the pack; the last recording has the answers
-    python -m tests.operators rebuild             the pack with the answers that it has: after a change of tolerances
+    python -m tests.operators rebuild               the pack with its own answers: for new tolerances
 
 A recording is made by the Python of a published wheel, which needs nothing but the package and numpy::
 

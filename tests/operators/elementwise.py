@@ -196,7 +196,13 @@ def conversions() -> Iterator[Case]:
 
 
 def _two(
-    graph: Graph, code: str, inputs: list[int], shape: Shape, kind: Kind | None = None, *, activation: str = ""
+    graph: Graph,
+    code: str,
+    inputs: list[int],
+    shape: Shape,
+    kind: Kind | None = None,
+    *,
+    activation: str = "",
 ) -> int:
     table = _FUSED.get(code, "")
     options = {"activation": ACTIVATIONS[activation]} if table else {}
@@ -219,10 +225,8 @@ def dims(shape: Shape) -> str:
 
 
 def minus_constant(graph: Graph, made: int, shape: Shape) -> int:
-    """``made`` less a constant of its full shape: if XNNPACK believes that it has another one, this shows it."""
+    """``made`` less a constant of its full shape: shows if XNNPACK believes that it has another one."""
     other = graph.const(shape)
     if graph.kind.type == "float32":
         return graph.op("SUB", [made, other], shape, table="SubOptions")
     return graph.op("SUB", [made, other], shape, graph.kind.between(-8.5, 8.5), table="SubOptions", version=2)
-
-

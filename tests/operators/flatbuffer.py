@@ -1,4 +1,4 @@
-"""Writes a TFLite model (tensorflow/lite/schema/schema.fbs) from plain values, byte for byte the same every time.
+"""Writes a TFLite model (tensorflow/lite/schema/schema.fbs) from plain values, each time the same bytes.
 
 A table is a mapping of field names. The numbers below are the places of the fields in the schema, which may
 never change there; TensorFlow's own generated classes would bring all of TensorFlow for them.
@@ -111,7 +111,7 @@ _TABLES: Mapping[str, Mapping[str, tuple[int, str]]] = {
         "stride_h": (2, "int32"),
         "activation": (3, "int8"),
     },
-    "BatchMatMulOptions": {"adj_x": (0, "bool"), "adj_y": (1, "bool"), "asymmetric_quantize_inputs": (2, "bool")},
+    "BatchMatMulOptions": {"adj_x": (0, "bool"), "adj_y": (1, "bool")},
     "SqueezeOptions": {"squeeze_dims": (0, "[int32]")},
     "GeluOptions": {"approximate": (0, "bool")},
 }  # fmt: skip

@@ -42,7 +42,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Quantization:
-    """Real value = scale * (stored value - zero point); several scales are one for each ``dimension`` entry."""
+    """Real value = scale * (stored value - zero point); several scales: one for each entry of a dimension."""
 
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
@@ -120,10 +120,8 @@ class Graph:
         self.tensors.append(made)
         return len(self.tensors) - 1
 
-    def input(
-        self, shape: Shape, kind: Kind | None = None, *, low: float = -4.0, high: float = 4.0
-    ) -> int:
-        """An input of the model with values from ``low`` to ``high``; an 8-bit one has all that it can have."""
+    def input(self, shape: Shape, kind: Kind | None = None, *, low: float = -4.0, high: float = 4.0) -> int:
+        """An input of the model, with values from ``low`` to ``high``; an 8-bit one has all that it can."""
         kind = kind or self.kind
         index = self.tensor(shape, kind)
         self.inputs.append(index)

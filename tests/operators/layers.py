@@ -11,7 +11,7 @@ from tests.operators.graph import ACTIVATIONS, FLOAT32, INT8, UINT8, Case, Graph
 
 _BOTH = (INT8, UINT8)
 _PADDINGS = {"same": 0, "valid": 1}
-# Activations are rounded to 8 bits, by each release in its own way: per image, per row, with a zero point or not.
+# Activations are rounded to 8 bits, by each release in its own way: per image, per row, with a zero point.
 _DYNAMIC_RANGE = 0.4
 # What a sum of products of int8 weights and activations can reach in these models
 _SUMS = (-24.0, 24.0)
@@ -133,7 +133,13 @@ def depthwise() -> Iterator[Case]:
 
 
 def _depthwise(
-    graph: Graph, window: Window, multiplier: int, weights: int, bias: int | None, *, absolute: float | None = None
+    graph: Graph,
+    window: Window,
+    multiplier: int,
+    weights: int,
+    bias: int | None,
+    *,
+    absolute: float | None = None,
 ) -> Case:
     taken = graph.input(window.shape)
     kind = graph.kind
@@ -159,14 +165,22 @@ class Upsampling:
     @property
     def output(self) -> Shape:
         batch, *spatial, _ = self.shape
-        more = [0, 0] if self.padding == "same" else [max(k - s, 0) for k, s in zip(self.kernel, self.stride)]
-        sizes = [size * stride + extra for size, stride, extra in zip(spatial, self.stride, more)]
+        sizes = []
+        for size, kernel, stride in zip(spatial, self.kernel, self.stride, strict=True):
+            more = 0 if self.padding == "same" else max(kernel - stride, 0)
+            sizes.append(size * stride + more)
         return (batch, *sizes, 3)
 
 
 _UPSAMPLINGS = tuple(
     Upsampling((batch, 3, 4, 4), kernel, stride, padding, bias)
-    for kernel, stride in (((3, 3), (2, 2)), ((2, 2), (2, 2)), ((3, 3), (1, 1)), ((4, 4), (2, 2)), ((3, 2), (2, 1)))
+    for kernel, stride in (
+        ((3, 3), (2, 2)),
+        ((2, 2), (2, 2)),
+        ((3, 3), (1, 1)),
+        ((4, 4), (2, 2)),
+        ((3, 2), (2, 1)),
+    )
     for padding in _PADDINGS
     for batch, bias in ((1, True), (2, False))
 )
@@ -181,7 +195,11 @@ def transpose_conv() -> Iterator[Case]:
         )
         shape = (3, *each.kernel, 4)
         is_float = kind == FLOAT32
-        weights = graph.const(shape, low=-1, high=1) if is_float else graph.weights(shape, zero=120 * (kind == UINT8))
+        weights = (
+            graph.const(shape, low=-1, high=1)
+            if is_float
+            else graph.weights(shape, zero=120 * (kind == UINT8))
+        )
         size = graph.ints(each.output)
         taken = graph.input(each.shape)
         inputs = [size, weights, taken]
@@ -189,8 +207,8 @@ def transpose_conv() -> Iterator[Case]:
             inputs.append(graph.const((3,)) if is_float else graph.bias(weights, taken, 3))
         made = graph.op(
             "TRANSPOSE_CONV", inputs, each.output, kind if is_float else kind.between(*_SUMS),
-            options={"padding": _PADDINGS[each.padding], "stride_h": each.stride[0], "stride_w": each.stride[1]},
-            table="TransposeConvOptions", version=3 if each.bias else (1 if is_float else 2),
+            options=Window(stride=each.stride, padding=each.padding).options, table="TransposeConvOptions",
+            version=3 if each.bias else (1 if is_float else 2),
         )  # fmt: skip
         yield graph.case(made)
 
@@ -235,7 +253,12 @@ def fully_connected() -> Iterator[Case]:
         ((2, 2, 2, 2), False, "", True),
     ):
         for kind in (FLOAT32, INT8, UINT8):
-            parts = [kind.type, dims(shape), *(["keep"] if keep else []), *([activation] if activation else [])]
+            parts = [
+                kind.type,
+                dims(shape),
+                *(["keep"] if keep else []),
+                *([activation] if activation else []),
+            ]
             graph = Graph("-".join(["fully_connected", *parts, *([] if bias else ["no-bias"])]), kind)
             yield _connected(graph, shape, keep, activation, bias)
     for axis in (None, 0):
@@ -287,7 +310,9 @@ def batch_matmul() -> Iterator[Case]:
         shapes, ((False, False), (False, True), (True, False), (True, True)), (False, True)
     ):
         how = f"{'x' if adj_x else ''}{'y' if adj_y else ''}" or "plain"
-        graph = Graph(f"batch_matmul-float32-{dims(left)}-{dims(right)}-{how}{'-constant' if constant else ''}")
+        graph = Graph(
+            f"batch_matmul-float32-{dims(left)}-{dims(right)}-{how}{'-constant' if constant else ''}"
+        )
         taken = graph.input(_adjoint(left) if adj_x else left)
         second = _adjoint(right) if adj_y else right
         other = graph.const(second) if constant else graph.input(second)

@@ -20,7 +20,7 @@ FILE = Path(__file__).resolve().parents[2] / "dockerfiles" / "tflite" / "smoke" 
 _MAGIC = b"TFOPER01"
 _HEADER = struct.Struct("<8sII")  # magic, models, columns
 _COLUMN = struct.Struct("<32s")
-_ENTRY = struct.Struct("<80s6IffI")  # name; offset and size of model, inputs, answer; tolerances; columns' bits
+_ENTRY = struct.Struct("<80s6IffI")  # name, (offset, size) of model, inputs, answer, tolerances, bits
 _ALIGNMENT = 16
 
 

@@ -1,5 +1,7 @@
-"""Operators that change shapes: reductions, slices, joins. What they give is used again in each model, since a
-runtime that takes it for another shape may still return the right values (XNNPACK's reductions of 2024)."""
+"""Operators that change shapes: reductions, slices, joins. What they give is used again in each model.
+
+A runtime that takes it for another shape may still return the right values (XNNPACK's reductions of 2024).
+"""
 
 from __future__ import annotations
 
@@ -52,13 +54,12 @@ def reductions() -> Iterator[Case]:
 def _reduction(kind: Kind, code: str, shape: Shape, axes: Sequence[int], keep: bool) -> Case:
     taken_away = {axis % len(shape) for axis in axes}
     result = tuple(
-        1 if axis in taken_away else size
-        for axis, size in enumerate(shape)
-        if keep or axis not in taken_away
+        1 if axis in taken_away else size for axis, size in enumerate(shape) if keep or axis not in taken_away
     )
     count = math.prod(shape) // math.prod(result)
     graph = Graph(
-        f"{code.lower()}-{kind.type}-{dims(shape)}-axes{','.join(map(str, axes))}{'-keep' if keep else ''}", kind
+        f"{code.lower()}-{kind.type}-{dims(shape)}-axes{listed(axes)}{'-keep' if keep else ''}",
+        kind,
     )
     taken = graph.input(shape)
     summed = kind.between(-4.0 * math.sqrt(count), 4.0 * math.sqrt(count)) if code == "SUM" else kind
@@ -74,7 +75,7 @@ def centred() -> Iterator[Case]:
     for kind, batch in itertools.product(_KINDS, (1, 2, 4)):
         shape = (batch, 3, 4, 5)
         for axes in ((1, 2), (2,)):
-            graph = Graph(f"mean_sub-{kind.type}-{dims(shape)}-axes{','.join(map(str, axes))}", kind)
+            graph = Graph(f"mean_sub-{kind.type}-{dims(shape)}-axes{listed(axes)}", kind)
             taken = graph.input(shape)
             result = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
             mean = _mean(graph, taken, axes, result)
@@ -147,19 +148,32 @@ def reshapes() -> Iterator[Case]:
             for axis, size in enumerate((1, 3, 1, 4))
             if size > 1 or (axes and axis not in {each % 4 for each in axes})
         )
-        graph = Graph(f"squeeze-{kind.type}-axes{','.join(map(str, axes))}", kind)
+        graph = Graph(f"squeeze-{kind.type}-axes{listed(axes)}", kind)
         made = graph.op(
-            "SQUEEZE", [graph.input((1, 3, 1, 4))], result, options={"squeeze_dims": axes}, table="SqueezeOptions"
+            "SQUEEZE",
+            [graph.input((1, 3, 1, 4))],
+            result,
+            options={"squeeze_dims": axes},
+            table="SqueezeOptions",
         )
         yield graph.case(minus_constant(graph, made, result))
 
 
 def transposes() -> Iterator[Case]:
-    orders = ((1, 0), (0, 2, 1), (2, 0, 1), (0, 2, 3, 1), (0, 3, 1, 2), (3, 2, 1, 0), (0, 1, 3, 2), (4, 0, 2, 1, 3))
+    orders = (
+        (1, 0),
+        (0, 2, 1),
+        (2, 0, 1),
+        (0, 2, 3, 1),
+        (0, 3, 1, 2),
+        (3, 2, 1, 0),
+        (0, 1, 3, 2),
+        (4, 0, 2, 1, 3),
+    )
     for kind, order in itertools.product(_KINDS, orders):
         shape = (2, 3, 4, 5, 2)[: len(order)]
         result = tuple(shape[axis] for axis in order)
-        graph = Graph(f"transpose-{kind.type}-{dims(shape)}-{','.join(map(str, order))}", kind)
+        graph = Graph(f"transpose-{kind.type}-{dims(shape)}-{listed(order)}", kind)
         made = graph.op(
             "TRANSPOSE", [graph.input(shape), graph.ints(order)], result, version=1 if kind == FLOAT32 else 2
         )
@@ -170,8 +184,9 @@ def joins() -> Iterator[Case]:
     for kind, count, axis in itertools.product(_KINDS, (2, 3, 4, 5), (0, 1, 3, -1)):
         sizes = [2 + (number % 2) for number in range(count)]
         place = axis % 4
-        shapes = [(2, 3, 2, 2)[:place] + (size,) + (2, 3, 2, 2)[place + 1 :] for size in sizes]
-        result = (2, 3, 2, 2)[:place] + (sum(sizes),) + (2, 3, 2, 2)[place + 1 :]
+        before, behind = (2, 3, 2, 2)[:place], (2, 3, 2, 2)[place + 1 :]
+        shapes = [(*before, size, *behind) for size in sizes]
+        result = (*before, sum(sizes), *behind)
         graph = Graph(f"concatenation-{kind.type}-{count}-axis{axis}", kind)
         made = graph.op(
             "CONCATENATION", [graph.input(shape) for shape in shapes], result, options={"axis": axis},
@@ -200,7 +215,7 @@ def pads() -> Iterator[Case]:
     for kind, each in itertools.product(_KINDS, paddings):
         shape = (2, 3, 4, 2, 2)[: len(each) // 2]
         result = tuple(size + each[2 * axis] + each[2 * axis + 1] for axis, size in enumerate(shape))
-        graph = Graph(f"pad-{kind.type}-{dims(shape)}-{','.join(map(str, each))}", kind)
+        graph = Graph(f"pad-{kind.type}-{dims(shape)}-{listed(each)}", kind)
         amounts = graph.ints(each, shape=(len(shape), 2))
         made = graph.op("PAD", [graph.input(shape), amounts], result, version=1 if kind == FLOAT32 else 2)
         yield graph.case(minus_constant(graph, made, result))
@@ -218,7 +233,7 @@ def slices() -> Iterator[Case]:
         result = tuple(
             size[axis] if size[axis] >= 0 else shape[axis] - begin[axis] for axis in range(len(shape))
         )
-        graph = Graph(f"slice-{kind.type}-{dims(shape)}-{','.join(map(str, (*begin, *size)))}", kind)
+        graph = Graph(f"slice-{kind.type}-{dims(shape)}-{listed((*begin, *size))}", kind)
         inputs = [graph.input(shape), graph.ints(begin), graph.ints(size)]
         made = graph.op("SLICE", inputs, result, version=1 if kind == FLOAT32 else 2)
         yield graph.case(minus_constant(graph, made, result))
@@ -291,3 +306,7 @@ def softmaxes() -> Iterator[Case]:
             table="SoftmaxOptions", version=2,
         )  # fmt: skip
         yield graph.case(made)
+
+
+def listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))

@@ -8,12 +8,15 @@
  * ones, too. The judgement is the caller's: exit code 1 means that the pack could not be read, 2 wrong arguments.
  *
  * A child runs the models and tells through a pipe. Where a model ends it (an abort in a kernel), this is told as a
- * crash of that model, and the next child goes on behind it. */
+ * crash of that model, and the next child goes on behind it; also behind a wrong answer, for what gives one may have
+ * written where it should not. */
 #define _POSIX_C_SOURCE 200809L
 #include "operators.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,6 +179,7 @@ static void run_from(const Suite* suite, uint32_t first, int pipe_end) {
     alarm(SECONDS_FOR_ONE);
     run_one(suite, job % models, job >= models, &verdict);
     if (write(pipe_end, &verdict, sizeof(verdict)) != (ssize_t)sizeof(verdict)) _exit(1);
+    if (verdict.state != kRight) return;
   }
 }
 
@@ -194,6 +198,17 @@ static void tell(const Suite* suite, uint32_t job, const Verdict* verdict) {
   uint32_t models = suite->header->models;
   printf("operator %s %s %s %s\n", suite->entries[job % models].name, kWays[job / models],
          kStates[verdict->state], verdict->text);
+}
+
+/* How a child ended that said nothing of its model. It stays to be waited for. */
+static void died(pid_t child, Verdict* verdict) {
+  siginfo_t how;
+  memset(&how, 0, sizeof(how));
+  memset(verdict, 0, sizeof(*verdict));
+  verdict->state = kCrashed;
+  waitid(P_PID, (id_t)child, &how, WEXITED | WNOWAIT);
+  snprintf(verdict->text, sizeof(verdict->text), "%s %d", how.si_code == CLD_EXITED ? "exit code" : "signal",
+           how.si_status);
 }
 
 static int run_suite(const Suite* suite) {
@@ -217,16 +232,8 @@ static int run_suite(const Suite* suite) {
     for (; alive && job < jobs; ++job) {
       if (!chosen(suite, job % models)) continue;
       Verdict verdict;
-      alive = read_all(ends[0], &verdict, sizeof(verdict));
-      if (!alive) {
-        int status = 0;
-        waitpid(child, &status, 0);
-        child = -1;
-        memset(&verdict, 0, sizeof(verdict));
-        verdict.state = kCrashed;
-        snprintf(verdict.text, sizeof(verdict.text), "%s %d", WIFSIGNALED(status) ? "signal" : "exit code",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-      }
+      if (!read_all(ends[0], &verdict, sizeof(verdict))) died(child, &verdict);
+      alive = verdict.state == kRight;
       uint32_t* count = counts[job / models];
       ++count[0];
       count[1] += verdict.state == kRight;
@@ -234,7 +241,8 @@ static int run_suite(const Suite* suite) {
       tell(suite, job, &verdict);
     }
     close(ends[0]);
-    if (child > 0) waitpid(child, NULL, 0);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
   }
   for (int way = 0; way < suite->ways; ++way) {
     printf("operators %s %u %u %u\n", kWays[way], counts[way][0], counts[way][1], counts[way][2]);

@@ -7,12 +7,12 @@ is run by the next. ``--record`` writes what the models gave, for ``python -m te
 """
 
 import argparse
-import gzip
 import importlib
 import json
 import os
 import struct
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -27,13 +27,12 @@ class Entry:
     def __init__(self, content, place):
         name, *spans, self.absolute, self.relative, self.delegated = ENTRY.unpack_from(content, place)
         self.name = name.rstrip(b"\0").decode()
-        parts = [content[start : start + size] for start, size in zip(spans[::2], spans[1::2])]
+        parts = [content[start : start + size] for start, size in zip(spans[::2], spans[1::2], strict=True)]
         self.model, self.inputs, self.answer = parts
 
 
 def read_pack(path):
-    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-        content = file.read()
+    content = Path(path).read_bytes()
     magic, models, columns = HEADER.unpack_from(content)
     if magic != MAGIC:
         sys.exit(f"operators.py: {path} is not a pack of operators")
@@ -56,8 +55,8 @@ def make_interpreter(runtime, model, way):
 def nodes_of(interpreter):
     """How many nodes a delegate runs, and the operators of those that it left.
 
-    The package lists the replaced nodes too. What runs is what the outputs need; where a delegate gives a tensor,
-    its node does, and what it replaced is not asked.
+    The package lists the replaced nodes too. What runs is what the outputs need; where a delegate gives a
+    tensor, its node does, and what it replaced is not asked.
     """
     nodes = interpreter._get_ops_details()
     # The delegates' nodes are behind the model's own, so they take their outputs over.
@@ -136,7 +135,7 @@ def judged(runtime, entry, way, bit, recording):
 
 
 def run_in_child(jobs, work):
-    """What ``work`` says of each job. A child runs them; where it dies, the next one goes on behind that job."""
+    """What ``work`` says of each job. A child runs them; where it dies, the next one goes on behind it."""
     results = []
     while len(results) < len(jobs):
         ours, theirs = os.pipe()
@@ -146,16 +145,18 @@ def run_in_child(jobs, work):
             os.close(ours)
             with os.fdopen(theirs, "w") as pipe:
                 for job in jobs[len(results) :]:
-                    print(json.dumps(work(job)), file=pipe, flush=True)
+                    result = work(job)
+                    print(json.dumps(result), file=pipe, flush=True)
+                    # What gives a wrong answer may have written where it should not: the rest in a new one.
+                    if result["state"] != "right":
+                        break
             os._exit(0)
         os.close(theirs)
         with os.fdopen(ours) as pipe:
             results += [json.loads(line) for line in pipe if line.endswith("\n")]
         _, status = os.waitpid(child, 0)
-        if len(results) < len(jobs):
-            how = (
-                f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {status >> 8}"
-            )
+        if status != 0 and len(results) < len(jobs):
+            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {status >> 8}"
             results.append({"state": "crashed", "text": how})
     return results
 
@@ -184,18 +185,18 @@ def main():
     ways = ["reference"] if given.no_xnnpack else ["reference", "xnnpack"]
     jobs = [(entry, way) for way in ways for entry in entries]
     results = run_in_child(jobs, lambda job: judged(runtime, *job, bit, bool(given.record)))
-    for (entry, way), result in zip(jobs, results):
+    done = [(entry.name, way, result) for (entry, way), result in zip(jobs, results, strict=True)]
+    for name, way, result in done:
         if result["state"] != "right" or given.verbose:
-            print("operator", entry.name, way, result["state"], result["text"])
+            print("operator", name, way, result["state"], result["text"])
     for way in ways:
-        mine = [result for (_, each), result in zip(jobs, results) if each == way]
+        mine = [result for _, each, result in done if each == way]
         right = sum(result["state"] == "right" for result in mine)
         whole = sum(result.get("delegated", False) for result in mine)
         print("operators", way, len(mine), right, whole)
     if given.record:
-        with open(given.record, "w") as file:
-            named = [{"name": entry.name, "way": way, **result} for (entry, way), result in zip(jobs, results)]
-            json.dump(named, file)
+        named = [{"name": name, "way": way, **result} for name, way, result in done]
+        Path(given.record).write_text(json.dumps(named))
 
 
 main()
