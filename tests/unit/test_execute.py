@@ -99,7 +99,8 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
     assert set(manifest["seconds"]) >= {"fetch", "compile", "verify"}
     part = build.plan.tflite
     assert [case["case"] for case in manifest["smoke"]] == [
-        each.id for each in (*part.smoke, *part.operators)
+        *(each.id for each in part.smoke),
+        *(each.id for each in part.operators),
     ]
 
 
@@ -110,7 +111,7 @@ def test_only_the_verified_image_has_the_name(build: Build) -> None:
 
 def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> None:
     build.run()
-    cases = (*build.plan.tflite.smoke, *build.plan.tflite.operators)
+    cases: tuple[Case, ...] = (*build.plan.tflite.smoke, *build.plan.tflite.operators)
     assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
         assert image == build.layout.candidate
