@@ -32,6 +32,9 @@ WHEEL_FOLDER = "python"
 PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
 
+# It takes a second; half a minute through Python under an emulator, and more on a busy machine.
+_SUITE_TIMEOUT_S = 1200
+
 
 def fetch(run: Run) -> str:
     """Downloads, the source, and what BuildKit gets to see of them."""
@@ -122,19 +125,23 @@ def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
         findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
     for number, suite in enumerate(part.operators, start=len(part.smoke) + 1):
         run.effects.reporter.progress(number, total, suite.id)
-        ran = _run_case(run, suite)
+        ran = _run_case(run, suite, timeout_s=_SUITE_TIMEOUT_S)
         outcome, faults = parse_operators(suite, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
         findings += judge_operators(suite, outcome, faults, version=plan.library_version, stderr=ran.stderr)
     return outcomes, findings
 
 
-def _run_case(run: Run, case: SmokeCase | OperatorCase) -> RunResult:
+def _run_case(run: Run, case: SmokeCase | OperatorCase, timeout_s: int = 300) -> RunResult:
     folder = "/smoke"
     files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
     command = (*emulator, *case.command(folder))
     options = RunOptions(
-        platform=run.plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
+        platform=run.plan.image.platform,
+        entrypoint=command[:1],
+        files=files,
+        mount=folder,
+        timeout_s=timeout_s,
     )
     return run.effects.engine.run_once(run.layout.candidate, command[1:], options)

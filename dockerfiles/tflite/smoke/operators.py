@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ COLUMN = struct.Struct("<32s")
 ENTRY = struct.Struct("<80s6IffI")
 MAGIC = b"TFOPER01"
 SHOWN = 4  # values of a wrong answer
+SECONDS_FOR_ONE = 120  # under an emulator, on a busy machine; a model takes milliseconds
 
 
 class Entry:
@@ -145,6 +147,7 @@ def run_in_child(jobs, work):
             os.close(ours)
             with os.fdopen(theirs, "w") as pipe:
                 for job in jobs[len(results) :]:
+                    signal.alarm(SECONDS_FOR_ONE)
                     result = work(job)
                     print(json.dumps(result), file=pipe, flush=True)
                     # What gives a wrong answer may have written where it should not: the rest in a new one.
