@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from tests.operators import elementwise, layers, shapes
+from tests.operators import elementwise, layers, shapes, survival
 from tests.operators.graph import Case
 
 _FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
@@ -32,6 +32,7 @@ _FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
     shapes.resizes,
     shapes.blocks,
     shapes.softmaxes,
+    survival.survivals,
 )
 
 

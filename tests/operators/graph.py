@@ -20,7 +20,7 @@ CODES: Mapping[str, int] = {
     "MEAN": 40, "SUB": 41, "DIV": 42, "SQUEEZE": 43, "STRIDED_SLICE": 45, "EXP": 47, "SPLIT": 49,
     "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "NEG": 59, "SLICE": 65, "SIN": 66, "TRANSPOSE_CONV": 67,
     "EXPAND_DIMS": 70, "LOG": 73, "SUM": 74, "SQRT": 75, "RSQRT": 76, "REDUCE_MAX": 82, "REDUCE_MIN": 89,
-    "SQUARE": 92, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99, "ABS": 101, "CEIL": 104, "COS": 108,
+    "TOPK_V2": 48, "SQUARE": 92, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99, "ABS": 101, "CEIL": 104, "COS": 108,
     "ELU": 111, "QUANTIZE": 114, "ROUND": 116, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "GELU": 150,
 }  # fmt: skip
 _PLACEHOLDER = 127  # deprecated_builtin_code of all later ones
@@ -85,6 +85,7 @@ class Case:
     output: str  # type of all outputs
     absolute: float
     relative: float
+    answered: bool = True  # else any end is right but that of the process
 
 
 @dataclass
@@ -137,6 +138,10 @@ class Graph:
         """Axes, shapes, paddings: int32."""
         dims = (len(values),) if shape is None else shape
         return self._tensor(dims, "int32", None, struct.pack(f"<{len(values)}i", *values))
+
+    def indices(self, shape: Shape) -> int:
+        """An int32 output."""
+        return self._tensor(shape, "int32", None, None)
 
     def halves(self, shape: Shape, *, low: float = -1.0, high: float = 1.0) -> int:
         """float16 weights, and the DEQUANTIZE that every converter puts behind them."""

@@ -38,6 +38,14 @@ KNOWN = (
     Known("fully_connected-dynamic-range-channel", _OLD, "the first channel's scale is taken for all"),
     Known("mul-float32-2x1x3x2x4-3x1x4", _OLD, _OUT_OF_BOUNDS, by_chance=True),
     Known("squared_difference-float32-2x1x3x2x4-3x1x4", _ALL, _OUT_OF_BOUNDS, by_chance=True),
+    Known(
+        "survives-transpose_conv-float32-batch3", _OLD,
+        "XNNPACK writes as many images as it gets where there is room for one", by_chance=True,
+    ),
+    Known(
+        "survives-max_pool_2d-*-batch0", ("2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0"),
+        "XNNPACK reads an image where there is none", by_chance=True,
+    ),
 )  # fmt: skip
 
 
@@ -81,6 +89,8 @@ def disagreements(cases: Sequence[Case], recordings: Mapping[str, Recording]) ->
 def _faults(case: Case, recording: Recording, truth: Recorded) -> Iterator[str]:
     for way in ("reference", "xnnpack"):
         mine = recording[case.name, way]
+        if not case.answered and mine.state != "crashed":
+            continue
         if mine.state != "right":
             yield f"{way}: {mine.state} {mine.text}"
         elif not close(case, mine.answer, truth.answer):
@@ -108,11 +118,11 @@ def merged(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> dict[s
     *_, last = recordings.values()
     return {
         case.name: Answer(
-            last[case.name, "reference"].answer,
+            last[case.name, "reference"].answer if case.answered else b"",
             sum(
                 1 << number
                 for number, recording in enumerate(recordings.values())
-                if recording[case.name, "xnnpack"].delegated
+                if case.answered and recording[case.name, "xnnpack"].delegated
             ),
         )
         for case in cases

@@ -43,7 +43,9 @@ def test_it_has_the_columns_that_plans_name() -> None:
 
 def test_every_model_has_an_answer_and_some_release_delegates_most() -> None:
     answers, named = unpack_file()
-    assert all(answer.data for answer in answers.values())
+    assert {case.name for case in CASES if case.answered} == {
+        name for name, answer in answers.items() if answer.data
+    }
     last = 1 << named.index("litert-2.3.0")
     assert sum(bool(answer.delegated & last) for answer in answers.values()) > len(answers) * 0.9
 

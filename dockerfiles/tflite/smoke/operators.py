@@ -123,12 +123,15 @@ def judged(runtime, entry, way, bit, recording):
     try:
         outputs, delegated, left = run_model(runtime, entry, way)
     except (RuntimeError, ValueError) as error:
+        if not entry.answer and not recording:
+            return {"state": "right", "text": ""}
         return {"state": "failed", "text": " ".join(str(error).split())}
     found = {"state": "right", "text": "", "delegated": bool(delegated) and not left}
     if recording:
         found["answer"] = b"".join(output.tobytes() for output in outputs).hex()
         return found
-    wrong = difference(entry, outputs)
+    # A model without an answer is right if it leaves the process alive.
+    wrong = difference(entry, outputs) if entry.answer else ""
     if wrong:
         return {**found, "state": "wrong", "text": wrong}
     if way == "xnnpack" and bit and entry.delegated & bit and not found["delegated"]:
