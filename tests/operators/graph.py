@@ -21,7 +21,8 @@ CODES: Mapping[str, int] = {
     "PRELU": 54, "MAXIMUM": 55, "MINIMUM": 57, "NEG": 59, "SLICE": 65, "SIN": 66, "TRANSPOSE_CONV": 67,
     "EXPAND_DIMS": 70, "LOG": 73, "SUM": 74, "SQRT": 75, "RSQRT": 76, "REDUCE_MAX": 82, "REDUCE_MIN": 89,
     "SQUARE": 92, "LEAKY_RELU": 98, "SQUARED_DIFFERENCE": 99, "ABS": 101, "CEIL": 104, "COS": 108,
-    "ELU": 111, "QUANTIZE": 114, "ROUND": 116, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "GELU": 150, "TOPK_V2": 48,
+    "ELU": 111, "QUANTIZE": 114, "ROUND": 116, "HARD_SWISH": 117, "BATCH_MATMUL": 126, "GELU": 150,
+    "TOPK_V2": 48,
 }  # fmt: skip
 _PLACEHOLDER = 127  # deprecated_builtin_code of all later ones
 

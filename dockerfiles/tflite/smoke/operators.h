@@ -7,6 +7,7 @@
 
 #define OPERATORS_TEXT 400
 #define OPERATORS_OUTPUTS 8
+#define OPERATORS_DEQUANTIZE 6 /* BuiltinOperator in schema.fbs */
 
 #ifdef __cplusplus
 extern "C" {

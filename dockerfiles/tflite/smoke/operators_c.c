@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "operators.h"
-#include "tensorflow/lite/builtin_ops.h"
 #include "tensorflow/lite/c/c_api.h"
 #include "tensorflow/lite/c/common.h"
 #ifdef TFBUILD_XNNPACK
@@ -44,7 +43,7 @@ static TfLiteStatus prepare_and_look(TfLiteContext* context, TfLiteDelegate* del
     }
     if (node->delegate != NULL) {
       ++current->delegated;
-    } else if (registration->builtin_code == kTfLiteBuiltinDequantize) {
+    } else if (registration->builtin_code == OPERATORS_DEQUANTIZE) {
       ++conversions;
     } else {
       char code[16];

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "operators.h"
-#include "tensorflow/lite/builtin_ops.h"
 #include "tensorflow/lite/c/c_api.h"
 #include "tensorflow/lite/interpreter.h"
 #include "tensorflow/lite/kernels/register.h"
@@ -40,7 +39,7 @@ void Look(const tflite::Interpreter& interpreter, OperatorResult* result) {
     const auto* node = interpreter.node_and_registration(index);
     if (node->first.delegate != nullptr) {
       ++result->delegated;
-    } else if (node->second.builtin_code == kTfLiteBuiltinDequantize) {
+    } else if (node->second.builtin_code == OPERATORS_DEQUANTIZE) {
       ++conversions;
     } else {
       operator_say(result, std::to_string(node->second.builtin_code).c_str());
