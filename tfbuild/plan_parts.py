@@ -9,6 +9,7 @@ from tfbuild.dependency import Declared, Dependency
 from tfbuild.saved_model import ModelFolder
 from tfbuild.server_files import TextFile
 from tfbuild.smoke import SmokeCase
+from tfbuild.smoke_operators import OperatorCase
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TflitePart:
     cmake_cache: tuple[tuple[str, str], ...]
     xnnpack: bool
     smoke: tuple[SmokeCase, ...]
+    operators: tuple[OperatorCase, ...]
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
     python: PythonPart | None = None
@@ -48,6 +50,7 @@ class WheelPart:
     wheel: str
     xnnpack: tuple[str, ...]  # models that it must take over: float32, int8
     smoke: tuple[SmokeCase, ...]
+    operators: tuple[OperatorCase, ...]
 
 
 @dataclass(frozen=True)

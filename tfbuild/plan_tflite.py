@@ -31,6 +31,7 @@ from tfbuild.plan_python import STEPS as PYTHON_STEPS
 from tfbuild.plan_python import TOOLS, python_flags, python_part, python_roots
 from tfbuild.release_schema import Release
 from tfbuild.smoke import python_cases, smoke_cases
+from tfbuild.smoke_operators import OperatorLimit, native_cases, script_case
 
 
 def make_tflite_plan(
@@ -67,6 +68,7 @@ def make_tflite_plan(
         *dependency_flags(dependencies, lock.path),
     )
     _refuse_overridden(config, flags)
+    limits = operator_limits(release)
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
@@ -74,6 +76,9 @@ def make_tflite_plan(
         smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack, dynamic=release.dynamic_graphs)
         if python
         else smoke_cases(xnnpack=values.tflite.xnnpack, dynamic=release.dynamic_graphs),
+        operators=(script_case(release.version, limits, python.package, xnnpack=values.tflite.xnnpack),)
+        if python
+        else native_cases(release.version, limits, xnnpack=values.tflite.xnnpack),
         dependencies=dependencies,
         host_tools=release.upstream.host_tools if release.upstream else (),
         python=python,
@@ -99,7 +104,7 @@ def make_tflite_plan(
             *(TOOLS if python else ()),
         ),
         roots=roots,
-        verified_by=(part.smoke,),
+        verified_by=(part.smoke, part.operators),
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
@@ -128,6 +133,13 @@ def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
             problems.append(config.problem(f"compile.cxxflags.{index}", text))
     if problems:
         raise ConfigError(tuple(problems))
+
+
+def operator_limits(release: Release) -> tuple[OperatorLimit, ...]:
+    """What the release's file says that it gets wrong."""
+    return tuple(
+        OperatorLimit(quirk.id, quirk.operator_models) for quirk in release.quirks if quirk.operator_models
+    )
 
 
 def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:

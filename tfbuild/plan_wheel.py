@@ -11,9 +11,11 @@ from tfbuild.naming import python_extra
 from tfbuild.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan_parts import WheelPart
 from tfbuild.plan_roots import Root, root_of, unpacked
+from tfbuild.plan_tflite import operator_limits
 from tfbuild.release_schema import Release
 from tfbuild.release_wheels import WheelPython
 from tfbuild.smoke import wheel_cases
+from tfbuild.smoke_operators import script_case
 from tfbuild.wheel_lock import LockFile, require_environment
 
 STEPS = ("fetch", "root", "builder", "image", "verify", "dist")
@@ -38,14 +40,20 @@ def make_wheel_plan(
     (wheel,) = (each for each in wheels if each.name == wanted)
     asked = release.wheels.find(VARIANT, request.arch) if release.wheels else None
     xnnpack = asked.xnnpack if asked else ()
+    package = wanted.replace("-", "_")
     part = WheelPart(
         product="tflite",
         python=python.version,
         suite=python.suite,
-        package=wanted.replace("-", "_"),
+        package=package,
         wheel=wheel.filename,
         xnnpack=xnnpack,
-        smoke=wheel_cases(wanted.replace("-", "_"), xnnpack=xnnpack, dynamic=release.dynamic_graphs),
+        smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
+        operators=(
+            script_case(
+                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), published=True
+            ),
+        ),
     )
     builder, target = _roots(request, config, release, python, circumstances)
     pins = tuple(each.pin for each in wheels)
@@ -58,7 +66,7 @@ def make_wheel_plan(
         pins=pins,
         compiled_from=tuple(pin.sha256 for pin in pins),
         image_from=(part.python, part.package),
-        verified_by=(part.smoke,),
+        verified_by=(part.smoke, part.operators),
         roots=(builder, target),
         steps=STEPS,
         beyond=python_extra(_PYTHON, python, release.wheels.python(config.named.tflite.python))

@@ -56,8 +56,18 @@ class SmokeCase:
 
 
 @dataclass(frozen=True)
+class OperatorCount:
+    """How many of the models of one operator were right in one way; ``delegated``: XNNPACK ran them whole."""
+
+    way: str  # reference, xnnpack
+    models: int
+    right: int
+    delegated: int
+
+
+@dataclass(frozen=True)
 class SmokeOutcome:
-    """What one case did; stored in the manifest."""
+    """What one case did; stored in the manifest. ``operators`` is for the suite of single operators alone."""
 
     case: str
     exit_code: int
@@ -65,6 +75,7 @@ class SmokeOutcome:
     outputs: tuple[float, ...]
     delegated: int | None
     left: tuple[int, ...]
+    operators: tuple[OperatorCount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -217,19 +228,31 @@ def parse_outcome(case: SmokeCase, exit_code: int, stdout: str) -> SmokeOutcome:
     return SmokeOutcome(case.id, exit_code, version, outputs, delegated, tuple(left))
 
 
+def crash_of(case: str, exit_code: int, stderr: str) -> Finding | None:
+    """Why a program ended as it should not."""
+    if exit_code == 0:
+        return None
+    cause = {132: "an illegal instruction: the CPU is older than -march", 139: "a segmentation fault"}
+    why = cause.get(exit_code, f"exit code {exit_code}")
+    return Finding("smoke-crash", "error", f"{case}: {why}", tuple(stderr.strip().splitlines()[-10:]))
+
+
+def wrong_version(case: str, said: str, version: str) -> tuple[Finding, ...]:
+    """A finding if a library says another version than its release has."""
+    if said == version:
+        return ()
+    message = f"{case}: the library says version {said!r}, the release is {version}"
+    return (Finding("smoke-version", "error", message),)
+
+
 def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) -> tuple[Finding, ...]:
     """What is wrong with ``outcome``; nothing if all is right."""
-    if outcome.exit_code != 0:
-        cause = {132: "an illegal instruction: the CPU is older than -march", 139: "a segmentation fault"}
-        why = cause.get(outcome.exit_code, f"exit code {outcome.exit_code}")
-        evidence = tuple(stderr.strip().splitlines()[-10:])
-        return (Finding("smoke-crash", "error", f"{case.id}: {why}", evidence),)
+    crash = crash_of(case.id, outcome.exit_code, stderr)
+    if crash:
+        return (crash,)
     if not outcome.outputs:
         return (no_output(case.id, stderr),)
-    findings = []
-    if outcome.version != version:
-        message = f"{case.id}: the library says version {outcome.version!r}, the release is {version}"
-        findings.append(Finding("smoke-version", "error", message))
+    findings = [*wrong_version(case.id, outcome.version, version)]
     matches = len(outcome.outputs) == len(case.outputs) and all(
         math.isclose(got, want, rel_tol=1e-5, abs_tol=1e-6)
         for got, want in zip(outcome.outputs, case.outputs, strict=True)

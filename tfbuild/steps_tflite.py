@@ -17,19 +17,23 @@ from tfbuild.build_run import (
     unpack_source,
     write_fetch_log,
 )
-from tfbuild.engine_facts import RunOptions
+from tfbuild.engine_facts import RunOptions, RunResult
 from tfbuild.errors import BuildError
 from tfbuild.flags import cmake_presets
 from tfbuild.lock_texts import require_declared
 from tfbuild.model import Finding
-from tfbuild.plan_parts import WheelPart
-from tfbuild.smoke import SmokeOutcome, judge, parse_outcome, repeated
+from tfbuild.plan_parts import TflitePart, WheelPart
+from tfbuild.smoke import SmokeCase, SmokeOutcome, judge, parse_outcome, repeated
+from tfbuild.smoke_operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.wheel_tag import fitting_platform, retag
 
 # Main results, in the order of the closing table.
 WHEEL_FOLDER = "python"
 PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
+
+# It takes a second; half a minute through Python under an emulator, and more on a busy machine.
+_SUITE_TIMEOUT_S = 1200
 
 
 def fetch(run: Run) -> str:
@@ -125,27 +129,39 @@ def wheel(run: Run) -> str:
 
 def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
-    plan, engine = run.plan, run.effects.engine
-    cases = plan.wheel.smoke if isinstance(plan.part, WheelPart) else plan.tflite.smoke
-    folder = "/smoke"
-    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
-    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    plan = run.plan
+    part: WheelPart | TflitePart = plan.wheel if isinstance(plan.part, WheelPart) else plan.tflite
+    total = len(part.smoke) + len(part.operators)
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(cases, start=1):
-        run.effects.reporter.progress(number, len(cases), case.id)
-        command = (*emulator, *case.command(folder))
-        options = RunOptions(
-            platform=plan.image.platform,
-            entrypoint=command[:1],
-            files=files,
-            mount=folder,
-            timeout_s=300,
-            speaks=True,
-        )
-        ran = engine.run_once(run.layout.candidate, command[1:], options)
+    for number, case in enumerate(part.smoke, start=1):
+        run.effects.reporter.progress(number, total, case.id)
+        ran = _run_case(run, case)
         outcome = parse_outcome(case, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
         findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
         findings += repeated(case.id, ran)
+    for number, suite in enumerate(part.operators, start=len(part.smoke) + 1):
+        run.effects.reporter.progress(number, total, suite.id)
+        ran = _run_case(run, suite, timeout_s=_SUITE_TIMEOUT_S)
+        outcome, faults = parse_operators(suite, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge_operators(suite, outcome, faults, version=plan.library_version, stderr=ran.stderr)
+        findings += repeated(suite.id, ran)
     return outcomes, findings
+
+
+def _run_case(run: Run, case: SmokeCase | OperatorCase, timeout_s: int = 300) -> RunResult:
+    folder = "/smoke"
+    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    command = (*emulator, *case.command(folder))
+    options = RunOptions(
+        platform=run.plan.image.platform,
+        entrypoint=command[:1],
+        files=files,
+        mount=folder,
+        timeout_s=timeout_s,
+        speaks=True,
+    )
+    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from pathlib import Path
 
 from tfbuild.build_run import Run, empty_folders, make_builder, make_image, write_fetch_log
 from tfbuild.platforms import PROJECT, load_platforms
 from tfbuild.policy import Context
+from tfbuild.smoke_operators import PACK
 from tfbuild.steps_tflite import PYTHON_ARTIFACTS, WHEEL_FOLDER
 from tfbuild.verify import load_policy
 from tfbuild.verify_wheel import judge_wheel
@@ -43,6 +45,8 @@ def image(run: Run) -> str:
     """The image, and the smoke test's files, which need no source."""
     made = make_image(run)
     source = run.layout.project / _SMOKE
-    for path in (source / "smoke.py", *sorted((source / "models").glob("*.tflite"))):
+    for path in (source / "smoke.py", source / "operators.py", *sorted((source / "models").glob("*.tflite"))):
         shutil.copyfile(path, run.layout.smoke / path.name)
+    with gzip.open(source / f"{PACK}.gz") as stored, (run.layout.smoke / PACK).open("wb") as pack:
+        shutil.copyfileobj(stored, pack)
     return made

@@ -23,24 +23,27 @@ from tfbuild.plan import Plan
 from tfbuild.rootfs import Archive
 from tfbuild.runner import RecordingRunner, Reply
 from tfbuild.smoke import SmokeCase
+from tfbuild.smoke_operators import OperatorCase
 
 PROJECT = Path(__file__).resolve().parents[2]
 ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"
 MIRROR = "http://mirror.example/debian"
 TARGETS = ("builder", "compile", "logs", "smoke", "runtime-files", "image")
 
+Case = SmokeCase | OperatorCase
+
 
 class FakeEngine:
     """Images by name; ``ids`` are their ids. A container answers as ``answer`` says."""
 
-    def __init__(self, cases: Sequence[SmokeCase], version: str) -> None:
+    def __init__(self, cases: Sequence[Case], version: str) -> None:
         self.images: dict[str, str] = {}
         self.made = 0
         self.runs: list[tuple[str, tuple[str, ...], RunOptions]] = []
         self.libc = "libc.so.6"
         self.labels: dict[str, str] = {}  # of the image that was made last
         self.labels_of: dict[str, dict[str, str]] = {}
-        self.answer: Callable[[SmokeCase], RunResult] = lambda case: right_answer(case, version)
+        self.answer: Callable[[Case], RunResult] = lambda case: right_answer(case, version)
         self._cases = {case.command("/smoke"): case for case in cases}
 
     def info(self) -> EngineFacts:
@@ -101,8 +104,11 @@ class FakeEngine:
         return ()
 
 
-def right_answer(case: SmokeCase, version: str) -> RunResult:
+def right_answer(case: Case, version: str) -> RunResult:
     """What the smoke program prints when all is well."""
+    if isinstance(case, OperatorCase):
+        counts = [f"operators {way} 3 3 {2 * (way == 'xnnpack')}" for way in case.ways]
+        return RunResult(0, "\n".join((f"version {version}", *counts)), "")
     lines = [f"version {version}", f"delegated {int(case.must_delegate)}"]
     lines.append(f"output {' '.join(map(str, case.outputs))}")
     return RunResult(0, "\n".join(lines), case.says)
@@ -128,7 +134,8 @@ class Build:
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(self.plan.tflite.smoke, self.plan.library_version)
+        part = self.plan.tflite
+        self.engine = FakeEngine((*part.smoke, *part.operators), self.plan.library_version)
         self.output = self.folder / "dist" / "amd64"
 
     @property

@@ -120,6 +120,7 @@ PURE = {
     "setup_plan",
     "simple_index",
     "smoke",
+    "smoke_operators",
     "smoke_serving",
     "starlark_text",
     "suggest",

@@ -13,7 +13,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.support.builds import Build, right_answer
+from tests.support.builds import Build, Case, right_answer
 from tests.support.patches import write_patch
 from tests.support.plans import PROJECT, make_plan, make_server_plan
 from tfbuild.build_run import blamed
@@ -38,7 +38,7 @@ from tfbuild.ownership import read_manifest
 from tfbuild.package import is_intact, staging_of
 from tfbuild.request import Words, plan_tflite
 from tfbuild.runner import Reply
-from tfbuild.smoke import SmokeCase
+from tfbuild.smoke_operators import OperatorCase
 
 EVERYTHING = ["mmdebstrap", "builder", "compile", "runtime-files smoke", "image"]
 
@@ -102,7 +102,11 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
     assert manifest["roots"]["builder"]["mirror"] == "http://mirror.example/debian"
     assert manifest["image"]["id"] == build.engine.images[build.plan.image.tag]
     assert set(manifest["seconds"]) >= {"fetch", "compile", "verify"}
-    assert {case["case"] for case in manifest["smoke"]} == {case.id for case in build.plan.tflite.smoke}
+    part = build.plan.tflite
+    assert [case["case"] for case in manifest["smoke"]] == [
+        *(each.id for each in part.smoke),
+        *(each.id for each in part.operators),
+    ]
 
 
 def test_only_the_verified_image_has_the_name(build: Build) -> None:
@@ -112,7 +116,7 @@ def test_only_the_verified_image_has_the_name(build: Build) -> None:
 
 def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> None:
     build.run()
-    cases = build.plan.tflite.smoke
+    cases: tuple[Case, ...] = (*build.plan.tflite.smoke, *build.plan.tflite.operators)
     assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
         assert image == build.layout.candidate
@@ -313,28 +317,37 @@ def test_each_step_fails_in_its_own_way_and_the_next_run_goes_on(
     assert build.run().fresh
 
 
-def wrong_answer(case: SmokeCase) -> RunResult:
+def wrong_answer(case: Case) -> RunResult:
     right = right_answer(case, "2.14.1")
     return replace(right, stdout=re.sub(r"output \S+", "output 4", right.stdout))
 
 
-def not_delegated(case: SmokeCase) -> RunResult:
+def not_delegated(case: Case) -> RunResult:
     right = right_answer(case, "2.14.1")
     return replace(right, stdout=right.stdout.replace("delegated 1", "delegated 0\nleft 3"))
+
+
+def wrong_operator(case: Case) -> RunResult:
+    right = right_answer(case, "2.14.1")
+    line = (
+        "operator mean-keep xnnpack wrong output 0: 1 of 2 values differ; from value 0 on: got 1 expected 2\n"
+    )
+    return replace(right, stdout=right.stdout + "\n" + line * isinstance(case, OperatorCase))
 
 
 @pytest.mark.parametrize(
     ("answer", "finding"),
     [
+        (wrong_operator, "smoke-answer"),
         (wrong_answer, "smoke-answer"),
         (not_delegated, "xnnpack-not-in-use"),
         (lambda case: RunResult(132, "", ""), "smoke-crash"),
         (lambda case: right_answer(case, "2.13.0"), "smoke-version"),
     ],
-    ids=["answer", "delegation", "crash", "version"],
+    ids=["operator", "answer", "delegation", "crash", "version"],
 )
 def test_a_wrong_inference_is_exit_7_and_keeps_the_old_result(
-    build: Build, answer: Callable[[SmokeCase], RunResult], finding: str
+    build: Build, answer: Callable[[Case], RunResult], finding: str
 ) -> None:
     build.run()
     before, image = snapshot(build.output), dict(build.engine.images)
@@ -501,7 +514,7 @@ def test_an_interruption_tells_where_and_leaves_nothing_half_made(build: Build, 
 
 
 def test_an_interruption_while_it_verifies_removes_staging_and_candidate(build: Build) -> None:
-    def interrupted(case: SmokeCase) -> RunResult:
+    def interrupted(case: Case) -> RunResult:
         assert staging_of(build.output).is_dir()
         raise KeyboardInterrupt
 
