@@ -10,9 +10,8 @@ from invoke.context import Context
 from invoke.main import program
 from invoke.tasks import task
 
-from tfbuild import commands
-from tfbuild.commands import friendly
-from tfbuild.invoke_usage import exit_with_usage
+from tfbuild.cli.run import friendly
+from tfbuild.cli.usage import exit_with_usage
 
 exit_with_usage(program)
 
@@ -65,7 +64,9 @@ def build_tflite(
         "output": output,
         "origin": from_,
     }
-    return commands.build("tflite", words, dry_run=dry_run, as_json=json, offline=offline)
+    from tfbuild.cli.build import build
+
+    return build("tflite", words, dry_run=dry_run, as_json=json, offline=offline)
 
 
 @task(
@@ -107,7 +108,9 @@ def build_serving(
         "model": model,
         "raw": context.remainder,
     }
-    return commands.build("serving", words, dry_run=dry_run, as_json=json, offline=offline)
+    from tfbuild.cli.build import build
+
+    return build("serving", words, dry_run=dry_run, as_json=json, offline=offline)
 
 
 @task(
@@ -157,7 +160,9 @@ def build_keras(
         "app": app,
         "model": model,
     }
-    return commands.build("keras", words, dry_run=dry_run, as_json=json, offline=offline)
+    from tfbuild.cli.build import build
+
+    return build("keras", words, dry_run=dry_run, as_json=json, offline=offline)
 
 
 @task(
@@ -203,7 +208,9 @@ def bundle(
         "name": name,
         "raw": context.remainder,
     }
-    return commands.bundle(words, file, load, as_json=json)
+    from tfbuild.cli.supply import bundle
+
+    return bundle(words, file, load, as_json=json)
 
 
 @task(
@@ -220,7 +227,9 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
 
     invoke check-upstream --clone ~/src/serving --release 2.19.1
     """
-    return commands.check_upstream(clone, release, as_json=json)
+    from tfbuild.cli.inspect import check_upstream
+
+    return check_upstream(clone, release, as_json=json)
 
 
 @task(
@@ -251,7 +260,9 @@ def fetch(
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
     words = {"config": config, "sets": tuple(set or ()), "variant": variant}
-    return commands.fetch(product, release, arch, words, offline=offline, as_json=json)
+    from tfbuild.cli.supply import fetch
+
+    return fetch(product, release, arch, words, offline=offline, as_json=json)
 
 
 @task(
@@ -284,7 +295,9 @@ def lock(
     invoke lock --product tflite --release 2.20.0
     invoke lock --product tflite --release 2.14.1 --clones ~/src --check
     """
-    return commands.lock(
+    from tfbuild.cli.lock import lock
+
+    return lock(
         product,
         release,
         check=check,
@@ -299,14 +312,18 @@ def lock(
 @friendly
 def list_configs(_context: Context, json: bool = False) -> int:
     """List the build configurations; * marks the default."""
-    return commands.list_configs(as_json=json)
+    from tfbuild.cli.lists import list_configs
+
+    return list_configs(as_json=json)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
 @friendly
 def list_releases(_context: Context, json: bool = False) -> int:
     """List the pinned releases and whether this project has compiled them; * marks the default."""
-    return commands.list_releases(as_json=json)
+    from tfbuild.cli.lists import list_releases
+
+    return list_releases(as_json=json)
 
 
 @task(
@@ -325,7 +342,9 @@ def verify(_context: Context, target: str, policy: str = "", json: bool = False)
     invoke verify dist/tflite/2.14.1-debian/opt/amd64
     invoke verify tfbuild/tflite:2.14.1-debian-opt-amd64 --json
     """
-    return commands.verify(target, policy, as_json=json)
+    from tfbuild.cli.inspect import verify
+
+    return verify(target, policy, as_json=json)
 
 
 @task(
@@ -354,21 +373,27 @@ def diagnose(
     invoke diagnose --host-facts > gpu-node.json
     invoke diagnose image.tar --facts gpu-node.json
     """
-    return commands.diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
+    from tfbuild.cli.inspect import diagnose
+
+    return diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
 @friendly
 def doctor(_context: Context, json: bool = False) -> int:
     """Check all that can stop a build, with the fix for each; exit 0 or 4."""
-    return commands.doctor(as_json=json)
+    from tfbuild.cli.machine import doctor
+
+    return doctor(as_json=json)
 
 
 @task(auto_shortflags=False, help={"check": "change nothing; say what would be done"})
 @friendly
 def setup(_context: Context, check: bool = False) -> int:
     """Make a Debian or Ubuntu machine ready: engine, buildx, mmdebstrap. A ready one is left alone."""
-    return commands.setup(check=check)
+    from tfbuild.cli.machine import setup
+
+    return setup(check=check)
 
 
 @task(
@@ -386,14 +411,18 @@ def clean(_context: Context, cache: bool = False, output: str = "", list: bool =
     invoke clean --list
     invoke clean --output /srv/builds
     """
-    return commands.clean(cache=cache, output=output, only_list=list)
+    from tfbuild.cli.machine import clean
+
+    return clean(cache=cache, output=output, only_list=list)
 
 
 @task(auto_shortflags=False, help={"fast": "no engine, no network"})
 @friendly
 def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task, not a test
     """Run the tests: lint, types, unit, golden, and real builds."""
-    return commands.test(fast=fast)
+    from tfbuild.cli.machine import test
+
+    return test(fast=fast)
 
 
 ns = Collection(

@@ -21,9 +21,9 @@ from benchmarks.figures import Spread, Target, machine, mib, paired_ratios, say,
 from benchmarks.lab import HERE, Lab, bake_with, open_lab, size_below
 from benchmarks.sampler import Usage, sampled
 from benchmarks.trial import NinjaState, Trial, forget_build_cache, read_ninja_state, trial
-from tfbuild.bake import Layout
-from tfbuild.commands import run_command
-from tfbuild.flags import cmake_presets
+from tfbuild.build.layout import Layout
+from tfbuild.cli.run import run_command
+from tfbuild.products.tflite.cmake import cmake_presets
 
 LIMIT = 1.05
 _SIDES = ("ours", "bare")

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from benchmarks.figures import Spread, Target, machine, paired_ratios, say, table
-from tfbuild.fetch import Fetcher
-from tfbuild.model import Pin, SilentReporter
-from tfbuild.store import entry_of
+from tfbuild.base.values import Pin, SilentReporter
+from tfbuild.downloads.fetch import Fetcher
+from tfbuild.downloads.store import entry_of
 
 # MB. The sum is about what TFLite with upstream's dependencies takes.
 SIZES = (60, 55, 48, 40, 36, 30, 24, 20, 16, 12, 10, 8, 6, 4, 3, 2)

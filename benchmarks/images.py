@@ -23,15 +23,16 @@ from pathlib import Path
 
 from benchmarks.figures import Spread, Target, machine, paired_ratios, say, table
 from benchmarks.lab import HERE, PROJECT, Lab, image_removed, open_lab, root_folder
-from tfbuild.buildx import bake
-from tfbuild.commands import run_command
-from tfbuild.engine_facts import RunOptions
-from tfbuild.errors import BuildError
-from tfbuild.image_archive import ImageArchive
-from tfbuild.model import SilentReporter
-from tfbuild.plan import Plan
-from tfbuild.python_index import find_pip
-from tfbuild.request import Words, host_arch, plan_keras
+from tfbuild.artifacts.image.archive import ImageArchive
+from tfbuild.base.errors import BuildError
+from tfbuild.base.values import SilentReporter
+from tfbuild.build.buildkit.buildx import bake
+from tfbuild.cli.run import run_command
+from tfbuild.downloads.python_index import find_pip
+from tfbuild.engine.facts import RunOptions
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words, host_arch
+from tfbuild.products.keras.asked import plan_keras
 
 SIZE_LIMIT, START_LIMIT = 0.6, 0.8
 EXAMPLES = PROJECT / "examples" / "keras"

@@ -32,11 +32,11 @@ from benchmarks.lab import (
     replace_folder,
     root_folder,
 )
-from tfbuild.commands import run_command
-from tfbuild.engine_facts import RunOptions
-from tfbuild.errors import BuildError, NothingMatchesError
-from tfbuild.plan import Plan
-from tfbuild.request import Words
+from tfbuild.base.errors import BuildError, NothingMatchesError
+from tfbuild.cli.run import run_command
+from tfbuild.engine.facts import RunOptions
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words
 
 IMAGE = "tfbuild-bench/inference:latest"
 # From the issue that asked for them: the source of 2.14.1 is three years older than the wheel.

@@ -12,24 +12,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfbuild.apt_sources import debian_archive_mirrors
-from tfbuild.bake import Layout, definition
-from tfbuild.bake_serving import serving_definition
-from tfbuild.buildx import bake
-from tfbuild.cache import cache_root, prepare_cache
-from tfbuild.docker_cli import DockerCli, find_docker_cli
-from tfbuild.engine import connect
-from tfbuild.engine_facts import Engine
-from tfbuild.errors import HostError
-from tfbuild.host import HostFacts, gather
-from tfbuild.locks import hold
-from tfbuild.model import SilentReporter
-from tfbuild.plan import Plan
-from tfbuild.plan_parts import ServingPart
-from tfbuild.plan_roots import Root
-from tfbuild.request import Words, host_arch, plan_tflite
-from tfbuild.rootfs import archives_of, bootstrap, read_facts
-from tfbuild.runner import Runner, SubprocessRunner
+from tfbuild.base.errors import HostError
+from tfbuild.base.values import SilentReporter
+from tfbuild.build.buildkit.buildx import bake
+from tfbuild.build.layout import Layout
+from tfbuild.build.roots import archives_of, bootstrap, read_facts
+from tfbuild.engine.docker_cli import DockerCli, find_docker_cli
+from tfbuild.engine.engine import connect
+from tfbuild.engine.facts import Engine
+from tfbuild.machine.apt import debian_archive_mirrors
+from tfbuild.machine.cache import cache_root, prepare_cache
+from tfbuild.machine.host import HostFacts, gather
+from tfbuild.machine.locks import hold
+from tfbuild.machine.programs import Runner
+from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.roots import Root
+from tfbuild.plan.words import Words, host_arch
+from tfbuild.products.serving.bake import serving_definition
+from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.tflite.asked import plan_tflite
+from tfbuild.products.tflite.bake import definition
 
 PROJECT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from benchmarks.figures import Spread, Target, machine, mib, say, table
 from benchmarks.lab import HERE, open_lab
 from benchmarks.trial import Build, NinjaState, Trial, trial
-from tfbuild.commands import run_command
-from tfbuild.flags import SOURCE_FOLDER
+from tfbuild.cli.run import run_command
+from tfbuild.plan.flags import SOURCE_FOLDER
 
 # What the patches in data/ change.
 PATCHES = {

@@ -20,7 +20,7 @@ from benchmarks.figures import Spread, Target, machine, paired_ratios, say, tabl
 from benchmarks.lab import open_lab
 from benchmarks.serving_trial import Figures, bare, ours, serving_trial
 from benchmarks.trial import Build
-from tfbuild.commands import run_command
+from tfbuild.cli.run import run_command
 
 LIMIT = 1.05
 WARM_LIMIT_S = 3.0

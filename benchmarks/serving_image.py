@@ -17,11 +17,11 @@ from benchmarks.figures import machine, mib, say, table
 from benchmarks.lab import HERE, Lab, bake_with, image_removed, open_lab, root_folder
 from benchmarks.serving_trial import serving_trial
 from benchmarks.trial import Trial
-from tfbuild.bake import root_target
-from tfbuild.commands import run_command
-from tfbuild.engine_facts import RunOptions
-from tfbuild.errors import BuildError
-from tfbuild.image_archive import ImageArchive
+from tfbuild.artifacts.image.archive import ImageArchive
+from tfbuild.base.errors import BuildError
+from tfbuild.build.buildkit.bake import root_target
+from tfbuild.cli.run import run_command
+from tfbuild.engine.facts import RunOptions
 
 _SERVER = "usr/bin/tensorflow_model_server"
 

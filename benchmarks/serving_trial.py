@@ -15,10 +15,11 @@ from benchmarks.lab import HERE, PROJECT, Lab, bake_with
 from benchmarks.sampler import Usage, sampled
 from benchmarks.trial import Build, Trial, clear, copy_project, forget_build_cache
 from tests.support.archives import pack_miniatures
-from tfbuild.bake import Layout
-from tfbuild.bazel_flags import limits
-from tfbuild.request import Words, host_arch, plan_serving
-from tfbuild.serving_request import request_files
+from tfbuild.build.layout import Layout
+from tfbuild.plan.words import Words, host_arch
+from tfbuild.products.serving.asked import plan_serving
+from tfbuild.products.serving.bazel import limits
+from tfbuild.products.serving.request import request_files
 
 RELEASE = "tests/data/serving-releases/2.19.1-mini.yaml"
 

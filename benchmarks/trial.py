@@ -18,10 +18,10 @@ from typing import Any
 
 from benchmarks.lab import HERE, PROJECT, Lab, bake_with, plan_for
 from benchmarks.sampler import CLIENT_VARIABLE, Usage, sampled
-from tfbuild.bake import Layout
-from tfbuild.errors import BuildError, TfBuildError
-from tfbuild.plan import Plan
-from tfbuild.request import Words
+from tfbuild.base.errors import BuildError, TfBuildError
+from tfbuild.build.layout import Layout
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words
 
 # What a build needs of the project.
 _PARTS = ("build_configs", "dockerfiles", "tfbuild", "toolchains", "tasks.py")

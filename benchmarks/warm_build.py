@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from benchmarks.figures import Spread, Target, machine, mib, say, table
 from benchmarks.lab import open_lab, size_below
 from benchmarks.trial import Build, Trial, trial
-from tfbuild.commands import run_command
+from tfbuild.cli.run import run_command
 
 LIMIT_S = 2.0
 # Each of them makes another image, and none another library.

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import say, table
-from tfbuild.cache import cache_root
-from tfbuild.platforms import PROJECT
-from tfbuild.runner import SubprocessRunner
-from tfbuild.store import hash_file
-from tfbuild.verify import load_policy, verify_path
-from tfbuild.verify_report import VerifyReport
+from tfbuild.base.project import PROJECT
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.files import hash_file
+from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.verify.report import VerifyReport
+from tfbuild.verify.verify import load_policy, verify_path
 
 
 @dataclass(frozen=True)

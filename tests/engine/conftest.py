@@ -15,12 +15,13 @@ import pytest
 
 from tests.support.archives import pack_miniatures
 from tests.support.serving import MINIATURE, Serve, mirrors_of, words_of
-from tfbuild.cache import cache_root
-from tfbuild.docker_cli import DockerCli, find_docker_cli
-from tfbuild.engine import DockerEngine, connect
-from tfbuild.errors import HostError
-from tfbuild.interrupts import install_signal_handlers
-from tfbuild.runner import Captured, SubprocessRunner
+from tfbuild.base.errors import HostError
+from tfbuild.engine.docker_cli import DockerCli, find_docker_cli
+from tfbuild.engine.engine import DockerEngine, connect
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.interrupts import install_signal_handlers
+from tfbuild.machine.programs import Captured
+from tfbuild.machine.runner import SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "2.14.1-debian"

@@ -12,12 +12,12 @@ import docker
 import pytest
 
 from tests.engine.conftest import PROJECT, Built
-from tfbuild.cache import cache_root
-from tfbuild.docker_cli import DockerCli
-from tfbuild.elf import read_elf
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions
-from tfbuild.runner import SubprocessRunner
+from tfbuild.artifacts.elf.read import read_elf
+from tfbuild.engine.docker_cli import DockerCli
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.runner import SubprocessRunner
 
 _APP = Path(__file__).parent / "app"
 _TAG = "tfbuild-test/application:1"

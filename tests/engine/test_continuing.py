@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from tests.engine.conftest import PROJECT, RELEASE, Built, Invoke
-from tfbuild.cache import cache_root
+from tfbuild.machine.cache import cache_root
 
 _LEAF_PATCH = PROJECT / "tests" / "data" / "patches" / "leaf.patch"
 _DEBUG = "tflite-2.14.1-debian-debug-amd64"

@@ -12,11 +12,12 @@ import pytest
 from tests.engine.conftest import Invoke
 from tests.support.diagnosis import CASES, REPOSITORY, library, speaking
 from tests.support.images import Image, Member, docker_archive, program
-from tfbuild.diagnose_host import gather_target, target_json
-from tfbuild.engine import DockerEngine
-from tfbuild.host import gather
-from tfbuild.model import Arch
-from tfbuild.runner import Captured, SubprocessRunner
+from tfbuild.base.arch import Arch
+from tfbuild.diagnose.host import gather_target, target_json
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.machine.host import gather
+from tfbuild.machine.programs import Captured
+from tfbuild.machine.runner import SubprocessRunner
 
 Load = Callable[[Image, str], str]
 

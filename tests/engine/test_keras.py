@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions
 
 RELEASE = os.environ.get("TFBUILD_TEST_KERAS", "2.21.0")
 EXAMPLES = PROJECT / "examples" / "keras"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import Invoke
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions, RunResult
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions, RunResult
 
 RELEASE = "2.21.0"
 TAG = "tfbuild-test/keras:gpu"

@@ -17,21 +17,22 @@ import trustme
 from tests.support import http_server as web
 from tests.support import proxy_server
 from tests.support.archives import fresh_archive, miniature_that_downloads
-from tfbuild.apt_sources import debian_archive_mirrors
-from tfbuild.bake import root_target
-from tfbuild.build_run import secret_variable
-from tfbuild.buildx import bake
-from tfbuild.cache import cache_root
-from tfbuild.credentials import auth_conf, build_secrets, read_logins
-from tfbuild.docker_cli import DockerCli
-from tfbuild.engine import DockerEngine
-from tfbuild.errors import BuildError
-from tfbuild.host import gather
-from tfbuild.mirrors import parse_mirror_rules
-from tfbuild.model import Arch, SilentReporter
-from tfbuild.plan_roots import Root
-from tfbuild.rootfs import archives_of, bootstrap
-from tfbuild.runner import Captured, SubprocessRunner
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import BuildError
+from tfbuild.base.urls import parse_mirror_rules
+from tfbuild.base.values import SilentReporter
+from tfbuild.build.buildkit.bake import root_target
+from tfbuild.build.buildkit.buildx import bake
+from tfbuild.build.buildkit.secrets import auth_conf, build_secrets, read_logins, secret_variable
+from tfbuild.build.roots import archives_of, bootstrap
+from tfbuild.engine.docker_cli import DockerCli
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.machine.apt import debian_archive_mirrors
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.host import gather
+from tfbuild.machine.programs import Captured
+from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.plan.roots import Root
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOGIN, PASSWORD = "builder", "s3cr3t-of-the-mirror"

@@ -18,9 +18,10 @@ import pytest
 
 from tests.support import http_server as web
 from tests.support.archives import fresh_archive, miniature_that_downloads
-from tfbuild.cache import cache_root
-from tfbuild.engine import DockerEngine
-from tfbuild.runner import Captured, SubprocessRunner
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.programs import Captured
+from tfbuild.machine.runner import SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "2.14.1-debian"

@@ -18,9 +18,9 @@ import pytest
 
 from tests.support.patches import diff_of
 from tests.support.serving import OWN_BAZEL, Serve, start_build
-from tfbuild.cache import cache_root
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions
+from tfbuild.machine.cache import cache_root
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = PROJECT / "tests" / "data" / "serving-mini"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.serving import start_build
 from tests.support.steps import kill, limit_memory, wait_for
-from tfbuild.cache import cache_root
+from tfbuild.machine.cache import cache_root
 
 BUILD_ID = "serving-2.19.1-mini-debug-memory-amd64"
 GIB = 1 << 30

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.bazel_cache import Cache, running
 from tests.support.serving import MINIATURE, PROJECT, Serve
-from tfbuild.engine import DockerEngine
+from tfbuild.engine.engine import DockerEngine
 
 
 @pytest.fixture

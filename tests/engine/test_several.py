@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.engine.conftest import Built, Invoke
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions
 
 
 def test_the_images_of_both_become_one_that_runs(

@@ -13,10 +13,10 @@ import pytest
 
 from tests.engine.conftest import PROJECT, Built, Invoke
 from tests.support.operators import pack_with_a_broken_model, require_operators
-from tfbuild.elf import read_elf
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions
-from tfbuild.image_archive import ImageArchive
+from tfbuild.artifacts.elf.read import read_elf
+from tfbuild.artifacts.image.archive import ImageArchive
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions
 
 
 def test_files_are_what_the_product_consists_of(built: Built) -> None:

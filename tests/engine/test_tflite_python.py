@@ -14,10 +14,10 @@ import pytest
 
 from tests.engine.conftest import Invoke
 from tests.support.operators import require_operators
-from tfbuild.cache import cache_root
-from tfbuild.engine import DockerEngine
-from tfbuild.engine_facts import RunOptions, RunResult
-from tfbuild.runner import SubprocessRunner
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.machine.cache import cache_root
+from tfbuild.machine.runner import SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).parent / "python" / "add.py"

@@ -18,20 +18,22 @@ import pytest
 from tests.engine.conftest import PROJECT, Invoke
 from tests.support.patches import diff_of, write_patch
 from tests.support.tflite_mini import Miniature, make_miniature
-from tfbuild import steps_tflite
-from tfbuild.bake import Layout
-from tfbuild.build_run import Run, make_builder, make_roots
-from tfbuild.cache import cache_root
-from tfbuild.elf import read_elf
-from tfbuild.engine import DockerEngine
-from tfbuild.errors import BuildError, DownloadError
-from tfbuild.lock_file import read_lock
-from tfbuild.lock_state import made_from, unconfirmed
-from tfbuild.model import Product, SilentReporter
-from tfbuild.plan import Plan
-from tfbuild.releases import load_release
-from tfbuild.request import Words, host_arch, plan_tflite
-from tfbuild.wiring import build_effects
+from tfbuild.artifacts.elf.read import read_elf
+from tfbuild.base.errors import BuildError, DownloadError
+from tfbuild.base.values import Product, SilentReporter
+from tfbuild.build.layout import Layout
+from tfbuild.build.run import Run
+from tfbuild.build.steps import make_builder, make_roots
+from tfbuild.cli.wiring import build_effects
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.machine.cache import cache_root
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words, host_arch
+from tfbuild.products.tflite import steps
+from tfbuild.products.tflite.asked import plan_tflite
+from tfbuild.releases.load import load_release
+from tfbuild.releases.lock import read_lock
+from tfbuild.releases.state import made_from, unconfirmed
 
 MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
 # What every C++ library needs.
@@ -72,7 +74,7 @@ def compile_only(plan: Plan, mini: Miniature, output: Path) -> Run:
     effects = build_effects(plan, release, output, offline=False, reporter=SilentReporter())
     run = Run(plan, Layout(PROJECT, cache_root(os.environ), plan.build_id), effects, output)
     run.logs.mkdir(parents=True, exist_ok=True)
-    for step in (steps_tflite.fetch, make_roots, make_builder, steps_tflite.compile_):
+    for step in (steps.fetch, make_roots, make_builder, steps.compile_):
         run.number += 1
         step(run)
     return run
@@ -168,10 +170,10 @@ def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(
         run = Run(replace(plan, part=part), layout, effects, tmp_path)
         run.logs.mkdir(parents=True, exist_ok=True)
         if expected is right:
-            steps_tflite.fetch(run)
+            steps.fetch(run)
             continue
         with pytest.raises(DownloadError, match="is not what the source asks for") as caught:
-            steps_tflite.fetch(run)
+            steps.fetch(run)
         assert [each.partition(":")[0] for each in caught.value.details] == ["eigen", "eigen"]
 
 

@@ -18,13 +18,15 @@ from tests.support.plans import (
     make_plan_from_wheel,
     make_server_plan,
 )
-from tfbuild.bake import Layout, definition
-from tfbuild.flags import Target
-from tfbuild.model import Arch, Product
-from tfbuild.plan import Patch, Plan
-from tfbuild.plan_parts import KerasModel
-from tfbuild.plan_text import plan_text
-from tfbuild.saved_model import ModelFolder
+from tfbuild.base.arch import Arch
+from tfbuild.base.values import Product
+from tfbuild.build.layout import Layout
+from tfbuild.plan.flags import Target
+from tfbuild.plan.plan import Patch, Plan
+from tfbuild.plan.text import plan_text
+from tfbuild.products.keras.part import KerasModel
+from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.tflite.bake import definition
 
 Golden = Callable[[str, str], None]
 

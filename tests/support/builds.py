@@ -13,17 +13,18 @@ from pathlib import Path
 from tests.support.images import Image, oci_archive, program
 from tests.support.plans import make_plan
 from tests.support.reporters import ListReporter
-from tfbuild.bake import Layout
-from tfbuild.docker_cli import DockerCli
-from tfbuild.effects import BuildResult, Effects
-from tfbuild.engine_facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
-from tfbuild.execute import execute
-from tfbuild.model import Arch, Pin, Reporter, Unhashed
-from tfbuild.plan import Plan
-from tfbuild.rootfs import Archive
-from tfbuild.runner import RecordingRunner, Reply
-from tfbuild.smoke import SmokeCase
-from tfbuild.smoke_operators import OperatorCase
+from tfbuild.base.arch import Arch
+from tfbuild.base.values import Pin, Reporter, Unhashed
+from tfbuild.build.execute import execute
+from tfbuild.build.layout import Layout
+from tfbuild.build.roots import Archive
+from tfbuild.build.run import BuildResult, Effects
+from tfbuild.engine.docker_cli import DockerCli
+from tfbuild.engine.facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
+from tfbuild.machine.runner import RecordingRunner, Reply
+from tfbuild.plan.plan import Plan
+from tfbuild.products.tflite.operators import OperatorCase
+from tfbuild.products.tflite.smoke import SmokeCase
 
 PROJECT = Path(__file__).resolve().parents[2]
 ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"

@@ -9,17 +9,20 @@ from typing import Any, NoReturn
 import pytest
 from invoke.main import program
 
-from tfbuild import cleaning, host_setup, lock_wiring, selftest, upstream_check, wiring
-from tfbuild.errors import HostError
+from tfbuild.base.errors import HostError
+from tfbuild.cli import build, lock, machine, supply, wiring
+from tfbuild.doctor import setup as host_setup
+from tfbuild.products.serving import upstream
 
 # What acts, by the module that the commands take it from.
 _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (wiring, ("build_plan", "build_several", "bundle", "unbundle", "fetch_release", "connect")),
-    (lock_wiring, ("lock_release", "lock_wheels_of")),
-    (upstream_check, ("check_upstream",)),
-    (cleaning, ("clean",)),
+    (wiring, ("fetch_release", "connect", "save_image")),
+    (build, ("build_plan", "build_several")),
+    (supply, ("write_file", "load_file")),
+    (lock, ("lock_release", "lock_wheels_of")),
+    (upstream, ("check_upstream",)),
+    (machine, ("clean_up", "run_tests")),
     (host_setup, ("setup",)),
-    (selftest, ("run_tests",)),
 )
 
 

@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from tfbuild.config import ResolvedConfig, load_config
-from tfbuild.errors import ConfigError, ExitCode
-from tfbuild.model import Arch
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import ConfigError, ExitCode
+from tfbuild.config.load import ResolvedConfig, load_config
 
 
 class Folder:

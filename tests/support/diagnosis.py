@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.images import Image, Member, program, symlink
-from tfbuild.diagnose_host import Gpu, Peer, TargetHost
-from tfbuild.host import x86_64_features
-from tfbuild.model import Arch
+from tfbuild.base.arch import Arch
+from tfbuild.diagnose.host import Gpu, Peer, TargetHost
+from tfbuild.machine.host import x86_64_features
 
 LIBRARIES = Path(__file__).resolve().parents[1] / "data" / "diagnose" / "lib"
 ELF = Path(__file__).resolve().parents[1] / "data" / "elf"

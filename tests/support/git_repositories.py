@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild.runner import SubprocessRunner
+from tfbuild.machine.runner import SubprocessRunner
 
 _WHO = {
     f"GIT_{role}_{what}": value

@@ -7,14 +7,15 @@ from functools import cache
 from pathlib import Path
 
 from tests.support.plans import PROJECT
-from tfbuild.config import load_config
-from tfbuild.keras_inputs import APP_LOCK, read_app, run_settings, run_settings_unset
-from tfbuild.model import Arch, Product
-from tfbuild.plan import Circumstances, Plan, Request
-from tfbuild.plan_keras import KerasCircumstances, make_keras_plan
-from tfbuild.plan_parts import KerasModel
-from tfbuild.releases import load_release, release_file, release_origins
-from tfbuild.wheel_lock import LockFile, read_wheel_lock, wheel_lock_path
+from tfbuild.base.arch import Arch
+from tfbuild.base.values import Product
+from tfbuild.config.load import load_config
+from tfbuild.plan.plan import Circumstances, Plan, Request
+from tfbuild.products.keras.app import APP_LOCK, read_app, run_settings, run_settings_unset
+from tfbuild.products.keras.part import KerasModel
+from tfbuild.products.keras.plan import KerasCircumstances, make_keras_plan
+from tfbuild.releases.load import load_release, release_file, release_origins
+from tfbuild.releases.wheels.lock import LockFile, read_wheel_lock, wheel_lock_path
 
 RELEASE = "2.21.0"
 RELEASES = ("2.18.1", "2.19.1", "2.20.0", "2.21.0")

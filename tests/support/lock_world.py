@@ -9,20 +9,22 @@ from pathlib import Path
 
 from tests.support.git_repositories import Repository, new_repository
 from tests.support.reporters import ListReporter
-from tfbuild.cache import prepare_cache
-from tfbuild.fetch import Fetcher
-from tfbuild.git_sources import GitSources
-from tfbuild.lock_command import ReadFrom, refresh
-from tfbuild.lock_file import Lock, read_lock
-from tfbuild.lock_state import ReleaseLock
-from tfbuild.lock_texts import source_texts
-from tfbuild.locking import LockEffects, make_lock
-from tfbuild.mirrors import parse_mirror_rules, url_resolver
-from tfbuild.model import Arch, Product
-from tfbuild.release_schema import Release, Source
-from tfbuild.release_upstream import Upstream, UpstreamBuildFiles, UpstreamRepin
-from tfbuild.releases import load_release
-from tfbuild.runner import SubprocessRunner
+from tfbuild.base.arch import Arch
+from tfbuild.base.urls import parse_mirror_rules
+from tfbuild.base.values import Product
+from tfbuild.cli.lock import ReadFrom, refresh
+from tfbuild.downloads.fetch import Fetcher
+from tfbuild.downloads.git import GitSources
+from tfbuild.downloads.mirrors import url_resolver
+from tfbuild.machine.cache import prepare_cache
+from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.products.tflite.lock.make import LockEffects, make_lock
+from tfbuild.products.tflite.lock.texts import source_texts
+from tfbuild.products.tflite.release import Upstream, UpstreamBuildFiles, UpstreamRepin
+from tfbuild.releases.keys import Release, Source
+from tfbuild.releases.load import load_release
+from tfbuild.releases.lock import Lock, read_lock
+from tfbuild.releases.state import ReleaseLock
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODULES = "tensorflow/lite/tools/cmake/modules"

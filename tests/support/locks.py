@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.wheel_lock import LockedWheel
+from tfbuild.releases.wheels.lock import LockedWheel
 
 
 def locked(

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.support.images import Image, docker_archive, program
 from tests.support.wheels import make_wheel
-from tfbuild.errors import TfBuildError
-from tfbuild.platforms import PROJECT
-from tfbuild.verify import load_policy, verify_path
-from tfbuild.verify_text import render
+from tfbuild.base.errors import TfBuildError
+from tfbuild.base.project import PROJECT
+from tfbuild.verify.text import render
+from tfbuild.verify.verify import load_policy, verify_path
 
 ELF = PROJECT / "tests" / "data" / "elf"
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)

@@ -8,18 +8,19 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from tfbuild.config import list_configs, load_config
-from tfbuild.errors import NothingMatchesError
-from tfbuild.lock_file import Lock
-from tfbuild.model import Arch, Product
-from tfbuild.patches import release_patches
-from tfbuild.plan import Circumstances, Patch, Plan, Request
-from tfbuild.plan_serving import ServingCircumstances, make_serving_plan
-from tfbuild.plan_tflite import make_tflite_plan
-from tfbuild.plan_wheel import make_wheel_plan
-from tfbuild.releases import list_releases, load_lock, load_release, release_file, release_origins
-from tfbuild.saved_model import ModelFolder
-from tfbuild.wheel_lock import read_wheel_lock, wheel_lock_path
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import NothingMatchesError
+from tfbuild.base.values import Product
+from tfbuild.config.load import list_configs, load_config
+from tfbuild.plan.patches import release_patches
+from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
+from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
+from tfbuild.products.tflite.plan import make_tflite_plan
+from tfbuild.products.tflite.wheel.plan import make_wheel_plan
+from tfbuild.releases.load import list_releases, load_lock, load_release, release_file, release_origins
+from tfbuild.releases.lock import Lock
+from tfbuild.releases.wheels.lock import read_wheel_lock, wheel_lock_path
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN_RELEASE = "2.14.1-debian"

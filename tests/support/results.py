@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tfbuild.cache import bytes_below
-from tfbuild.package import write_checksums, write_json
-from tfbuild.report_text import human_size
+from tfbuild.base.text import human_size
+from tfbuild.build.dist import write_checksums, write_json
+from tfbuild.machine.cache import bytes_below
 
 PLACE = ("tflite", "2.14.1-debian", "opt", "amd64")
 OWNER = "-".join(PLACE)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tfbuild.runner import Captured
+from tfbuild.machine.programs import Captured
 
 PROJECT = Path(__file__).resolve().parents[2]
 MINIATURE = "tests/data/serving-releases/2.19.1-mini.yaml"

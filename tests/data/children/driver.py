@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from tfbuild.runner import Grace, SubprocessRunner, install_signal_handlers
+from tfbuild.machine.interrupts import install_signal_handlers
+from tfbuild.machine.runner import Grace, SubprocessRunner
 
 log, *command = sys.argv[1:]
 

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import ExitCode, HostError
+from tfbuild.doctor import doctor
+from tfbuild.doctor.checks import (
+    FATAL_CHECKS,
+    GIB,
+    OTHER_CHECKS,
+    CheckResult,
+    DoctorContext,
+    DoctorFacts,
+    Status,
+)
+from tfbuild.engine.docker_cli import Builder, DockerCli
+from tfbuild.engine.facts import EngineFacts, EngineProblem, EngineUnavailable
+from tfbuild.machine.host import CaBundle, HostFacts, OsRelease, Proxy
+
+SCHEMA = Path(__file__).parents[3] / "build_configs/doctor.schema.json"
+CONTEXT = DoctorContext(Path("/cache"), Path("/dist"))
+HOST = HostFacts(
+    os=OsRelease("debian", "12", "bookworm"),
+    machine="x86_64",
+    arch=Arch.AMD64,
+    is_root=True,
+    user="root",
+    sudo=None,
+    cpus=2,
+    cpu_flags=frozenset(),
+    x86_64_level=3,
+    memory=8 * GIB,
+    cgroup_memory_limit=None,
+    systemd=True,
+    ca_bundle=CaBundle(Path("/ca.crt"), "system", True),
+)
+ENGINE = EngineFacts(
+    "26.1.5+dfsg1", "1.45", "linux/amd64", 2, 8 * GIB, "overlayfs", True, "/var/lib/docker", True
+)
+READY = DoctorFacts(
+    host=HOST,
+    now=datetime(2030, 1, 1, tzinfo=timezone.utc),
+    engine=ENGINE,
+    cli=DockerCli(Path("/usr/bin/docker"), ("/usr/bin/docker", "buildx"), "0.13.1"),
+    builder=Builder("default", "docker", "v0.0.0+unknown", ("linux/amd64",)),
+    engine_free=50 * GIB,
+    cache_free=50 * GIB,
+    programs=frozenset({"mmdebstrap"}),
+    mirrors=("http://mirror.example/debian",),
+)
+
+
+def _check(facts: DoctorFacts, context: DoctorContext = CONTEXT) -> dict[str, CheckResult]:
+    results = [check(facts, context) for check in (*FATAL_CHECKS, *OTHER_CHECKS)]
+    assert len({r.id for r in results}) == len(results)
+    return {r.id: r for r in results}
+
+
+def test_a_ready_host_has_nothing_to_fix() -> None:
+    results = _check(READY)
+    assert {r.status for r in results.values()} == {Status.OK}
+    assert doctor.exit_code(tuple(results.values())) == ExitCode.OK
+    doctor.require_ready(tuple(results.values()))
+
+
+def _engine(**changes: object) -> DoctorFacts:
+    return replace(READY, engine=replace(ENGINE, **changes))  # type: ignore[arg-type]
+
+
+def _host(**changes: object) -> DoctorFacts:
+    return replace(READY, host=replace(HOST, **changes))  # type: ignore[arg-type]
+
+
+UNAVAILABLE = EngineUnavailable(EngineProblem.PERMISSION, "no permission to use the socket", hint="usermod")
+
+
+@pytest.mark.parametrize(
+    ("facts", "id", "status", "said"),
+    [
+        (replace(READY, engine=None, engine_error=UNAVAILABLE), "engine", Status.FATAL, "no permission"),
+        (_engine(product="Podman"), "engine", Status.FATAL, "Podman"),
+        (_engine(version="20.10.24+dfsg1"), "buildkit", Status.FATAL, "20.10.24"),
+        (_engine(version="dev"), "buildkit", Status.WARNING, "not known"),
+        (
+            replace(READY, builder=Builder("other", "remote", "", (), "no route to host")),
+            "buildkit",
+            Status.FATAL,
+            "no route to host",
+        ),
+        (
+            replace(READY, cli=None, cli_error=HostError("there is no buildx")),
+            "buildx",
+            Status.FATAL,
+            "no buildx",
+        ),
+        (replace(READY, engine_free=GIB), "engine-disk", Status.FATAL, "1.0 GiB free"),
+        (replace(READY, cache_free=GIB // 2), "cache", Status.FATAL, "0.5 GiB free"),
+        (replace(READY, cache_writable=False), "cache", Status.FATAL, "/cache is not writable"),
+        (replace(READY, output_writable=False), "output", Status.FATAL, "/dist is not writable"),
+        (replace(READY, programs=frozenset()), "mmdebstrap", Status.FATAL, "mmdebstrap"),
+        (_host(is_root=False), "mmdebstrap", Status.FATAL, "uidmap"),
+        (_engine(containerd_store=False, driver="overlay2"), "image-store", Status.WARNING, "overlay2"),
+        (_engine(memory=GIB), "memory", Status.WARNING, "1.0 GiB"),
+        (replace(READY, now=datetime(1970, 1, 1, tzinfo=timezone.utc)), "clock", Status.WARNING, "1970"),
+        (_host(ca_bundle=None), "ca-bundle", Status.WARNING, "no CA bundle"),
+        (
+            _host(ca_bundle=CaBundle(Path("/x"), "SSL_CERT_FILE", False)),
+            "ca-bundle",
+            Status.WARNING,
+            "SSL_CERT",
+        ),
+        (replace(READY, mirrors=()), "debian-mirror", Status.WARNING, "no Debian mirror"),
+    ],
+)
+def test_each_problem_is_found_and_has_a_fix(facts: DoctorFacts, id: str, status: Status, said: str) -> None:
+    result = _check(facts)[id]
+    assert result.status is status
+    assert said in result.found
+    assert result.fix or said in ("no buildx", "not known")
+
+
+def test_mmdebstrap_is_needed_only_where_the_base_is_made_with_it() -> None:
+    facts = replace(READY, programs=frozenset())
+    assert _check(facts, replace(CONTEXT, bootstraps_base=False))["mmdebstrap"].status is Status.WARNING
+
+
+def test_more_jobs_than_memory_is_a_warning_with_a_number_that_fits() -> None:
+    result = _check(READY, replace(CONTEXT, jobs=64))["memory"]
+    assert result.status is Status.WARNING
+    assert result.fix.startswith("--jobs 4")
+
+
+@pytest.mark.parametrize(
+    ("march", "arch", "status"),
+    [
+        ("x86-64-v3", Arch.AMD64, Status.OK),
+        ("znver4", Arch.AMD64, Status.WARNING),
+        ("armv8-a", Arch.ARM64, Status.OK),
+        ("something-new", Arch.AMD64, Status.OK),
+        (None, None, Status.OK),
+    ],
+)
+def test_a_cpu_that_cannot_run_the_result(march: str | None, arch: Arch | None, status: Status) -> None:
+    assert _check(READY, replace(CONTEXT, march=march, arch=arch))["cpu-level"].status is status
+
+
+def test_a_proxys_password_is_not_printed() -> None:
+    facts = _host(proxies=(Proxy("https_proxy", "http://me:s3cret@proxy.example:8080"),))
+    results = tuple(_check(facts).values())
+    for text in (doctor.render_text(results), doctor.render_json(results)):
+        assert "s3cret" not in text
+        assert "proxy.example" in text
+
+
+@pytest.mark.parametrize("facts", [READY, replace(READY, engine=None, engine_error=UNAVAILABLE, cli=None)])
+def test_json_follows_its_schema(facts: DoctorFacts) -> None:
+    results = tuple(_check(facts).values())
+    document = json.loads(doctor.render_json(results))
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    assert document["ready"] is (doctor.exit_code(results) == ExitCode.OK)
+    assert len(document["checks"]) == len(results)
+
+
+def test_text_has_the_fix_below_the_problem_only() -> None:
+    results = tuple(_check(replace(READY, cache_writable=False)).values())
+    lines = doctor.render_text(results).splitlines()
+    (at,) = (n for n, line in enumerate(lines) if line.startswith("fatal"))
+    assert "/cache" in lines[at]
+    assert "needed:" in lines[at + 1]
+    assert "TFBUILD_CACHE_DIR" in lines[at + 2]
+    assert len(lines) == len(results) + 2
+
+
+def test_the_error_before_a_build_names_every_failed_check() -> None:
+    facts = replace(READY, engine_free=0, output_writable=False)
+    with pytest.raises(HostError, match="no disk space") as caught:
+        doctor.require_ready(tuple(_check(facts).values()))
+    assert caught.value.exit_code == ExitCode.HOST_NOT_READY
+    assert any("/dist" in line for line in caught.value.details)
+    assert caught.value.hint
+
+
+def test_a_warning_does_not_stop_a_build() -> None:
+    doctor.require_ready(tuple(_check(_engine(memory=GIB)).values()))

@@ -1,0 +1,92 @@
+"""Data about the Linux distributions and about platform tags of wheels, as typed values.
+
+The file is ``build_configs/platforms/linux.yaml``; its comments name the sources.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tfbuild.artifacts.elf.facts import version_key
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import ConfigError
+from tfbuild.config.binding import bind
+from tfbuild.config.yaml_source import read_yaml
+
+PLATFORMS = Path("build_configs", "platforms", "linux.yaml")
+# The families of symbol versions that a distribution fixes.
+FAMILIES = ("GLIBC", "GLIBCXX", "CXXABI", "GCC")
+
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})*$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Distribution(_Model):
+    """One release of a distribution, with the highest symbol version of each family."""
+
+    name: str = Field(description="Number and code name.")
+    arches: tuple[Arch, ...]
+    GLIBC: Version
+    GLIBCXX: Version
+    CXXABI: Version
+    GCC: Version
+
+    def has(self, family: str, version: str) -> bool:
+        """Whether symbols of ``family`` up to ``version`` are there; unknown families are not asked."""
+        mine: str | None = getattr(self, family) if family in FAMILIES else None
+        return mine is None or version_key(version) <= version_key(mine)
+
+
+class DistributionFamily(_Model):
+    """A distribution, with its releases from old to new."""
+
+    family: str
+    releases: tuple[Distribution, ...] = Field(min_length=1)
+
+
+class SystemLibrary(_Model):
+    """Libraries that come with the system, and the package that has them."""
+
+    files: tuple[str, ...]
+    deb: str
+    rpm: str
+
+
+class WheelTag(_Model):
+    """A platform tag without the machine, with the highest symbol versions that it stands for."""
+
+    tag: str = Field(pattern=r"^manylinux_2_[0-9]+$")
+    aliases: tuple[str, ...] = ()
+    arches: tuple[Arch, ...]
+    versions: dict[str, Version]
+    exceptions: dict[Arch, dict[str, Version]] = Field(default_factory=dict)
+
+    def limit(self, family: str, arch: Arch) -> str | None:
+        """The highest version of ``family`` under this tag; None where the tag says nothing."""
+        return self.exceptions.get(arch, {}).get(family) or self.versions.get(family)
+
+
+class Platforms(_Model):
+    """The whole file."""
+
+    distributions: tuple[DistributionFamily, ...]
+    system_libraries: tuple[SystemLibrary, ...]
+    wheel_libraries: tuple[str, ...] = Field(description="Libraries that a manylinux wheel may need.")
+    wheel_tags: tuple[WheelTag, ...] = Field(description="From the most compatible to the newest.")
+
+
+@cache
+def load_platforms(root: Path) -> Platforms:
+    """The data of the project in ``root``. Raises ConfigError for a file that does not fit."""
+    document = read_yaml(root / PLATFORMS, str(PLATFORMS))
+    found, problems = bind(document, Platforms)
+    if found is None or document.problems:
+        raise ConfigError((*document.problems, *(() if document.problems else problems)))
+    return found

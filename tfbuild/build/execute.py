@@ -1,0 +1,290 @@
+"""Carries out a plan, step by step. What to do was decided before; here only what happened is looked at."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfbuild import __version__
+from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
+from tfbuild.base.text import human_duration
+from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.dist import (
+    Artifact,
+    artifact_rows,
+    claim,
+    fill,
+    is_finished,
+    require_places,
+    settle,
+    swap,
+    write_checksums,
+    write_json,
+)
+from tfbuild.build.layout import Layout
+from tfbuild.build.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
+from tfbuild.build.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
+from tfbuild.build.replacing import replaced_folder, replaced_image, replaced_text
+from tfbuild.build.run import BuildResult, Effects, Run
+from tfbuild.build.steps import existing, jobs_of, make_builder, make_image, make_roots, step_of
+from tfbuild.engine.facts import ImageFacts
+from tfbuild.machine.locks import hold
+from tfbuild.plan.plan import Plan
+from tfbuild.products.keras import steps as steps_keras
+from tfbuild.products.keras.part import KerasPart
+from tfbuild.products.serving import steps as steps_serving
+from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.tflite import steps as steps_tflite
+from tfbuild.products.tflite.part import WheelPart
+from tfbuild.products.tflite.wheel import steps as steps_wheel
+from tfbuild.verify.policy import Context
+from tfbuild.verify.report import VerifyReport
+from tfbuild.verify.verify import load_policy, verify_path
+
+
+@dataclass(frozen=True)
+class _Product:
+    """What the builds of one product do differently."""
+
+    steps: Mapping[str, Callable[[Run], str]]
+    smoke: Callable[[Run], tuple[list[SmokeOutcome], list[Finding]]]
+    tests: str  # what the smoke test is made of
+    artifacts: tuple[str, ...]
+    exports: Mapping[str, tuple[str, ...]]
+    binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
+
+
+def _product(plan: Plan) -> _Product:
+    if isinstance(plan.part, ServingPart):
+        return _Product(
+            {
+                "fetch": steps_serving.fetch,
+                "fetch-deps": steps_serving.fetch_dependencies,
+                "compile": steps_serving.compile_,
+            },
+            steps_serving.smoke,
+            "questions",
+            steps_serving.ARTIFACTS,
+            {},
+        )
+    if isinstance(plan.part, KerasPart):
+        return _Product(
+            {"fetch": steps_keras.fetch, "install": steps_keras.install, "image": steps_keras.image},
+            steps_keras.smoke,
+            "answers",
+            steps_keras.ARTIFACTS,
+            {},
+            binaries=False,
+        )
+    if isinstance(plan.part, WheelPart):
+        return _Product(
+            {"fetch": steps_wheel.fetch, "builder": steps_wheel.builder, "image": steps_wheel.image},
+            steps_tflite.smoke,
+            "inferences",
+            steps_wheel.ARTIFACTS,
+            {},
+        )
+    if plan.tflite.python:
+        return _Product(
+            {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_, "wheel": steps_tflite.wheel},
+            steps_tflite.smoke,
+            "inferences",
+            steps_tflite.PYTHON_ARTIFACTS,
+            {},
+        )
+    return _Product(
+        {"fetch": steps_tflite.fetch, "compile": steps_tflite.compile_},
+        steps_tflite.smoke,
+        "inferences",
+        steps_tflite.ARTIFACTS,
+        {"c-library": ("TfLiteXNNPackDelegateCreate",)} if plan.tflite.xnnpack else {},
+    )
+
+
+def steps_of(plan: Plan) -> Mapping[str, Callable[[Run], str]]:
+    """What carries out each step up to the image, by its id."""
+    return {"root": make_roots, "builder": make_builder, "image": make_image, **_product(plan).steps}
+
+
+def execute(plan: Plan, layout: Layout, output: Path, effects: Effects) -> BuildResult:
+    """Build ``plan`` into the folder ``output`` and the engine.
+
+    Raises a :class:`TfBuildError` of the step that failed; what was in ``output`` is then untouched, and the
+    next run continues from what is finished. What is in ``output`` and not ours is refused first.
+    """
+    started = time.monotonic()
+    require_locked(plan)
+    lock = layout.cache / "locks" / f"{plan.build_id}.lock"
+    with hold(
+        lock,
+        what=f"building {plan.build_id}",
+        wait_s=effects.lock_wait_s,
+        on_wait=effects.reporter.note,
+    ):
+        settle(output, plan.build_id)
+        finished = _finished(plan, output, effects, started)
+        if finished:
+            return finished
+        require_places(output, plan.build_id)
+        replaced = replaced_folder(plan, output)
+        if replaced:
+            effects.reporter.note(replaced_text(replaced))
+        load_policy(layout.project, plan.policy)  # a broken file is told now, not after the compile
+        effects.preflight()
+        run = Run(plan, layout, effects, output, replaced=[replaced] if replaced else [])
+        shutil.rmtree(run.logs, ignore_errors=True)
+        run.logs.mkdir(parents=True)
+        try:
+            return _walk(run, started)
+        finally:
+            with suppress(HostError):  # an engine that is gone must not hide what failed
+                effects.engine.remove_image(layout.candidate)
+
+
+def require_locked(plan: Plan) -> None:
+    """Nothing without a hash is ever downloaded for a build, with or without ``--offline``."""
+    if plan.unlocked:
+        raise DownloadError(
+            f"the lock of {plan.product} {plan.release} does not cover this build",
+            details=plan.unlocked,
+            hint=f"invoke lock --product {plan.product} --release {plan.release}",
+        )
+
+
+def _finished(plan: Plan, output: Path, effects: Effects, started: float) -> BuildResult | None:
+    """The result of an earlier build with the same key, if every file and the image are still there."""
+    manifest = read_manifest(output)
+    if not manifest or not is_finished(output, plan.build_id, plan.key):
+        return None
+    image = effects.engine.image(plan.image.tag)
+    if image is None or image.id != manifest["image"]["id"]:
+        return None
+    rows = artifact_rows(output, _product(plan).artifacts, 0)
+    findings = tuple(Finding(**each) for each in manifest["findings"])
+    elapsed = time.monotonic() - started
+    return BuildResult(False, output, plan.image.tag, image.id, rows, findings, elapsed)
+
+
+def _walk(run: Run, started: float) -> BuildResult:
+    product, steps = _product(run.plan), steps_of(run.plan)
+    for step in run.plan.steps[:-2]:
+        with step_of(run, step.id):
+            detail = steps[step.id](run)
+            run.effects.reporter.step_finished("ok", detail, existing(run.log(step.id)))
+    with ExitStack() as stack:
+        with step_of(run, "verify"):
+            staging = stack.enter_context(claim(run.output, run.plan.build_id))
+            fill(staging, run.layout.out / "dist", run.logs)
+            report, outcomes, findings = _verify(run, staging)
+            told = f"{len(outcomes)} {product.tests}, {len(findings)} warnings"
+            run.effects.reporter.step_finished("ok", told)
+        with step_of(run, "dist"):
+            result = _write(run, staging, report, outcomes, findings, started)
+            run.effects.reporter.step_finished("ok", str(run.output))
+    return result
+
+
+def _verify(
+    run: Run, staging: Path
+) -> tuple[tuple[VerifyReport, ...], list[SmokeOutcome], tuple[Finding, ...]]:
+    plan, layout, engine = run.plan, run.layout, run.effects.engine
+    policy = load_policy(layout.project, plan.policy)
+    context = Context(
+        arch=plan.arch,
+        created=plan.source_date_epoch,
+        labels=dict(plan.image.labels),
+        exports=_product(plan).exports,
+        keep_symbols=not plan.strip,
+        march=plan.march,
+    )
+    archive = layout.work / "image.tar"
+    engine.save_image(layout.candidate, archive)
+    image = verify_path(
+        archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
+    )
+    archive.unlink()
+    reports: tuple[VerifyReport, ...] = (image,)
+    if _product(plan).binaries:
+        files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
+        reports = (files, image)
+    outcomes, findings = _product(plan).smoke(run)
+    findings = [*run.findings, *(each for report in reports for each in report.findings), *findings]
+    record = VerifyRecord(
+        build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
+    )
+    write_json(layout.work / VERIFY_REPORT, record.to_json())
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        details = [line for each in errors for line in (f"{each.id}: {each.message}", *each.evidence)]
+        raise VerificationError(
+            f"{len(errors)} error{'s' if len(errors) > 1 else ''} in what was built",
+            details=tuple(details[:20]),
+            hint=next((finding.fix for finding in errors if finding.fix), None),
+            log=layout.work / VERIFY_REPORT,
+        )
+    for finding in findings:
+        run.effects.reporter.warn(f"{finding.id}: {finding.message}")
+    shutil.copyfile(layout.work / VERIFY_REPORT, staging / VERIFY_REPORT)
+    return reports, outcomes, tuple(findings)
+
+
+def _write(
+    run: Run,
+    staging: Path,
+    reports: tuple[VerifyReport, ...],
+    outcomes: list[SmokeOutcome],
+    findings: tuple[Finding, ...],
+    started: float,
+) -> BuildResult:
+    plan, effects = run.plan, run.effects
+    require_replaceable(run.output, plan.build_id)  # again, before the image gets its name
+    image = _name_image(run)
+    manifest = Manifest(
+        build_id=plan.build_id,
+        key=plan.key,
+        tfbuild=__version__,
+        distributable=plan.distributable,
+        plan=plan,
+        roots=run.roots,
+        packages=parse_packages((run.layout.out / "packages.tsv").read_text()),
+        tools=tuple((run.layout.out / "tools.txt").read_text().splitlines()),
+        jobs=jobs_of(run),
+        artifacts=tuple(
+            Artifact(path=str(row.path.relative_to(staging)), size=row.size, sha256=row.sha256)
+            for row in artifact_rows(staging, _product(plan).artifacts, 0)
+        ),
+        elf=reports[0].facts.elf,
+        smoke=tuple(outcomes),
+        findings=findings,
+        image=BuiltImage(name=plan.image.tag, id=image.id, size=image.size, labels=image.labels),
+        seconds=run.timings,
+    )
+    write_json(staging / MANIFEST, manifest.to_json())
+    write_checksums(staging)
+    for left in swap(staging, run.output, plan.build_id):
+        effects.reporter.warn(f"couldn't remove {left}")
+    elapsed = time.monotonic() - started
+    rows = artifact_rows(run.output, _product(plan).artifacts, run.timings.get("compile", 0))
+    effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
+    return BuildResult(
+        True, run.output, plan.image.tag, image.id, rows, findings, elapsed, tuple(run.replaced)
+    )
+
+
+def _name_image(run: Run) -> ImageFacts:
+    """The verified image under its name, which another image may have had."""
+    tag, engine = run.plan.image.tag, run.effects.engine
+    before = engine.image(tag)
+    engine.tag_image(run.layout.candidate, tag)
+    image = engine.image(tag)
+    if image is None:
+        raise PackagingError(f"the image {tag} is not in the engine", hint="invoke doctor")
+    moved = replaced_image(tag, before, image.id)
+    if moved:
+        run.replaced.append(moved)
+        run.effects.reporter.note(replaced_text(moved))
+    return image

@@ -1,0 +1,306 @@
+"""The steps that every product's build has: root filesystems, builder, image, failure logs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfbuild.base.errors import (
+    BuildError,
+    ChecksumError,
+    DownloadError,
+    Interrupted,
+    PackagingError,
+    TfBuildError,
+)
+from tfbuild.build.buildkit.buildx import bake
+from tfbuild.build.buildkit.secrets import secret_options, secret_variable
+from tfbuild.build.dist import write_json
+from tfbuild.build.hints import failure_summary
+from tfbuild.build.roots import bootstrap, read_facts
+from tfbuild.build.run import APT_AUTH, Run
+from tfbuild.downloads.archive.extract import extract
+from tfbuild.machine.files import hash_file
+from tfbuild.machine.locks import hold
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.roots import RECORDER
+from tfbuild.products.keras.part import KerasPart
+from tfbuild.products.serving.bake import SERVING_BUILDERS
+from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.table import definition_of
+from tfbuild.products.tflite.bake import TFLITE_BUILDERS
+from tfbuild.releases.first_seen import prove
+
+
+@contextmanager
+def step_of(run: Run, step_id: str) -> Iterator[None]:
+    """Tells the reporter of the step, and keeps its time."""
+    run.number += 1
+    title = next(step.title for step in run.plan.steps if step.id == step_id)
+    run.effects.reporter.step_started(run.number, len(run.plan.steps), title)
+    began = time.monotonic()
+    try:
+        yield
+    except TfBuildError as error:
+        run.effects.reporter.step_finished("failed", error.message, error.log)
+        raise
+    except KeyboardInterrupt:
+        run.effects.reporter.step_finished("failed", "interrupted")
+        raise Interrupted(
+            f"interrupted during step {run.number}/{len(run.plan.steps)}, {title}",
+            details=("nothing is left running; finished downloads and compiled objects are kept",),
+            hint="the same command continues",
+        ) from None
+    finally:
+        run.timings[step_id] = round(time.monotonic() - began, 3)
+
+
+def existing(log: Path) -> Path | None:
+    return log if log.exists() else None
+
+
+def make_roots(run: Run) -> str:
+    """The Debian root filesystems of builder and image, made or found in the cache."""
+    effects, made = run.effects, []
+    for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
+        if root is None:
+            continue
+        folder = run.layout.root(root)
+        with hold(
+            run.layout.cache / "locks" / f"root-{root.key[:16]}.lock",
+            what=f"making the {root.suite} root filesystem for {root.arch}",
+            wait_s=3600,
+            on_wait=effects.reporter.note,
+        ):
+            facts = read_facts(folder)
+            if facts is None and effects.offline:
+                raise DownloadError(
+                    f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
+                    details=(f"Expected: {folder}",),
+                    hint=way_offline(run.plan),
+                )
+            if facts is None:
+                facts = bootstrap(
+                    root,
+                    folder,
+                    effects.archives_of(root),
+                    runner=effects.runner,
+                    log=run.log(f"root-{role}"),
+                    host=effects.host_arch,
+                    is_root=effects.is_root,
+                    auth=run.secrets.get(APT_AUTH, ""),
+                    recorder=run.layout.project / RECORDER,
+                )
+                made.append(f"{role}: made from {facts.mirror}")
+            else:
+                made.append(f"{role}: cached")
+        run.roots[role] = facts
+    return ", ".join(made)
+
+
+def way_offline(plan: Plan) -> str:
+    """The next step where something is missing that only a network can give."""
+    config, part = plan.asked.config, plan.part
+    if isinstance(part, KerasPart):
+        config = f"{config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
+    words = f"--product {plan.product} --release {plan.release} --config {config} --arch {plan.arch}"
+    changed = any(each.word is None for each in plan.asked.beyond)
+    more = " with the same --set" if changed else ""
+    return (
+        f"build once without --offline; or where there is a network{more}: "
+        f"invoke bundle {words} --file FILE, and here: invoke bundle --load FILE"
+    )
+
+
+def builder_stages(plan: Plan) -> tuple[str, ...]:
+    """The stages of the plan's recipe that need a network to be made."""
+    if isinstance(plan.part, KerasPart):
+        return ()
+    return SERVING_BUILDERS if isinstance(plan.part, ServingPart) else TFLITE_BUILDERS
+
+
+def loaded_builders(run: Run) -> Mapping[str, Path]:
+    """What a bundle brought in the place of such stages; with a network they are made anew."""
+    if not run.effects.offline:
+        return {}
+    folders = {stage: run.layout.builder(run.plan, stage) for stage in builder_stages(run.plan)}
+    return {stage: folder for stage, folder in folders.items() if read_facts(folder) is not None}
+
+
+def bake_targets(
+    run: Run, targets: tuple[str, ...], log: Path, failure: type[TfBuildError], **options: Any
+) -> None:
+    """Build ``targets`` of this run's bake definition. Raises ``failure``."""
+    plan, layout, effects = run.plan, run.layout, run.effects
+    common: dict[str, Any] = {
+        "ca_bundle": effects.ca_bundle,
+        "secrets": secret_options(run),
+        "jobs": jobs_of(run),
+        "nonce": run.nonce,
+        "builders": loaded_builders(run),
+        **options,
+    }
+    info = effects.engine.info()
+    more = {"memory_mib": info.memory >> 20, "offline": effects.offline}
+    document = definition_of(plan, layout, serving=more, **common)
+    write_json(layout.bake_file, document)
+    bake(
+        effects.find_cli(),
+        layout.bake_file,
+        targets,
+        runner=effects.runner,
+        reporter=effects.reporter,
+        log=log,
+        failure=failure,
+        secrets={secret_variable(name): text for name, text in run.secrets.items()},
+    )
+
+
+def jobs_of(run: Run) -> int:
+    """Parallel compile jobs: what was asked for, else what the engine's CPUs and memory allow."""
+    if run.plan.jobs:
+        return run.plan.jobs
+    info = run.effects.engine.info()
+    return max(1, min(info.cpus, info.memory // (run.plan.memory_per_job_mib << 20)))
+
+
+def make_builder(run: Run, target: str = "builder") -> str:
+    """The builder image, or ``target`` that is made in it.
+
+    :raises DownloadError: it is missing and must not be made.
+    """
+    try:
+        bake_targets(run, (target,), run.log("builder"), BuildError)
+    except BuildError as error:
+        if not run.effects.offline:
+            raise
+        raise DownloadError(
+            "--offline, and the builder is neither in the engine's cache nor out of a bundle",
+            details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
+            hint=way_offline(run.plan),
+            log=error.log,
+        ) from error
+    return ""
+
+
+def explained(run: Run, error: BuildError) -> BuildError:
+    """The same failure with the complete logs, which a failed build step leaves in its cache mount."""
+    shutil.rmtree(run.layout.logs, ignore_errors=True)
+    try:
+        transcript = run.logs / "read-logs.log"
+        bake_targets(run, ("logs",), transcript, BuildError)
+    except TfBuildError:
+        return error
+    transcript.unlink(missing_ok=True)
+    for log in sorted(run.layout.logs.glob("*.*")):
+        shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
+    try:
+        # The times of the files say nothing: they were copied in any order.
+        phase = (run.layout.logs / "failed").read_text().strip()
+    except FileNotFoundError:  # it ended before its first phase, or was killed
+        return error
+    last = run.log(f"compile-{phase}")
+    if not last.exists():
+        return error
+    summary = failure_summary(last.read_text(errors="replace").splitlines())
+    opening = (
+        (f"first error: {summary.first_error}", *blamed(run.plan, summary.first_error))
+        if summary.first_error
+        else ()
+    )
+    return BuildError(
+        f"the {phase} phase of the build failed",
+        details=(*opening, *summary.tail[-10:]),
+        hint=summary.hint or error.hint,
+        log=last,
+    )
+
+
+def blamed(plan: Plan, error: str) -> tuple[str, ...]:
+    """The flags with a value that ``error`` names, each with the line that gave it."""
+    found = []
+    for flag in plan.flags:
+        text = re.sub(r"^--\w+=(?=-)", "", flag.text)  # Bazel's --copt and its like
+        option, _, value = text.partition("=")
+        if (
+            option.startswith("-")
+            and value
+            and option in error
+            and re.search(rf"\b{re.escape(value)}\b", error)
+        ):
+            found.append(f"{text} comes from {flag.origin}")
+    return tuple(found)
+
+
+def timestamp(epoch: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(epoch))
+
+
+def unpack_source(run: Run) -> None:
+    """The source in the cache, proven by its git tree where that decides. Needs ``run.downloads``."""
+    plan, layout = run.plan, run.layout
+    extract(
+        run.downloads[plan.tree.name],
+        layout.source(plan),
+        strip_prefix=plan.tree.strip_prefix,
+        subtrees=plan.tree.subtrees,
+        on_wait=run.effects.reporter.note,
+    )
+    prove(layout.source(plan), plan.tree.tree, plan.tree.filename)
+
+
+def empty_folders(*folders: Path) -> None:
+    """Folders that BuildKit sees. Same content, same cache key."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+
+
+def copy_patches(run: Run) -> None:
+    """``request/patches``, and the series that the builder has to apply, whatever the files are called.
+
+    :raises ChecksumError: a patch is no longer what it was when the plan was made.
+    """
+    patches = run.layout.request / "patches"
+    patches.mkdir()
+    series = []
+    for number, patch in enumerate(run.plan.patches, start=1):
+        copy = patches / f"{number:03}.patch"
+        shutil.copyfile(run.layout.project / patch.path, copy)
+        if hash_file(copy) != patch.sha256:
+            raise ChecksumError(
+                f"the patch {patch.path} was changed while the build was going on",
+                details=(f"planned: sha256 {patch.sha256}",),
+                hint="the same command again takes the patch as it is now",
+            )
+        series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")
+    (patches / "series").write_text("".join(series))
+
+
+def write_fetch_log(run: Run) -> str:
+    """The hashes of what was fetched, into the step's log; a line for the reporter."""
+    pins = run.plan.pins
+    run.log("fetch").write_text("".join(f"{pin.sha256}  {run.downloads[pin.name]}\n" for pin in pins))
+    return f"{len(pins)} files, checked"
+
+
+def make_image(run: Run, targets: tuple[str, ...] = ("runtime-files", "smoke")) -> str:
+    """The runtime image under its candidate name, of ``targets``: its files, and those of the smoke test."""
+    for folder in (run.layout.smoke, run.layout.runtime):
+        shutil.rmtree(folder, ignore_errors=True)
+    run.layout.runtime.mkdir(parents=True)
+    base = run.roots["runtime" if run.plan.runtime_root else "builder"]
+    labels = {
+        # The root filesystem's hash stands for what would be the digest of a registry's image.
+        "org.opencontainers.image.base.name": f"debian:{base.suite}",
+        "org.opencontainers.image.base.digest": f"sha256:{base.sha256}",
+        "org.opencontainers.image.created": timestamp(run.plan.source_date_epoch),
+    }
+    bake_targets(run, targets, run.log("runtime-files"), PackagingError)
+    bake_targets(run, ("image",), run.log("image"), PackagingError, labels=labels)
+    return run.plan.image.platform

@@ -1,0 +1,330 @@
+"""Puts the effects together for real runs; the only place that knows all of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tfbuild.base.errors import ChecksumError, HostError, TfBuildError, UsageError
+from tfbuild.base.image_names import require_image_reference
+from tfbuild.base.project import PROJECT
+from tfbuild.base.text import shown
+from tfbuild.base.urls import VARIABLE, Mirror, MirrorRule, parse_mirror_rules
+from tfbuild.base.values import Pin, Product, Reporter, Unhashed
+from tfbuild.build.buildkit.secrets import build_secrets, read_logins
+from tfbuild.build.bundle.file import Bundle, require_bundle_place
+from tfbuild.build.bundle.make import load_bundle, make_bundle
+from tfbuild.build.dist import require_places, require_room, require_writable
+from tfbuild.build.execute import execute
+from tfbuild.build.layout import Layout
+from tfbuild.build.preflight import require_architecture
+from tfbuild.build.roots import SNAPSHOT_ARCHIVE, archives_of
+from tfbuild.build.run import BuildResult, Effects
+from tfbuild.build.several import IndexDocument, IndexEffects, build_index
+from tfbuild.diagnose.diagnose import DiagnoseEffects
+from tfbuild.diagnose.host import TargetHost
+from tfbuild.diagnose.known import RunOutcome, load_known_errors
+from tfbuild.diagnose.run import RunCase, run_image
+from tfbuild.doctor.checks import DoctorContext
+from tfbuild.doctor.doctor import fatal_checks, require_ready
+from tfbuild.downloads.archive.extract import extract
+from tfbuild.downloads.fetch import Fetcher, new_session
+from tfbuild.downloads.mirrors import url_resolver
+from tfbuild.downloads.python_index import PythonIndex, pip_settings
+from tfbuild.engine.docker_cli import find_docker_cli
+from tfbuild.engine.engine import connect
+from tfbuild.machine.apt import debian_archive_mirrors, debian_security_mirrors
+from tfbuild.machine.cache import cache_root, prepare_cache
+from tfbuild.machine.host import HostFacts, gather
+from tfbuild.machine.programs import Runner
+from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.plan.asked import output_folder
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.several import index_plan
+from tfbuild.products.serving.part import ServingPart
+from tfbuild.releases.first_seen import obtain
+from tfbuild.releases.keys import Release
+
+_OUT_OF_REACH = "take --release 2.14.1-debian, which needs nothing but a Debian mirror"
+_NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
+
+
+def lock_wait(env: Mapping[str, str]) -> float:
+    """Seconds to wait for another build of the same id: TFBUILD_LOCK_WAIT, else half an hour."""
+    text = env.get("TFBUILD_LOCK_WAIT", "").strip() or "1800"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise UsageError(
+            f"TFBUILD_LOCK_WAIT is '{shown(text)}', which is not a number of seconds",
+            hint="for example TFBUILD_LOCK_WAIT=60",
+        )
+    return max(0.0, seconds)
+
+
+def _mirrors_of(runner: Runner, host: HostFacts) -> tuple[str, ...]:
+    return debian_archive_mirrors(runner, os_id=host.os.id, codename=host.os.codename)
+
+
+def mirror_rules(env: Mapping[str, str], mirrors: Sequence[Mirror]) -> tuple[MirrorRule, ...]:
+    """The rules that downloads of ours follow: those of TFBUILD_MIRRORS as they were written, passwords and
+    all, and then those of the configuration."""
+    of_config = (each for each in mirrors if each.origin != VARIABLE)
+    return (*parse_mirror_rules(env.get(VARIABLE, "")), *of_config)
+
+
+def make_fetcher(
+    release: Release | None,
+    *,
+    mirrors: Sequence[Mirror],
+    env: Mapping[str, str],
+    reporter: Reporter,
+    offline: bool,
+    runner: Runner,
+    host: HostFacts,
+) -> Fetcher:
+    """A fetcher that knows the mirrors; the host's apt is only asked when a pin lies in Debian's archive."""
+    rules = mirror_rules(env, mirrors)
+    needs_debian = release is not None and release.debian is not None
+    archive = _mirrors_of(runner, host) if needs_debian and not offline else ()
+    snapshot = f"{SNAPSHOT_ARCHIVE}/{release.debian.snapshot}" if release and release.debian else ""
+    index = PythonIndex(lambda: pip_settings(runner), None if offline else lambda: new_session(env))
+    return Fetcher(
+        prepare_cache(cache_root(env)),
+        reporter=reporter,
+        offline=offline,
+        resolve_urls=url_resolver(rules, archive, snapshot, index.urls),
+        env=env,
+    )
+
+
+def fetch_release(
+    release: Release,
+    pins: tuple[Pin, ...],
+    unhashed: Unhashed | None = None,
+    *,
+    mirrors: Sequence[Mirror] = (),
+    offline: bool,
+    reporter: Reporter,
+) -> tuple[tuple[Pin, Path], ...]:
+    """Download ``pins`` into the cache; what is there and intact is not fetched again.
+
+    ``unhashed`` is fetched too, proven by its tree, and comes first with the pin that it has from then on.
+    """
+    fetcher = make_fetcher(
+        release,
+        mirrors=mirrors,
+        env=os.environ,
+        reporter=reporter,
+        offline=offline,
+        runner=SubprocessRunner(),
+        host=gather(),
+    )
+    first = (obtain_source(unhashed, fetcher, reporter),) if unhashed else ()
+    try:
+        files = fetcher.fetch_all(pins, hint=_hint_for(release))
+    except ChecksumError as error:
+        if release.source is None or release.source.sha256:
+            raise
+        anew = (
+            f"if upstream only compressed {release.source.filename} anew, delete the release's .lock.json: "
+        )
+        hint = f"{anew}its git tree decides then; else {error.hint}"
+        raise ChecksumError(error.message, details=error.details, hint=hint) from error
+    return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))
+
+
+def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tuple[Path, Pin]:
+    """The archive of a source whose hash nobody published, proven by its git tree, and its pin."""
+    cache = cache_root(os.environ)
+
+    def unpack(path: Path, source: Unhashed) -> Path:
+        folder = cache / "sources" / f"tree-{source.tree}"
+        extract(path, folder, strip_prefix=source.strip_prefix, on_wait=reporter.note)
+        return folder
+
+    return obtain(
+        source,
+        PROJECT,
+        download=fetcher.fetch_unhashed,
+        unpack=unpack,
+        keep=fetcher.adopt,
+        warn=reporter.warn,
+    )
+
+
+def _hint_for(release: Release) -> str:
+    """What helps where upstream is out of reach, besides a mirror."""
+    is_it = release.provider == "debian"
+    return _OUT_OF_REACH if release.product is Product.TFLITE and not is_it else ""
+
+
+def build(plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter) -> BuildResult:
+    """Carry ``plan`` out on this machine."""
+    if offline and isinstance(plan.part, ServingPart) and plan.part.network:
+        raise UsageError(
+            "--offline, and the configuration has a remote cache or executor",
+            hint="--set serving.remote_cache=null --set serving.remote_executor=null",
+        )
+    require_writable(output)
+    require_room(output, plan.build_id, plan.key)
+    effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
+    return execute(plan, layout_of(plan), output, effects)
+
+
+def bundle(plan: Plan, release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
+    """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
+    require_bundle_place(target)
+    require_writable(target, "--file FILE")
+    effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
+    return make_bundle(plan, layout_of(plan), target, effects)
+
+
+def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
+    """Put what is in the bundle ``file`` into the cache."""
+    return load_bundle(file, prepare_cache(cache_root(os.environ)), reporter.note)
+
+
+def layout_of(plan: Plan) -> Layout:
+    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id, plan.plain_id)
+
+
+def build_effects(
+    plan: Plan, release: Release, output: Path, *, offline: bool, reporter: Reporter
+) -> Effects:
+    """The real effects for carrying out ``plan``; ``output`` is where its results go."""
+    env, runner, host = os.environ, SubprocessRunner(), gather()
+    cache = prepare_cache(cache_root(env))
+    engine = connect()
+
+    @functools.cache
+    def mirrors() -> tuple[str, ...]:
+        return _mirrors_of(runner, host)
+
+    @functools.cache
+    def security() -> tuple[str, ...]:
+        return debian_security_mirrors(runner)
+
+    def fetch_all(pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
+        files = fetch_release(
+            release, pins, unhashed, mirrors=plan.mirrors, offline=offline, reporter=reporter
+        )
+        return {pin.name: path for pin, path in files}
+
+    def preflight() -> None:
+        engine.cleanup_leftovers()
+        context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
+        if isinstance(plan.part, ServingPart):
+            context = replace(context, engine_disk=plan.part.needs.disk)
+            info = engine.info()
+            require_architecture(plan, info, host.arch or plan.root.arch)
+            for doubt in plan.part.needs.doubts(info.memory, info.cpus):
+                reporter.warn(doubt)
+        require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
+
+    rules = mirror_rules(env, plan.mirrors)
+
+    def secrets(plan: Plan) -> Mapping[str, str]:
+        if offline:
+            return {}
+        logins = read_logins(env, Path.home(), rules)
+        try:
+            archives = archives_of(plan.root, mirrors(), security(), rules)
+        except HostError:  # told where the root filesystem is made; one that is cached needs no mirror
+            archives = ()
+        return build_secrets(archives, plan.root.suite, logins)
+
+    return Effects(
+        runner=runner,
+        engine=engine,
+        reporter=reporter,
+        find_cli=lambda: find_docker_cli(runner),
+        fetch_all=fetch_all,
+        archives_of=lambda root: archives_of(root, mirrors(), security(), rules),
+        preflight=preflight,
+        host_arch=host.arch or plan.root.arch,
+        is_root=host.is_root,
+        # BuildKit's cache keys leave proxies out: what is cached is found, and any request fails.
+        proxies=_NOWHERE if offline else {proxy.variable: proxy.value for proxy in host.proxies},
+        offline=offline,
+        ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
+        lock_wait_s=lock_wait(env),
+        secrets=secrets,
+    )
+
+
+def build_plan(plan: Plan, release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
+    """:func:`build` into the plan's own folder, telling what is worth telling around it."""
+    for note in plan.notes:
+        reporter.warn(note)
+    result = build(plan, release, output_folder(plan), offline=offline, reporter=reporter)
+    if not result.fresh:
+        reporter.note(f"{plan.build_id} is up to date")
+    return result
+
+
+def build_several(
+    plans: Sequence[Plan], release: Release, *, offline: bool, reporter: Reporter
+) -> tuple[IndexDocument, tuple[BuildResult, ...]]:
+    """Carry ``plans`` out, one after the other, and put their images together.
+
+    Raises what the first failing build raises; the builds before it are kept, the index is not touched.
+    """
+    index = index_plan(plans)
+    output = output_folder(index)
+    require_writable(output)
+    require_places(output, index.id)
+    for plan in plans:  # not only before its own turn: that may be hours from now
+        require_writable(output_folder(plan))
+        require_room(output_folder(plan), plan.build_id, plan.key)
+    results: list[BuildResult] = []
+    try:
+        for plan in plans:
+            results.append(build_plan(plan, release, offline=offline, reporter=reporter))
+    except TfBuildError:
+        kept = ", ".join(str(result.output) for result in results) or "nothing yet"
+        reporter.note(f"no image of several platforms was made; finished: {kept}")
+        raise
+    effects = IndexEffects(
+        engine=connect(),
+        reporter=reporter,
+        project=PROJECT,
+        cache=prepare_cache(cache_root(os.environ)),
+        lock_wait_s=lock_wait(os.environ),
+    )
+    return build_index(index, results, output, effects), tuple(results)
+
+
+def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:
+    """What a diagnosis needs; the image is run only where ``host`` is this machine."""
+
+    def run(reference: str, cases: tuple[RunCase, ...]) -> tuple[RunOutcome, ...]:
+        engine = connect()
+        engine.cleanup_leftovers()
+        return run_image(reference, cases, engine)
+
+    return DiagnoseEffects(
+        save_image=save_image,
+        run=run if this_machine else None,
+        host=host,
+        known=load_known_errors(PROJECT),
+        project=PROJECT,
+    )
+
+
+SaveImage = Callable[[str, Path], None]
+
+
+def save_image(reference: str, path: Path) -> None:
+    """Write the image ``reference`` of the engine to ``path``; connects only when asked.
+
+    :raises UsageError: it cannot be the name of an image.
+    """
+    require_image_reference(reference)
+    connect().save_image(reference, path)

@@ -1,0 +1,119 @@
+"""The keys of a build configuration: types, defaults, and what each of them means.
+
+The models are the only place that knows the keys: the JSON schema, the keys of ``--set`` and the
+origins of values are derived from them. YAML hands over the raw text of every scalar, so the types
+here read text; what a YAML parser would call a number or a truth value stays acceptable as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from tfbuild.config.types import (
+    CpuName,
+    DebianUrl,
+    Flag,
+    JobCount,
+    Keys,
+    LabelName,
+    MacroName,
+    Optimisation,
+    PositiveInt,
+    SnapshotTime,
+    Text,
+    UserId,
+    YamlBool,
+)
+
+
+class CompileKeys(Keys):
+    """What CMake and Bazel both understand."""
+
+    march: CpuName | None = Field(
+        default=None,
+        description="Lowest CPU that the result runs on, in the words of GCC's -march; null: the compiler's.",
+    )
+    mtune: CpuName | None = Field(
+        default=None,
+        description="CPU to schedule instructions for, as GCC's -mtune names it; needs no newer CPU to run.",
+    )
+    optimisation: Optimisation = Field(
+        default="2", description="Optimisation level, the letter or digit after -O."
+    )
+    lto: YamlBool = Field(default=False, description="Link-time optimisation: slower link, smaller result.")
+    debug_info: Literal["none", "separate"] = Field(
+        default="none",
+        description="'separate' compiles with -g and puts the debug information into files of its own.",
+    )
+    strip: YamlBool = Field(default=True, description="Remove the symbols that running does not need.")
+    defines: Mapping[MacroName, Text | None] = Field(
+        default_factory=dict, description="Macros: NAME: value gives -DNAME=value, NAME: null gives -DNAME."
+    )
+    cflags: tuple[Flag, ...] = Field(default=(), description="Further flags for C, one per item.")
+    cxxflags: tuple[Flag, ...] = Field(default=(), description="Further flags for C++, one per item.")
+    ldflags: tuple[Flag, ...] = Field(default=(), description="Further flags for linking, one per item.")
+    ccache: YamlBool = Field(default=True, description="Compile through ccache; the objects are the same.")
+
+
+class SourceKeys(Keys):
+    """Changes to the source."""
+
+    patches: tuple[Text, ...] = Field(
+        default=(),
+        description="Patch files, applied in this order with -p1; relative to the file that names them.",
+    )
+
+
+class RuntimeKeys(Keys):
+    """The runtime image."""
+
+    base: Literal["scratch", "debian"] = Field(
+        default="scratch",
+        description="'scratch' holds only what the artifact needs; 'debian' is a slim distribution.",
+    )
+    flavour: Literal["native", "python"] = Field(
+        default="native",
+        description="'native': libraries and programs; 'python': a wheel, an image with Python and numpy.",
+    )
+    user: UserId = Field(
+        default=65532,  # the "nonroot" user of distroless images, which cluster policies often name
+        description="Numeric user that the image runs as; never 0.",
+    )
+    labels: Mapping[LabelName, Text] = Field(
+        default_factory=dict, description="Further OCI labels of the image."
+    )
+
+
+class DebianKeys(Keys):
+    """Where Debian packages come from."""
+
+    mirror: DebianUrl | None = Field(
+        default=None, description="Debian mirror; null takes the one that the host is set up with."
+    )
+    security_mirror: DebianUrl | None = Field(
+        default=None,
+        description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
+    )
+    security_updates: bool = Field(
+        default=True,
+        description="Packages with the security archive's fixes; false: as at the last point release.",
+    )
+    snapshot: SnapshotTime | None = Field(
+        default=None, description="State of snapshot.debian.org to build against, as 20261030T080801Z."
+    )
+
+
+class ResourceKeys(Keys):
+    """How much of the machine a build takes."""
+
+    jobs: JobCount | None = Field(
+        default=None,
+        description="Compile jobs at a time; null: reckoned from the engine's CPUs and memory.",
+    )
+    memory_per_job_mib: PositiveInt = Field(
+        default=2048,  # TensorFlow's largest translation units need between 1 and 2 GiB in GCC
+        description="Memory in MiB to reckon per compile job when the number of jobs is computed.",
+    )

@@ -1,0 +1,65 @@
+"""What a configuration must not say at the same time. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from tfbuild.base.values import Origin
+from tfbuild.products.keys import BuildConfig
+from tfbuild.products.serving.files import server_contradictions
+from tfbuild.products.tflite.cmake_entries import entry_problem
+
+_WHY_NOT_MCPU = (
+    "-mcpu clashes with the -march that XNNPACK gives each of its files (XNNPACK issues 1884, 1559): "
+    "use compile.march and compile.mtune"
+)
+_COMPILE_FLAGS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"-march(=|$)"), "there is a key for this: use compile.march"),
+    (re.compile(r"-mtune(=|$)"), "there is a key for this: use compile.mtune"),
+    (re.compile(r"-mcpu(=|$)"), _WHY_NOT_MCPU),
+    (re.compile(r"-O([0-9sgz]|fast)?$"), "there is a key for this: use compile.optimisation"),
+    (re.compile(r"-flto(=|$)"), "there is a key for this: use compile.lto"),
+)
+
+
+def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:
+    """Each contradiction with the place of the value that has to go.
+
+    Sources: https://github.com/google/XNNPACK/issues/1884 and /1559 for -mcpu;
+    tfbuild/cmake_entries.py for the entries of CMake.
+    """
+    for group in ("cflags", "cxxflags", "ldflags"):
+        flags: tuple[str, ...] = getattr(values.compile, group)
+        for index, flag in enumerate(flags):
+            if why := next((why for form, why in _COMPILE_FLAGS if form.match(flag)), None):
+                yield origins[f"compile.{group}.{index}"], f"'{flag}': {why}"
+    for name in values.tflite.cmake_definitions:
+        if why := entry_problem(name):
+            yield origins[f"tflite.cmake_definitions.{name}"], why
+    for group in ("copts", "linkopts"):  # host_copts may say anything of the machine that builds
+        options: tuple[str, ...] = getattr(values.serving, group)
+        for index, flag in enumerate(options):
+            if why := next((why for form, why in _COMPILE_FLAGS if form.match(flag)), None):
+                yield origins[f"serving.{group}.{index}"], f"'{flag}': {why}"
+    if values.runtime.flavour == "python" and values.runtime.base != "scratch":
+        message = "the image of runtime.flavour 'python' is made from scratch: leave runtime.base as it is"
+        yield origins["runtime.base"], message
+    yield from server_contradictions(values.serving, origins)
+    debian = values.debian
+    if debian.mirror and debian.snapshot:
+        message = f"a mirror has the state that it has ({origins['debian.mirror']}): choose one"
+        yield origins["debian.snapshot"], message
+    if debian.security_mirror and not debian.security_updates:
+        message = f"debian.security_updates is off ({origins['debian.security_updates']}): choose one"
+        yield origins["debian.security_mirror"], message
+    if values.distributable_note is not None and values.distributable:
+        message = "distributable is true: the note would never be shown"
+        yield origins["distributable_note"], message
+    if values.compile.lto and values.compile.optimisation == "0":
+        other = origins["compile.optimisation"]
+        message = f"lto does nothing at optimisation 0 ({other}): choose one"
+        yield origins["compile.lto"], message
+    if values.compile.march == "native" and values.distributable:
+        message = "march 'native' is the builder's CPU: set distributable false, as the config 'native' does"
+        yield origins["compile.march"], message

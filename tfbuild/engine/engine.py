@@ -1,0 +1,431 @@
+"""Questions to the container engine, and short containers; the only importer of docker-py.
+
+Everything that touches BuildKit (builds, builders, attestations) goes through the command line, see
+:mod:`tfbuild.engine.docker_cli`: docker-py has no BuildKit (https://github.com/docker/docker-py/issues/2230).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import tarfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import docker.types
+
+from tfbuild.base.errors import HostError, NothingMatchesError
+from tfbuild.engine.facts import (
+    LABEL,
+    LABEL_HOST,
+    LABEL_PID,
+    MINIMUM_API,
+    EngineFacts,
+    ImageFacts,
+    RunOptions,
+    RunResult,
+    Server,
+    classify,
+    image_facts,
+    is_leftover,
+    too_old,
+)
+from tfbuild.machine.host import find_program
+from tfbuild.machine.interrupts import hold_signals
+
+# Questions are answered in milliseconds; saving an image or removing one on a busy disk takes longer.
+_CONNECT_TIMEOUT_S = 10
+_REQUEST_TIMEOUT_S = 300
+# One question of how a container ended lasts at most so long: what forwards connections cuts idle ones.
+_WAIT_S = 60.0
+# dockerd gives up copying the output of a container that has ended after 2 s (containerExit in
+# https://github.com/moby/moby/blob/master/daemon/monitor.go); what it still writes comes within these pauses.
+_LOG_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+# What a smoke test prints is a few KiB; a runaway one must not fill the engine's disk.
+_LOG_OPTIONS: Mapping[str, str] = {"max-size": "16m", "max-file": "2"}
+_MAX_PIDS = 512
+# Exit codes that the docker command line uses too: https://docs.docker.com/engine/containers/run/#exit-status
+_EXIT_NOT_STARTED = 126
+_EXIT_NOT_FOUND = 127
+
+
+def connect(
+    *,
+    client_factory: Callable[..., Any] = docker.from_env,
+    env: Mapping[str, str] = os.environ,
+    which: Callable[[str], str | None] = find_program,
+) -> DockerEngine:
+    """A connection to the engine that ``DOCKER_HOST`` or the active context names.
+
+    Raises :class:`EngineUnavailable` (exit 4), which tells "not installed", "not running", "no
+    permission" and "too old" apart.
+    """
+    try:
+        client = client_factory(version="auto", timeout=_CONNECT_TIMEOUT_S)
+        client.api.timeout = _REQUEST_TIMEOUT_S
+        api = _version_tuple(client.api.api_version)
+    except (docker.errors.DockerException, OSError) as error:
+        installed = which("dockerd") is not None
+        raise classify(error, installed=installed, docker_host=env.get("DOCKER_HOST", "")) from error
+    if api < MINIMUM_API:
+        raise too_old(f"its API is {client.api.api_version}")
+    return DockerEngine(client)
+
+
+class DockerEngine:
+    """:class:`Engine` over docker-py; made by :func:`connect`."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def info(self) -> EngineFacts:
+        with _engine_errors("asking the engine for its facts"):
+            info, version = self._client.info(), self._client.version()
+        components = version.get("Components") or [{}]
+        return EngineFacts(
+            version=version.get("Version", ""),
+            api_version=version.get("ApiVersion", ""),
+            os_arch=f"{version.get('Os', '')}/{version.get('Arch', '')}",
+            cpus=int(info.get("NCPU", 0)),
+            memory=int(info.get("MemTotal", 0)),
+            driver=info.get("Driver", ""),
+            containerd_store=["driver-type", "io.containerd.snapshotter.v1"]
+            in (info.get("DriverStatus") or []),
+            root_dir=info.get("DockerRootDir", ""),
+            local=str(self._client.api.base_url).startswith("http+docker://localhost"),
+            product="Podman" if "podman" in str(components[0].get("Name", "")).lower() else "Docker Engine",
+            security_options=tuple(info.get("SecurityOptions") or ()),
+        )
+
+    def image(self, ref: str) -> ImageFacts | None:
+        """Facts of the image ``ref``, or None if the engine does not have it. Never pulls."""
+        with _engine_errors(f"looking up the image {ref}"):
+            try:
+                return image_facts(self._client.api.inspect_image(ref))
+            except docker.errors.ImageNotFound:
+                return None
+
+    def save_image(self, ref: str, path: Path) -> None:
+        """Write the image as an archive (``docker save``) to ``path``, which appears when complete."""
+        # Asked first: an engine with the containerd store answers a save of an unknown image with 500.
+        if self.image(ref) is None:
+            raise _no_image(ref)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with _engine_errors(f"saving the image {ref}"):
+                chunks = self._client.api.get_image(ref)
+                with part.open("wb") as file:
+                    for chunk in chunks:
+                        file.write(chunk)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def load_image(self, path: Path, name: str) -> None:
+        """Read the archive ``path`` (``docker load``), which gives its image the name ``name``."""
+        before = self.image(name)
+        with _engine_errors(f"loading {path}"), path.open("rb") as file:
+            self._client.images.load(file)
+        self._remove_nameless(before)
+
+    def remove_image(self, ref: str) -> bool:
+        """Remove the tag or image ``ref``; False if it was not there."""
+        with _engine_errors(f"removing the image {ref}"):
+            try:
+                self._client.api.remove_image(ref)
+            except docker.errors.ImageNotFound:
+                return False
+        return True
+
+    def tag_image(self, ref: str, new: str) -> None:
+        """Give the image ``ref`` the further name ``new`` (``repository[:tag]``), even if another has it."""
+        repository, _, tag = new.rpartition(":") if ":" in new.rpartition("/")[2] else (new, "", "latest")
+        before = self.image(new)
+        with _engine_errors(f"naming the image {new}"):
+            self._client.images.get(ref).tag(repository, tag=tag)
+        self._remove_nameless(before)
+
+    def _remove_nameless(self, before: ImageFacts | None) -> None:
+        """What had a name before would stay as an image without one."""
+        left = self.image(before.id) if before else None
+        # One that somebody else made is nobody's to remove but his.
+        if left and not left.tags and any(name.startswith("tfbuild.") for name in left.labels):
+            self.remove_image(left.id)
+
+    def run_once(self, image: str, command: Sequence[str], options: RunOptions | None = None) -> RunResult:
+        """Run ``command`` in a fresh container of ``image`` and remove the container, whatever happens.
+
+        No network, no capabilities, no new privileges. ``options.files`` (path in the container, below
+        ``options.mount`` → local file; executables stay executable) travel through the API into an
+        anonymous volume: bind mounts would fail with a remote engine and with ``read_only``.
+        Raises NothingMatchesError if the image is not in the engine, HostError if the engine fails.
+        """
+        options = options or RunOptions()
+        return _heard(lambda: self._run_new(image, command, options), options.speaks)
+
+    def _run_new(self, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
+        archive = pack_files(options.files, options.mount)
+        # The name is ours, so the container can be removed even if we are stopped before its id arrives.
+        name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        with _engine_errors(f"running {' '.join(command) or 'the entrypoint'} in {image}"):
+            try:
+                # An interrupted request may still be carried out, after the removal below.
+                with hold_signals():
+                    self._create(name, image, command, options)
+                if options.files:
+                    self._client.api.put_archive(name, options.mount, archive)
+                return self._run(name, options)
+            except docker.errors.ImageNotFound as error:
+                raise _no_image(image, options.platform) from error
+            finally:
+                self._remove_container(name)
+
+    @contextmanager
+    def serve(self, image: str, command: Sequence[str], options: RunOptions) -> Iterator[Server]:
+        """A container of ``image`` that runs until the end of the block, without a network but its own.
+
+        As for :meth:`run_once`; ``options.timeout_s`` is not heeded.
+        """
+        archive = pack_files(options.files, options.mount)
+        name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        try:
+            with _engine_errors(f"starting {image}"):
+                with hold_signals():
+                    self._create(name, image, command, options)
+                if options.files:
+                    self._client.api.put_archive(name, options.mount, archive)
+                self._client.api.start(name)
+            yield _RunningServer(self, name, image, options)
+        finally:
+            self._remove_container(name)
+
+    def _create(
+        self, name: str, image: str, command: Sequence[str], options: RunOptions, beside: str | None = None
+    ) -> None:
+        """``beside`` is a container whose network and files this one shares."""
+        api = self._client.api
+        volume = docker.types.Mount(target=options.mount, source=None, type="volume")
+        host_config = api.create_host_config(
+            network_mode=f"container:{beside}" if beside else "none",
+            volumes_from=[f"{beside}:ro"] if beside else None,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            read_only=options.read_only,
+            mounts=[volume] if options.files and not beside else [],
+            tmpfs=dict.fromkeys(options.tmpfs, ""),
+            pids_limit=_MAX_PIDS,
+            # Named, because logs of other drivers cannot be read back.
+            log_config=docker.types.LogConfig(type="json-file", config=dict(_LOG_OPTIONS)),
+        )
+        api.create_container(
+            image,
+            command=list(command),
+            name=name,
+            entrypoint=None if options.entrypoint is None else list(options.entrypoint),
+            environment=dict(options.env),
+            user=options.user,
+            labels=_owner_labels(),
+            host_config=host_config,
+            platform=options.platform,
+        )
+
+    def run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
+        """A container of ``image`` in the network and with the files of the container ``server``."""
+        return _heard(lambda: self._run_beside(server, image, command, options), options.speaks)
+
+    def _run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
+        name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        with _engine_errors(f"asking the server {server}"):
+            try:
+                with hold_signals():
+                    self._create(name, image, command, options, beside=server)
+                return self._run(name, options)
+            finally:
+                self._remove_container(name)
+
+    def stop(self, name: str, grace_s: int) -> RunResult:
+        """SIGTERM to the container ``name``, SIGKILL after ``grace_s`` seconds; how it ended."""
+        api = self._client.api
+        with _engine_errors(f"stopping {name}"):
+            if api.inspect_container(name)["State"]["Status"] == "running":
+                with suppress(docker.errors.APIError):  # it may have ended just now
+                    api.kill(name, signal="SIGTERM")
+            return self._wait(name, grace_s)
+
+    def _run(self, name: str, options: RunOptions) -> RunResult:
+        api = self._client.api
+        try:
+            api.start(name)
+        except docker.errors.APIError as error:
+            text = str(error.explanation or error)
+            not_found = "no such file" in text or "not found" in text
+            return RunResult(_EXIT_NOT_FOUND if not_found else _EXIT_NOT_STARTED, "", text)
+        return self._wait(name, options.timeout_s, speaks=options.speaks)
+
+    def _wait(self, name: str, timeout_s: float, *, speaks: bool = False) -> RunResult:
+        """Until the container has ended; it is killed after ``timeout_s`` seconds."""
+        api = self._client.api
+        timed_out = not self._has_ended(name, time.monotonic() + timeout_s)
+        if timed_out:
+            with suppress(docker.errors.APIError):  # it may have ended just now
+                api.kill(name)
+        state = api.inspect_container(name)["State"]
+        stdout, stderr = self._output(name, patient=speaks and not timed_out)
+        return RunResult(
+            exit_code=137 if timed_out else int(state["ExitCode"]),
+            stdout=stdout,
+            stderr=stderr,
+            timed_out=timed_out,
+            out_of_memory=bool(state.get("OOMKilled")),
+        )
+
+    def _has_ended(self, name: str, deadline: float) -> bool:
+        """Waits for it, until ``deadline``."""
+        while True:
+            began = time.monotonic()
+            patience = min(_WAIT_S, max(deadline - began, _LOG_PAUSES_S[0]))
+            try:
+                self._client.api.wait(name, timeout=patience, condition="not-running")
+                return True
+            except OSError:  # requests' errors are; an answer that did not come in time is one of them
+                if time.monotonic() - began < patience:
+                    raise
+            if time.monotonic() >= deadline:
+                return False
+
+    def _output(self, name: str, *, patient: bool) -> tuple[str, str]:
+        """What the container printed. ``patient``: read again for a while, as long as there is nothing."""
+        for pause in (*(_LOG_PAUSES_S if patient else ()), None):
+            stdout, stderr = self._log(name, stdout=True), self._log(name, stdout=False)
+            if stdout.strip() or stderr.strip() or pause is None:
+                break
+            time.sleep(pause)
+        return stdout, stderr
+
+    def _log(self, name: str, *, stdout: bool) -> str:
+        """One stream to its end: what is still on its way when the container ends comes too."""
+        log: bytes = self._client.api.logs(name, stdout=stdout, stderr=not stdout, follow=True)
+        return log.decode("utf-8", "replace")
+
+    def _remove_container(self, name: str) -> None:
+        # What remains in spite of this is found by cleanup_leftovers.
+        with hold_signals(), suppress(docker.errors.DockerException, OSError):
+            self._client.api.remove_container(name, v=True, force=True)
+
+    def cleanup_leftovers(self) -> tuple[str, ...]:
+        """Remove containers of runs on this machine that are gone (killed, power cut); their names."""
+        removed = []
+        with _engine_errors("looking for leftover containers"):
+            found = self._client.api.containers(all=True, filters={"label": f"{LABEL}=1"})
+            for container in found:
+                labels = container.get("Labels") or {}
+                if is_leftover(labels, owner_host=_owner_host(), alive=_process_alive):
+                    self._remove_container(container["Id"])
+                    removed.append(str(container["Names"][0]).lstrip("/"))
+        return tuple(removed)
+
+
+class _RunningServer:
+    """:class:`Server` over docker-py."""
+
+    def __init__(self, engine: DockerEngine, name: str, image: str, options: RunOptions) -> None:
+        self._engine = engine
+        self._name = name
+        self._image = image
+        self._options = options
+
+    def beside(self, command: Sequence[str], timeout_s: float, *, speaks: bool = False) -> RunResult:
+        """As :class:`Server` says. Exit code 126 where the server is gone: nothing can join it then."""
+        options = replace(self._options, entrypoint=tuple(command[:1]), timeout_s=timeout_s, speaks=speaks)
+        return self._engine.run_beside(self._name, self._image, command[1:], options)
+
+    def stop(self, grace_s: int) -> RunResult:
+        """As :class:`Server` says."""
+        return self._engine.stop(self._name, grace_s)
+
+
+def _heard(run: Callable[[], RunResult], speaks: bool) -> RunResult:
+    """The result of ``run``; of a second one where the first printed nothing and should have.
+
+    A first run that failed without a word stays a failure, whatever the second says.
+    """
+    first = run()
+    if not speaks or not first.silent or first.timed_out or first.out_of_memory:
+        return first
+    second = replace(run(), repeated=True)
+    if first.exit_code == 0 or second.exit_code != 0:
+        return second
+    text = f"it printed nothing and ended with exit code {first.exit_code}; run once more, it ended well"
+    return replace(second, exit_code=first.exit_code, stderr=text)
+
+
+def pack_files(files: Mapping[str, Path], mount: str) -> bytes:
+    """A tar of ``files`` with names relative to ``mount``, readable by any user in the container."""
+    buffer = io.BytesIO()
+    folders: set[PurePosixPath] = set()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for target, source in sorted(files.items()):
+            name = PurePosixPath(target).relative_to(mount)
+            for folder in reversed(name.parents[:-1]):
+                if folder not in folders:
+                    folders.add(folder)
+                    member = tarfile.TarInfo(str(folder))
+                    member.type, member.mode = tarfile.DIRTYPE, 0o755
+                    archive.addfile(member)
+            member = tarfile.TarInfo(str(name))
+            member.size = source.stat().st_size
+            member.mode = 0o755 if os.access(source, os.X_OK) else 0o644
+            with source.open("rb") as content:
+                archive.addfile(member, content)
+    return buffer.getvalue()
+
+
+def _owner_labels() -> dict[str, str]:
+    return {LABEL: "1", LABEL_PID: str(os.getpid()), LABEL_HOST: _owner_host()}
+
+
+def _owner_host() -> str:
+    """This machine, or this container: process ids mean nothing outside their namespace."""
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()} {namespace}".strip()
+
+
+def _process_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _version_tuple(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdecimal())
+
+
+def _no_image(ref: str, platform: str | None = None) -> NothingMatchesError:
+    what = f"{ref} for {platform}" if platform else ref
+    return NothingMatchesError(f"the engine has no image {what}", hint="docker image ls shows what there is")
+
+
+@contextmanager
+def _engine_errors(doing: str) -> Iterator[None]:
+    """What can be expected of an engine (it stops, it refuses) as a HostError. docker-py's transport
+    errors are OSErrors, since requests' exceptions are."""
+    try:
+        yield
+    except (docker.errors.DockerException, OSError) as error:
+        text = str(getattr(error, "explanation", None) or error)
+        raise HostError(
+            f"the engine failed while {doing}", details=(text,), hint="invoke doctor checks the engine"
+        ) from error

@@ -1,0 +1,88 @@
+"""The words of a command line, each as a value. Pure but for the name of this machine."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import NothingMatchesError, UsageError
+from tfbuild.base.text import did_you_mean, shown
+from tfbuild.config.types import MAX_JOBS
+
+
+@dataclass(frozen=True)
+class Words:
+    """The arguments of a build command as they were typed."""
+
+    release: str = ""
+    config: str = ""
+    arch: str = ""
+    sets: tuple[str, ...] = ()
+    jobs: str = ""
+    tag: str = ""
+    output: str = ""
+    model: str = ""
+    origin: str = ""  # source or wheel, where the command has the choice
+    app: str = ""
+    variant: str = ""
+    raw: str = ""  # all that stood after --
+    name: str = ""
+
+
+def host_arch() -> Arch:
+    """The architecture that builds: this machine's, where it is one that we know."""
+    return Arch.parse(platform.machine()) or Arch.AMD64
+
+
+def parse_arch(word: str, default: Arch) -> Arch:
+    """Raises :class:`NothingMatchesError` with the nearest name."""
+    if not word:
+        return default
+    arch = Arch.parse(word)
+    if arch is None:
+        known = [str(each) for each in Arch]
+        raise NothingMatchesError(
+            f"unknown arch '{word}'{did_you_mean(word, known)}",
+            details=(f"there are: {', '.join(known)}",),
+            hint="invoke list-releases tells which release can be built for which",
+        )
+    return arch
+
+
+def parse_jobs(word: str) -> int | None:
+    """Raises :class:`UsageError` for anything but a positive whole number, and for too large a one."""
+    if not word:
+        return None
+    digits = word.lstrip("0")
+    if not re.fullmatch("[0-9]+", word) or not digits:
+        raise UsageError(
+            f"--jobs takes a positive whole number, not '{shown(word)}'", hint="for example --jobs 4"
+        )
+    # Compared by digits: Python refuses to convert some thousands of them.
+    if len(digits) > len(str(MAX_JOBS)) or int(digits) > MAX_JOBS:
+        raise UsageError(f"--jobs takes at most {MAX_JOBS}, not '{shown(word)}'", hint="for example --jobs 4")
+    return int(digits)
+
+
+def split_raw(text: str) -> tuple[str, ...]:
+    """The words after ``--``. Invoke joins them with spaces: a value with spaces has to keep its quotes."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(
+            f"the words after -- cannot be told apart: {error}", hint="close the quotes"
+        ) from None
+
+
+def _epoch(env: Mapping[str, str]) -> int | None:
+    text = env.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    # 12 digits reach beyond the year 30000.
+    if not re.fullmatch("[0-9]{1,12}", text):
+        raise UsageError(f"SOURCE_DATE_EPOCH is '{text}', which is not a number of seconds since 1970")
+    return int(text)

@@ -1,0 +1,323 @@
+"""The plan of an image with TensorFlow and Keras: which wheels, and whether they go together. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
+from tfbuild.base.values import Origin
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.naming import VARIANT, Extra, app_extras, model_extra, python_extra
+from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.roots import Root, root_of, unpacked
+from tfbuild.products.keras.keys import LEFT_OUT, AppKeys
+from tfbuild.products.keras.part import AppFolder, KerasModel, KerasPart
+from tfbuild.releases.keys import Release
+from tfbuild.releases.wheels.keys import WheelKeys, WheelPython, WheelSet
+from tfbuild.releases.wheels.lock import LockedWheel, LockFile, require_environment
+from tfbuild.releases.wheels.rules import Conflict, Wanted, closure, marker_environment
+
+
+def _keras_lines(part: KerasPart) -> Iterator[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in part.versions)
+    yield f"  wheels    {part.variant}, Python {part.python}: {versions}"
+    yield f"  left out  {', '.join(part.left_out) or 'nothing'}"
+    if part.app:
+        own = f", {len(part.app_wheels)} wheels of its own" if part.app_wheels else ""
+        yield f"  app       {part.app.path} as /app{own}"
+    if part.command:
+        yield f"  command   {shlex.join(part.command)}"
+    for name, value in part.environment:
+        yield f"  variable  {name}={value}"
+    if part.healthcheck:
+        yield f"  health    {shlex.join(part.healthcheck)}"
+    if part.model:
+        yield f"  model     {part.model.path} as /models/{part.model.name} ({part.model.kind})"
+
+
+_STEPS = ("fetch", "root", "install", "image", "verify", "dist")
+# pip reads wheels; eu-strip knows every architecture, which binutils' strip does not.
+_BUILDER = ("elfutils", "python3-pip")
+_RUNTIME = ("base-files", "ca-certificates")
+# The static emulators have a package of their own up to Debian 12: https://packages.debian.org/qemu-user-static
+_EMULATOR = {"bullseye": "qemu-user-static", "bookworm": "qemu-user-static"}
+
+
+@dataclass(frozen=True)
+class AskedLine:
+    """A line of requirements.txt."""
+
+    requirement: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class KerasCircumstances:
+    """What only an image of Keras depends on. ``asked`` are the lines of the application's requirements, and
+    ``app_lock`` the lock of what they need besides TensorFlow's own wheels."""
+
+    lock: LockFile
+    app: AppFolder | None = None
+    asked: tuple[AskedLine, ...] = ()
+    app_lock: LockFile | None = None
+    model: KerasModel | None = None
+    run: AppKeys | None = None  # None: as the configuration says
+    run_unset: AppKeys | None = None  # the same without --set
+
+
+def make_keras_plan(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    *,
+    release_lines: Mapping[str, Origin],
+    circumstances: Circumstances,
+    more: KerasCircumstances,
+) -> Plan:
+    """``release_lines`` says where the release's file has each key.
+
+    :raises NothingMatchesError: there are no wheels for the variant, the Python or the architecture.
+    :raises ConfigError: versions that are asked for do not go together; every one of them.
+    """
+    keys = _wheels(release, release_lines)
+    values = config.values
+    python = _python(keys, config, release_lines)
+    asked = _set(keys, request, config, release_lines)
+    chosen, extra = _chosen(more, python, request.arch, asked, config)
+    variant = values.keras.variant
+    run = more.run or values.app
+    part = KerasPart(
+        product="keras",
+        variant=variant,
+        python=python.version,
+        versions=tuple((each.name, each.version) for each in chosen if _is_told(each)),
+        wheels=tuple(each.filename for each in chosen),
+        app_wheels=tuple(each.filename for each in extra),
+        requirements=tuple(
+            f"{each.name}=={each.version} --hash=sha256:{each.sha256}" for each in (*chosen, *extra)
+        ),
+        left_out=tuple(name for name in LEFT_OUT if name not in values.keras.keep),
+        app=more.app,
+        model=more.model,
+        command=run.command,
+        environment=tuple(sorted(run.environment.items())),
+        healthcheck=run.healthcheck,
+    )
+    root, runtime_root = _roots(request, config, release, circumstances, python)
+    specifics = Specifics(
+        title="",
+        image_title="TensorFlow and Keras",
+        flags=(),
+        part=part,
+        notes=tuple(_notes(part)),
+        pins=tuple(each.pin for each in (*chosen, *extra)),
+        compiled_from=(part.wheels, part.python, part.left_out, runtime_root),
+        image_from=(
+            part.app_wheels,
+            replace(part.app, path="") if part.app else None,
+            replace(part.model, path="") if part.model else None,
+            part.command,
+            part.environment,
+            part.healthcheck,
+        ),
+        verified_by=(part.versions,),
+        roots=(root, runtime_root),
+        steps=_STEPS,
+        beyond=python_extra("keras.python", python, keys.python(config.named.keras.python))
+        + tuple(_beyond(part, more, run, more.run_unset or config.named.app)),
+    )
+    return assemble(request, config, release, circumstances, specifics)
+
+
+def _beyond(part: KerasPart, more: KerasCircumstances, run: AppKeys, plain: AppKeys) -> Iterator[Extra]:
+    """What is in the image belongs to its name."""
+    if part.variant == "gpu":
+        yield Extra(VARIANT, part.variant, part.variant)
+    yield from app_extras(more.app, run, plain)
+    if more.model:
+        yield model_extra(more.model.name, more.model.id, more.model.path)
+
+
+def _is_told(wheel: LockedWheel) -> bool:
+    return wheel.name in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}
+
+
+def _wheels(release: Release, lines: Mapping[str, Origin]) -> WheelKeys:
+    if release.wheels is None:  # a release of another product; the loader refuses it for this one
+        where = lines.get("product", Origin(release.release))
+        raise ConfigError((ConfigProblem(where.path, where.line, where.column, "missing key 'wheels'"),))
+    return release.wheels
+
+
+def _python(keys: WheelKeys, config: ResolvedConfig, lines: Mapping[str, Origin]) -> WheelPython:
+    wanted = config.values.keras.python
+    found = keys.python(wanted)
+    if found is None:
+        able = ", ".join(each.version for each in keys.pythons)
+        raise NothingMatchesError(
+            f"there are no wheels of this release for Python {wanted}",
+            details=(
+                f"keras.python is {wanted} at {config.origins.get('keras.python', '')}",
+                f"{lines.get('wheels', '')} has: {able}",
+            ),
+            hint=f"--set keras.python={keys.pythons[0].version}, or another release: invoke list-releases",
+        )
+    return found
+
+
+def _set(keys: WheelKeys, request: Request, config: ResolvedConfig, lines: Mapping[str, Origin]) -> WheelSet:
+    variant = config.values.keras.variant
+    found = keys.find(variant, request.arch)
+    if found is None:
+        able = ", ".join(f"{each.variant} on {each.arch}" for each in keys.sets)
+        raise NothingMatchesError(
+            f"there are no wheels of {request.product} {request.release} for {variant} on {request.arch}",
+            details=(
+                f"keras.variant is {variant} at {config.origins.get('keras.variant', '')}",
+                f"{lines.get('wheels', '')} has: {able}",
+            ),
+            hint="--variant cpu, or --arch amd64",
+        )
+    return found
+
+
+def _chosen(
+    more: KerasCircumstances, python: WheelPython, arch: Arch, asked: WheelSet, config: ResolvedConfig
+) -> tuple[tuple[LockedWheel, ...], tuple[LockedWheel, ...]]:
+    """TensorFlow's wheels, and those that only the application needs; all of them go together."""
+    environment = require_environment(more.lock, python.version, arch, asked.variant)
+    base = {each.name: each for each in more.lock.lock.wheels_for(environment)}
+    wanted = [Wanted(each, str(Origin(more.lock.path))) for each in asked.requirements]
+    for index, text in enumerate(config.values.keras.requirements):
+        wanted.append(Wanted(text, str(config.origins.get(f"keras.requirements.{index}", "--set"))))
+    wanted += [Wanted(each.requirement, str(each.origin)) for each in more.asked]
+    extra = _app_wheels(more, python, arch, asked.variant, base)
+    found = closure(wanted, {**extra, **base}, marker_environment(python.version, arch))
+    problems = [*conflict_problems(found.conflicts, base, more), *_missing(found.missing, more)]
+    if problems:
+        hint = "change one of the two, or take another release: invoke list-releases"
+        if found.missing and more.app:
+            hint = f"invoke lock --product keras --release {more.lock.lock.release} --app {more.app.path}"
+        raise ConfigError(tuple(problems), hint=hint)
+    needed = set(found.names)
+    return tuple(base.values()), tuple(each for name, each in sorted(extra.items()) if name in needed)
+
+
+def _app_wheels(
+    more: KerasCircumstances,
+    python: WheelPython,
+    arch: Arch,
+    variant: str,
+    base: Mapping[str, LockedWheel],
+) -> dict[str, LockedWheel]:
+    if more.app_lock is None:
+        return {}
+    environment = more.app_lock.lock.environment(python.version, arch, variant)
+    if environment is None:
+        return {}
+    found = {each.name: each for each in more.app_lock.lock.wheels_for(environment)}
+    return {name: each for name, each in found.items() if name not in base}
+
+
+def conflict_problems(
+    conflicts: tuple[Conflict, ...], base: Mapping[str, LockedWheel], more: KerasCircumstances
+) -> Iterator[ConfigProblem]:
+    """Each conflict, with both sides and where they are written."""
+    for each in conflicts:
+        if each.wanted is None:
+            text = f"{each.wheel.name} {each.wheel.version} is for Python {each.wheel.requires_python}"
+            yield _problem(str(_place(each.wheel.filename, more)), text)
+            continue
+        wanted, place = each.wanted, _place(each.wheel.filename, more)
+        who = f"{wanted.by} requires" if wanted.wheel else "asked for is"
+        yield _problem(
+            str(_place(wanted.wheel, more)) if wanted.wheel else wanted.by,
+            f"{who} {_bare(wanted.requirement)}, and the locked wheel is {each.wheel.name} "
+            f"{each.wheel.version} ({place}){_reason(each.wheel, base, more)}",
+        )
+
+
+def _reason(wheel: LockedWheel, base: Mapping[str, LockedWheel], more: KerasCircumstances) -> str:
+    """Which of TensorFlow's wheels wants which version of ``wheel``: the other side of the conflict."""
+    wanting = [
+        (each, Requirement(text))
+        for each in base.values()
+        for text in each.requires_dist
+        if canonicalize_name(Requirement(text).name) == wheel.name
+    ]
+    said = [(each, found) for each, found in wanting if found.specifier]
+    said.sort(key=lambda pair: (not pair[0].name.startswith("tensorflow"), pair[0].name))
+    if not said:
+        return ""
+    by, found = said[0]
+    place = _place(by.filename, more)
+    return f"; {by.name} {by.version} requires {found.name}{found.specifier} ({place})"
+
+
+def _bare(requirement: str) -> str:
+    """Without the marker, which holds or it would not be told."""
+    return requirement.partition(";")[0].strip()
+
+
+def _missing(missing: tuple[Wanted, ...], more: KerasCircumstances) -> Iterator[ConfigProblem]:
+    for each in missing:
+        lock = more.app_lock.path if more.app_lock else "an application's lock"
+        yield _problem(
+            each.by if not each.wheel else str(_place(each.wheel, more)),
+            f"{each.requirement} is neither among TensorFlow's wheels ({more.lock.path}) nor in {lock}",
+        )
+
+
+def _place(filename: str, more: KerasCircumstances) -> Origin:
+    if more.app_lock and filename in more.app_lock.lines:
+        return more.app_lock.origin(filename)
+    return more.lock.origin(filename)
+
+
+def _problem(place: str, text: str) -> ConfigProblem:
+    path, _, line = place.rpartition(":")
+    return ConfigProblem(path, int(line), 1, text) if line.isdecimal() else ConfigProblem(place, 0, 0, text)
+
+
+def _roots(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    circumstances: Circumstances,
+    python: WheelPython,
+) -> tuple[Root, Root]:
+    """The builder's root, and what the image is made of."""
+    values = config.values
+    foreign = request.arch is not request.build_arch
+    if foreign and values.runtime.base == "debian":
+        raise UsageError(
+            f"runtime.base=debian cannot be made for {request.arch} on {request.build_arch}",
+            details=(
+                "installing Python into it would run programs of that architecture",
+                f"runtime.base is debian at {config.origins.get('runtime.base', '')}",
+            ),
+            hint="--set runtime.base=scratch",
+        )
+    emulator = (_EMULATOR.get(python.suite, "qemu-user"),) if foreign else ()
+    include = (*_BUILDER, *emulator)
+    epoch = circumstances.epoch_of(release)
+    root = root_of(values, python.suite, request.build_arch, epoch, include=include)
+    packages = tuple(sorted({*python.packages, *_RUNTIME}))
+    if values.runtime.base == "debian":
+        return root, replace(root, include=packages)
+    return root, unpacked(root, request.arch, packages, circumstances.recorder)
+
+
+def _notes(part: KerasPart) -> Iterator[str]:
+    if part.variant == "gpu":
+        yield "the GPU variant has never been run on a GPU by this project"
+    if part.command and not part.app:
+        yield "app.command is set without --app: nothing of yours but the model is in the image"
+    if part.app and not part.command:
+        yield "app.command is not set: a container starts a Python prompt"

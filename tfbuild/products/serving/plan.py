@@ -1,0 +1,211 @@
+"""The plan of a model server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.base.values import Origin
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.flags import Target
+from tfbuild.plan.naming import model_extra, raw_extra
+from tfbuild.plan.needs import Estimates
+from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.serving.bazel import STARTUP, BazelInputs, bazel_flags
+from tfbuild.products.serving.files import server_args, server_files
+from tfbuild.products.serving.part import (
+    BazelTool,
+    CompilerTool,
+    OverriddenRepository,
+    ServingPart,
+    TensorFlow,
+    WayTaken,
+)
+from tfbuild.products.serving.release import ServingKeys, Way
+from tfbuild.releases.keys import Release
+
+
+def _serving_lines(part: ServingPart) -> Iterator[str]:
+    where = f"package {part.bazel.package}" if part.bazel.package else "upstream's binary"
+    yield f"  bazel     {part.bazel.version} ({where}); {' '.join(part.targets)}"
+    compiler = part.compiler.cc or "which Bazel downloads"
+    yield f"  compiler  {part.compiler.kind} {part.compiler.version} ({compiler}), Python {part.python}"
+    yield f"  source    TensorFlow {part.tensorflow.version} inside, commit {part.tensorflow.commit}"
+    yield f"  phases    downloads first, then the compile {'with' if part.network else 'without'} network"
+    for argument in part.server_args:
+        yield f"  server    {argument}"
+    if part.model:
+        versions = ", ".join(map(str, part.model.versions))
+        yield f"  model     {part.model.path} as /models/{part.model.name}, version {versions}"
+
+
+_STEPS = ("fetch", "root", "builder", "fetch-deps", "compile", "image", "verify", "dist")
+
+
+@dataclass(frozen=True)
+class ServingCircumstances:
+    """What only a model server's plan depends on.
+
+    ``raw`` are the words after ``--``; ``lock`` is the path of the release's lock file and ``seen`` what it
+    says about the source; ``build_files`` are the hashes of the files in ``toolchains/bazel/overrides``.
+    """
+
+    raw: tuple[str, ...] = ()
+    model: ModelFolder | None = None
+    lock: str = ""
+    seen: str | None = None
+    build_files: Mapping[str, str] | None = None
+
+
+def make_serving_plan(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    *,
+    release_lines: Mapping[str, Origin],
+    circumstances: Circumstances,
+    more: ServingCircumstances,
+) -> Plan:
+    """``release_lines`` says where the release's file has each key.
+
+    :raises NothingMatchesError: the release cannot be built so: no way to the architecture, a CPU that its
+        compiler does not know, a name that upstream's .bazelrc does not have.
+    :raises UsageError: an argument after ``--`` cannot be given.
+    """
+    serving = _serving(release, request, release_lines)
+    way = _way(serving, request)
+    flags = bazel_flags(BazelInputs(config, release, serving, way, release_lines, more.raw))
+    part = _part(
+        serving, way, config, more, tuple(flag.text for flag in flags if flag.target is Target.BAZEL)
+    )
+    pins = release.pins(request.arch, request.build_arch, more.seen)
+    specifics = Specifics(
+        title=f"compile TensorFlow Serving {release.version}",
+        image_title="TensorFlow Serving",
+        flags=flags,
+        part=part,
+        notes=tuple(_notes(serving, way, part, request)),
+        pins=pins,
+        unhashed=release.unhashed(more.lock, more.seen),
+        compiled_from=(
+            part.startup,
+            part.arguments,
+            part.targets,
+            part.environment,
+            part.overrides,
+            tuple(pin.sha256 for pin in pins if pin.name in {each.pin for each in part.overrides}),
+            part.tensorflow,
+        ),
+        # What lies in the builder; sources and archives are given to the steps that read them.
+        builder_from=(
+            part.bazel,
+            part.compiler,
+            part.python,
+            tuple(pin for pin in pins if pin.name == part.bazel.pin),
+        ),
+        image_from=(
+            part.server_args,
+            part.server_files,
+            replace(part.model, path="") if part.model else None,
+        ),
+        verified_by=(part.version_pattern,),
+        steps=_STEPS,
+        beyond=(
+            *raw_extra(more.raw),
+            *((model_extra(more.model.name, more.model.tree, more.model.path),) if more.model else ()),
+        ),
+    )
+    return assemble(request, config, release, circumstances, specifics)
+
+
+def _serving(release: Release, request: Request, lines: Mapping[str, Origin]) -> ServingKeys:
+    if release.serving is None:  # a release of another product; the loader refuses it for this one
+        where = lines.get("product", Origin(request.release))
+        raise ConfigError((ConfigProblem(where.path, where.line, where.column, "missing key 'serving'"),))
+    return release.serving
+
+
+def _way(serving: ServingKeys, request: Request) -> Way:
+    way = serving.way(request.arch, request.build_arch)
+    if way is None:
+        able = [f"{each.arch} on {each.build_arch}" for each in serving.ways]
+        if request.arch is request.build_arch:
+            hint = "without serving.build_on=target it is cross-compiled, where the release has a way"
+        else:
+            hint = f"--set serving.build_on=target builds on an engine that is {request.arch} itself"
+        raise NothingMatchesError(
+            f"{request.product} {request.release} cannot be built for {request.arch} on {request.build_arch}",
+            details=(f"it can for: {', '.join(able)}",),
+            hint=hint,
+        )
+    return way
+
+
+def _part(
+    serving: ServingKeys,
+    way: Way,
+    config: ResolvedConfig,
+    more: ServingCircumstances,
+    arguments: tuple[str, ...],
+) -> ServingPart:
+    keys = config.values.serving
+    binary = serving.bazel.binaries.get(way.build_arch)
+    needs = serving.needs
+    return ServingPart(
+        product="serving",
+        tensorflow=TensorFlow(
+            serving.tensorflow.version, serving.tensorflow.commit, serving.tensorflow.sha256
+        ),
+        bazel=BazelTool(serving.bazel.version, binary.name if binary else None, serving.bazel.package),
+        compiler=CompilerTool(
+            serving.compiler.kind,
+            serving.compiler.version,
+            (*serving.compiler.packages, *way.packages),
+            way.cc or serving.compiler.cc,
+        ),
+        python=serving.python.version,
+        startup=STARTUP,
+        arguments=arguments,
+        targets=serving.targets,
+        binary=serving.binary,
+        overrides=_overrides(serving, more.build_files or {}),
+        archives=tuple(each.name for each in serving.archives),
+        environment=(),
+        network=bool(keys.remote_cache or keys.remote_executor),
+        way=WayTaken("native" if way.arch is way.build_arch else "cross", way.state, way.text),
+        needs=Estimates(needs.download_gib, needs.disk_gib, needs.memory_gib, needs.cpu_hours),
+        version_pattern=serving.version_pattern,
+        server_args=server_args(keys),
+        server_files=server_files(keys),
+        model=more.model,
+    )
+
+
+def _overrides(serving: ServingKeys, build_files: Mapping[str, str]) -> tuple[OverriddenRepository, ...]:
+    return tuple(
+        OverriddenRepository(
+            each.repository,
+            each.download.name,
+            each.strip_prefix,
+            each.subtree or "",
+            each.build_file,
+            build_files.get(each.build_file, ""),
+        )
+        for each in serving.overrides
+    )
+
+
+def _notes(serving: ServingKeys, way: Way, part: ServingPart, request: Request) -> Iterator[str]:
+    never = "" if way.state == "run" else "; this way has never been run"
+    yield f"{way.arch} on {way.build_arch}{never}: {way.text}"
+    needs = part.needs
+    yield (
+        f"estimate: {needs.cpu_hours} CPU hours, {needs.memory_gib} GiB of memory, "
+        f"{needs.disk_gib} GiB of disk, {needs.download_gib} GiB of downloads"
+    )
+    if serving.tensorflow.version != request.release.partition("-")[0]:
+        yield f"upstream pins TensorFlow {serving.tensorflow.version} for this release"
+    if part.network:
+        yield "a remote cache or executor: the compile has the network, and can download"

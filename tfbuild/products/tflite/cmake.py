@@ -1,0 +1,120 @@
+"""The flags and the cache entries of TFLite's CMake build; pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from tfbuild.base.arch import Arch
+from tfbuild.base.values import Origin
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.flags import BUILT_IN, DEPENDENCY_FOLDER, SOURCE_FOLDER, Flag, Target
+from tfbuild.releases.dependency import Dependency
+from tfbuild.releases.keys import Release
+
+HOST_TOOLS_FOLDER = "/tree/host-tools/bin"
+
+
+def tflite_cmake_flags(
+    config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]
+) -> tuple[Flag, ...]:
+    """CMake cache entries of TFLite, as NAME=VALUE; ``lines`` as in :func:`compile_flags`."""
+    values = config.values
+
+    def of(path: str) -> str:
+        return str(config.origins.get(path, BUILT_IN))
+
+    def switch(name: str, on: bool, path: str, reason: str = "") -> Flag:
+        return Flag(Target.CMAKE, f"{name}={'ON' if on else 'OFF'}", of(path), reason)
+
+    flags = [
+        Flag(Target.CMAKE, f"TENSORFLOW_SOURCE_DIR={SOURCE_FOLDER}", str(BUILT_IN)),
+        Flag(Target.CMAKE, f"TFBUILD_PROVIDER={release.provider}", str(lines.get("provider", BUILT_IN))),
+        Flag(
+            Target.CMAKE,
+            "CMAKE_BUILD_TYPE=Release",
+            str(BUILT_IN),
+            "upstream would set it; the level is ours",
+        ),
+        switch("TFLITE_ENABLE_XNNPACK", values.tflite.xnnpack, "tflite.xnnpack"),
+        switch("TFLITE_ENABLE_GPU", values.tflite.gpu_delegate, "tflite.gpu_delegate"),
+        switch("TFLITE_ENABLE_RUY", values.tflite.ruy, "tflite.ruy"),
+    ]
+    if values.compile.lto:
+        flags.append(switch("CMAKE_INTERPROCEDURAL_OPTIMIZATION", True, "compile.lto"))
+    if values.compile.ccache:
+        for language in ("C", "CXX"):
+            flags.append(
+                Flag(Target.CMAKE, f"CMAKE_{language}_COMPILER_LAUNCHER=ccache", of("compile.ccache"))
+            )
+    flags += _upstream_flags(release, lines)
+    for name, value in values.tflite.cmake_definitions.items():
+        flags.append(Flag(Target.CMAKE, f"{name}={value}", of(f"tflite.cmake_definitions.{name}")))
+    return tuple(flags)
+
+
+def dependency_flags(dependencies: Sequence[Dependency], lock: str) -> tuple[Flag, ...]:
+    """Where CMake finds each locked source; ``lock`` is the path of the lock that names it.
+
+    https://cmake.org/cmake/help/latest/module/FetchContent.html#variable:FETCHCONTENT_SOURCE_DIR_<uppercaseName>
+    """
+    return tuple(
+        Flag(Target.CMAKE, f"{variable}={DEPENDENCY_FOLDER}/{each.name}", lock)
+        for each in dependencies
+        for variable in each.variables
+    )
+
+
+def _upstream_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:
+    if release.provider != "upstream":
+        return
+    disconnected = "whatever is not handed over is an error, not a download"
+    yield Flag(Target.CMAKE, "FETCHCONTENT_FULLY_DISCONNECTED=ON", str(BUILT_IN), disconnected)
+    if release.upstream is None:
+        return
+    for number, each in enumerate(release.upstream.cmake):
+        where = str(lines.get(f"upstream.cmake.{number}", BUILT_IN))
+        yield Flag(Target.CMAKE, f"{each.name}={each.value}", where, each.reason)
+    where = str(lines.get("upstream.host_tools", BUILT_IN))
+    if "flatc" in release.upstream.host_tools:
+        yield Flag(Target.CMAKE, f"TFLITE_HOST_TOOLS_DIR={HOST_TOOLS_FOLDER}", where)
+
+
+def cmake_cache(flags: Sequence[Flag]) -> dict[str, str]:
+    """The CMake cache entries that ``flags`` amount to, by name."""
+
+    def joined(*targets: Target) -> str:
+        return " ".join(shlex.quote(flag.text) for flag in flags if flag.target in targets)
+
+    cache = {
+        "CMAKE_C_FLAGS": joined(Target.COMPILE, Target.C),
+        "CMAKE_CXX_FLAGS": joined(Target.COMPILE, Target.CXX),
+        "CMAKE_C_FLAGS_RELEASE": joined(Target.OPTIMISE),
+        "CMAKE_CXX_FLAGS_RELEASE": joined(Target.OPTIMISE),
+        "CMAKE_SHARED_LINKER_FLAGS": joined(Target.LINK),
+        "CMAKE_EXE_LINKER_FLAGS": joined(Target.LINK),
+    }
+    for flag in flags:
+        if flag.target is Target.CMAKE:
+            name, _, value = flag.text.partition("=")
+            cache[name] = value
+    return cache
+
+
+def cmake_presets(cache: Mapping[str, str], arch: Arch) -> dict[str, object]:
+    """A CMakePresets.json that configures the superproject exactly so, with or without this program.
+
+    Format: https://cmake.org/cmake/help/latest/manual/cmake-presets.7.html (version 6: CMake 3.25).
+    """
+    return {
+        "version": 6,
+        "configurePresets": [
+            {
+                "name": "tfbuild",
+                "generator": "Ninja",
+                "binaryDir": "/tree/build",
+                "toolchainFile": f"/toolchains/{arch.platform.triplet}.cmake",
+                "cacheVariables": dict(cache),
+            }
+        ],
+    }

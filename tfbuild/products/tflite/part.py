@@ -1,0 +1,51 @@
+"""What the plan of a TFLite build has besides what every plan has. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tfbuild.products.tflite.operators import OperatorCase
+from tfbuild.products.tflite.smoke import SmokeCase
+from tfbuild.releases.dependency import Declared, Dependency
+
+
+@dataclass(frozen=True)
+class PythonPart:
+    """The Python flavour: for which Python. The plan's runtime root has its headers, its files and numpy."""
+
+    version: str  # 3.13
+    package: str  # what a program imports
+
+
+@dataclass(frozen=True)
+class TflitePart:
+    """TFLite, through CMake."""
+
+    product: Literal["tflite"]
+    cmake_cache: tuple[tuple[str, str], ...]
+    xnnpack: bool
+    smoke: tuple[SmokeCase, ...]
+    operators: tuple[OperatorCase, ...]
+    dependencies: tuple[Dependency, ...]
+    host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
+    python: PythonPart | None = None
+    entries: tuple[str, ...] = ()  # names in cmake_cache that the configuration asked for itself
+    # What the source has to declare, and what the release file pins to something else: of a lock that was not
+    # read from the source, to be compared before the compile.
+    unconfirmed: tuple[Declared, ...] = ()
+    repinned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WheelPart:
+    """TFLite from an official wheel (a file) for the Python of ``suite``; programs import ``package``."""
+
+    product: Literal["tflite"]
+    python: str
+    suite: str
+    package: str
+    wheel: str
+    xnnpack: tuple[str, ...]  # models that it must take over: float32, int8
+    smoke: tuple[SmokeCase, ...]
+    operators: tuple[OperatorCase, ...]

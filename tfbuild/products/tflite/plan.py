@@ -1,0 +1,136 @@
+"""The plan of a TFLite build from source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tfbuild.base.errors import ConfigError
+from tfbuild.base.values import Origin
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.flags import Flag, Target, compile_flags
+from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, tflite_cmake_flags
+from tfbuild.products.tflite.operators import OperatorLimit, native_cases, script_case
+from tfbuild.products.tflite.part import TflitePart
+from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
+from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
+from tfbuild.products.tflite.smoke import python_cases, smoke_cases
+from tfbuild.releases.dependency import Dependency
+from tfbuild.releases.keys import Release
+from tfbuild.releases.lock import Lock
+from tfbuild.releases.state import ReleaseLock, conditions, locked_pins, needed_sources, unconfirmed, unlocked
+
+
+def make_tflite_plan(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    *,
+    release_lines: Mapping[str, Origin],
+    circumstances: Circumstances,
+    lock: ReleaseLock,
+) -> Plan:
+    """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
+    values, arch = config.values, request.arch
+    asked = conditions(values)
+    reasons = unlocked(release, lock.lock, arch, asked)
+    locked = locked_pins(release, lock.lock, arch, asked)
+    dependencies = tuple(
+        Dependency(
+            each.name,
+            each.sha256,
+            each.filename,
+            each.strip_prefix,
+            each.variables,
+            each.license,
+            each.license_file,
+        )
+        for each in (needed_sources(lock.lock, arch, asked) if locked else ())
+    )
+    python = python_part(config, release)
+    flags = (
+        *compile_flags(config, release, release_lines),
+        *tflite_cmake_flags(config, release, release_lines),
+        *(python_flags(python, request.arch, config) if python else ()),
+        *dependency_flags(dependencies, lock.path),
+    )
+    _refuse_overridden(config, flags)
+    limits = operator_limits(release)
+    part = TflitePart(
+        product="tflite",
+        cmake_cache=tuple(sorted(cmake_cache(flags).items())),
+        xnnpack=values.tflite.xnnpack,
+        smoke=python_cases(python.package, xnnpack=values.tflite.xnnpack, dynamic=release.dynamic_graphs)
+        if python
+        else smoke_cases(xnnpack=values.tflite.xnnpack, dynamic=release.dynamic_graphs),
+        operators=(script_case(release.version, limits, python.package, xnnpack=values.tflite.xnnpack),)
+        if python
+        else native_cases(release.version, limits, xnnpack=values.tflite.xnnpack),
+        dependencies=dependencies,
+        host_tools=release.upstream.host_tools if release.upstream else (),
+        python=python,
+        entries=tuple(sorted(values.tflite.cmake_definitions)),
+        unconfirmed=unconfirmed(release, lock.lock, arch),
+        repinned=tuple(sorted(each.name for each in release.upstream.repins)) if release.upstream else (),
+    )
+    pins = release.pins(arch)
+    roots = python_roots(request, config, release, circumstances) if python else None
+    made_with = (roots[1].key,) if roots else ()
+    specifics = Specifics(
+        title=f"compile TFLite {release.version}",
+        image_title="TensorFlow Lite",
+        flags=flags,
+        part=part,
+        notes=tuple(_notes(release, reasons, lock.lock)),
+        pins=(*pins, *locked),
+        unlocked=reasons,
+        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
+        # What is installed in the builder; sources are given to the steps that read them.
+        builder_from=(
+            *(pin for pin in pins if pin.name != release.archive.name),
+            *(TOOLS if python else ()),
+        ),
+        roots=roots,
+        verified_by=(part.smoke, part.operators),
+        steps=PYTHON_STEPS if python else STEPS,
+    )
+    return assemble(request, config, release, circumstances, specifics)
+
+
+def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
+    """An entry that the release or its lock gives has a reason there; two values of one entry are no plan.
+
+    ``-std=`` would be overridden: upstream sets CMAKE_CXX_STANDARD, whose flag comes after all others.
+    """
+    asked = {f"tflite.cmake_definitions.{name}": name for name in config.values.tflite.cmake_definitions}
+    origins = {str(config.origins[key]) for key in asked}
+    given = {
+        flag.text.partition("=")[0]: flag
+        for flag in flags
+        if flag.target is Target.CMAKE and flag.origin not in origins
+    }
+    problems = []
+    for key, name in asked.items():
+        if other := given.get(name):
+            why = f" ({other.reason})" if other.reason else ""
+            problems.append(config.problem(key, f"'{name}' is set by {other.origin}{why}"))
+    for index, flag in enumerate(config.values.compile.cxxflags):
+        if flag.startswith("-std="):
+            text = f"'{flag}': upstream sets CMAKE_CXX_STANDARD, whose own -std= comes after it"
+            problems.append(config.problem(f"compile.cxxflags.{index}", text))
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+def operator_limits(release: Release) -> tuple[OperatorLimit, ...]:
+    """What the release's file says that it gets wrong."""
+    return tuple(
+        OperatorLimit(quirk.id, quirk.operator_models) for quirk in release.quirks if quirk.operator_models
+    )
+
+
+def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:
+    if not reasons and lock.made_from and lock.made_from.declared_in:
+        yield f"the lock was read in {lock.made_from.declared_in}; it is compared with the source first"
+    for reason in reasons:
+        yield f"cannot be built: {reason}; invoke lock --product tflite --release {release.release}"

@@ -1,0 +1,167 @@
+"""The steps that only a TFLite build has."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+from tfbuild.base.errors import BuildError
+from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.run import Run
+from tfbuild.build.steps import (
+    bake_targets,
+    copy_patches,
+    empty_folders,
+    explained,
+    jobs_of,
+    unpack_source,
+    write_fetch_log,
+)
+from tfbuild.downloads.archive.extract import extract
+from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.products.tflite.cmake import cmake_presets
+from tfbuild.products.tflite.lock.texts import require_declared
+from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
+from tfbuild.products.tflite.part import TflitePart, WheelPart
+from tfbuild.products.tflite.python.tag import fitting_platform, retag
+from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome, repeated
+
+# Main results, in the order of the closing table.
+WHEEL_FOLDER = "python"
+PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
+ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
+
+# It takes a second; half a minute through Python under an emulator, and more on a busy machine.
+_SUITE_TIMEOUT_S = 1200
+
+
+def fetch(run: Run) -> str:
+    """Downloads, the source, and what BuildKit gets to see of them."""
+    plan = run.plan
+    run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
+    if plan.tflite.unconfirmed:
+        _confirm_lock(run)
+    unpack_source(run)
+    _unpack_dependencies(run)
+    _write_request(run)
+    return write_fetch_log(run)
+
+
+def _confirm_lock(run: Run) -> None:
+    """The lock was read from other files than the source: now the source is there."""
+    plan, part = run.plan, run.plan.tflite
+    require_declared(
+        run.downloads[plan.tree.name],
+        plan.tree.strip_prefix,
+        plan.arch,
+        part.unconfirmed,
+        lock=f"the lock of {plan.product} {plan.release}",
+        repinned=part.repinned,
+    )
+
+
+def _unpack_dependencies(run: Run) -> None:
+    """The locked sources as folders. What is extracted is kept by content; a build gets links to it."""
+    layout = run.layout
+    empty_folders(layout.dependencies)
+    for each in run.plan.tflite.dependencies:
+        kept = layout.cache / "sources" / f"sha256-{each.sha256}"
+        path = run.downloads[each.name]
+        extract(path, kept, strip_prefix=each.strip_prefix, on_wait=run.effects.reporter.note)
+        shutil.copytree(kept, layout.dependencies / each.name, symlinks=True, copy_function=os.link)
+
+
+def _write_request(run: Run) -> None:
+    """Presets, patches, packages."""
+    plan, layout = run.plan, run.layout
+    empty_folders(layout.request, layout.downloads, layout.wheel)
+    presets = cmake_presets(dict(plan.tflite.cmake_cache), plan.arch)
+    (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
+    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.tflite.dependencies)
+    (layout.request / "dependencies").write_text(names)
+    copy_patches(run)
+    elsewhere = {plan.tree.name, *(each.name for each in plan.tflite.dependencies)}
+    for pin in plan.pins:
+        if pin.name not in elsewhere:
+            shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
+
+
+def compile_(run: Run) -> str:
+    """The compile, with its complete logs also when it fails."""
+    shutil.rmtree(run.layout.out, ignore_errors=True)
+    try:
+        bake_targets(run, ("compile",), run.log("compile"), BuildError)
+    except BuildError as error:
+        raise explained(run, error) from error
+    for log in sorted((run.layout.out / "log").glob("*.log")):
+        shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    run.findings += unused_entries(run)
+    return f"{jobs_of(run)} jobs"
+
+
+def unused_entries(run: Run) -> list[Finding]:
+    """The entries of the configuration that CMake says nobody has looked at."""
+    unused = set((run.layout.out / "log" / "unused-cmake-entries").read_text().split())
+    return [
+        Finding(
+            "cmake-entry-unused",
+            "warning",
+            f"tflite.cmake_definitions.{name} changes nothing: no CMake file of the release asks for it",
+            evidence=("CMake: Manually-specified variables were not used by the project",),
+            fix=f"see that the name is right, or leave it out: '{name}'",
+        )
+        for name in run.plan.tflite.entries
+        if name in unused
+    ]
+
+
+def wheel(run: Run) -> str:
+    """The wheel with the platform tag that its libraries allow: for the image, and for the dist folder."""
+    (made,) = (run.layout.out / "python").glob("*.whl")
+    empty_folders(run.layout.wheel)
+    final = retag(made, run.layout.wheel, fitting_platform(made))
+    folder = run.layout.out / "dist" / WHEEL_FOLDER
+    folder.mkdir(parents=True)
+    shutil.copyfile(final, folder / final.name)
+    return final.name
+
+
+def smoke(run: Run) -> tuple[list[SmokeOutcome], list[Finding]]:
+    """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
+    plan = run.plan
+    part: WheelPart | TflitePart = plan.wheel if isinstance(plan.part, WheelPart) else plan.tflite
+    total = len(part.smoke) + len(part.operators)
+    outcomes: list[SmokeOutcome] = []
+    findings: list[Finding] = []
+    for number, case in enumerate(part.smoke, start=1):
+        run.effects.reporter.progress(number, total, case.id)
+        ran = _run_case(run, case)
+        outcome = parse_outcome(case, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
+        findings += repeated(case.id, ran)
+    for number, suite in enumerate(part.operators, start=len(part.smoke) + 1):
+        run.effects.reporter.progress(number, total, suite.id)
+        ran = _run_case(run, suite, timeout_s=_SUITE_TIMEOUT_S)
+        outcome, faults = parse_operators(suite, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge_operators(suite, outcome, faults, version=plan.library_version, stderr=ran.stderr)
+        findings += repeated(suite.id, ran)
+    return outcomes, findings
+
+
+def _run_case(run: Run, case: SmokeCase | OperatorCase, timeout_s: int = 300) -> RunResult:
+    folder = "/smoke"
+    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    command = (*emulator, *case.command(folder))
+    options = RunOptions(
+        platform=run.plan.image.platform,
+        entrypoint=command[:1],
+        files=files,
+        mount=folder,
+        timeout_s=timeout_s,
+        speaks=True,
+    )
+    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)

@@ -1,0 +1,109 @@
+"""The plan of TFLite from an official wheel: with Python and numpy it becomes an image. Pure."""
+
+from __future__ import annotations
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.naming import python_extra
+from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.roots import Root, root_of, unpacked
+from tfbuild.products.tflite.operators import script_case
+from tfbuild.products.tflite.part import WheelPart
+from tfbuild.products.tflite.plan import operator_limits
+from tfbuild.products.tflite.smoke import wheel_cases
+from tfbuild.releases.keys import Release
+from tfbuild.releases.wheels.keys import WheelPython
+from tfbuild.releases.wheels.lock import LockFile, require_environment
+
+STEPS = ("fetch", "root", "builder", "image", "verify", "dist")
+VARIANT = "cpu"
+_PYTHON = "tflite.python"
+
+
+def make_wheel_plan(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    *,
+    circumstances: Circumstances,
+    lock: LockFile,
+) -> Plan:
+    """The plan. Raises :class:`NothingMatchesError` for a Python or architecture without a wheel."""
+    _refuse_distribution(config)
+    python = _python(config, release)
+    environment = require_environment(lock, python.version, request.arch, VARIANT)
+    wheels = lock.lock.wheels_for(environment)
+    wanted = canonicalize_name(Requirement(environment.requirements[0]).name)
+    (wheel,) = (each for each in wheels if each.name == wanted)
+    asked = release.wheels.find(VARIANT, request.arch) if release.wheels else None
+    xnnpack = asked.xnnpack if asked else ()
+    package = wanted.replace("-", "_")
+    part = WheelPart(
+        product="tflite",
+        python=python.version,
+        suite=python.suite,
+        package=package,
+        wheel=wheel.filename,
+        xnnpack=xnnpack,
+        smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
+        operators=(
+            script_case(
+                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), published=True
+            ),
+        ),
+    )
+    builder, target = _roots(request, config, release, python, circumstances)
+    pins = tuple(each.pin for each in wheels)
+    specifics = Specifics(
+        title="",
+        image_title=f"{wheel.name} with Python {python.version}",
+        flags=(),
+        part=part,
+        notes=("the official wheel; nothing is compiled, so compile.* says nothing here",),
+        pins=pins,
+        compiled_from=tuple(pin.sha256 for pin in pins),
+        image_from=(part.python, part.package),
+        verified_by=(part.smoke, part.operators),
+        roots=(builder, target),
+        steps=STEPS,
+        beyond=python_extra(_PYTHON, python, release.wheels.python(config.named.tflite.python))
+        if release.wheels
+        else (),
+    )
+    return assemble(request, config, release, circumstances, specifics)
+
+
+def _python(config: ResolvedConfig, release: Release) -> WheelPython:
+    version = config.values.tflite.python
+    pythons = release.wheels.pythons if release.wheels else ()
+    found = release.wheels.python(version) if release.wheels else None
+    if found is None:
+        raise NothingMatchesError(
+            f"{release.product} {release.release} has no wheels for Python {version}",
+            details=(f"{_PYTHON} is {version} at {config.origins.get(_PYTHON, 'built-in default')}",),
+            hint=f"it has: {', '.join(each.version for each in pythons)}",
+        )
+    return found
+
+
+def _refuse_distribution(config: ResolvedConfig) -> None:
+    origin = config.origins.get("runtime.base")
+    if config.values.runtime.base != "scratch" and origin:
+        text = "the image of a wheel is made from scratch: leave runtime.base as it is"
+        raise ConfigError((ConfigProblem(origin.path, origin.line, origin.column, text),))
+
+
+def _roots(
+    request: Request,
+    config: ResolvedConfig,
+    release: Release,
+    python: WheelPython,
+    circumstances: Circumstances,
+) -> tuple[Root, Root]:
+    """The builder's root of the Python's suite, and the target's, only unpacked."""
+    epoch = circumstances.epoch_of(release)
+    builder = root_of(config.values, python.suite, request.build_arch, epoch)
+    return builder, unpacked(builder, request.arch, python.packages, circumstances.recorder)

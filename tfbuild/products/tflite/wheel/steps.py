@@ -1,0 +1,82 @@
+"""The steps that only a build from an official wheel has."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+from tfbuild.artifacts.platforms import Distribution, Platforms, load_platforms
+from tfbuild.base.errors import NothingMatchesError
+from tfbuild.base.project import PROJECT
+from tfbuild.build.run import Run
+from tfbuild.build.steps import empty_folders, make_builder, make_image, write_fetch_log
+from tfbuild.products.tflite.operators import PACK
+from tfbuild.products.tflite.steps import PYTHON_ARTIFACTS, WHEEL_FOLDER
+from tfbuild.verify.checks.wheel import TagFacts
+from tfbuild.verify.policy import Context
+from tfbuild.verify.verify import load_policy
+from tfbuild.verify.wheel import judge_wheel
+
+ARTIFACTS = PYTHON_ARTIFACTS
+_SMOKE = Path("dockerfiles", "tflite", "smoke")
+
+
+def fetch(run: Run) -> str:
+    """The wheels, and whether the base has what they need: told before anything is made."""
+    plan, layout = run.plan, run.layout
+    run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
+    shutil.rmtree(layout.out, ignore_errors=True)
+    folder = layout.out / "dist" / WHEEL_FOLDER
+    empty_folders(layout.wheel, folder)
+    rules = load_policy(layout.project, plan.policy).policy
+    for pin in plan.pins:
+        wheel = folder / pin.filename
+        shutil.copyfile(run.downloads[pin.name], wheel)
+        shutil.copyfile(wheel, layout.wheel / pin.filename)
+        tag = judge_wheel(wheel, rules, Context(arch=plan.arch)).tag
+        require_floor(pin.filename, tag, plan.wheel.suite, load_platforms(PROJECT))
+    return write_fetch_log(run)
+
+
+def builder(run: Run) -> str:
+    """What takes the image's files together, and what it is made of."""
+    return make_builder(run, "report")
+
+
+def image(run: Run) -> str:
+    """The image, and the smoke test's files, which need no source."""
+    made = make_image(run)
+    source = run.layout.project / _SMOKE
+    for path in (source / "smoke.py", source / "operators.py", *sorted((source / "models").glob("*.tflite"))):
+        shutil.copyfile(path, run.layout.smoke / path.name)
+    with gzip.open(source / f"{PACK}.gz") as stored, (run.layout.smoke / PACK).open("wb") as pack:
+        shutil.copyfileobj(stored, pack)
+    return made
+
+
+def distribution_of(platforms: Platforms, suite: str) -> Distribution | None:
+    """The Debian release called ``suite`` ("bookworm")."""
+    debian = next((each for each in platforms.distributions if each.family == "Debian"), None)
+    releases = debian.releases if debian else ()
+    return next((each for each in releases if f"({suite})" in each.name), None)
+
+
+def require_floor(wheel: str, facts: TagFacts | None, suite: str, platforms: Platforms) -> None:
+    """Raises :class:`NothingMatchesError` where ``suite`` is too old for the libraries of ``wheel``."""
+    base = distribution_of(platforms, suite)
+    if base is None or facts is None:
+        return
+    gaps = [floor for floor in facts.needs if not base.has(floor.family, floor.version)]
+    if not gaps:
+        return
+    lines = []
+    for gap in gaps:
+        because = f", for {', '.join(gap.symbols[:4])}" if gap.symbols else ""
+        have = getattr(base, gap.family)
+        lines.append(f"{gap.family}_{gap.version} is needed{because}; Debian {base.name} has {have}")
+    raise NothingMatchesError(
+        f"{wheel} cannot be loaded on Debian {base.name}, whatever its tag says",
+        details=tuple(lines),
+        hint="take a Python of a newer suite: --set tflite.python=VERSION, or another release",
+    )

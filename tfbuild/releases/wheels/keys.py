@@ -1,0 +1,57 @@
+"""What a release that is made of wheels has in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from tfbuild.base.arch import Arch
+from tfbuild.config.types import FileStem, Keys, PythonVersion, RequirementText, Text
+from tfbuild.releases.types import PackageName, Snapshot
+
+
+class WheelPython(Keys):
+    """A Python that the wheels are locked for: that of a Debian suite."""
+
+    version: PythonVersion = Field(description="As in '3.11': the suite's own.")
+    suite: FileStem = Field(description="Debian release that the images are made of.")
+    snapshot: Snapshot = Field(description="State of snapshot.debian.org to fall back to.")
+    packages: tuple[PackageName, ...] = Field(
+        min_length=1, description="Debian packages of the runtime image: Python, and what the wheels link to."
+    )
+    provided: Mapping[PackageName, Text] = Field(
+        default_factory=dict,
+        description="Python distributions that these packages have, with their versions: no wheel is taken.",
+    )
+
+
+class WheelSet(Keys):
+    """What is asked of the index for one variant and architecture."""
+
+    variant: FileStem = Field(description="cpu or gpu.")
+    arch: Arch = Field(description="Architecture.")
+    requirements: tuple[RequirementText, ...] = Field(
+        min_length=1, description="What has to be installed; everything else follows from the wheels."
+    )
+    xnnpack: tuple[Literal["float32", "int8"], ...] = Field(
+        default=("float32", "int8"), description="Of TFLite: models that the wheel's XNNPACK takes over."
+    )
+
+
+class WheelKeys(Keys):
+    """Wheels; which ones, the lock beside the release says (RELEASE.wheels.json)."""
+
+    pythons: tuple[WheelPython, ...] = Field(
+        min_length=1, description="Pythons that there is a lock for; the first is the default."
+    )
+    sets: tuple[WheelSet, ...] = Field(min_length=1, description="Variants and architectures.")
+
+    def python(self, version: str | None) -> WheelPython | None:
+        """The Python called ``version``; the default one for None."""
+        return next((each for each in self.pythons if version in {None, each.version}), None)
+
+    def find(self, variant: str, arch: Arch) -> WheelSet | None:
+        """The set for ``variant`` and ``arch``."""
+        return next((each for each in self.sets if (each.variant, each.arch) == (variant, arch)), None)

@@ -1,0 +1,146 @@
+"""Checks of an image: its configuration, its files and their rights, its closure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from tfbuild.artifacts.image.closure import Closure, Link
+from tfbuild.artifacts.image.facts import ImageFacts
+from tfbuild.base.arch import Arch
+from tfbuild.base.text import matches
+from tfbuild.base.values import Finding
+from tfbuild.verify.checks.elf import _NO_CONTEXT, _SHOWN, _some
+from tfbuild.verify.policy import Context, Findings, ImageRules, Policy
+
+_VERSION_LABEL = "org.opencontainers.image.version"
+
+
+def check_image(
+    facts: ImageFacts, closure: Closure, policy: Policy, context: Context = _NO_CONTEXT
+) -> tuple[Finding, ...]:
+    """Findings of one image and of what is loaded in it."""
+    found = Findings(policy)
+    _platform(found, facts, context.arch)
+    _size(found, facts, policy)
+    _rights(found, facts, policy)
+    _closure(found, closure, policy.image)
+    _labels(found, facts, policy, context)
+    return found.all()
+
+
+def image_arch(facts: ImageFacts) -> Arch | None:
+    """The architecture that the image says it is for, where it is one of ours."""
+    config = facts.config
+    return Arch.parse(f"{config.architecture}/{config.variant}") or Arch.parse(config.architecture)
+
+
+def _platform(found: Findings, facts: ImageFacts, arch: Arch | None) -> None:
+    if arch is None or (image_arch(facts) is arch and facts.config.os == "linux"):
+        return
+    named = "/".join(p for p in (facts.config.os, facts.config.architecture, facts.config.variant) if p)
+    found.add(
+        "image-architecture",
+        f"the image says {named or 'nothing about its platform'}, expected {arch.platform.oci}",
+        fix=f"build with --platform {arch.platform.oci}",
+    )
+
+
+def _size(found: Findings, facts: ImageFacts, policy: Policy) -> None:
+    limit = policy.image.max_mb(facts.config.labels.get(_VERSION_LABEL, ""))
+    if limit is None or facts.layers_bytes <= limit * 1e6:
+        return
+    largest = sorted(facts.files, key=lambda f: (-f.size, f.path))[:_SHOWN]
+    found.add(
+        "image-size",
+        f"the image has {facts.layers_bytes / 1e6:.1f} MB uncompressed, {limit:g} MB are allowed",
+        tuple(f"{f.size / 1e6:6.1f} MB {f.path}" for f in largest),
+        "strip the libraries and leave out what the program does not load",
+    )
+
+
+def _rights(found: Findings, facts: ImageFacts, policy: Policy) -> None:
+    rules, user = policy.image, facts.config.user
+    if facts.uid == 0 and not rules.allow_root:
+        found.add("image-root", f"containers run as root (user: {user or 'not set'})", fix="USER 65532:65532")
+    if facts.uid is None:
+        found.add(
+            "image-unknown-user",
+            f"the user {user!r} is not in the image's /etc/passwd: containers will not start",
+            fix="add it to /etc/passwd, or give USER as a number",
+        )
+    for id, paths, allowed, what, fix in (
+        ("image-setid", facts.setid, rules.allow_setid, "set-user-id or set-group-id programs", "chmod a-s"),
+        ("image-shell", facts.shells, rules.allow_shells, "shells", "take a base without a shell"),
+        (
+            "image-open-directory",
+            facts.open_directories,
+            rules.allow_open_directories,
+            "directories that anybody may write to",
+            "chmod o-w, or chmod +t",
+        ),
+    ):
+        if paths and not allowed:
+            found.add(id, f"the image has {what}: {len(paths)}", _some(paths), fix)
+
+
+def _closure(found: Findings, closure: Closure, rules: ImageRules) -> None:
+    missing = tuple(link for link in closure.missing if not _is_provided(link, rules))
+    if missing:
+        found.add(
+            "image-library-missing",
+            f"{len({link.needed for link in missing})} needed libraries are not in the image",
+            _some(tuple(f"{link.needed}, needed by {link.owner}" for link in missing)),
+            "add the packages that have them",
+        )
+    if closure.unmet:
+        found.add(
+            "image-version-missing",
+            "libraries in the image are older than what was linked against",
+            _some(tuple(f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet)),
+            "take a base of the same release as the builder, or build against an older one",
+        )
+
+
+def _is_provided(link: Link, rules: ImageRules) -> bool:
+    own = (names for owners, names in rules.provided_to.items() if matches(link.owner, (owners,)))
+    return any(matches(link.needed, names) for names in (rules.provided, *own))
+
+
+def _labels(found: Findings, facts: ImageFacts, policy: Policy, context: Context) -> None:
+    labels = facts.config.labels
+    missing = tuple(name for name in policy.image.required_labels if not labels.get(name))
+    if missing:
+        found.add(
+            "image-label", f"the image lacks {len(missing)} OCI labels", missing, "set them in the bake file"
+        )
+    wrong = tuple(
+        f"{name} is {labels.get(name, '')!r}, expected {value!r}"
+        for name, value in sorted(context.labels.items())
+        if labels.get(name) != value and name not in missing
+    )
+    if wrong:
+        found.add("image-label", "OCI labels do not say what was built", wrong, "set them from the plan")
+    if context.created is not None and epoch(facts.config.created) != context.created:
+        expected = datetime.fromtimestamp(context.created, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        found.add(
+            "image-created",
+            f"the image was created {facts.config.created or '(not said)'}, expected {expected}",
+            fix="pass SOURCE_DATE_EPOCH to the build, as build argument and in the environment",
+        )
+
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def epoch(text: str | None) -> float | None:
+    """Seconds since 1970 of an RFC 3339 time; None where it is none."""
+    match = _TIME.fullmatch(text or "")
+    if match is None:
+        return None
+    zone = "+00:00" if match[3] == "Z" else match[3]
+    try:
+        whole = datetime.fromisoformat(match[1] + zone).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return whole + float(f"0.{match[2] or 0}")

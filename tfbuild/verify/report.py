@@ -1,0 +1,116 @@
+"""What a verification results in: one report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Literal
+
+from tfbuild.artifacts.elf.facts import ElfFacts
+from tfbuild.artifacts.foreign import ForeignFiles
+from tfbuild.artifacts.image.closure import Closure
+from tfbuild.artifacts.image.facts import ImageFacts
+from tfbuild.artifacts.runs_on import RunsOn
+from tfbuild.artifacts.static_archive import ArchiveFacts
+from tfbuild.artifacts.wheel import WheelFacts
+from tfbuild.base.documents import dump
+from tfbuild.base.errors import ExitCode
+from tfbuild.base.values import Finding
+from tfbuild.verify.checks.dist import ChecksumFacts
+from tfbuild.verify.checks.wheel import TagFacts
+from tfbuild.verify.policy import Policy
+
+
+class SubjectKind(str, Enum):
+    """What was verified."""
+
+    LIBRARY = "shared library"
+    PROGRAM = "program"
+    DEBUG = "separate debug information"
+    DIST = "dist folder"
+    STATIC = "static archive"
+    WHEEL = "wheel"
+    ARCHIVE = "image archive"
+    IMAGE = "image"
+    INDEX = "image of several platforms"
+    PACKAGE = "zip archive with libraries"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """A policy with the name that reports give it."""
+
+    name: str
+    policy: Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFacts:
+    """Everything that was read. What does not apply to the kind of subject is None."""
+
+    elf: tuple[ElfFacts, ...]
+    image: ImageFacts | None = None
+    closure: Closure | None = None
+    checksums: ChecksumFacts | None = None
+    static: ArchiveFacts | None = None
+    wheel: WheelFacts | None = None
+    tag: TagFacts | None = None
+    runs_on: RunsOn | None = None
+    foreign: tuple[ForeignFiles, ...] = ()  # what was not examined
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformReport:
+    """The facts of one platform's image."""
+
+    platform: str
+    facts: VerifyFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """The result of one verification."""
+
+    version: Literal[1] = 1  # of the JSON document
+    subject: str
+    kind: SubjectKind
+    policy: str
+    facts: VerifyFacts
+    platforms: tuple[PlatformReport, ...] = ()  # where the subject holds several images
+    findings: tuple[Finding, ...]
+
+    @classmethod
+    def of_platforms(cls, subject: str, reports: Mapping[str, VerifyReport]) -> VerifyReport:
+        """One report of those on each platform's image; findings say which they are about."""
+        policies = dict.fromkeys(report.policy for report in reports.values())
+        return cls(
+            subject=subject,
+            kind=SubjectKind.INDEX,
+            policy=", ".join(policies),
+            facts=VerifyFacts(elf=()),
+            platforms=tuple(
+                PlatformReport(platform=platform, facts=report.facts) for platform, report in reports.items()
+            ),
+            findings=tuple(
+                replace(finding, message=f"{platform}: {finding.message}")
+                for platform, report in reports.items()
+                for finding in report.findings
+            ),
+        )
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "error")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """7 with at least one error; warnings do not fail."""
+        return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that build_configs/verify.schema.json describes."""
+        return dump(self)

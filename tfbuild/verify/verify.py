@@ -1,0 +1,360 @@
+"""Verifies an artifact: reads its facts, applies a policy, and gives one report.
+
+Takes a shared library, a program, a static archive, a wheel, a dist folder, an image archive, or an image in
+the engine. The engine is not known here: the caller passes what saves an image to a file.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
+from tfbuild.artifacts.elf.read import ELF_MAGIC
+from tfbuild.artifacts.examine import Beside, examine_file
+from tfbuild.artifacts.foreign import HEAD, STATIC, ForeignFiles, ForeignKind, count_foreign, is_text, kind_of
+from tfbuild.artifacts.image.archive import is_image_archive, require_whole_tar
+from tfbuild.artifacts.image.closure import Link
+from tfbuild.artifacts.platforms import load_platforms
+from tfbuild.artifacts.runs_on import RunsOn, runs_on
+from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
+from tfbuild.artifacts.wheel import ZIP_MAGIC, ZipPackage
+from tfbuild.artifacts.whole_file import read_whole, require_regular
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
+from tfbuild.base.project import PROJECT
+from tfbuild.base.text import did_you_mean
+from tfbuild.config.binding import bind
+from tfbuild.config.yaml_source import read_yaml
+from tfbuild.verify.checks.dist import read_checksums
+from tfbuild.verify.checks.elf import check_elf
+from tfbuild.verify.checks.isa import check_isa
+from tfbuild.verify.checks.wheel import check_archive
+from tfbuild.verify.image import verify_images, verify_indexed
+from tfbuild.verify.libraries import check_misplaced, misplaced
+from tfbuild.verify.policy import Context, Findings, Policy
+from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
+from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
+
+INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
+POLICY_FOLDER = Path("build_configs", "policies")
+DEFAULT_POLICY = "default"
+_NO_CONTEXT = Context()
+
+SaveImage = Callable[[str, Path], None]
+
+
+"""Writes the image that the first argument names to a file; raises NothingMatchesError if there is none."""
+
+
+_ELF_KINDS = {
+    ElfKind.SHARED_LIBRARY: SubjectKind.LIBRARY,
+    ElfKind.EXECUTABLE: SubjectKind.PROGRAM,
+    ElfKind.PIE: SubjectKind.PROGRAM,
+    ElfKind.DEBUG: SubjectKind.DEBUG,
+}
+
+
+def load_policy(root: Path, name: str = DEFAULT_POLICY) -> NamedPolicy:
+    """The policy ``name`` of the project in ``root``, or the policy file that ``name`` is the path of.
+
+    Raises NothingMatchesError for an unknown name, ConfigError for a file that is no valid policy.
+    """
+    folder = root / POLICY_FOLDER
+    file = folder / f"{name}.yaml"
+    shown = str(POLICY_FOLDER / file.name)
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        file, shown = Path(name), name
+        if file.suffix not in {".yaml", ".yml"} or not file.is_file():
+            raise NothingMatchesError(
+                f"there is no policy '{name}'{did_you_mean(name, known)}",
+                details=("known: " + ", ".join(known),),
+                hint="name one of these, or the path of a policy file (.yaml)",
+            )
+    document = read_yaml(file, shown)
+    policy, problems = bind(document, Policy)
+    if policy is None or document.problems:
+        raise ConfigError((*document.problems, *(() if document.problems else problems)))
+    return NamedPolicy(file.stem, policy)
+
+
+def verify(
+    target: str,
+    policy: NamedPolicy,
+    save_image: SaveImage,
+    *,
+    context: Context = _NO_CONTEXT,
+    platform: str | None = None,
+) -> VerifyReport:
+    """Verifies ``target``: a path when something is there, else an image in the engine.
+
+    Raises UsageError for what cannot be verified, VerificationError for a damaged file.
+    """
+    path = Path(target)
+    if path.exists():
+        return verify_path(path, policy, context=context, platform=platform)
+    if target.startswith((".", "/", "~")) or path.suffix in {".so", ".a", ".tar", ".whl"}:
+        raise UsageError(f"there is no file or folder {target}", hint="check the path")
+    with tempfile.TemporaryDirectory(prefix="tfbuild-verify-") as folder:
+        file = Path(folder) / "image.tar"
+        save_image(target, file)
+        return verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
+
+
+def verify_path(
+    path: Path,
+    policy: NamedPolicy,
+    *,
+    context: Context = _NO_CONTEXT,
+    platform: str | None = None,
+    checksums: bool = True,
+    symbols: Path | None = None,
+) -> VerifyReport:
+    """Verifies a file or a dist folder. ``checksums=False`` is for a folder that is not complete yet.
+
+    ``platform`` ("linux/arm64") picks an image where an archive holds several; ``symbols`` is a folder with
+    the same files as they were before they were stripped.
+    """
+    beside = Beside.of(path, symbols)
+    if path.is_dir():
+        return _verify_dist(path, policy, context, checksums, beside)
+    require_regular(path)
+    start = _head(path)
+    if start.startswith(ELF_MAGIC):
+        return _verify_elf(path, policy, context)
+    if start.startswith((AR_MAGIC, THIN_MAGIC)) and kind_of(start, path.name) is STATIC:
+        return _verify_static(path, policy, context)
+    if start.startswith(ZIP_MAGIC):
+        return _verify_zip(path, policy, context)
+    if is_image_archive(path):
+        return verify_images(path, policy, context, platform, str(path), SubjectKind.ARCHIVE, beside)
+    raise _unknown(path, start)
+
+
+def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    facts = examine_file(path, Beside.of(_dist_of(path)))
+    role = policy.policy.role_for(path.name)
+    siblings = _siblings(path, facts)
+    found = Findings(policy.policy)
+    check_misplaced(found, str(_dist_of(path)), _misplaced_alone(path, facts, siblings))
+    return VerifyReport(
+        subject=str(path),
+        kind=_ELF_KINDS[facts.kind],
+        policy=policy.name,
+        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=siblings)),
+        findings=(*found.all(), *check_elf(facts, policy.policy, role, context)),
+    )
+
+
+def _dist_of(path: Path) -> Path:
+    """The dist folder that the file lies in, if it does: its headers and debug files tell more."""
+    return path.resolve().parent.parent
+
+
+def _misplaced_alone(path: Path, facts: ElfFacts, siblings: frozenset[str]) -> tuple[tuple[Link, str], ...]:
+    """Libraries of the same dist folder that ``path`` needs, and has no run path to."""
+    dist = _dist_of(path)
+    if not (dist / "manifest.json").is_file() and not (dist / "SHA256SUMS").is_file():
+        return ()
+    owner = path.resolve().relative_to(dist).as_posix()
+    return tuple(
+        (Link(owner, name, None), f"lib/{name}")
+        for name in facts.needed
+        if name not in siblings and (dist / "lib" / name).is_file()
+    )
+
+
+def _siblings(path: Path, facts: ElfFacts) -> frozenset[str]:
+    """Names of files that the loader finds beside ``path`` (or where its run path leads from there)."""
+    origin = path.resolve().parent
+    folders = [
+        origin / run.replace("${ORIGIN}", ".").replace("$ORIGIN", ".").lstrip("/")
+        for run in (*facts.runpath, *facts.rpath)
+        if run.startswith(("$ORIGIN", "${ORIGIN}"))
+    ]
+    return frozenset(name for name in facts.needed for folder in folders if (folder / name).is_file())
+
+
+def _runs_on(
+    files: tuple[ElfFacts, ...], *, image: bool = False, beside: frozenset[str] = frozenset()
+) -> RunsOn | None:
+    loaded = tuple(each for each in files if each.kind is not ElfKind.DEBUG)
+    return runs_on(loaded, load_platforms(PROJECT), image=image, beside=beside) if loaded else None
+
+
+def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    facts = read_archive(read_whole(path), str(path))
+    found = Findings(policy.policy)
+    if facts.isa is not None:
+        check_isa(found, facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.STATIC,
+        policy=policy.name,
+        facts=VerifyFacts(elf=(), static=facts),
+        findings=(*check_archive(facts, policy.policy, context), *found.all()),
+    )
+
+
+def _verify_zip(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    with ZipPackage(path) as package:
+        is_wheel = any(".dist-info/" in name for name in package.names)
+    if not is_wheel and path.suffix != ".whl":
+        return _verify_package(path, policy, context)
+    wheel = judge_wheel(path, policy.policy, context)
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.WHEEL,
+        policy=policy.name,
+        facts=VerifyFacts(
+            elf=wheel.elf,
+            wheel=wheel.facts,
+            tag=wheel.tag,
+            runs_on=_runs_on(wheel.elf),
+            foreign=wheel.foreign,
+        ),
+        findings=wheel.findings,
+    )
+
+
+def _verify_package(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    package = judge_package(path, policy.policy, context)
+    one_machine = len({each.machine for each in package.elf}) == 1
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.PACKAGE,
+        policy=policy.name,
+        facts=VerifyFacts(
+            elf=package.elf,
+            runs_on=_runs_on(package.elf) if one_machine else None,
+            foreign=package.foreign,
+        ),
+        findings=package.findings,
+    )
+
+
+def _verify_dist(
+    path: Path, policy: NamedPolicy, context: Context, checksums: bool, beside: Beside
+) -> VerifyReport:
+    indexed = path / INDEX_ARCHIVE
+    if indexed.is_file():
+        return verify_indexed(path, indexed, policy, context, checksums)
+    parts = [path / name for name in ("lib", "bin") if (path / name).is_dir()]
+    wheels = sorted(file for file in path.glob("python/*.whl") if file.is_file())
+    if not parts and not wheels and not (path / "SHA256SUMS").exists():
+        raise UsageError(
+            f"{path} is not a dist folder: no lib/, bin/ or SHA256SUMS in it",
+            hint="give a folder below dist/, or a single file",
+        )
+    context = context if context.arch else _with_arch(context, Arch.parse(path.resolve().name))
+    found = Findings(policy.policy)
+    read = _read_parts(path, parts, beside, found)
+    judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
+    if not read.elf and not judged_wheels:
+        found.add(
+            "dist-nothing", f"no ELF file in lib/ or bin/ of {path}, and no wheel", fix="build it again"
+        )
+    check_foreign(found, str(path), read.foreign, nothing=False)
+    by_name = {Path(each.path).relative_to(path).as_posix(): each for each in read.elf}
+    check_misplaced(found, str(path), misplaced(by_name, read.links, each_alone=True))
+    sums = read_checksums(path, found) if checksums else None
+    judged = tuple(
+        finding
+        for each in read.elf
+        for finding in check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
+    )
+    elf = (*read.elf, *(each for wheel in judged_wheels for each in wheel.elf))
+    wheel = judged_wheels[0] if judged_wheels else None
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.DIST,
+        policy=policy.name,
+        facts=VerifyFacts(
+            elf=elf,
+            checksums=sums,
+            wheel=wheel.facts if wheel else None,
+            tag=wheel.tag if wheel else None,
+            runs_on=_runs_on(elf),
+            foreign=(*read.foreign, *(each for wheel in judged_wheels for each in wheel.foreign)),
+        ),
+        findings=(*found.all(), *judged, *(each for wheel in judged_wheels for each in wheel.findings)),
+    )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What lies in lib/ and bin/; ``links`` are symbolic links and where they end, relative to the folder."""
+
+    elf: tuple[ElfFacts, ...]
+    links: Mapping[str, str]
+    foreign: tuple[ForeignFiles, ...]
+
+
+def _read_parts(path: Path, parts: list[Path], beside: Beside, found: Findings) -> _Parts:
+    elf: list[ElfFacts] = []
+    links: dict[str, str] = {}
+    foreign: list[tuple[str, ForeignKind]] = []
+    root = path.resolve()
+    for file in sorted(f for part in parts for f in part.rglob("*") if f.is_file()):
+        name = file.relative_to(path).as_posix()
+        if file.is_symlink():
+            target = file.resolve()
+            if target.is_relative_to(root):
+                links[name] = target.relative_to(root).as_posix()
+            continue
+        head = _head(file)
+        kind = kind_of(head, name)
+        try:
+            if head.startswith(ELF_MAGIC):
+                elf.append(examine_file(file, beside))
+            elif kind is not None:
+                foreign.append((name, kind))
+        except VerificationError as error:
+            found.add("elf-damaged", error.message, error.details, error.hint)
+        except UsageError:
+            continue  # an object file: nothing that is loaded
+    return _Parts(tuple(elf), links, count_foreign(foreign))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _with_arch(context: Context, arch: Arch | None) -> Context:
+    return replace(context, arch=arch)
+
+
+def _unknown(path: Path, start: bytes) -> UsageError:
+    hints = (
+        (b"\x1f\x8b", "compressed with gzip", "decompress it first: gunzip"),
+        (b"\x28\xb5\x2f\xfd", "compressed with zstd", "decompress it first: zstd -d"),
+        (b"BZh", "compressed with bzip2", "decompress it first: bunzip2"),
+        (b"\xfd7zXZ", "compressed with xz", "decompress it first: xz -d"),
+    )
+    for magic, what, hint in hints:
+        if start.startswith(magic):
+            return UsageError(f"{path} is {what}, which cannot be verified as it is", hint=hint)
+    if start[257:262] == b"ustar":
+        require_whole_tar(path)
+        return UsageError(
+            f"{path} is a tar file without an image: no manifest.json or index.json in it, or damaged",
+            hint="write an image archive with: docker save -o image.tar IMAGE",
+        )
+    kind = kind_of(start, path.name)
+    if kind is not None:
+        hint = "use the tools of that system, or unpack it and verify the ELF files in it"
+        return UsageError(f"{path} is a {kind.name}, which is not understood here", hint=hint)
+    what = "it is a text" if is_text(start) else f"it starts with {start[:8]!r}"
+    what = what if start else "it is empty"
+    return UsageError(
+        f"{path} is nothing that can be verified",
+        details=(what,),
+        hint="give a shared library, a program, a static archive, a wheel, a dist folder or an image",
+    )
