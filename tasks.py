@@ -21,6 +21,7 @@ _COMMON = {
     "arch": "amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]",
     "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
     "jobs": "parallel compile jobs [from the engine's CPUs and memory]",
+    "name": "a word for what is asked beyond the configuration, in the build's name [a hash]",
     "tag": "name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]",
     "output": "folder for the results [dist]",
     "dry-run": "print the plan; no engine, no network",
@@ -39,6 +40,7 @@ def build_tflite(
     from_: str = "source",
     set: list[str] | None = None,
     jobs: str = "",
+    name: str = "",
     tag: str = "",
     output: str = "",
     dry_run: bool = False,
@@ -49,7 +51,7 @@ def build_tflite(
 
     invoke build-tflite
     invoke build-tflite --arch arm64
-    invoke build-tflite --config size --set compile.lto=true --dry-run
+    invoke build-tflite --config size --set compile.lto=true --name lto --dry-run
     """
     words = {
         "release": release,
@@ -57,6 +59,7 @@ def build_tflite(
         "arch": arch,
         "sets": tuple(set or ()),
         "jobs": jobs,
+        "name": name,
         "tag": tag,
         "output": output,
         "origin": from_,
@@ -79,6 +82,7 @@ def build_serving(
     arch: str = "",
     set: list[str] | None = None,
     jobs: str = "",
+    name: str = "",
     tag: str = "",
     output: str = "",
     model: str = "",
@@ -98,6 +102,7 @@ def build_serving(
         "arch": arch,
         "sets": tuple(set or ()),
         "jobs": jobs,
+        "name": name,
         "tag": tag,
         "output": output,
         "model": model,
@@ -129,6 +134,7 @@ def build_keras(
     model: str = "",
     set: list[str] | None = None,
     jobs: str = "",
+    name: str = "",
     tag: str = "",
     output: str = "",
     dry_run: bool = False,
@@ -139,7 +145,7 @@ def build_keras(
 
     invoke build-keras
     invoke build-keras --release 2.20.0 --variant gpu --dry-run
-    invoke build-keras --app ./train --set app.command=python3,train.py
+    invoke build-keras --app ./train
     """
     words = {
         "release": release,
@@ -147,6 +153,7 @@ def build_keras(
         "arch": arch,
         "sets": tuple(set or ()),
         "jobs": jobs,
+        "name": name,
         "tag": tag,
         "output": output,
         "variant": variant,
@@ -167,7 +174,7 @@ def build_keras(
         "app": "of keras: the application's folder",
         "file": "the bundle to write",
         "load": "a bundle to put into the cache, after every byte of it was checked",
-        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "json")},
+        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "name", "json")},
     },
 )
 @friendly
@@ -180,6 +187,7 @@ def bundle(
     set: list[str] | None = None,
     variant: str = "",
     app: str = "",
+    name: str = "",
     file: str = "",
     load: str = "",
     json: bool = False,
@@ -197,6 +205,7 @@ def bundle(
         "sets": tuple(set or ()),
         "variant": variant,
         "app": app,
+        "name": name,
         "raw": context.remainder,
     }
     from tfbuild.cli.supply import bundle
@@ -387,13 +396,24 @@ def setup(_context: Context, check: bool = False) -> int:
     return setup(check=check)
 
 
-@task(auto_shortflags=False, help={"cache": "the download cache and the build trees too"})
+@task(
+    auto_shortflags=False,
+    help={
+        "cache": "downloads, sources and root filesystems too",
+        "output": "the folder that builds wrote to [dist]",
+        "list": "remove nothing; say what would be removed, with sizes",
+    },
+)
 @friendly
-def clean(_context: Context, cache: bool = False) -> int:
-    """Remove dist/, and the caches when asked."""
+def clean(_context: Context, cache: bool = False, output: str = "", list: bool = False) -> int:
+    """Remove the results of builds in dist/, and the caches when asked. What is not ours stays, and is named.
+
+    invoke clean --list
+    invoke clean --output /srv/builds
+    """
     from tfbuild.cli.machine import clean
 
-    return clean(cache=cache)
+    return clean(cache=cache, output=output, only_list=list)
 
 
 @task(auto_shortflags=False, help={"fast": "no engine, no network"})

@@ -53,6 +53,13 @@ def keras_layer():
     return "right"
 
 
+def loaded():
+    """Libraries that are mapped now, a path per line; proc(5)."""
+    with open("/proc/self/maps") as maps:  # noqa: PTH123 - nothing is imported that TensorFlow may not need
+        fields = [line.rstrip("\n").split(None, 5) for line in maps]
+    return "\n".join(sorted({field[5] for field in fields if len(field) > 5 and ".so" in field[5]}))
+
+
 # A step that only tells something does not end the probe when it fails.
 STEPS = (
     ("shared-memory", shared_memory, False),
@@ -61,6 +68,7 @@ STEPS = (
     ("devices", devices, True),
     ("matmul", matrix_product, True),
     ("keras", keras_layer, True),
+    ("loaded", loaded, False),
 )
 
 

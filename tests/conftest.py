@@ -18,6 +18,8 @@ pytest_plugins = ("tests.support.no_skips",)
 
 # A busy machine is not a slow test: no test asserts an absolute time.
 settings.register_profile("tfbuild", deadline=None)
+# By hand, before a release: pytest --hypothesis-profile=thorough tests/unit/test_cli_fuzz.py
+settings.register_profile("thorough", deadline=None, max_examples=5000)
 settings.load_profile("tfbuild")
 
 _GUARDED = tuple(Path(__file__).parent / name for name in ("unit", "golden"))

@@ -90,16 +90,13 @@ override() { # REPOSITORY ARCHIVE STRIP_PREFIX SUBTREE BUILD_FILE
 
 # By content, not by time: an unchanged file keeps its time, and Bazel need not even hash it again.
 prepare() {
-  local tree=/source patches=(/request/patches/*.patch)
-  if [[ -e ${patches[0]} ]]; then
+  local tree=/source
+  # Written from the plan in any case: without it nobody knows how many there are.
+  if [[ $(wc -l < /request/patches/series) != 0 ]]; then
     tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
-    local patch
-    for patch in "${patches[@]}"; do
-      echo "applying ${patch##*/}"
-      patch --directory="$tree" --strip=1 --forward --batch --no-backup-if-mismatch --input="$patch"
-    done
+    bash /common/apply-patches.sh /request/patches "$tree"
   fi
   mkdir -p /tree/source
   rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")/smoke
 
 compile_programs() {
+  cd "$(mktemp -d)"
   export PKG_CONFIG_LIBDIR=/out/dist/lib/pkgconfig
   defines=()
   [[ $XNNPACK == true ]] && defines=(-DTFBUILD_XNNPACK)
@@ -14,11 +15,19 @@ compile_programs() {
   # shellcheck disable=SC2046
   "$TRIPLET-g++" -std=c++17 -O1 -Wall "$here/smoke.cc" -o /smoke/smoke-cc \
     $(pkg-config --cflags --libs tensorflowlite)
+  "$TRIPLET-gcc" -std=c11 -O1 -Wall -Wextra -Werror -c "$here/operators.c" -o operators.o
+  # shellcheck disable=SC2046
+  "$TRIPLET-gcc" -std=c11 -O1 -Wall -Wextra -Werror "${defines[@]}" "$here/operators_c.c" operators.o \
+    -o /smoke/operators-c $(pkg-config --cflags --libs tensorflowlite_c) -lm
+  # shellcheck disable=SC2046
+  "$TRIPLET-g++" -std=c++17 -O1 -Wall "$here/operators_cc.cc" operators.o \
+    -o /smoke/operators-cc $(pkg-config --cflags --libs tensorflowlite) -lm
 }
 
 mkdir -p /smoke
+gunzip --stdout "$here/operators.pack.gz" > /smoke/operators.pack
 if [[ -n $PYTHON_VERSION ]]; then
-  cp "$here/smoke.py" /smoke/
+  cp "$here/smoke.py" "$here/operators.py" /smoke/
 else
   compile_programs
 fi

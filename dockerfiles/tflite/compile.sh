@@ -14,16 +14,13 @@ log=/tree/log
 # By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
 # becomes new.
 prepare() {
-  local tree=/source patches=(/request/patches/*.patch) name license_file
-  if [[ -e ${patches[0]} ]]; then
+  local tree=/source name license_file
+  # Written from the plan in any case: without it nobody knows how many there are.
+  if [[ $(wc -l < /request/patches/series) != 0 ]]; then
     tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
-    local patch
-    for patch in "${patches[@]}"; do
-      echo "applying ${patch##*/}"
-      patch --directory="$tree" --strip=1 --forward --batch --no-backup-if-mismatch --input="$patch"
-    done
+    bash /common/apply-patches.sh /request/patches "$tree"
   fi
   mkdir -p /tree/source
   rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
@@ -57,7 +54,8 @@ configure() {
   cp /request/CMakePresets.json /tree/superproject/CMakePresets.json
   local fresh=()
   # A variable that the plan no longer sets would live on in CMake's cache.
-  if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json; then
+  if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json ||
+    [[ ! -e /tree/build/tfbuild-unused-entries ]]; then
     fresh=(--fresh)
   fi
   cmake -S /tree/superproject --preset tfbuild "${fresh[@]}" 2>&1 | tee /tree/configure-output
@@ -67,6 +65,12 @@ configure() {
     echo "the configure step wants to download what stands above: the lock does not cover it" >&2
     exit 1
   fi
+  # CMake tells of them only when it sees an entry for the first time.
+  if ((${#fresh[@]} > 0)); then
+    sed -n '/Manually-specified variables were not used by the project:/,/^[^ ]/s/^    //p' \
+      /tree/configure-output > /tree/build/tfbuild-unused-entries
+  fi
+  cp /tree/build/tfbuild-unused-entries "$log/unused-cmake-entries"
   cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 

@@ -16,11 +16,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.engine.conftest import PROJECT, Built, Invoke
+from tests.engine.conftest import PROJECT, RELEASE, Built, Invoke
 from tfbuild.machine.cache import cache_root
 
 _LEAF_PATCH = PROJECT / "tests" / "data" / "patches" / "leaf.patch"
 _DEBUG = "tflite-2.14.1-debian-debug-amd64"
+_INTERRUPTED = "tflite-2.14.1-debian-debug-interrupted-amd64"
 _BAD_PATCH = PROJECT / "tests" / "data" / "patches" / "does-not-apply.patch"
 
 
@@ -45,11 +46,11 @@ def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: In
     ran = invoke(
         "build-tflite", "--arch", "amd64", "--output", str(tmp_path), "--json",
         "--set", "compile.strip=false", "--set", "runtime.labels.team=edge",
-        "--tag", "tfbuild-test/relabelled:1",
+        "--name", "relabelled", "--tag", "tfbuild-test/relabelled:1",
     )  # fmt: skip
     try:
         assert ran.ok, ran.stderr[-4000:]
-        assert _edges(amd64.build_id) == []
+        assert _edges(f"tflite-{RELEASE}-opt-relabelled-amd64") == []
         manifest = json.loads((Path(json.loads(ran.stdout)["output"]) / "manifest.json").read_text())
         assert manifest["image"]["labels"]["team"] == "edge"
         assert _nameless() <= before, "the build left an image without a name"
@@ -57,14 +58,20 @@ def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: In
         docker.from_env().images.remove("tfbuild-test/relabelled:1", force=True)
 
 
-def test_a_changed_file_compiles_what_depends_on_it(amd64: Built, invoke: Invoke, tmp_path: Path) -> None:
-    ran = invoke(
+def test_a_changed_patch_compiles_what_depends_on_it(invoke: Invoke, tmp_path: Path) -> None:
+    patch = tmp_path / "work.patch"
+    words = (
         "build-tflite", "--arch", "amd64", "--output", str(tmp_path), "--tag", "tfbuild-test/patched:1",
-        "--set", f"source.patches={_LEAF_PATCH}",
+        "--set", f"source.patches={patch}", "--name", "patched",
     )  # fmt: skip
     try:
-        assert ran.ok, ran.stderr[-4000:]
-        compiled = [edge for edge in _edges(amd64.build_id) if edge.startswith("Building")]
+        for text in ("before", f"after, {time.time()}"):  # the first one makes the tree, through ccache
+            patch.write_text(_LEAF_PATCH.read_text().replace("Changed by a test", text))
+            ran = invoke(*words)
+            assert ran.ok, ran.stderr[-4000:]
+        assert "replaces the build tflite-2.14.1-debian-opt-patched-amd64 of " in ran.stderr
+        edges = _edges(f"tflite-{RELEASE}-opt-patched-amd64")
+        compiled = [edge for edge in edges if edge.startswith("Building")]
         assert len(compiled) == 1, compiled
         assert compiled[0].endswith("kernels/floor.cc.o")
     finally:
@@ -128,18 +135,19 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
     words = (
         "build-tflite", "--arch", "amd64", "--config", "debug", "--output", str(tmp_path), "--jobs", "2",
         "--set", "compile.ccache=false", "--set", f"compile.defines.TFBUILD_TEST={int(time.time())}",
+        "--name", "interrupted",
     )  # fmt: skip
-    work = cache_root(os.environ) / "state" / _DEBUG
+    work = cache_root(os.environ) / "state" / _INTERRUPTED
     process = _start(work, *words)
     _wait_for(work, 4, process)
-    assert _left_running(_DEBUG), "the check below would not notice a compiler"
+    assert _left_running(_INTERRUPTED), "the check below would not notice a compiler"
     began = time.monotonic()
     os.kill(process.pid, number)
     _, stderr = process.communicate(timeout=30)
     assert time.monotonic() - began < 10
     assert process.returncode == 130
     assert "the same command continues" in stderr
-    assert not _left_running(_DEBUG)
+    assert not _left_running(_INTERRUPTED)
 
     process = _start(work, *words)
     _wait_for(work, 1, process)
@@ -149,7 +157,7 @@ def test_interrupted_compile_leaves_nothing_and_goes_on(
     left = int(re.findall(r"^\[\d+/(\d+)\]", transcript, re.MULTILINE)[0])
     whole = 254
     assert left <= whole - 4, f"{left} of {whole} files are compiled again"
-    assert not _left_running(_DEBUG)
+    assert not _left_running(_INTERRUPTED)
 
 
 def _left_running(build_id: str) -> list[str]:

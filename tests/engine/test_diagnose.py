@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Invoke
-from tests.support.diagnosis import CASES, REPOSITORY, speaking
-from tests.support.images import Image, docker_archive
+from tests.support.diagnosis import CASES, REPOSITORY, library, speaking
+from tests.support.images import Image, Member, docker_archive, program
 from tfbuild.base.arch import Arch
 from tfbuild.diagnose.host import gather_target, target_json
 from tfbuild.engine.engine import DockerEngine
@@ -93,6 +93,36 @@ def test_a_model_server_that_ends_is_a_fault_with_what_it_said(load: Load, invok
     said = "Failed to start server. Error: Not found: Op type not registered 'Foo' in binary running on x"
     ran = invoke("diagnose", load(speaking(said, "1", server=True), "1.0"), "--json")
     assert findings(ran) == [("python-model-newer", "error")]
+
+
+@native
+def test_the_images_own_command_is_tried_and_what_stops_it_is_named(load: Load, invoke: Invoke) -> None:
+    said = (
+        'Traceback (most recent call last):\n  File "/app/app.py", line 1, in <module>\n    import flask\n'
+        "ModuleNotFoundError: No module named 'flask'\n"
+    )
+    image = speaking(said, "1", command=("python3", "app.py"), add=(Member("app/app.py", b"import flask\n"),))
+    ran = invoke("diagnose", load(image, "1.0"), "--json")
+    assert findings(ran) == [("python-module-missing", "error")]
+    report = json.loads(ran.stdout)
+    assert [run["name"] for run in report["runs"]] == ["TensorFlow", "command's imports", "command"]
+    assert "at /app/app.py:1" in report["findings"][0]["evidence"]
+    assert report["findings"][0]["fix"] == "pip install flask, when the image is built"
+
+
+@native
+def test_a_command_that_runs_on_has_started(load: Load, invoke: Invoke) -> None:
+    members = [
+        program("usr/bin/serve", library("speaker")),
+        Member("said", b"listening\n"),
+        Member("act", b"w"),
+        Member("usr/lib/libtensorflow-lite.so"),
+    ]
+    image = Image([members], {"User": "65532", "Cmd": ["/usr/bin/serve"]}, created="2026-01-15T00:00:00Z")
+    ran = invoke("diagnose", load(image, "1.0"), "--json")
+    assert findings(ran) == []
+    steps = json.loads(ran.stdout)["runs"][0]["steps"]
+    assert steps == [{"name": "start", "ok": True, "detail": "still runs after 20 s"}]
 
 
 @native

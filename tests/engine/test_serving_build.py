@@ -16,12 +16,14 @@ from typing import Any
 import docker
 import pytest
 
+from tests.support.patches import diff_of
 from tests.support.serving import OWN_BAZEL, Serve, start_build
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
 from tfbuild.machine.cache import cache_root
 
 PROJECT = Path(__file__).resolve().parents[2]
+SOURCE = PROJECT / "tests" / "data" / "serving-mini"
 MODEL = (
     PROJECT / "tests/data/serving-mini/tensorflow_serving/servables/tensorflow/testdata"
     / "saved_model_half_plus_two_cpu"
@@ -168,14 +170,16 @@ def test_a_changed_copt_compiles_again_and_reverting_it_does_not(
     tag = "tfbuild-test/serving-copt:1"
     define = f"compile.defines.TFBUILD_TEST={int(time.time())}"
     try:
-        changed = serve("--set", define, "--output", str(tmp_path / "changed"), "--tag", tag)
+        changed = serve(
+            "--set", define, "--name", "copt", "--output", str(tmp_path / "changed"), "--tag", tag
+        )
         assert changed.ok, changed.stderr[-4000:]
-        assert _ran(_log("compile-compile")) > 10
-        words = ("--set", "runtime.labels.team=edge", "--output", str(tmp_path / "back"), "--tag", tag)
+        assert _ran(_log("compile-compile", "opt-copt")) > 10
+        words = ("--set", "runtime.labels.team=edge", "--name", "back", "--output", str(tmp_path / "back"))
         # The recipe brings out what is in /tree/log; no action depends on this option.
-        back = serve(*words, "--", "--execution_log_json_file=/tree/log/execution.json")
+        back = serve(*words, "--tag", tag, "--", "--execution_log_json_file=/tree/log/execution.json")
         assert back.ok, back.stderr[-4000:]
-        spawns = _spawns(_log("compile-execution", "json"))
+        spawns = _spawns(_log("compile-execution", "opt-back", "json"))
         # The disk cache has every object of the first build. What is compiled with the time of the build (the
         # version, a stamp of the link) has another input in each run, and is the only thing that is compiled.
         assert [each["mnemonic"] for each in spawns if not each["cacheHit"]] == ["CppLinkstampCompile"]
@@ -184,8 +188,8 @@ def test_a_changed_copt_compiles_again_and_reverting_it_does_not(
         engine.remove_image(tag)
 
 
-def _log(name: str, suffix: str = "log") -> str:
-    logs = cache_root(os.environ) / "state" / "serving-2.19.1-mini-opt-amd64" / "logs"
+def _log(name: str, config: str, suffix: str = "log") -> str:
+    logs = cache_root(os.environ) / "state" / f"serving-2.19.1-mini-{config}-amd64" / "logs"
     return next(logs.glob(f"*-{name}.{suffix}")).read_text(errors="replace")
 
 
@@ -213,17 +217,19 @@ def test_an_unknown_flag_is_told_before_anything_is_fetched_or_compiled(serve: S
 
 
 def test_a_compile_error_names_the_file_and_is_continued_after(serve: Serve, tmp_path: Path) -> None:
-    broken = serve("--output", str(tmp_path), "--set", "compile.cxxflags=-include/no/such/header.h")
+    wrong = "compile.cxxflags=-include/no/such/header.h"
+    broken = serve("--output", str(tmp_path), "--set", wrong, "--name", "broken")
     assert broken.returncode == 6
     assert "/no/such/header.h" in broken.stderr
     assert "log: " in broken.stderr
-    assert _log("compile-compile")
+    assert _log("compile-compile", "opt-broken")
 
 
 def test_an_interrupted_compile_goes_on(mirror: Path, tmp_path: Path) -> None:
     define = f"compile.defines.TFBUILD_TEST={time.time_ns()}"
-    words = ["--config", "debug", "--set", define, "--output", str(tmp_path), "--jobs", "1"]
-    work = cache_root(os.environ) / "state" / "serving-2.19.1-mini-debug-amd64"
+    words = ["--config", "debug", "--set", define, "--name", "interrupted", "--output", str(tmp_path)]
+    words += ["--jobs", "1"]
+    work = cache_root(os.environ) / "state" / "serving-2.19.1-mini-debug-interrupted-amd64"
     process = start_build(words, mirror)
     _wait_for(work, 25, process)
     os.kill(process.pid, signal.SIGINT)
@@ -237,7 +243,7 @@ def test_an_interrupted_compile_goes_on(mirror: Path, tmp_path: Path) -> None:
     closing = re.findall(r"INFO: \d+ processes?: (.*)\.$", log, re.MULTILINE)[-1]
     everything = 30
     assert _ran(log) < everything - 3, closing
-    docker.from_env().images.remove("tfbuild/serving:2.19.1-mini-debug-amd64", force=True)
+    docker.from_env().images.remove("tfbuild/serving:2.19.1-mini-debug-interrupted-amd64", force=True)
 
 
 def _wait_for(work: Path, actions: int, process: subprocess.Popen[str]) -> None:
@@ -252,3 +258,24 @@ def _wait_for(work: Path, actions: int, process: subprocess.Popen[str]) -> None:
             return
         time.sleep(0.2)
     pytest.fail("the compile did not get going")
+
+
+def test_a_patch_changes_the_server_whatever_it_is_called(serve: Serve, tmp_path: Path) -> None:
+    version = "tensorflow_serving/model_servers/version.cc"
+    patch = tmp_path / "version.diff"
+    patch.write_text(diff_of(SOURCE, version, "+dev.sha.", "+dev.sha.by-a-diff."))
+    tag = "tfbuild-test/serving-patched:1"
+    try:
+        ran = serve(
+            "--set", f"source.patches={patch}", "--output", str(tmp_path), "--tag", tag, "--json",
+            timeout_s=3600,
+        )  # fmt: skip
+        assert ran.ok, ran.stderr[-4000:]
+        folder = Path(json.loads(ran.stdout)["output"])
+        manifest = json.loads((folder / "manifest.json").read_text())
+        cases = {case["case"]: case for case in manifest["smoke"]}
+        assert "+dev.sha.by-a-diff." in cases["version"]["version"]
+        (log,) = (folder / "logs").glob("*-prepare.log")
+        assert "1 of 1 patches applied\n" in log.read_text()
+    finally:
+        docker.from_env().images.remove(tag, force=True)

@@ -15,7 +15,7 @@ from tests.support.serving import start_build
 from tests.support.steps import kill, limit_memory, wait_for
 from tfbuild.machine.cache import cache_root
 
-BUILD_ID = "serving-2.19.1-mini-debug-amd64"
+BUILD_ID = "serving-2.19.1-mini-debug-memory-amd64"
 GIB = 1 << 30
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -26,8 +26,8 @@ def start(mirror: Path, tmp_path: Path) -> Start:
 
     def started(*words: str) -> subprocess.Popen[str]:
         define = f"compile.defines.TFBUILD_TEST={time.time_ns()}"
-        common = ("--config", "debug", "--set", define, "--output", str(tmp_path), "--jobs", "1")
-        return start_build([*common, *words], mirror)
+        common = ("--config", "debug", "--set", define, "--name", "memory", "--output", str(tmp_path))
+        return start_build([*common, "--jobs", "1", *words], mirror)
 
     return started
 

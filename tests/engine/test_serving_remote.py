@@ -45,7 +45,7 @@ def test_what_one_build_left_another_takes(
     try:
         for name in ("2.19.1-minia", "2.19.1-minib"):
             tags.append(f"tfbuild-test/remote:{name}")
-            words = ("--output", str(tmp_path), "--tag", tags[-1], "--json")
+            words = ("--name", "remote", "--output", str(tmp_path), "--tag", tags[-1], "--json")
             remote = ("--set", f"serving.remote_cache={cache.address}")
             ran = serve(*words, *remote, *raw, release=_release(tmp_path, name), timeout_s=3600)
             assert ran.ok, ran.stderr[-4000:]

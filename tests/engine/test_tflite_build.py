@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import jsonschema
+import pytest
 
 from tests.engine.conftest import PROJECT, Built, Invoke
+from tests.support.operators import pack_with_a_broken_model, require_operators
 from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.engine.engine import DockerEngine
@@ -108,11 +110,47 @@ def test_image_runs_with_nothing_but_itself(built: Built, engine: DockerEngine) 
 
 def test_smoke_outcomes_are_in_the_manifest(built: Built) -> None:
     outcomes = {outcome["case"]: outcome for outcome in built.manifest["smoke"]}
-    assert len(outcomes) == 8
+    assert len(outcomes) == 23
     for name in ("conv_float32, c", "conv_float32, c++", "conv_int8, c", "conv_int8, c++"):
         assert outcomes[name]["delegated"] == 1
         assert outcomes[name]["outputs"] == [54, 9, 63, 10, 90, 13, 99, 14]
+    for api in ("c", "c++"):
+        for kind in ("float32", "int8"):
+            excited = outcomes[f"squeeze_excite_{kind}_batch2, {api}"]
+            assert (excited["delegated"], excited["left"]) == (1, [])
+            assert excited["outputs"] == [8, 2, 24, 4, 40, 6, 56, 8, 0, 0, 2, 1, 0, 3, 6, 4]
+    for way in ("c", "c, delegate", "c++"):
+        dynamic = outcomes[f"dynamic_reshape_float32, {way}"]
+        assert not dynamic["delegated"]
+        assert dynamic["outputs"] == [10, 9, 26, 17]
     assert {outcome["version"] for outcome in outcomes.values()} == {"2.14.1"}
+
+
+@pytest.mark.parametrize("api", ["c", "c++"])
+def test_every_operator_answers_as_published_packages_do(built: Built, api: str) -> None:
+    require_operators(built.manifest, f"operators, {api}", "2.14.1")
+
+
+# The C API looks first whether a model is one; the C++ API believes it.
+@pytest.mark.parametrize(("program", "state"), [("operators-c", "failed"), ("operators-cc", "crashed")])
+def test_a_model_that_ends_the_process_does_not_hide_the_others(
+    built: Built, engine: DockerEngine, tmp_path: Path, program: str, state: str
+) -> None:
+    first, broken, last = pack_with_a_broken_model(tmp_path / "pack")
+    files = {"/smoke/pack": tmp_path / "pack"}
+    files |= {f"/smoke/{path.name}": path for path in (built.work / "smoke").iterdir()}
+    emulator = ("/smoke/qemu",) if "/smoke/qemu" in files else ()
+    command = (*emulator, f"/smoke/{program}", "/smoke/pack", "--verbose")
+    options = RunOptions(platform=f"linux/{built.arch}", entrypoint=command[:1], files=files, timeout_s=300)
+    ran = engine.run_once(built.image, command[1:], options)
+    assert ran.exit_code == 0, ran.stderr
+    told = [line.split()[1:] for line in ran.stdout.splitlines() if line.startswith("operator ")]
+    assert [(name, each) for name, _, each, *_ in told] == 2 * [
+        (first, "right"),
+        (broken, state),
+        (last, "right"),
+    ]
+    assert "operators xnnpack 3 2 2" in ran.stdout.splitlines()
 
 
 def test_second_run_does_nothing(built: Built, invoke: Invoke) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Invoke
+from tests.support.operators import require_operators
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.cache import cache_root
@@ -106,6 +107,25 @@ def test_xnnpack_is_in_use_through_python(source: Built) -> None:
         assert (cases[name]["delegated"], cases[name]["left"]) == (1, [])
 
 
+def test_every_operator_answers_through_python_as_published_packages_do(source: Built) -> None:
+    require_operators(source.manifest, "operators, python", "2.14.1")
+
+
+def test_a_model_that_ends_the_process_is_told_and_the_others_are_run(source: Built) -> None:
+    files = {name: SCRIPT.parent / name for name in ("crashing/__init__.py", "crashing/interpreter.py")}
+    files |= {name: source.smoke / name for name in ("operators.py", "operators.pack")}
+    ran = source.python(
+        "/smoke/operators.py", "crashing", "/smoke/operators.pack", "--only", "abs-float32", "--verbose",
+        files=files,
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert "operator abs-float32-2x5 reference crashed signal 6" in lines
+    assert "operators reference 6 5 0" in lines
+    assert "operators xnnpack 6 5 5" in lines
+    assert sum(" right " in line for line in lines) == 10
+
+
 def test_a_users_script_runs_as_it_is(source: Built) -> None:
     files = {"add.py": SCRIPT, "add.bin": source.smoke / "add.bin"}
     ran = source.python("/smoke/add.py", "/smoke/add.bin", files=files)
@@ -139,6 +159,11 @@ def test_the_official_wheel_answers_the_same(official: Built) -> None:
     ran = official.python("/smoke/add.py", "/smoke/model", files=files)
     assert ran.exit_code == 0, ran.stderr
     assert ran.stdout == "[3.0, 9.0]\n"
+
+
+def test_every_operator_answers_through_the_official_wheel(official: Built) -> None:
+    column = "" if official.arch == "armhf" else "tflite-runtime-2.14.0"
+    require_operators(official.manifest, "operators, python", column)
 
 
 def test_the_official_wheel_stays_as_it_was_published(official: Built, invoke: Invoke) -> None:

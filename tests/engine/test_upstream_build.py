@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
+from tests.support.patches import diff_of, write_patch
 from tests.support.products import Product, load_release
 from tests.support.tflite_mini import Miniature, make_miniature
 from tfbuild.artifacts.elf.read import read_elf
@@ -41,6 +42,7 @@ MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
 RUNTIME = ("libc.", "libm.", "libstdc++.", "libgcc_s.", "ld-linux")
 ONLY = {"amd64": (b"neon2sse-locked", b"no-kleidiai"), "arm64": (b"kleidiai-locked", b"no-neon2sse")}
 DOWNLOADS = re.compile(r"Cloning into|Downloading|[Dd]ownloading https?:|Performing (download|git)")
+SOURCE = PROJECT / "tests" / "data" / "tflite-mini" / "source"
 REAL_MIRROR = os.environ.get("TFBUILD_TEST_MIRROR", "")
 
 
@@ -58,11 +60,11 @@ def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
 
 
 @pytest.fixture
-def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Plan[Any]]:
+def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan[Any]]:
     monkeypatch.setenv("TFBUILD_MIRRORS", mini.mirrors)
 
-    def plan(arch: str) -> Plan[Any]:
-        words = Words(release=str(mini.release), arch=arch)
+    def plan(arch: str, *sets: str) -> Plan[Any]:
+        words = Words(release=str(mini.release), arch=arch, sets=sets)
         return table.plan_of(PROJECT, "tflite", words, env=os.environ, build_arch=host_arch())
 
     return plan
@@ -175,6 +177,41 @@ def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(
         with pytest.raises(DownloadError, match="is not what the source asks for") as caught:
             steps.fetch(run)
         assert [each.partition(":")[0] for each in caught.value.details] == ["eigen", "eigen"]
+
+
+def test_a_patch_changes_the_library_whatever_it_is_called_and_unused_entries_are_told(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    library = ("tensorflow/lite/miniature.cc", "return EIGEN_WORD", 'return "by-a-diff " EIGEN_WORD')
+    licence = ("LICENSE", "January 2004", "January 2004, by no suffix")
+    (tmp_path / "keep-dims.diff").write_text(diff_of(SOURCE, *library))
+    (tmp_path / "no suffix").write_text(diff_of(SOURCE, *licence))
+    sets = (
+        f"source.patches=[{tmp_path}/keep-dims.diff, '{tmp_path}/no suffix']",
+        "tflite.cmake_definitions.MINI_TYPO=ON",
+    )
+    plan = plan_of("amd64", *sets)
+    run = compile_only(plan, mini, tmp_path / "dist")
+    dist = run.layout.out / "dist"
+    assert b"by-a-diff " in (dist / "lib" / "libtensorflowlite.so").read_bytes()
+    assert "by no suffix" in (dist / "share" / "licenses" / "tensorflow").read_text()
+    prepared = run.log("compile-prepare").read_text()
+    assert f"applying {tmp_path}/keep-dims.diff\n" in prepared
+    assert prepared.endswith("2 of 2 patches applied\n")
+    told = ["tflite.cmake_definitions.MINI_TYPO changes nothing: no CMake file of the release asks for it"]
+    assert [each.message for each in run.findings] == told
+    # CMake itself tells of it only once; the build does so each time.
+    again = compile_only(plan, mini, tmp_path / "dist")
+    assert [each.message for each in again.findings] == told
+
+
+def test_a_patch_that_does_not_apply_ends_the_build_with_its_name(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    patch = write_patch(tmp_path / "other.diff", "LICENSE", "Not the first line.", "Another one.")
+    with pytest.raises(BuildError, match="the prepare phase of the build failed") as caught:
+        compile_only(plan_of("amd64", f"source.patches={patch}"), mini, tmp_path / "dist")
+    assert any(f"error: the patch {patch} does not apply" in each for each in caught.value.details)
 
 
 @pytest.mark.archives

@@ -25,6 +25,7 @@ from tfbuild.engine.facts import EngineFacts, ImageFacts, RunOptions, RunResult,
 from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.plan.plan import Plan
 from tfbuild.products.table import recipe_of
+from tfbuild.products.tflite.operators import OperatorCase
 from tfbuild.products.tflite.smoke import SmokeCase
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -32,17 +33,20 @@ ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"
 MIRROR = "http://mirror.example/debian"
 TARGETS = ("builder", "compile", "logs", "smoke", "runtime-files", "image")
 
+Case = SmokeCase | OperatorCase
+
 
 class FakeEngine:
     """Images by name; ``ids`` are their ids. A container answers as ``answer`` says."""
 
-    def __init__(self, cases: Sequence[SmokeCase], version: str) -> None:
+    def __init__(self, cases: Sequence[Case], version: str) -> None:
         self.images: dict[str, str] = {}
         self.made = 0
         self.runs: list[tuple[str, tuple[str, ...], RunOptions]] = []
         self.libc = "libc.so.6"
-        self.labels: dict[str, str] = {}
-        self.answer: Callable[[SmokeCase], RunResult] = lambda case: right_answer(case, version)
+        self.labels: dict[str, str] = {}  # of the image that was made last
+        self.labels_of: dict[str, dict[str, str]] = {}
+        self.answer: Callable[[Case], RunResult] = lambda case: right_answer(case, version)
         self._cases = {case.command("/smoke"): case for case in cases}
 
     def info(self) -> EngineFacts:
@@ -52,13 +56,17 @@ class FakeEngine:
         """What the image target of bake does."""
         self.made += 1
         self.images[ref] = f"sha256:{self.made:064}"
+        self.labels_of[self.images[ref]] = dict(self.labels)
 
     def image(self, ref: str) -> ImageFacts | None:
         if ref not in self.images:
             return None
-        return image_facts({"Id": self.images[ref], "Size": 1, "Config": {"Labels": self.labels}})
+        identity = self.images[ref]
+        labels = self.labels_of.get(identity, self.labels)
+        return image_facts({"Id": identity, "Size": 1, "Config": {"Labels": labels}})
 
     def save_image(self, ref: str, path: Path) -> None:
+        assert ref in self.images
         assert ref in self.images
         layer = [
             program("usr/bin/benchmark_model", (ELF / "pie").read_bytes()),
@@ -99,11 +107,14 @@ class FakeEngine:
         return ()
 
 
-def right_answer(case: SmokeCase, version: str) -> RunResult:
+def right_answer(case: Case, version: str) -> RunResult:
     """What the smoke program prints when all is well."""
+    if isinstance(case, OperatorCase):
+        counts = [f"operators {way} 3 3 {2 * (way == 'xnnpack')}" for way in case.ways]
+        return RunResult(0, "\n".join((f"version {version}", *counts)), "")
     lines = [f"version {version}", f"delegated {int(case.must_delegate)}"]
     lines.append(f"output {' '.join(map(str, case.outputs))}")
-    return RunResult(0, "\n".join(lines), "")
+    return RunResult(0, "\n".join(lines), case.says)
 
 
 @dataclass
@@ -121,11 +132,13 @@ class Build:
     lock_wait_s: float = 0
     offline: bool = False
     secrets: Mapping[str, str] = field(default_factory=dict)
+    unused_entries: str = ""  # what CMake said nobody has asked for
     proxies: Mapping[str, str] = field(default_factory=dict)
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(self.plan.part.smoke, self.plan.library_version)
+        part = self.plan.part
+        self.engine = FakeEngine((*part.smoke, *part.operators), self.plan.library_version)
         self.output = self.folder / "dist" / "amd64"
 
     @property
@@ -209,6 +222,7 @@ class Build:
             (dist / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ELF / ("pie" if name.startswith("bin") else library), dist / name)
         _write(self.layout.out / "log" / "compile.log", "[1/1] Linking libtensorflowlite.so\n")
+        _write(self.layout.out / "log" / "unused-cmake-entries", self.unused_entries)
         _write(self.layout.out / "packages.tsv", "gcc-14\t14.2.0-19\tamd64\nlibabsl-dev\t1\tamd64\n")
         _write(self.layout.out / "tools.txt", "gcc 14.2.0\ncmake 3.31\n")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -150,6 +150,18 @@ def script(text: str) -> Member:
 CASES: Mapping[str, Case] = {
     "clean": Case(None),
     "clean on a GPU": Case(None, add=(CUDA, CUDNN), env=RUNTIME, host=GPU),
+    "no TensorFlow at all": Case(
+        "image-without-tensorflow",
+        add=(Member("usr/share/nginx/html/index.html", b"<p>hello"),),
+        drop=without("-packages/"),
+        settings={"Cmd": ["/usr/sbin/nginx"]},
+        says="the image starts: /usr/sbin/nginx",
+    ),
+    "TensorFlow inside a program": Case(
+        None,
+        add=(program("usr/local/bin/serve", b"\x7fELF tensorflow/lite/kernels/add.cc"),),
+        drop=without("-packages/"),
+    ),
     # GPU
     "CUDA wheel, no GPU": Case("gpu-missing", add=(CUDA,), severity="warning", says="runs on the CPU only"),
     "CUDA server, no GPU": Case(
@@ -185,6 +197,19 @@ CASES: Mapping[str, Case] = {
     ),
     # Libraries
     "missing library": Case("library-missing", drop=without("libstdc++"), says="needs libstdc++.so.6"),
+    "a plug-in's missing library": Case(
+        "library-optional",
+        add=(
+            program(f"{SITE}/tensorflow_io/python/ops/libtensorflow_io_ffmpeg_2.8.so", library("plug-in.so")),
+        ),
+        severity="warning",
+        says="libtensorflow_io_ffmpeg_2.8.so needs libavcodec-ffmpeg.so.56",
+    ),
+    "a missing library of a plug-in that TensorFlow loads itself": Case(
+        "library-missing",
+        add=(program(f"{SITE}/tensorflow-plugins/libpluggable.so", library("plug-in.so")),),
+        says="libpluggable.so needs libavcodec-ffmpeg.so.56",
+    ),
     "foreign library": Case(
         "library-foreign", drop=without("info/libstdc++6"), severity="warning", says="libstdc++.so.6 belongs"
     ),
@@ -331,6 +356,20 @@ CASES: Mapping[str, Case] = {
         says="made from example/tensorflow:latest-gpu",
     ),
     "root": Case("operation-root", settings={"User": ""}, severity="warning", says="not set"),
+    "no such user": Case(
+        "operation-user-missing", settings={"User": "app"}, says="USER is app: not in /etc/passwd"
+    ),
+    "no such group": Case(
+        "operation-user-missing",
+        settings={"User": "65532:app"},
+        add=(Member("etc/group", b"root:x:0:\nnoapp:x:5:\n"),),
+        says="the group app is not in /etc/group",
+    ),
+    "a user and a group by name": Case(
+        None,
+        settings={"User": "app:app"},
+        add=(Member("etc/passwd", b"app:x:7:7::/:\n"), Member("etc/group", b"app:x:7:\n")),
+    ),
     "small shm": Case(
         "operation-shm",
         add=(program(f"{SITE}/nvidia/nccl/lib/libnccl.so.2", library("libcudart.so.12")),),
@@ -361,8 +400,13 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def speaking(said: str, act: str, *, server: bool = False) -> Image:
-    """An image whose Python (or model server) prints ``said`` and then does what ``act`` tells."""
+def speaking(
+    said: str, act: str, *, server: bool = False, command: Sequence[str] = (), add: Sequence[Member] = ()
+) -> Image:
+    """An image whose Python (or model server) prints ``said`` and then does what ``act`` tells.
+
+    It starts that program, or ``command``.
+    """
     name = "usr/bin/tensorflow_model_server" if server else "usr/local/bin/python3.11"
     members = [program(name, library("speaker")), Member("said", said.encode()), Member("act", act.encode())]
     if not server:
@@ -371,5 +415,10 @@ def speaking(said: str, act: str, *, server: bool = False) -> Image:
             distribution("tensorflow", "2.18.0"),
             symlink("usr/local/bin/python3", "python3.11"),
         ]
-    settings = {"User": "65532", "Cmd": [f"/{name}"], "Env": ["PATH=/usr/local/bin:/usr/bin"]}
-    return Image([members], settings, created="2026-01-15T00:00:00Z")
+    settings = {
+        "User": "65532",
+        "Cmd": list(command) or [f"/{name}"],
+        "Env": ["PATH=/usr/local/bin:/usr/bin"],
+        "WorkingDir": "/app" if add else "",
+    }
+    return Image([[*members, *add]], settings, created="2026-01-15T00:00:00Z")

@@ -11,7 +11,7 @@ from tests.support.plans import PROJECT
 from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.plan.plan import Circumstances, Plan, Request
-from tfbuild.products.keras.app import APP_LOCK, read_app, run_settings
+from tfbuild.products.keras.app import APP_LOCK, read_app, run_settings, run_settings_unset
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.keras.plan import KerasCircumstances, make_keras_plan
 from tfbuild.products.table import load_config
@@ -53,6 +53,7 @@ def make_plan(
             app=replace(read.folder, path=read.folder.name) if read else None,
             asked=read.asked if read else (),
             run=run_settings(config_found, read.settings) if read else None,
+            run_unset=run_settings_unset(config_found, read.settings) if read else None,
             app_lock=read_wheel_lock(lock, str(lock)) if lock and lock.is_file() else None,
             model=model,
         ),

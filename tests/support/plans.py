@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
+from tfbuild.plan.patches import release_patches
 from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
@@ -49,13 +50,19 @@ def make_plan(
     )
     found = load_release(PROJECT, Product.TFLITE, release)
     stored = load_lock(PROJECT, found)
+    released = tuple(replace(each, sha256="9" * 64) for each in release_patches(PROJECT, found))
     return make_tflite_plan(
         request,
         load_config(PROJECT, config, arch, sets),
         found,
         release_lines=release_origins(PROJECT, load_release(PROJECT, Product.TFLITE, release)),
         circumstances=Circumstances(
-            patches, policy_sha256, recipe, revision, recorder="7" * 64, source_date_epoch=source_date_epoch
+            (*released, *patches),
+            policy_sha256,
+            recipe,
+            revision,
+            recorder="7" * 64,
+            source_date_epoch=source_date_epoch,
         ),
         lock=stored if lock is None else replace(stored, lock=lock),
     )

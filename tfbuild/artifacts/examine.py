@@ -12,7 +12,7 @@ from tfbuild.artifacts.elf.facts import ApiFacts, ElfFacts, ElfKind, LinkedLibra
 from tfbuild.artifacts.elf.linked import linked_libraries
 from tfbuild.artifacts.elf.read import parse_elf
 from tfbuild.artifacts.isa.measure import measure
-from tfbuild.base.errors import UsageError
+from tfbuild.artifacts.whole_file import read_whole
 from tfbuild.base.project import PROJECT
 
 _C_INTERFACE = "TfLiteModelCreate"  # who has this is meant to have the rest
@@ -39,11 +39,7 @@ class Beside:
 
 def examine_file(path: Path, beside: Beside | None = None) -> ElfFacts:
     """As :func:`examine`, for a file. Raises UsageError when it cannot be read."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    return examine(data, str(path), beside)
+    return examine(read_whole(path), str(path), beside)
 
 
 def examine(data: bytes, name: str, beside: Beside | None = None) -> ElfFacts:
@@ -54,7 +50,7 @@ def examine(data: bytes, name: str, beside: Beside | None = None) -> ElfFacts:
         return facts
     beside = beside or Beside()
     symbols = beside.symbols.get(name.rpartition("/")[2]) if facts.stripped else None
-    code = read_code(data, name, symbols.read_bytes() if symbols else None)
+    code = read_code(data, name, read_whole(symbols) if symbols else None)
     linked = linked_libraries(data, code, facts.needed)
     return replace(facts, isa=measure(code), linked=linked, api=_api(facts, linked, beside))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, VersionFloor, version_key
+from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Libc, VersionFloor, version_key
 from tfbuild.artifacts.isa.facts import Verdict
 from tfbuild.artifacts.isa.march import cpus
 from tfbuild.artifacts.platforms import FAMILIES, DistributionFamily, Platforms, WheelTag
@@ -41,6 +41,12 @@ def arch_of(files: Iterable[ElfFacts]) -> Arch | None:
     return found[0] if found else None
 
 
+def libc_of(files: Iterable[ElfFacts]) -> Libc | None:
+    """The C library of the files; the strangest where they differ, None where nothing tells."""
+    found = {each.libc for each in files}
+    return next((libc for libc in (Libc.BIONIC, Libc.MUSL, Libc.GLIBC) if libc in found), None)
+
+
 def highest(files: Iterable[ElfFacts], provided: frozenset[str]) -> tuple[VersionFloor, ...]:
     """The highest version of each family, asked of libraries that are not among ``provided``."""
     top: dict[str, VersionFloor] = {}
@@ -65,32 +71,45 @@ def runs_on(
     *,
     image: bool = False,
     beside: frozenset[str] = frozenset(),
+    unmeasured: tuple[str, ...] = (),
+    scripts: tuple[str, ...] = (),
 ) -> RunsOn:
-    """Where a program can load and run all of ``files``; ``beside`` are libraries that come along."""
+    """Where a program can load and run all of ``files``; ``beside`` are libraries that come along.
+
+    ``unmeasured`` are further files that it loads, of unknown instructions; ``scripts`` start what is not
+    known.
+    """
     arch = arch_of(files)
     beside |= provided_by(files)
     floors = highest(files, beside)
     suppliers = _suppliers(files, beside, platforms)
-    musl = any("musl" in name for each in files for name in (*each.needed, each.interpreter or ""))
-    families = () if image or arch is None or musl else platforms.distributions
+    libc = libc_of(files)
+    other = libc not in {None, Libc.GLIBC}
+    families = () if image or arch is None or other else platforms.distributions
     shown = [_family(family, arch, floors) for family in families if arch]
     conditions = list(_conditions(files))
-    if musl:
-        conditions.append("linked against musl: Alpine Linux, not the distributions with glibc")
+    conditions += [f"what the script {script} starts is not looked at" for script in scripts]
+    if other and libc is not None:
+        conditions.append(_OTHER_LIBC[libc])
     unknown = [s.library for s in suppliers if s.source == _UNKNOWN]
-    if unknown and not image:
+    if unknown and not image and not other:
         conditions.append("these have to be installed as well: " + ", ".join(unknown))
     return RunsOn(
         arch=arch,
         distributions=tuple(words for words, _ in shown if words),
         refused=tuple(reason for _, reason in shown if reason),
-        cpus=_cpus(files),
+        cpus=_cpus(files, unmeasured),
         conditions=tuple(conditions),
         libraries=suppliers,
     )
 
 
 _UNKNOWN = "somewhere else"
+_NAMED = 4  # files of many
+_OTHER_LIBC = {
+    Libc.MUSL: "linked against musl: Alpine Linux, not the distributions with glibc",
+    Libc.BIONIC: "linked against bionic: Android, not the distributions with glibc",
+}
 
 
 def _suppliers(
@@ -129,12 +148,20 @@ def _family(family: DistributionFamily, arch: Arch, floors: tuple[VersionFloor, 
     return f"{family.family} {releases[first].name} or newer", reason
 
 
-def _cpus(files: tuple[ElfFacts, ...]) -> str:
+def _cpus(files: tuple[ElfFacts, ...], unmeasured: tuple[str, ...]) -> str:
     measured = [each.isa for each in files if each.isa is not None]
     if not measured:
         return "not measured: instructions of this machine are not decoded here"
     needed = frozenset(name for isa in measured for name in isa.names(Verdict.ALWAYS))
-    return cpus(measured[0].machine, needed)
+    words = cpus(measured[0].machine, needed)
+    open_questions = frozenset(n for isa in measured for n in isa.names(Verdict.UNCLEAR)) - needed
+    if open_questions:
+        words += f"; whether {', '.join(sorted(open_questions))} must be there as well is unclear"
+    if not unmeasured:
+        return words
+    names = [path.rpartition("/")[2] for path in unmeasured]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"unclear: {', '.join(names[:_NAMED])}{more} not measured, being too large; the rest: {words}"
 
 
 def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
@@ -144,8 +171,8 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
     unclear = [name for name in unclear if name not in always]
     if unclear:
         yield (
-            f"perhaps {', '.join(unclear)}: in use, and without function names nothing tells whether they "
-            "are chosen at run time"
+            f"{', '.join(unclear)}: in use, and names of functions do not tell whether they are chosen at "
+            "run time"
         )
     for name in sorted(always):
         users = [each for each in files if each.isa and name in each.isa.names(Verdict.ALWAYS)]
@@ -153,9 +180,13 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
             alone.setdefault(users[0].path.rpartition("/")[2], []).append(name)
     for library, names in alone.items():
         yield f"only {library} needs {', '.join(names)}"
+    said: dict[str, list[str]] = {}
     for each in files:
         if each.abi:
-            yield f"{each.path.rpartition('/')[2]}: {', '.join(each.abi)}"
+            said.setdefault(", ".join(each.abi), []).append(each.path.rpartition("/")[2])
+    for words, names in said.items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield f"{', '.join(names[:_NAMED])}{more}: {words}"
 
 
 def wheel_tag(

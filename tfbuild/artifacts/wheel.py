@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from tfbuild.artifacts.elf.read import ELF_MAGIC
+from tfbuild.artifacts.foreign import HEAD
 from tfbuild.base.errors import UsageError, VerificationError
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -46,15 +48,60 @@ class WheelFacts:
     altered: tuple[str, ...]  # files that are not what RECORD says
 
 
-class Wheel:
+_Opened = TypeVar("_Opened", bound="ZipPackage")
+
+
+class ZipPackage:
+    """An opened zip archive; use it as a context manager."""
+
+    kind = "wheel or zip archive"
+
+    def __init__(self, path: Path) -> None:
+        """Raises VerificationError when ``path`` is damaged."""
+        self.path = path
+        with _damage(path, self.kind):
+            self._zip = zipfile.ZipFile(path)
+            self._members = {m.filename: m for m in self._zip.infolist() if not m.is_dir()}
+
+    def __enter__(self: _Opened) -> _Opened:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._zip.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All members, sorted."""
+        return tuple(sorted(self._members))
+
+    def read(self, name: str, limit: int = _MAX_FILE) -> bytes:
+        """The bytes of a member. Raises VerificationError when it is damaged or beyond all measure."""
+        with _damage(self.path, self.kind):
+            member = self._members[name]
+            if member.file_size > min(limit, max(_SMALL, _MAX_RATIO * member.compress_size)):
+                raise ValueError(f"{name} says it has {member.file_size} bytes")
+            return self._zip.read(member)
+
+    def heads(self) -> Iterator[tuple[str, bytes]]:
+        """The first bytes of each member, sorted by name."""
+        for name in self.names:
+            with _damage(self.path, self.kind), self._zip.open(self._members[name]) as stream:
+                start = stream.read(HEAD)
+            yield name, start
+
+    def elf_names(self) -> Iterator[str]:
+        """Members that start like ELF files, sorted."""
+        return (name for name, start in self.heads() if start.startswith(ELF_MAGIC))
+
+
+class Wheel(ZipPackage):
     """An opened wheel; use it as a context manager."""
+
+    kind = "wheel"
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError when ``path`` is a zip file but no wheel, VerificationError when damaged."""
-        self.path = path
-        with _damage(path):
-            self._zip = zipfile.ZipFile(path)
-            self._members = {m.filename: m for m in self._zip.infolist() if not m.is_dir()}
+        super().__init__(path)
         folders = {PurePosixPath(name).parts[0] for name in self._members if ".dist-info/" in name}
         if len(folders) != 1:
             self._zip.close()
@@ -64,31 +111,9 @@ class Wheel:
             )
         self._info = folders.pop()
 
-    def __enter__(self) -> Wheel:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._zip.close()
-
-    def read(self, name: str, limit: int = _MAX_FILE) -> bytes:
-        """The bytes of a member. Raises VerificationError when it is damaged or beyond all measure."""
-        with _damage(self.path):
-            member = self._members[name]
-            if member.file_size > min(limit, max(_SMALL, _MAX_RATIO * member.compress_size)):
-                raise ValueError(f"{name} says it has {member.file_size} bytes")
-            return self._zip.read(member)
-
-    def elf_names(self) -> Iterator[str]:
-        """Members that start like ELF files, sorted."""
-        for name in sorted(self._members):
-            with _damage(self.path), self._zip.open(self._members[name]) as stream:
-                start = stream.read(len(ELF_MAGIC))
-            if start == ELF_MAGIC:
-                yield name
-
     def facts(self) -> WheelFacts:
         """What the wheel's documents say, compared with its files."""
-        with _damage(self.path):
+        with _damage(self.path, self.kind):
             meta = HeaderParser().parsestr(self._document("METADATA"))
             wheel = HeaderParser().parsestr(self._document("WHEEL"))
             tags = _tags(self.path.name, [str(tag) for tag in wheel.get_all("Tag", [])])
@@ -140,8 +165,8 @@ def _tags(filename: str, inside: list[str]) -> tuple[str, tuple[str, ...]]:
 class _damage:
     """Turns what zipfile lets out on damaged input into one error."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, kind: str) -> None:
+        self._path, self._kind = path, kind
 
     def __enter__(self) -> None:
         return None
@@ -149,7 +174,7 @@ class _damage:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, _DAMAGE):
             raise VerificationError(
-                f"{self._path} is a damaged wheel",
+                f"{self._path} is a damaged {self._kind}",
                 details=(f"{type(error).__name__}: {str(error)[:300]}",),
                 hint="download it again",
             ) from error

@@ -39,7 +39,7 @@ class Arch(str, Enum):
     @classmethod
     def parse(cls, text: str) -> Arch | None:
         """The architecture that ``text`` names in any of its spellings, or None."""
-        word = text.strip().lower()
+        word = text.strip().lower().removeprefix("linux/")  # as the engine writes platforms
         return cls(word) if word in {a.value for a in cls} else _ALIASES.get(word)
 
 

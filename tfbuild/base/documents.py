@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -32,6 +32,20 @@ def dump(document: Any) -> dict[str, Any]:
 @cache
 def _adapter(document: type) -> TypeAdapter[Any]:
     return TypeAdapter(document)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """What a build takes the place of: a dist folder's build, or the image that had the name.
+
+    ``build_id`` and ``key`` (label ``tfbuild.key``) are null where it does not tell them.
+    """
+
+    what: Literal["folder", "image"]
+    name: str
+    build_id: str | None
+    key: str | None
+    date: str | None
 
 
 def fingerprint(value: object) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from tfbuild.base.printable import printable
+
 
 class ExitCode(IntEnum):
     """Exit codes of every command. They are part of the interface and never change meaning."""
@@ -72,8 +74,8 @@ class ConfigProblem:
 
     def __str__(self) -> str:
         if not self.line:
-            return f"{self.path}: {self.message}"
-        text = f"{self.path}:{self.line}:{self.column}: {self.message}"
+            return printable(f"{self.path}: {self.message}")
+        text = printable(f"{self.path}:{self.line}:{self.column}: {self.message}")
         if not self.snippet:
             return text
         gutter = f"  {self.line} | "

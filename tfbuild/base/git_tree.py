@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild.base.errors import ArchiveError
+from tfbuild.base.errors import ArchiveError, UsageError
 
 _CHUNK = 1 << 20
 
@@ -50,6 +50,17 @@ def tree_id(folder: Path) -> str:
     :raises ArchiveError: there is something that no commit can hold, such as a socket.
     """
     return entries_id(_entries(os.fsencode(folder)))
+
+
+def typed_tree_id(folder: Path) -> str:
+    """:func:`tree_id` of a folder that a user named.
+
+    :raises UsageError: there is something in it that no image can get, such as a pipe.
+    """
+    try:
+        return tree_id(folder)
+    except ArchiveError as error:
+        raise UsageError(error.message, hint=f"take it out of {folder}") from error
 
 
 def _entries(folder: bytes) -> Iterable[TreeEntry]:

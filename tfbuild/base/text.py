@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from tfbuild.base.errors import ConfigError, TfBuildError
+from tfbuild.base.printable import printable, printable_lines
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def human_duration(seconds: float) -> str:
 def table_lines(rows: Sequence[ArtifactRow]) -> list[str]:
     """The result table in aligned columns; the hash is last, so that a narrow terminal wraps only it."""
     cells = [("artifact", "size", "time", "sha256")]
-    cells += [(str(r.path), human_size(r.size), human_duration(r.seconds), r.sha256) for r in rows]
+    cells += [(printable(str(r.path)), human_size(r.size), human_duration(r.seconds), r.sha256) for r in rows]
     path, size, took = (max(len(row[i]) for row in cells) for i in range(3))
     return [f"{row[0]:<{path}}  {row[1]:>{size}}  {row[2]:>{took}}  {row[3]}" for row in cells]
 
@@ -58,7 +59,7 @@ def table_markdown(rows: Sequence[ArtifactRow]) -> str:
     """The result table for a GitHub job summary."""
     lines = ["| artifact | size | time | sha256 |", "|---|---:|---:|---|"]
     for row in rows:
-        path = str(row.path).replace("|", "\\|")
+        path = printable(str(row.path)).replace("|", "\\|").replace("`", "\\x60")
         lines.append(
             f"| `{path}` | {human_size(row.size)} | {human_duration(row.seconds)} | `{row.sha256}` |"
         )
@@ -68,12 +69,17 @@ def table_markdown(rows: Sequence[ArtifactRow]) -> str:
 def error_lines(error: TfBuildError) -> list[tuple[str, str]]:
     """What to print of ``error`` as (label, text): the label is ``error``, ``hint``, ``log`` or empty."""
     lines = [("error", error.message)]
-    lines += [("", f"  {line}") for text in error.details for line in text.splitlines()]
+    lines += [("", f"  {line}") for text in error.details for line in _own_lines(text)]
     if error.hint:
         lines.append(("hint", error.hint))
     if error.log is not None:
         lines.append(("log", str(error.log)))
     return lines
+
+
+def _own_lines(text: str) -> list[str]:
+    # Not splitlines(): what else it splits at belongs to a name, and is escaped where it is printed.
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
 def github_annotations(error: TfBuildError) -> list[str]:
@@ -83,19 +89,23 @@ def github_annotations(error: TfBuildError) -> list[str]:
     """
     if isinstance(error, ConfigError) and error.problems:
         return [
-            f"::error file={_property(p.path)},line={p.line},col={p.column}::{_data(p.message)}"
+            f"::error file={_property(p.path)},line={p.line},col={p.column}::{command_data(p.message)}"
+            # Line 0: the place is an argument, which no file of the repository is.
+            if p.line
+            else f"::error::{command_data(f'{p.path}: {p.message}')}"
             for p in error.problems
         ]
-    text = "\n".join((error.message, *((f"hint: {error.hint}",) if error.hint else ())))
-    return [f"::error::{_data(text)}"]
+    lines = (error.message, *((f"hint: {error.hint}",) if error.hint else ()))
+    return [f"::error::{'%0A'.join(map(command_data, lines))}"]
 
 
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def command_data(text: str) -> str:
+    """``text`` as the data of a workflow command: in it a ``%0A`` of somebody else's is no end of line."""
+    return printable_lines(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return command_data(printable(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 # 0.6 is difflib's own default: one slip in a short word passes, an unrelated word does not.
@@ -123,6 +133,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     return f"; did you mean '{found}'?" if found else ""
 
 
+def one_of(words: Sequence[str]) -> str:
+    """``'a', 'b' or 'c'``."""
+    quoted = [f"'{word}'" for word in words]
+    return " or ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)
+
+
 def matches(name: str, globs: tuple[str, ...]) -> bool:
     """Whether ``name`` matches one of ``globs``. Brackets are no special characters: $ORIGIN, C++ names."""
     return any(_pattern(glob).fullmatch(name) for glob in globs)
@@ -131,3 +147,13 @@ def matches(name: str, globs: tuple[str, ...]) -> bool:
 def _pattern(glob: str) -> re.Pattern[str]:
     text = "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in glob)
     return re.compile(text, re.DOTALL)
+
+
+# Longer names are cut in messages: a whole file in a variable is a common slip.
+_LONGEST_SHOWN = 80
+
+
+def shown(path: Path | str) -> str:
+    """``path`` for a message, cut where it is very long."""
+    text = str(path)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 20]}… ({len(text)} characters)"

@@ -97,8 +97,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class OperatorCount:
+    """How many of the models of one operator were right in one way; ``delegated``: XNNPACK ran them whole."""
+
+    way: str  # reference, xnnpack
+    models: int
+    right: int
+    delegated: int
+
+
+@dataclass(frozen=True)
 class SmokeOutcome:
-    """What one case did; stored in the manifest."""
+    """What one case did; stored in the manifest. ``operators`` is for the suite of single operators alone."""
 
     case: str
     exit_code: int
@@ -106,3 +116,4 @@ class SmokeOutcome:
     outputs: tuple[float, ...]
     delegated: int | None
     left: tuple[int, ...]
+    operators: tuple[OperatorCount, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,24 @@ from tfbuild.base.errors import DownloadError, HostError, PackagingError, Verifi
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist import (
-    CHECKSUMS,
-    MANIFEST,
-    VERIFY_REPORT,
     Artifact,
     artifact_rows,
-    is_intact,
-    read_manifest,
-    stage,
-    staging_of,
+    claim,
+    fill,
+    is_finished,
+    require_places,
+    settle,
     swap,
     write_checksums,
     write_json,
 )
 from tfbuild.build.layout import Layout
 from tfbuild.build.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
+from tfbuild.build.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
+from tfbuild.build.replacing import replaced_folder, replaced_image, replaced_text
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
 from tfbuild.build.steps import existing, jobs_of, make_builder, make_image, make_roots, step_of
+from tfbuild.engine.facts import ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
 from tfbuild.verify.policy import Context
@@ -49,7 +50,7 @@ def execute(
     """Build ``plan`` into the folder ``output`` and the engine.
 
     Raises a :class:`TfBuildError` of the step that failed; what was in ``output`` is then untouched, and the
-    next run continues from what is finished.
+    next run continues from what is finished. What is in ``output`` and not ours is refused first.
     """
     started = time.monotonic()
     require_locked(plan)
@@ -60,18 +61,22 @@ def execute(
         wait_s=effects.lock_wait_s,
         on_wait=effects.reporter.note,
     ):
+        settle(output, plan.build_id)
         finished = _finished(plan, recipe, output, effects, started)
         if finished:
             return finished
+        require_places(output, plan.build_id)
+        replaced = replaced_folder(plan, output)
+        if replaced:
+            effects.reporter.note(replaced_text(replaced))
         load_policy(layout.project, plan.policy)  # a broken file is told now, not after the compile
         effects.preflight()
-        run = Run(plan, recipe, layout, effects, output)
+        run = Run(plan, recipe, layout, effects, output, replaced=[replaced] if replaced else [])
         shutil.rmtree(run.logs, ignore_errors=True)
         run.logs.mkdir(parents=True)
         try:
             return _walk(run, started)
         finally:
-            shutil.rmtree(staging_of(output), ignore_errors=True)
             with suppress(HostError):  # an engine that is gone must not hide what failed
                 effects.engine.remove_image(layout.candidate)
 
@@ -91,7 +96,7 @@ def _finished(
 ) -> BuildResult | None:
     """The result of an earlier build with the same key, if every file and the image are still there."""
     manifest = read_manifest(output)
-    if not manifest or manifest.get("key") != plan.key or not is_intact(output):
+    if not manifest or not is_finished(output, plan.build_id, plan.key):
         return None
     image = effects.engine.image(plan.image.tag)
     if image is None or image.id != manifest["image"]["id"]:
@@ -108,15 +113,16 @@ def _walk(run: Run[Any], started: float) -> BuildResult:
         with step_of(run, step.id):
             detail = steps[step.id](run)
             run.effects.reporter.step_finished("ok", detail, existing(run.log(step.id)))
-    with step_of(run, "verify"):
-        staging = stage(run.output, run.layout.out / "dist", run.logs)
-        report, outcomes, findings = _verify(run, staging)
-        run.effects.reporter.step_finished(
-            "ok", f"{len(outcomes)} {run.recipe.tests}, {len(findings)} warnings"
-        )
-    with step_of(run, "dist"):
-        result = _write(run, staging, report, outcomes, findings, started)
-        run.effects.reporter.step_finished("ok", str(run.output))
+    with ExitStack() as stack:
+        with step_of(run, "verify"):
+            staging = stack.enter_context(claim(run.output, run.plan.build_id))
+            fill(staging, run.layout.out / "dist", run.logs)
+            report, outcomes, findings = _verify(run, staging)
+            told = f"{len(outcomes)} {run.recipe.tests}, {len(findings)} warnings"
+            run.effects.reporter.step_finished("ok", told)
+        with step_of(run, "dist"):
+            result = _write(run, staging, report, outcomes, findings, started)
+            run.effects.reporter.step_finished("ok", str(run.output))
     return result
 
 
@@ -144,7 +150,7 @@ def _verify(
         files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
         reports = (files, image)
     outcomes, findings = run.recipe.smoke(run)
-    findings = [*(finding for report in reports for finding in report.findings), *findings]
+    findings = [*run.findings, *(each for report in reports for each in report.findings), *findings]
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
     )
@@ -173,10 +179,8 @@ def _write(
     started: float,
 ) -> BuildResult:
     plan, effects = run.plan, run.effects
-    effects.engine.tag_image(run.layout.candidate, plan.image.tag)
-    image = effects.engine.image(plan.image.tag)
-    if image is None:
-        raise PackagingError(f"the image {plan.image.tag} is not in the engine", hint="invoke doctor")
+    require_replaceable(run.output, plan.build_id)  # again, before the image gets its name
+    image = _name_image(run)
     manifest = Manifest(
         build_id=plan.build_id,
         key=plan.key,
@@ -199,8 +203,26 @@ def _write(
     )
     write_json(staging / MANIFEST, manifest.to_json())
     write_checksums(staging)
-    swap(staging, run.output)
+    for left in swap(staging, run.output, plan.build_id):
+        effects.reporter.warn(f"couldn't remove {left}")
     elapsed = time.monotonic() - started
     rows = artifact_rows(run.output, run.recipe.artifacts, run.timings.get("compile", 0))
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
-    return BuildResult(True, run.output, plan.image.tag, image.id, rows, findings, elapsed)
+    return BuildResult(
+        True, run.output, plan.image.tag, image.id, rows, findings, elapsed, tuple(run.replaced)
+    )
+
+
+def _name_image(run: Run[Any]) -> ImageFacts:
+    """The verified image under its name, which another image may have had."""
+    tag, engine = run.plan.image.tag, run.effects.engine
+    before = engine.image(tag)
+    engine.tag_image(run.layout.candidate, tag)
+    image = engine.image(tag)
+    if image is None:
+        raise PackagingError(f"the image {tag} is not in the engine", hint="invoke doctor")
+    moved = replaced_image(tag, before, image.id)
+    if moved:
+        run.replaced.append(moved)
+        run.effects.reporter.note(replaced_text(moved))
+    return image

@@ -76,7 +76,7 @@ CAUSES: tuple[Cause, ...] = (
         "the builder's compiler is older than the CPU that is asked for: take a config with a lower 'march' "
         "('invoke list-configs'), or lower it for one build with '--set compile.march=x86-64-v3' or "
         "'--set compile.march=armv8-a'",
-        rf"bad value \({_QUOTE}?[^)]*\) for {_QUOTE}?-m(?:arch|cpu|tune)",
+        rf"bad value \(?{_QUOTE}?[^)]*\)? for {_QUOTE}?-m(?:arch|cpu|tune)",
         r"-m(?:arch|cpu|tune)=\S+ is not a valid value",
         rf"unknown value {_QUOTE}[\w.=+-]+{_QUOTE} for {_QUOTE}?-m(?:arch|cpu|tune)",
         rf"unrecognized command[- ]line option {_QUOTE}-m[\w.=+-]+{_QUOTE}",
@@ -92,6 +92,12 @@ CAUSES: tuple[Cause, ...] = (
         r"(?-i:Illegal instruction)",
         r"\bSIGILL\b",
         r"exit (?:code|status):? 132\b",
+    ),
+    _cause(
+        "patch without effect",
+        "the release's source already is what the patch would make of it: see what the patch is for, or "
+        "leave it out ('--set source.patches=[]')",
+        r"^error: the patch .* changes nothing",
     ),
     _cause(
         "patch does not apply",
@@ -174,6 +180,9 @@ _PRECISE = re.compile(
     r"|No space left on device"
     r"|Illegal instruction",
 )
+# CMake compiles a few lines first, and quotes what the compiler had against them.
+_PROBE = re.compile(r"CMake Error at .*/CMakeTest\w+Compiler\.cmake")
+_OF_COMPILER = re.compile(r"(?<![\w-])(?:fatal )?error:\s")
 # ...what follows from another error...
 _CONSEQUENCE = re.compile(r"collect2: error: ld returned|^make.*\*\*\* |ninja: error: build stopped")
 # ...and what only says which step failed; the precise line comes after it.
@@ -200,8 +209,15 @@ def _first_error(lines: Sequence[str]) -> str | None:
     for wanted in (_PRECISE, _VAGUE, _CONSEQUENCE):
         for index, line in enumerate(lines):
             if wanted.search(line) and (wanted is not _PRECISE or not _CONSEQUENCE.search(line)):
-                return _clip(_with_reason(lines, index))
+                return _clip(_behind_probe(lines, index) or _with_reason(lines, index))
     return None
+
+
+def _behind_probe(lines: Sequence[str], index: int) -> str | None:
+    """The compiler's own error where CMake only says that it could not compile a probe."""
+    if not _PROBE.search(lines[index]):
+        return None
+    return next((line.strip() for line in lines[index + 1 :] if _OF_COMPILER.search(line)), None)
 
 
 def _with_reason(lines: Sequence[str], index: int) -> str:

@@ -18,6 +18,7 @@ class Layout:
     project: Path
     cache: Path
     build_id: str
+    plain_id: str = ""  # that of the configuration as it is; what Bazel downloads is nearly the same
 
     def root(self, root: Root) -> Path:
         """Folder that holds ``rootfs.tar``."""
@@ -31,7 +32,12 @@ class Layout:
     @property
     def repositories(self) -> Path:
         """Bazel's repository cache, as a bundle has it."""
-        return self.cache / "repositories" / self.build_id
+        return self.cache / "repositories" / (self.plain_id or self.build_id)
+
+    @property
+    def collected(self) -> Path:
+        """What of it this build took, to go into a bundle."""
+        return self.work / "collected"
 
     def source(self, plan: Plan[Any]) -> Path:
         return self.cache / "sources" / plan.tree.key

@@ -19,7 +19,8 @@ class Product:
 
     ``sections`` are its keys in a configuration, ``contradictions`` what they must not say at the same time.
     ``plan`` makes a plan of a request, ``recipe`` tells what carries it out; ``parts`` are the types of
-    :attr:`Plan.part` that there are. ``out_of_reach`` is what helps where upstream cannot be reached.
+    :attr:`Plan.part` that there are. ``out_of_reach`` is what helps where upstream cannot be reached,
+    ``takes_raw`` whether words after ``--`` go to its build tool.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Product:
     recipe: Callable[[Plan[Any]], Recipe[Any]]
     contradictions: Contradictions | None = None
     out_of_reach: str = ""
+    takes_raw: bool = False

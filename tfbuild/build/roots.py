@@ -64,8 +64,8 @@ def archive_of(root: Root, host_mirrors: Sequence[str], host_security: Sequence[
     if root.mirror:
         return Archive(root.mirror, root.security_mirror if root.security_updates else None)
     if root.snapshot:
-        fixes = f"{SECURITY_SNAPSHOT_ARCHIVE}/{root.snapshot}" if root.security_updates else None
-        return Archive(f"{SNAPSHOT_ARCHIVE}/{root.snapshot}", fixes)
+        fixes = root.security_mirror or f"{SECURITY_SNAPSHOT_ARCHIVE}/{root.snapshot}"
+        return Archive(f"{SNAPSHOT_ARCHIVE}/{root.snapshot}", fixes if root.security_updates else None)
     if host_mirrors:
         if not root.security_updates or root.suite in _WITHOUT_SECURITY_SUITE:
             return Archive(host_mirrors[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.documents import dump
+from tfbuild.base.documents import Replaced, dump
 from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
@@ -63,7 +63,7 @@ def _no_estimate(_: Any) -> None:
 
 
 def _config(plan: Plan[Any]) -> str:
-    return plan.config
+    return plan.asked.config
 
 
 Smoke = tuple[list[SmokeOutcome], list[Finding]]
@@ -93,7 +93,7 @@ class Recipe(Generic[Part]):
     wants_network: Callable[[Part], tuple[str, ...]] = _nothing  # a reason, and the way out
     config_words: Callable[[Plan[Part]], str] = _config
     secrets: Callable[[Run[Part]], tuple[str, ...]] = _nothing
-    ingredients: Callable[[Run[Part]], Iterable[Path]] = _nothing
+    ingredients: Callable[[Run[Part]], Iterable[tuple[str, Path]]] = _nothing
 
 
 @dataclass
@@ -108,7 +108,9 @@ class Run(Generic[Part]):
     timings: dict[str, float] = field(default_factory=dict)
     roots: dict[str, RootFacts] = field(default_factory=dict)
     downloads: Mapping[str, Path] = field(default_factory=dict)
+    replaced: list[Replaced] = field(default_factory=list)
     number: int = 0
+    findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))
 
@@ -141,6 +143,7 @@ class BuildResult:
     rows: tuple[ArtifactRow, ...]
     findings: tuple[Finding, ...]
     seconds: float
+    replaced: tuple[Replaced, ...] = ()
 
     def document(self) -> BuildDocument:
         """The document of ``build-tflite --json``."""
@@ -154,6 +157,7 @@ class BuildResult:
                 Artifact(path=str(row.path), size=row.size, sha256=row.sha256) for row in self.rows
             ),
             findings=self.findings,
+            replaced=self.replaced,
         )
 
     def to_json(self) -> dict[str, Any]:

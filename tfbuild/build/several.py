@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,19 +13,17 @@ from pydantic import Field
 
 from tfbuild import __version__
 from tfbuild.base.arch import Arch
-from tfbuild.base.documents import Bytes, HexDigest, dump
+from tfbuild.base.documents import Bytes, HexDigest, Replaced, dump
 from tfbuild.base.errors import PackagingError, TfBuildError, VerificationError
 from tfbuild.base.values import Finding, Reporter
 from tfbuild.build.dist import (
-    CHECKSUMS,
-    MANIFEST,
-    VERIFY_REPORT,
     Artifact,
     BuildDocument,
     artifact_rows,
-    is_intact,
-    read_manifest,
-    staging_of,
+    claim,
+    is_finished,
+    require_places,
+    settle,
     swap,
     write_checksums,
     write_json,
@@ -39,6 +36,8 @@ from tfbuild.build.oci_index import (
     shared_labels,
     write_index,
 )
+from tfbuild.build.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
+from tfbuild.build.replacing import replaced_image, replaced_index, replaced_text
 from tfbuild.build.run import BuildResult
 from tfbuild.engine.facts import Engine
 from tfbuild.machine.locks import hold
@@ -93,6 +92,7 @@ class IndexDocument:
     archive: Artifact
     images: tuple[IndexedImage, ...]
     seconds: Annotated[float, Field(ge=0)]
+    replaced: tuple[Replaced, ...]
     builds: tuple[BuildDocument, ...]
 
 
@@ -122,18 +122,25 @@ def build_index(
         wait_s=effects.lock_wait_s,
         on_wait=effects.reporter.note,
     ):
-        manifest = _finished(key, output, effects)
+        settle(output, index.id)
+        manifest = _finished(index, key, output, effects)
         fresh = manifest is None
+        replaced: list[Replaced] = []
         if manifest is None:
+            require_places(output, index.id)
+            replaced += filter(None, (replaced_index(index, output),))
+            before = effects.engine.image(index.name)
             effects.reporter.step_started(1, 1, f"image index {index.name}")
             try:
                 manifest = _make(index, key, results, output, effects)
             except TfBuildError as error:
                 effects.reporter.step_finished("failed", error.message, error.log)
                 raise
-            finally:
-                shutil.rmtree(staging_of(output), ignore_errors=True)
             effects.reporter.step_finished("ok", _store(manifest))
+            if manifest.loaded:
+                replaced += filter(None, (replaced_image(index.name, before, manifest.digest),))
+            for each in replaced:
+                effects.reporter.note(replaced_text(each))
     return IndexDocument(
         status="built" if fresh else "up-to-date",
         output=str(output),
@@ -145,6 +152,7 @@ def build_index(
         ),
         images=manifest.images,
         seconds=round(time.monotonic() - started, 1),
+        replaced=tuple(replaced),
         builds=tuple(result.document() for result in results),
     )
 
@@ -154,10 +162,10 @@ def _store(manifest: IndexManifest) -> str:
     return count if manifest.loaded else f"{count}; a file only, the engine's image store holds no index"
 
 
-def _finished(key: str, output: Path, effects: IndexEffects) -> IndexManifest | None:
+def _finished(index: IndexPlan, key: str, output: Path, effects: IndexEffects) -> IndexManifest | None:
     """What an earlier run with the same key left, if it is all there."""
     stored = read_manifest(output)
-    if not stored or stored.get("key") != key or not is_intact(output):
+    if not stored or not is_finished(output, index.id, key):
         return None
     manifest = read_index_manifest(stored)
     if manifest.loaded != effects.engine.info().containerd_store:
@@ -180,12 +188,21 @@ def read_index_manifest(document: Mapping[str, Any]) -> IndexManifest:
 def _make(
     index: IndexPlan, key: str, results: Sequence[BuildResult], output: Path, effects: IndexEffects
 ) -> IndexManifest:
-    staging = staging_of(output)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    with claim(output, index.id) as staging:
+        return _fill(index, key, results, staging, output, effects)
+
+
+def _fill(
+    index: IndexPlan,
+    key: str,
+    results: Sequence[BuildResult],
+    staging: Path,
+    output: Path,
+    effects: IndexEffects,
+) -> IndexManifest:
     archive = staging / INDEX_ARCHIVE
-    # Beside the result, where there is room for it: /tmp may be memory.
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".index-") as folder:
+    # Where there is room for it: /tmp may be memory. What a killed process leaves there goes with the rest.
+    with tempfile.TemporaryDirectory(dir=staging, prefix=".index-") as folder:
         images = [
             _save(Path(folder) / f"{planned.arch}.tar", planned.image, planned.platform, result, effects)
             for planned, result in zip(index.images, results, strict=True)
@@ -223,9 +240,11 @@ def _make(
     )
     write_json(staging / MANIFEST, dump(manifest))
     write_checksums(staging)
+    require_replaceable(output, index.id)  # again, before the engine's image changes
     if loaded:
         _load(archive, index.name, digest, effects)
-    swap(staging, output)
+    for left in swap(staging, output, index.id):
+        effects.reporter.warn(f"couldn't remove {left}")
     effects.reporter.note(f"{index.name}: {output / CHECKSUMS}")
     return manifest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfbuild.base.errors import BuildError, DownloadError, Interrupted, PackagingError, TfBuildError
+from tfbuild.base.errors import (
+    BuildError,
+    ChecksumError,
+    DownloadError,
+    Interrupted,
+    PackagingError,
+    TfBuildError,
+)
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import secret_options, secret_variable
@@ -18,7 +26,9 @@ from tfbuild.build.hints import failure_summary
 from tfbuild.build.roots import bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run
 from tfbuild.downloads.archive.extract import extract
+from tfbuild.machine.files import hash_file
 from tfbuild.machine.locks import hold
+from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import RECORDER
 from tfbuild.releases.first_seen import prove
 
@@ -94,8 +104,10 @@ def way_offline(run: Run[Any]) -> str:
     plan = run.plan
     config = run.recipe.config_words(plan)
     words = f"--product {plan.product} --release {plan.release} --config {config} --arch {plan.arch}"
+    changed = any(each.word is None for each in plan.asked.beyond)
+    more = " with the same --set" if changed else ""
     return (
-        "build once without --offline; or where there is a network: "
+        f"build once without --offline; or where there is a network{more}: "
         f"invoke bundle {words} --file FILE, and here: invoke bundle --load FILE"
     )
 
@@ -188,13 +200,33 @@ def explained(run: Run[Any], error: BuildError) -> BuildError:
     if not last.exists():
         return error
     summary = failure_summary(last.read_text(errors="replace").splitlines())
-    opening = (f"first error: {summary.first_error}",) if summary.first_error else ()
+    opening = (
+        (f"first error: {summary.first_error}", *blamed(run.plan, summary.first_error))
+        if summary.first_error
+        else ()
+    )
     return BuildError(
         f"the {phase} phase of the build failed",
         details=(*opening, *summary.tail[-10:]),
         hint=summary.hint or error.hint,
         log=last,
     )
+
+
+def blamed(plan: Plan[Any], error: str) -> tuple[str, ...]:
+    """The flags with a value that ``error`` names, each with the line that gave it."""
+    found = []
+    for flag in plan.flags:
+        text = re.sub(r"^--\w+=(?=-)", "", flag.text)  # Bazel's --copt and its like
+        option, _, value = text.partition("=")
+        if (
+            option.startswith("-")
+            and value
+            and option in error
+            and re.search(rf"\b{re.escape(value)}\b", error)
+        ):
+            found.append(f"{text} comes from {flag.origin}")
+    return tuple(found)
 
 
 def timestamp(epoch: int) -> str:
@@ -222,12 +254,24 @@ def empty_folders(*folders: Path) -> None:
 
 
 def copy_patches(run: Run[Any]) -> None:
-    """``request/patches``, numbered in their order."""
+    """``request/patches``, and the series that the builder has to apply, whatever the files are called.
+
+    :raises ChecksumError: a patch is no longer what it was when the plan was made.
+    """
     patches = run.layout.request / "patches"
     patches.mkdir()
+    series = []
     for number, patch in enumerate(run.plan.patches, start=1):
-        source = run.layout.project / patch.path
-        shutil.copyfile(source, patches / f"{number:03}-{source.name}")
+        copy = patches / f"{number:03}.patch"
+        shutil.copyfile(run.layout.project / patch.path, copy)
+        if hash_file(copy) != patch.sha256:
+            raise ChecksumError(
+                f"the patch {patch.path} was changed while the build was going on",
+                details=(f"planned: sha256 {patch.sha256}",),
+                hint="the same command again takes the patch as it is now",
+            )
+        series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")
+    (patches / "series").write_text("".join(series))
 
 
 def write_fetch_log(run: Run[Any]) -> str:

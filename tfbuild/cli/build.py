@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.project import PROJECT
-from tfbuild.cli.run import print_json
+from tfbuild.machine.path_words import checked_words
+from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 if TYPE_CHECKING:
     from tfbuild.plan.plan import Plan
@@ -22,6 +22,7 @@ def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, 
     from tfbuild.plan.words import Words, host_arch
     from tfbuild.products.table import load_release, plan_of
 
+    words = checked_words(words, PROJECT)
     make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
     plans = make_plans(Words(**words), make)
     if dry_run:
@@ -49,28 +50,43 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
         rows, outputs, images = result.rows, [str(result.output)], [result.image]
         document = result.to_json()
     if as_json:
-        print_json(document)
+        write_json(document)
         return ExitCode.OK
     reporter.result_table(rows)
-    sys.stdout.writelines(f"{line}\n" for line in (*outputs, *images))
+    write_lines((*outputs, *images))
     return ExitCode.OK
 
 
 def _show(plans: tuple[Plan[Any], ...], as_json: bool) -> int:
+    from tfbuild.base.documents import dump
     from tfbuild.build.layout import Layout
+    from tfbuild.build.replacing import replaced_folder, replaced_index, replaced_text
     from tfbuild.machine.cache import cache_root
+    from tfbuild.plan.asked import output_folder
     from tfbuild.plan.several import index_json, index_plan, index_text
     from tfbuild.products.table import definition_of, plan_text
 
+    replaced = {plan.arch: replaced_folder(plan, output_folder(plan)) for plan in plans}
+
     def document(plan: Plan[Any]) -> dict[str, Any]:
-        layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-        return {**plan.to_json(), "bake": definition_of(plan, layout)}
+        layout = Layout(PROJECT, cache_root(os.environ), plan.build_id, plan.plain_id)
+        found = replaced[plan.arch]
+        replaces = dump(found) if found else None
+        return {**plan.to_json(), "bake": definition_of(plan, layout), "replaces": replaces}
 
     index = index_plan(plans) if len(plans) > 1 else None
+    # The code that the build would end with.
+    code = ExitCode.DOWNLOAD if any(plan.unlocked for plan in plans) else ExitCode.OK
     if as_json:
         documents = [document(plan) for plan in plans]
-        print_json(index_json(index, documents) if index else documents[0])
-        return ExitCode.OK
-    texts = [*(plan_text(plan) for plan in plans), *([index_text(index)] if index else [])]
-    sys.stdout.write("\n".join(texts))
-    return ExitCode.OK
+        write_json(index_json(index, documents) if index else documents[0])
+        return code
+    texts = []
+    for plan in plans:
+        found = replaced[plan.arch]
+        texts.append(plan_text(plan, replaced_text(found) if found else ""))
+    if index:
+        found = replaced_index(index, output_folder(index))
+        texts.append(index_text(index, replaced_text(found) if found else ""))
+    write_text("\n".join(texts))
+    return code

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -20,8 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tfbuild.base.errors import TfBuildError
+from tfbuild.base.printable import defused, printable
 from tfbuild.base.text import (
     ArtifactRow,
+    command_data,
     error_lines,
     github_annotations,
     human_duration,
@@ -29,6 +31,7 @@ from tfbuild.base.text import (
     table_lines,
     table_markdown,
 )
+from tfbuild.machine.terminal import Sturdy, encodable, write_lines, write_raw
 
 # CI systems stop a job that is silent for long (10 minutes is usual); people lose trust after one.
 HEARTBEAT_S = 30.0
@@ -70,7 +73,7 @@ def _isatty(stream: TextIO) -> bool:
 def _console(stream: TextIO, display: Display, env: Mapping[str, str]) -> Console:
     # Everything explicit: rich reads FORCE_COLOR as "this is a terminal", which would redraw in CI logs.
     return Console(
-        file=stream,
+        file=cast(IO[str], Sturdy(stream)),
         force_terminal=display.colour or display.live,
         force_interactive=display.live,
         no_color=not display.colour,
@@ -164,7 +167,7 @@ class ConsoleReporter:
         with self._lock:
             self._transfers.clear()
         if self._display.github:
-            self._say(f"::group::[{index}/{total}] {title}")
+            self._command(f"::group::[{index}/{total}] {command_data(printable(title))}")
         elif self._display.live:
             self._start_live()
         else:
@@ -174,7 +177,7 @@ class ConsoleReporter:
         self._stop_live()
         step, self._step = self._step, None
         if self._display.github and step is not None:
-            self._say("::endgroup::")
+            self._command("::endgroup::")
         parts = [f"{status:<7}"]
         if step is not None:
             took = "" if status == "skipped" else f"  {human_duration(self._clock() - step.began)}"
@@ -224,8 +227,7 @@ class ConsoleReporter:
     def result_table(self, rows: Sequence[ArtifactRow], out: TextIO | None = None) -> None:
         """Print the results to stdout (or ``out``), and to the job's summary on GitHub Actions."""
         self._stop_live()
-        for line in table_lines(rows):
-            _write(sys.stdout if out is None else out, line)
+        write_lines(table_lines(rows), out)
         summary = self._env.get("GITHUB_STEP_SUMMARY")
         if summary:
             try:
@@ -238,10 +240,12 @@ class ConsoleReporter:
 
     def _say(self, text: str, *, label: str = "", style: str | None = None) -> None:
         self._spoke = self._clock()
-        line = Text.assemble((label, style or ""), _encodable(text, self._stream))
-        # A log has no width: rich must not fold lines at 80 columns.
-        self._console.print(line, soft_wrap=True)
-        self._stream.flush()
+        _print(self._console, self._stream, self._display, text, label=label, style=style)
+
+    def _command(self, text: str) -> None:
+        """A workflow command of GitHub Actions."""
+        self._spoke = self._clock()
+        write_raw(f"{text}\n", self._stream)
 
     def _start_live(self) -> None:
         with self._live_lock:
@@ -266,18 +270,20 @@ class ConsoleReporter:
                 live.stop()
             finally:
                 # Live hides the cursor; an interrupt inside stop() must not leave it so.
-                self._stream.write(_SHOW_CURSOR)
-                self._stream.flush()
+                write_raw(_SHOW_CURSOR, self._stream)
 
     def _render(self) -> RenderableType:
         now = self._clock()
         lines: list[RenderableType] = []
         if (step := self._step) is not None:
-            lines.append(_step_line(step, now, self._spinner))
+            lines.append(_step_line(step, now, self._spinner, self._shown))
         with self._lock:
             transfers = tuple(self._transfers.values())
-        lines += [_transfer_line(t, now) for t in transfers]
+        lines += [_transfer_line(t, now, self._shown) for t in transfers]
         return Group(*lines)
+
+    def _shown(self, text: str) -> str:
+        return encodable(printable(text), self._stream)
 
     def _beat(self) -> None:
         while not self._ended.wait(max(0.0, min(self._heartbeat_s, self._silent_for()))):
@@ -310,9 +316,9 @@ class ConsoleReporter:
         return " ".join(parts)
 
 
-def _step_line(step: _Step, now: float, spinner: Spinner) -> RenderableType:
+def _step_line(step: _Step, now: float, spinner: Spinner, shown: Callable[[str], str]) -> RenderableType:
     grid = Table.grid(padding=(0, 1), expand=True)
-    cells: list[RenderableType] = [spinner, Text(f"[{step.index}/{step.total}] {step.title}", "bold")]
+    cells: list[RenderableType] = [spinner, Text(shown(f"[{step.index}/{step.total}] {step.title}"), "bold")]
     if step.of:
         cells += [ProgressBar(step.of, step.done, width=24), Text(f"{step.done}/{step.of}")]
     cells += [Text(human_duration(now - step.began), "dim")]
@@ -320,11 +326,11 @@ def _step_line(step: _Step, now: float, spinner: Spinner) -> RenderableType:
         grid.add_column(no_wrap=True)
     # The only one that may be shortened: a wrapped line would make the display jump.
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    grid.add_row(*cells, Text(step.current, "dim"))
+    grid.add_row(*cells, Text(shown(step.current), "dim"))
     return grid
 
 
-def _transfer_line(transfer: _Transfer, now: float) -> RenderableType:
+def _transfer_line(transfer: _Transfer, now: float, shown: Callable[[str], str]) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True, overflow="ellipsis", width=30)
     grid.add_column(no_wrap=True)
@@ -332,7 +338,7 @@ def _transfer_line(transfer: _Transfer, now: float) -> RenderableType:
     total = f" of {human_size(transfer.total)}" if transfer.total else ""
     speed = f"{human_size(transfer.speed(now))}/s"
     grid.add_row(
-        Text(f"  {transfer.name}"),
+        Text(shown(f"  {transfer.name}")),
         ProgressBar(transfer.total or None, transfer.done, width=24, pulse=not transfer.total),
         Text(f"{human_size(transfer.done)}{total}  {speed}"),
     )
@@ -348,23 +354,19 @@ def render_error(
     display = Display.of(stream, env)
     console = _console(stream, display, env)
     for label, text in error_lines(error):
-        head = (f"{label}: ", _STYLES.get(label, "bold")) if label else ""
-        console.print(Text.assemble(head, _encodable(text, stream)), soft_wrap=True)
+        head = f"{label}: " if label else ""
+        _print(console, stream, display, text, label=head, style=_STYLES.get(label, "bold"))
     if display.github:
         for line in github_annotations(error):
-            _write(stream, line)
+            write_raw(f"{line}\n", stream)
 
 
-def _write(stream: TextIO, line: str) -> None:
-    stream.write(f"{_encodable(line, stream)}\n")
-    stream.flush()
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    """``text`` without what the stream's encoding (that of an ASCII locale) cannot express."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.replace("…", "...").encode(encoding, "backslashreplace").decode(encoding)
-    return text
+def _print(
+    console: Console, stream: TextIO, display: Display, text: str, *, label: str, style: str | None
+) -> None:
+    """One line, escaped before it gets a style; ``label`` is ours."""
+    shown = encodable(printable(text), stream)
+    if display.github:
+        shown = defused(shown)
+    # A log has no width: rich must not fold lines at 80 columns.
+    console.print(Text.assemble((label, style or ""), shown), soft_wrap=True)

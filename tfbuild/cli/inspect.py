@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
-from tfbuild.cli.run import print_json
+from tfbuild.machine.path_words import input_folder, input_path, input_word, output_file
+from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 
 def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
@@ -17,20 +17,19 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
     from tfbuild.machine.runner import SubprocessRunner
     from tfbuild.plan.asked import find_release
     from tfbuild.products.serving.release import RELEASES
-    from tfbuild.products.serving.upstream import check_upstream, tell
+    from tfbuild.products.serving.upstream import check_upstream, report_lines
 
     if not clone:
         raise UsageError(
             "where is the clone of tensorflow/serving?",
             hint="invoke check-upstream --clone PATH --release 2.20.0",
         )
-    report = check_upstream(
-        find_release(PROJECT, RELEASES, release), Path(clone).expanduser(), SubprocessRunner()
-    )
+    found = find_release(PROJECT, RELEASES, release)
+    report = check_upstream(found, input_folder(clone, "--clone"), SubprocessRunner())
     if as_json:
-        print_json(dump(report))
+        write_json(dump(report))
     else:
-        tell(report, sys.stdout.write)
+        write_lines(report_lines(report))
     return ExitCode.VERIFICATION_FAILED if report.wrong else ExitCode.OK
 
 
@@ -42,11 +41,14 @@ def verify(target: str, policy: str, *, as_json: bool) -> int:
 
     if not target:
         raise UsageError("nothing to verify", hint="invoke verify PATH-OR-IMAGE")
-    report = verify(target, load_policy(PROJECT, policy or DEFAULT_POLICY), save_image)
+    if policy.endswith((".yaml", ".yml")):
+        policy = input_word(policy, "--policy")
+    rules = load_policy(PROJECT, policy or DEFAULT_POLICY)
+    report = verify(input_word(target, "TARGET"), rules, save_image)
     if as_json:
-        print_json(report.to_json())
+        write_json(report.to_json())
     else:
-        sys.stdout.write(render(report).rstrip("\n") + "\n")
+        write_text(render(report))
     return report.exit_code
 
 
@@ -55,29 +57,42 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     from tfbuild.cli.wiring import diagnose_effects
     from tfbuild.diagnose.diagnose import diagnose
     from tfbuild.diagnose.host import gather_target, load_target, target_json
+    from tfbuild.diagnose.html import require_page_place
     from tfbuild.diagnose.report import render
 
     if host_facts:
-        print_json(target_json(gather_target()))
+        others = {"an image": image, "--facts": facts, "--html": html}
+        if unused := [name for name, value in others.items() if value]:
+            raise UsageError(
+                f"--host-facts tells of this machine only; {' and '.join(unused)} would be ignored",
+                hint="invoke diagnose --host-facts > machine.json, then: invoke diagnose IMAGE --facts "
+                "machine.json",
+            )
+        write_json(target_json(gather_target()))
         return ExitCode.OK
     if not image:
         raise UsageError("nothing to diagnose", hint="invoke diagnose IMAGE, or invoke diagnose --host-facts")
-    host = load_target(Path(facts)) if facts else gather_target()
+    page = output_file(html, "--html") if html else None
+    if page:
+        require_page_place(page)
+    image = input_word(image, "IMAGE")
+    host = load_target(input_path(facts, "--facts")) if facts else gather_target()
     report = diagnose(image, diagnose_effects(host, this_machine=not facts))
-    if html:
-        _write_html(report, Path(html))
+    if page:
+        _write_html(report, page)
     if as_json:
-        print_json(report.to_json())
+        write_json(report.to_json())
     else:
-        sys.stdout.write(render(report))
+        write_text(render(report))
     return report.exit_code
 
 
 def _write_html(report: Any, path: Path) -> None:
     from tfbuild.diagnose.html import STYLE, render_html
+    from tfbuild.machine.user_files import replace_text
 
     text = render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8"))
     try:
-        path.write_text(text, encoding="utf-8")
+        replace_text(path, text)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="--html FILE") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import GitId, HexDigest, dump
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.project import PROJECT
-from tfbuild.cli.run import print_json
+from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.releases.keys import Release, source_of
 from tfbuild.releases.load import default_release, load_lock
 from tfbuild.releases.state import LockStatus, lock_status
@@ -92,13 +91,13 @@ def list_configs(*, as_json: bool) -> int:
             )
             for each in configs
         ]
-        print_json(dump(ConfigList(configs=tuple(entries))))
+        write_json(dump(ConfigList(configs=tuple(entries))))
         return ExitCode.OK
     width = max(len(each.name) for each in configs)
     for each in configs:
         mark = "*" if each.name == DEFAULT_CONFIG else " "
         only = f" [{', '.join(map(str, each.arches))} only]" if each.arches else ""
-        sys.stdout.write(f"{mark} {each.name:<{width}}  {each.description}{only}\n")
+        write_lines([f"{mark} {each.name:<{width}}  {each.description}{only}"])
     return ExitCode.OK
 
 
@@ -110,10 +109,10 @@ def list_releases(*, as_json: bool) -> int:
     releases = list_releases(PROJECT)
     locks = lock_statuses(PROJECT, releases)
     if as_json:
-        print_json(list_releases_json(releases, locks))
+        write_json(list_releases_json(releases, locks))
         return ExitCode.OK
     lacking = [tuple(missing.name for missing in load_lock(PROJECT, each).lock.missing) for each in releases]
-    sys.stdout.writelines(f"{line}\n" for line in release_lines(releases, locks, lacking))
+    write_lines(release_lines(releases, locks, lacking))
     return ExitCode.OK
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tfbuild.base.documents import dump
-from tfbuild.base.errors import DownloadError, ExitCode, HostError, UsageError, VerificationError
+from tfbuild.base.errors import (
+    DownloadError,
+    ExitCode,
+    HostError,
+    TfBuildError,
+    UsageError,
+    VerificationError,
+)
 from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Pin, Reporter
 from tfbuild.cli.wiring import fetch_release, make_fetcher
@@ -21,8 +27,12 @@ from tfbuild.downloads.fetch import new_session
 from tfbuild.downloads.git import GitSources
 from tfbuild.downloads.python_index import head_size
 from tfbuild.machine.cache import cache_root, prepare_cache
+from tfbuild.machine.files import hash_file
 from tfbuild.machine.host import gather
+from tfbuild.machine.path_words import input_folder, output_folder
 from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.machine.terminal import write_lines
+from tfbuild.machine.user_files import beside_of, require_replaceable_file
 from tfbuild.products.keras.asked import application_to_lock
 from tfbuild.products.tflite.lock.make import LockEffects, Made, make_lock
 from tfbuild.products.tflite.lock.texts import build_file_texts, source_texts
@@ -32,7 +42,7 @@ from tfbuild.releases.load import load_lock
 from tfbuild.releases.lock import Lock, write_lock
 from tfbuild.releases.state import ReleaseLock, lock_status
 from tfbuild.releases.wheels.keys import WheelRelease
-from tfbuild.releases.wheels.lock import WheelLock
+from tfbuild.releases.wheels.lock import WheelLock, is_wheel_lock, read_wheel_lock
 from tfbuild.releases.wheels.resolve import lock_application, lock_wheels
 
 
@@ -43,6 +53,13 @@ def lock(
     from tfbuild.cli.console import ConsoleReporter
     from tfbuild.products.table import find_release
 
+    places = LockPlaces(
+        clones=input_folder(clones, "--clones").absolute() if clones else None,
+        mirror=output_folder(mirror, "--mirror").absolute() if mirror else None,
+        without_source=without_source,
+    )
+    if app:
+        app = str(input_folder(app, "--app"))
     found = find_release(PROJECT, product, release)
     if isinstance(found, WheelRelease):
         if check or clones or mirror or without_source:
@@ -50,20 +67,15 @@ def lock(
             raise UsageError(f"{what} are for releases that are made of a source")
         with ConsoleReporter() as reporter:
             wheels = lock_wheels_of(found, app, reporter=reporter)
-        sys.stdout.write(f"{wheels}\n")
+        write_lines([str(wheels)])
         return ExitCode.OK
     if app:
         raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
     if not isinstance(found, SourceRelease):
         raise UsageError(f"{found.product} {found.release} is made of neither a source nor wheels")
-    places = LockPlaces(
-        clones=Path(clones).expanduser().absolute() if clones else None,
-        mirror=Path(mirror).expanduser().absolute() if mirror else None,
-        without_source=without_source,
-    )
     with ConsoleReporter() as reporter:
         path = lock_release(PROJECT, found, places, check=check, reporter=reporter)
-    sys.stdout.write(f"{path}\n")
+    write_lines([str(path)])
     return ExitCode.OK
 
 
@@ -148,14 +160,43 @@ def require_made(release: SourceRelease, old: ReleaseLock) -> None:
 
 
 def copy_to_mirror(folder: Path, files: Sequence[tuple[Pin, Path]]) -> None:
-    """Copy each file to where ``TFBUILD_MIRRORS=https://=FOLDER/`` looks for its first URL."""
-    for pin, path in files:
-        url = urlsplit(pin.urls[0])
-        target = folder / url.netloc / unquote(url.path).lstrip("/")
+    """Copy each file to where ``TFBUILD_MIRRORS=https://=FOLDER/`` looks for its first URL.
+
+    :raises UsageError: something else is there; nothing was copied then.
+    """
+    places = [(_mirrored(folder, pin), pin, path) for pin, path in files]
+    _require_same_or_none(places)
+    for target, _, path in places:
+        if target.exists():
+            continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = target.with_name(f".{target.name}.part")
-        shutil.copyfile(path, staging)
-        staging.replace(target)
+        staging = beside_of(target)
+        try:
+            with path.open("rb") as source, staging.open("xb") as out:
+                shutil.copyfileobj(source, out)
+            staging.replace(target)
+        finally:
+            staging.unlink(missing_ok=True)
+
+
+def _mirrored(folder: Path, pin: Pin) -> Path:
+    url = urlsplit(pin.urls[0])
+    return folder / url.netloc / unquote(url.path).lstrip("/")
+
+
+def _require_same_or_none(places: Sequence[tuple[Path, Pin, Path]]) -> None:
+    """Nothing that is in the mirror already is replaced by something else."""
+    others = tuple(
+        str(target)
+        for target, pin, _ in places
+        if os.path.lexists(target) and not (target.is_file() and hash_file(target) == pin.sha256)
+    )
+    if others:
+        raise UsageError(
+            "the mirror has other files in the places of those that are locked: nothing is replaced",
+            details=others,
+            hint="move them away, or take another folder: --mirror DIR",
+        )
 
 
 def differences(old: Lock, new: Lock) -> tuple[str, ...]:
@@ -289,11 +330,22 @@ def lock_wheels_of(release: WheelRelease, app: str, *, reporter: Reporter) -> Pa
     """Make the lock of the wheels of ``release``, or of the program in the folder ``app``; its path."""
     if app:
         path, base, asked = application_to_lock(PROJECT, release, Path(app))
+        tell_replaced(path, release, reporter)
         make_wheel_lock(release, path, reporter=reporter, base=base, requirements=asked)
     else:
         path = PROJECT / release.lock_path
         make_wheel_lock(release, path, reporter=reporter)
     return path
+
+
+def tell_replaced(path: Path, release: WheelRelease, reporter: Reporter) -> None:
+    """A program has one lock: say so where it is that of another release, whose builds will miss it."""
+    try:
+        before = read_wheel_lock(path, str(path)).lock.release
+    except TfBuildError:  # none, or none that could be read
+        return
+    if before != release.release:
+        reporter.warn(f"{path} is the lock for {release.product} {before}: it is replaced")
 
 
 def make_wheel_lock(
@@ -306,6 +358,7 @@ def make_wheel_lock(
 ) -> None:
     """Ask the index that pip is configured with, and write the lock of the wheels to ``path``: those of
     ``release``, or those that ``requirements`` need besides its lock ``base``."""
+    require_replaceable_file(path, is_wheel_lock, "a lock", "move it away: the lock goes there")
     runner = SubprocessRunner()
     sizes: dict[str, int | None] = {}
 

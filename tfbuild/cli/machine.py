@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfbuild.base.errors import ExitCode, HostError, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import human_duration, human_size
-from tfbuild.machine.cache import cache_root, clear_cache
+from tfbuild.build.dist import hold_staging, is_marked
+from tfbuild.build.ownership import Content, content_of, files_below, read_manifest, remove_own
+from tfbuild.machine.cache import bytes_below, cache_root, clear_cache, require_clearable
 from tfbuild.machine.locks import hold
 from tfbuild.machine.programs import Runner
 from tfbuild.machine.runner import SubprocessRunner
+from tfbuild.machine.terminal import write_lines, write_text
+from tfbuild.plan.several import INDEX_FOLDER
 
 
 def doctor(*, as_json: bool) -> int:
@@ -27,8 +34,7 @@ def doctor(*, as_json: bool) -> int:
 
     context = DoctorContext(cache_dir=cache_root(os.environ), output_dir=Path("dist").absolute())
     results = run_checks(context, runner=SubprocessRunner())
-    text = render_json(results) if as_json else render_text(results)
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    write_text(render_json(results) if as_json else render_text(results))
     return exit_code(results)
 
 
@@ -46,20 +52,15 @@ def setup(*, check: bool) -> int:
             reporter=reporter,
             log_dir=cache_root(os.environ) / "state" / "setup",
         )
-    for line in report.pending:
-        sys.stdout.write(f"would {line}\n")
-    for line in report.done:
-        sys.stdout.write(f"did: {line}\n")
-    if not report.pending and not report.done:
-        sys.stdout.write("ready, nothing to do\n")
+    told = [*(f"would {line}" for line in report.pending), *(f"did: {line}" for line in report.done)]
+    write_lines(told or ["ready, nothing to do"])
     return report.exit_code
 
 
-def clean(*, cache: bool) -> int:
+def clean(*, cache: bool, output: str, only_list: bool) -> int:
     """``invoke clean``"""
 
-    for line in clean_up(PROJECT, os.environ, cache=cache):
-        sys.stdout.write(f"{line}\n")
+    write_lines(clean_up(output, os.environ, cache=cache, only_list=only_list))
     return ExitCode.OK
 
 
@@ -69,30 +70,149 @@ def test(*, fast: bool) -> int:
     return run_tests(PROJECT, fast=fast)
 
 
-def clean_up(project: Path, env: Mapping[str, str], *, cache: bool) -> Iterator[str]:
-    """Remove dist/ and, with ``cache``, downloads, sources and root filesystems; one sentence for each.
+# DIST/product/release/config/arch, and beside an arch what a killed build left of it.
+_DEPTH = 4
+_TEMPORARY = re.compile(r"\.(.+)\.(new|old)")
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a build left: its result, or half of one; ``foreign`` says why it is not removed."""
+
+    folder: Path
+    size: int
+    foreign: str = ""
+
+
+def clean_up(word: str, env: Mapping[str, str], *, cache: bool, only_list: bool) -> Iterator[str]:
+    """Remove the results of builds below the folder ``word`` (else dist, where builds write) and, with
+    ``cache``, downloads, sources and root filesystems; one sentence for each.
 
     BuildKit's cache mounts (build trees, ccache) belong to the engine, which has a command for them.
+
+    :raises UsageError: the place is a link or a file, or the cache is none of ours or holds other things.
+    :raises HostError: something may not be read or removed.
     """
-    dist = project / "dist"
-    if dist.is_symlink():
-        raise UsageError(f"{dist} is a link; remove what it points to yourself")
-    if dist.exists():
-        try:
-            shutil.rmtree(dist)
-        except OSError as error:
-            raise HostError(f"couldn't remove {dist}: {error.strerror}", hint="check its owner") from error
-        yield f"removed {dist}"
+    root = cache_root(env)
+    if cache and root.exists():
+        require_clearable(root)
+    yield from _clean_results(word or "dist", only_list=only_list)
+    if not cache:
+        return
+    if not root.exists():
+        yield f"no cache at {root}"
+    elif only_list:
+        yield f"would remove {human_size(bytes_below(root))} from {root}"
     else:
-        yield "no dist/ to remove"
-    if cache:
-        root = cache_root(env)
+        _require_unused(root)
+        yield f"removed {human_size(clear_cache(root))} from {root}"
         if root.exists():
-            _require_unused(root)
-            yield f"removed {human_size(clear_cache(root))} from {root}"
+            others = sorted(each.name for each in root.iterdir())
+            yield f"left {root}, which holds other things: {', '.join(others[:5])}"
+    yield "build trees and ccache are in the engine: docker builder prune --filter type=exec.cachemount"
+
+
+def _clean_results(word: str, *, only_list: bool) -> Iterator[str]:
+    dist = Path(os.path.abspath(word))  # noqa: PTH100 - resolve() would follow the user's links
+    if dist.is_symlink():
+        raise UsageError(f"{dist} is a link: nothing removed", hint=f"--output {dist.readlink()}")
+    if not dist.exists():
+        yield f"no {word}/ to remove"
+        return
+    if not dist.is_dir():
+        raise UsageError(f"{dist} is a file, not a folder of results", hint="--output DIR")
+    try:
+        found = tuple(remains(dist))
+    except OSError as error:
+        raise HostError(f"cannot read {error.filename}: {error.strerror}", hint="check its owner") from error
+    for each in found:
+        if each.foreign:
+            yield f"{'would leave' if only_list else 'left'} {each.folder}: {each.foreign}"
+        elif only_list:
+            yield f"would remove {each.folder} ({human_size(each.size)})"
         else:
-            yield f"no cache at {root}"
-        yield "build trees and ccache are in the engine: docker builder prune --filter type=exec.cachemount"
+            yield _remove(each, dist)
+    if not any(not each.foreign for each in found):
+        yield f"no result of a build in {dist}"
+
+
+def remains(dist: Path) -> Iterator[Remains]:
+    """What is below ``dist``, ours and foreign, without following a link.
+
+    :raises OSError: a folder cannot be listed.
+    """
+    yield from _below(dist, dist)
+
+
+def _below(folder: Path, dist: Path) -> Iterator[Remains]:
+    for each in sorted(folder.iterdir()):
+        depth = len(each.relative_to(dist).parts)
+        if each.is_symlink():
+            yield Remains(each, 0, f"a link to {each.readlink()}, which is not followed")
+        elif not each.is_dir():
+            yield Remains(each, 0, "not a result of a build")
+        elif depth < _DEPTH:
+            yield from _below(each, dist)
+        elif is_marked(each) and _TEMPORARY.fullmatch(each.name):
+            yield Remains(each, bytes_below(each))
+        else:
+            yield from _judged(each, dist)
+
+
+def _judged(folder: Path, dist: Path) -> Iterator[Remains]:
+    content = content_of(folder)
+    if not content.owner:
+        if any(files_below(folder)):
+            yield Remains(folder, 0, "it has no manifest.json of tfbuild")
+        return
+    yield Remains(folder, bytes_below(folder), _objection(folder, dist, content))
+
+
+def _objection(folder: Path, dist: Path, content: Content) -> str:
+    product, release, config, name = folder.relative_to(dist).parts
+    temporary = _TEMPORARY.fullmatch(name)
+    place = (product, release, config, temporary[1] if temporary else name)
+    if _place_of(read_manifest(folder) or {}, place) != place:
+        return f"its manifest.json is of {content.owner}, which belongs elsewhere"
+    if content.foreign:
+        more = len(content.foreign) - 5
+        names = ", ".join(content.foreign[:5]) + (f" and {more} more" if more > 0 else "")
+        return f"it also holds {names}"
+    return ""
+
+
+def _place_of(manifest: Mapping[str, Any], place: tuple[str, ...]) -> tuple[str, ...]:
+    """Where below dist the result of this manifest was written."""
+    plan = manifest.get("plan")
+    if isinstance(plan, dict):
+        return Path(str(plan.get("output"))).parts[-_DEPTH:]
+    # That of an index has no plan, but an id of the same words.
+    product, release, config, _ = place
+    ours = manifest.get("id") == f"{product}-{release}-{config}"
+    return (product, release, config, INDEX_FOLDER) if ours else ()
+
+
+def _remove(each: Remains, dist: Path) -> str:
+    folder = each.folder
+    try:
+        if is_marked(folder):
+            holding = hold_staging(folder)
+            if holding is None:
+                return f"left {folder}: a build is writing it"
+            shutil.rmtree(folder)
+            os.close(holding)
+        elif failed := remove_own(folder):
+            raise HostError("couldn't remove everything", details=failed, hint="check its owner")
+    except OSError as error:
+        raise HostError(
+            f"couldn't remove {error.filename}: {error.strerror}", hint="check its owner"
+        ) from error
+    for parent in folder.parents:
+        with suppress(OSError):  # something else is in it
+            parent.rmdir()
+        if parent == dist or parent.exists():
+            break
+    return f"removed {folder} ({human_size(each.size)})"
 
 
 def _require_unused(root: Path) -> None:
@@ -102,7 +222,7 @@ def _require_unused(root: Path) -> None:
             pass
 
 
-_FOLDERS = ("benchmarks", "dockerfiles", "tests")
+_FOLDERS = ("benchmarks", "dockerfiles", "tests", "toolchains")
 
 
 @dataclass(frozen=True)
@@ -140,16 +260,16 @@ def run_tests(project: Path, *, fast: bool, runner: Runner | None = None) -> int
     runner = runner or SubprocessRunner()
     failed = []
     for check in checks(project, fast=fast):
-        sys.stdout.write(f"== {check.name}\n")
+        write_lines([f"== {check.name}"])
         try:
-            done = runner.run(check.argv, cwd=project, on_line=lambda line: print(line, flush=True))
+            done = runner.run(check.argv, cwd=project, on_line=lambda line: write_lines([line]))
         except HostError as error:
             raise HostError(
                 f"{check.name} is not installed", details=(error.message,), hint="pip install -e '.[test]'"
             ) from error
         verdict = "ok" if done.ok else f"failed, exit code {done.returncode}"
-        sys.stdout.write(f"== {check.name}: {verdict} ({human_duration(done.duration_s)})\n")
+        write_lines([f"== {check.name}: {verdict} ({human_duration(done.duration_s)})"])
         failed += [] if done.ok else [check.name]
     if failed:
-        sys.stdout.write(f"failed: {', '.join(failed)}\n")
+        write_lines([f"failed: {', '.join(failed)}"])
     return ExitCode.BUG if failed else ExitCode.OK

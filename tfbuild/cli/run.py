@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
-import errno
 import functools
-import json
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from tfbuild.base.errors import ExitCode, HostError, Interrupted, TfBuildError
-
-# What a disk or its owner refuses is no bug of ours, wherever it happens.
-_HOST_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
+from tfbuild.base.errors import Interrupted, TfBuildError
+from tfbuild.cli.environment import check_environment, debug_wanted
+from tfbuild.machine.path_words import expected_error
+from tfbuild.machine.terminal import prepare_streams, write_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def run_command(command: Callable[[], int]) -> int:
+def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:
     """Run ``command`` and turn what went wrong into text on stderr and an exit code.
 
-    TFBUILD_DEBUG=1 shows the traceback of an expected error too.
+    ``typed`` are the words of the command line: a file that one of them names and that cannot be used is a
+    wrong argument. TFBUILD_DEBUG=1 shows the traceback of an expected error too.
     """
     from tfbuild.cli.console import render_error
     from tfbuild.machine.interrupts import install_signal_handlers
 
-    # Line by line, so that our lines and those of other programs come in order.
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure:
-            reconfigure(line_buffering=True)
+    prepare_streams()
     try:
+        check_environment(os.environ)
         with install_signal_handlers():
             return int(command())
     except TfBuildError as error:
-        if os.environ.get("TFBUILD_DEBUG"):
-            raise
-        render_error(error)
-        return int(error.exit_code)
+        expected = error
     except KeyboardInterrupt:
-        render_error(Interrupted("interrupted", hint="the same command continues"))
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output left, as with "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
-    except OSError as error:
-        if error.errno not in _HOST_ERRORS:
+        expected = Interrupted("interrupted", hint="the same command continues")
+    except (OSError, ValueError) as error:
+        found = expected_error(error, typed)
+        if found is None:
             raise
-        render_error(_host_error(error))
-        return int(ExitCode.HOST_NOT_READY)
-
-
-def _host_error(error: OSError) -> HostError:
-    place = str(error.filename or "")
-    hint = "df -h" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "invoke doctor"
-    return HostError(error.strerror or str(error), details=(place,) if place else (), hint=hint)
-
-
-def print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+        found.__cause__ = error
+        expected = found
+    if debug_wanted(os.environ):
+        write_text("".join(traceback.format_exception(expected)), sys.stderr)
+    render_error(expected)
+    return int(expected.exit_code)
 
 
 def friendly(command: Command) -> Command:
@@ -67,8 +52,18 @@ def friendly(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        code = run_command(lambda: command(*args, **kwargs) or 0)
+        typed = tuple(_strings([*args, *kwargs.values()]))
+        code = run_command(lambda: command(*args, **kwargs) or 0, typed)
         if code:
             raise SystemExit(code)
 
     return wrapper  # type: ignore[return-value]
+
+
+def _strings(values: Sequence[Any]) -> Iterator[str]:
+    """The words among the arguments of a task, those of repeatable options too."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from _strings(value)

@@ -23,11 +23,13 @@ from tfbuild.build.manifest import Manifest, VerifyRecord
 from tfbuild.build.several import IndexDocument, IndexManifest
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.supply import FetchResult
+from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.model import Kind
 from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.host import TargetHost
 from tfbuild.diagnose.known import known_errors_schema
 from tfbuild.doctor.doctor import DoctorReport
+from tfbuild.machine.terminal import write_lines
 from tfbuild.plan.document import PlanDocument
 from tfbuild.plan.several import IndexPlanDocument
 from tfbuild.products import table
@@ -99,6 +101,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_schema()),
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
+        "build_configs/compilers/schema.json": _text(_schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
         "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),
@@ -117,10 +120,10 @@ def main(arguments: Sequence[str]) -> int:
     stale = [path for path, text in documents().items() if _stored(root / path) != text]
     for path in stale:
         if check:
-            sys.stderr.write(f"{path} is out of date: python -m tfbuild.cli.schemas\n")
+            write_lines([f"{path} is out of date: python -m tfbuild.cli.schemas"], sys.stderr)
         else:
             (root / path).write_text(documents()[path], encoding="utf-8")
-            sys.stderr.write(f"wrote {path}\n")
+            write_lines([f"wrote {path}"], sys.stderr)
     return 1 if check and stale else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +15,10 @@ from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.bundle.file import BundleDocument
 from tfbuild.cli import wiring
 from tfbuild.cli.console import ConsoleReporter
-from tfbuild.cli.run import print_json
+from tfbuild.machine.path_words import checked_words, input_file, output_file
+from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.plan.words import Words, host_arch
+from tfbuild.products import table
 from tfbuild.products.keras.asked import DEFAULT_VARIANT
 from tfbuild.products.table import load_release, plan_of
 from tfbuild.releases.keys import Release, SourceRelease
@@ -67,9 +68,9 @@ def fetch(
         files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)
     if as_json:
         entries = [FetchedFile(name=pin.name, sha256=pin.sha256, path=str(path)) for pin, path in files]
-        print_json(dump(FetchResult(files=tuple(entries))))
+        write_json(dump(FetchResult(files=tuple(entries))))
     else:
-        sys.stdout.writelines(f"{path}\n" for _, path in files)
+        write_lines(str(path) for _, path in files)
     return ExitCode.OK
 
 
@@ -84,11 +85,17 @@ def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
         )
-    document = load_file(load) if load else write_file(product, words, file)
-    if as_json:
-        print_json(dump(document))
+    if words["raw"] and product and not table.parse_product(product).takes_raw:
+        raise UsageError(f"a bundle of {product} takes nothing after --", hint="invoke --help bundle")
+    if load:
+        document = load_file(str(input_file(load, "--load")))
     else:
-        sys.stdout.write(f"{document.file}\nsha256 {document.sha256}\n{summary(document.bundle)}")
+        target = output_file(file, "--file")
+        document = write_file(product, checked_words(words, PROJECT), str(target))
+    if as_json:
+        write_json(dump(document))
+    else:
+        write_lines([document.file, f"sha256 {document.sha256}", *summary(document.bundle)])
     return ExitCode.OK
 
 

@@ -1,65 +1,118 @@
-"""Exit code 2 for a command line that invoke itself refuses: an unknown flag, a missing value or task.
+"""Exit code 2 for a command line that cannot be followed, before anything starts.
 
-invoke answers 1, which means a bug here (https://docs.pyinvoke.org/en/stable/concepts/invoking-tasks.html).
-Its own way to change that is a program of one's own, but then the command would not be ``invoke``.
+invoke answers 1, which means a bug here (https://docs.pyinvoke.org/en/stable/concepts/invoking-tasks.html),
+and it ignores what it does not need. Its own way to change that is a program of one's own, but then the
+command would not be ``invoke``. The methods of its ``Program`` that are replaced are not its public
+interface: pyproject.toml names the versions that this was tested with.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable
+from typing import Any
 
+from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
 from tfbuild.base.errors import ExitCode, UsageError
-from tfbuild.base.text import did_you_mean
-
-_UNKNOWN = re.compile(r"No idea what '(.+)' is!")
-_MISSING = re.compile(r"'.+' did not receive required positional arguments: (.+)")
-_NO_VALUE = re.compile(r"Flag <Argument: ([^ >]+).*> needed value")
+from tfbuild.cli.command_words import Command, Flag, judge
+from tfbuild.machine.terminal import prepare_streams, silence
 
 
 def exit_with_usage(program: Program) -> None:
-    """Make ``program`` answer its own parse errors in our words and with our exit code."""
-    parse = program.parse_tasks
+    """Make ``program`` judge the whole command line first, in our words and with our exit code."""
+    if "parse_tasks" in vars(program):
+        return  # done already: tasks.py can be loaded more than once
+    prepare_streams()  # also for what invoke prints itself
+    parse, settle = program.parse_tasks, program.update_config
 
     def parse_tasks() -> None:
-        from tfbuild.cli.console import render_error
+        def work() -> None:
+            _judge(program)
+            try:
+                parse()
+            except ParseError as error:
+                raise UsageError(str(error).rstrip("."), hint="invoke --list") from error
 
-        _fill_positional(program.core.unparsed)
-        try:
-            parse()
-        except ParseError as error:
-            render_error(_explained(error, program.collection.task_names))
-            raise Exit(code=int(ExitCode.USAGE)) from error
+        _usage(work)
+
+    def update_config(*arguments: Any, **options: Any) -> None:
+        def work() -> None:
+            try:
+                settle(*arguments, **options)
+            except Exception as error:  # it has no class of its own for a file that it cannot read
+                raise UsageError(
+                    f"invoke cannot read its own configuration: {error}",
+                    hint="unset INVOKE_RUNTIME_CONFIG, and the other variables INVOKE_...",
+                ) from error
+
+        _usage(work)
 
     program.parse_tasks = parse_tasks  # type: ignore[method-assign]
+    program.update_config = update_config  # type: ignore[method-assign]
+    _let_readers_leave(program)
 
 
-def _fill_positional(words: list[str]) -> None:
-    """``invoke diagnose --host-facts`` is complete without its argument.
+def _let_readers_leave(program: Program) -> None:
+    """What invoke prints itself (``--list | head -1``) ends without a traceback too."""
+    answer = program.parse_cleanup
 
-    invoke knows positional arguments without a default only.
-    """
-    given = any(not word.startswith("-") or word.startswith("--image") for word in words[1:])
-    if words[:1] == ["diagnose"] and "--host-facts" in words and not given:
-        words.insert(1, "--image=")
+    def parse_cleanup() -> None:
+        try:
+            answer()
+        except OSError as error:
+            silence(sys.stdout)
+            if isinstance(error, BrokenPipeError):
+                raise Exit(code=int(ExitCode.OK)) from error
+            raise Exit(f"error: {error.strerror}", code=int(ExitCode.HOST_NOT_READY)) from error
+
+    program.parse_cleanup = parse_cleanup  # type: ignore[method-assign]
 
 
-def _explained(error: ParseError, tasks: Iterable[str]) -> UsageError:
-    task = error.context.name if error.context else None
-    hint = f"invoke --help {task}" if task else "invoke --list"
-    if no_value := _NO_VALUE.match(str(error)):
-        return UsageError(f"--{no_value[1].replace('_', '-')} needs a value", hint=hint)
-    if missing := _MISSING.fullmatch(str(error)):
-        return UsageError(f"invoke {task} needs {missing[1]}", hint=hint)
-    unknown = _UNKNOWN.fullmatch(str(error))
-    if not unknown:
-        return UsageError(str(error).rstrip("."), hint=hint)
-    word = unknown[1]
-    if not word.startswith("-"):
-        return UsageError(f"unknown command '{word}'{did_you_mean(word, tasks)}", hint="invoke --list")
-    flags = error.context.flags if error.context else ()
-    where = f" of invoke {task}" if task else ""
-    return UsageError(f"unknown option '{word}'{where}{did_you_mean(word, flags)}", hint=hint)
+def _usage(work: Callable[[], None]) -> None:
+    """Do ``work``; what is wrong with the command line ends the program with exit code 2."""
+    from tfbuild.cli.console import render_error
+
+    try:
+        work()
+    except UsageError as error:
+        render_error(error)
+        raise Exit(code=int(ExitCode.USAGE)) from error
+
+
+def _judge(program: Program) -> None:
+    judged = judge(program.argv[1:], commands_of(program.collection), _flags(program.initial_context))
+    if judged.completion:
+        return
+    if judged.help_for:
+        # invoke would take --help for the target of verify.
+        program.core[0].args["help"].value = judged.help_for
+        program.core.unparsed = []
+    if judged.without_image is not None:
+        # invoke knows positional arguments without a default only.
+        program.core.unparsed.insert(judged.without_image + 1, "--image=")
+
+
+def commands_of(collection: Collection) -> dict[str, Command]:
+    """The commands of ``collection`` by each of their names."""
+    commands: dict[str, Command] = {}
+    for context in collection.to_contexts():
+        name = str(context.name)
+        positional = tuple(arg.names[0] for arg in context.positional_args)
+        command = Command(name, _flags(context), positional)
+        commands |= dict.fromkeys((name, *context.aliases), command)
+    return commands
+
+
+def _flags(context: Any) -> tuple[Flag, ...]:
+    return tuple(
+        Flag(
+            tuple(f"--{name}" if len(name) > 1 else f"-{name}" for name in arg.names),
+            takes_value=arg.takes_value,
+            repeatable=arg.kind is list,
+            optional=arg.optional,
+        )
+        for arg in context.args.values()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import ChecksumError, HostError, TfBuildError, UsageError
+from tfbuild.base.image_names import require_image_reference
 from tfbuild.base.project import PROJECT
+from tfbuild.base.text import shown
 from tfbuild.base.urls import VARIABLE, Mirror, MirrorRule, parse_mirror_rules
 from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.build.buildkit.secrets import build_secrets, read_logins
-from tfbuild.build.bundle.file import Bundle
+from tfbuild.build.bundle.file import Bundle, require_bundle_place
 from tfbuild.build.bundle.make import load_bundle, make_bundle
-from tfbuild.build.dist import require_writable
+from tfbuild.build.dist import require_places, require_room, require_writable
 from tfbuild.build.execute import execute
 from tfbuild.build.layout import Layout
 from tfbuild.build.preflight import require_architecture
@@ -52,11 +55,17 @@ _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:
 
 def lock_wait(env: Mapping[str, str]) -> float:
     """Seconds to wait for another build of the same id: TFBUILD_LOCK_WAIT, else half an hour."""
-    text = env.get("TFBUILD_LOCK_WAIT", "1800")
+    text = env.get("TFBUILD_LOCK_WAIT", "").strip() or "1800"
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        raise UsageError(f"TFBUILD_LOCK_WAIT is '{text}', which is not a number of seconds") from None
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise UsageError(
+            f"TFBUILD_LOCK_WAIT is '{shown(text)}', which is not a number of seconds",
+            hint="for example TFBUILD_LOCK_WAIT=60",
+        )
+    return max(0.0, seconds)
 
 
 def _mirrors_of(runner: Runner, host: HostFacts) -> tuple[str, ...]:
@@ -151,7 +160,8 @@ def obtain_source(source: Unhashed, fetcher: Fetcher, reporter: Reporter) -> tup
 
 def _hint_for(release: Release) -> str:
     """What helps where upstream is out of reach, besides a mirror."""
-    return table.parse_product(release.product).out_of_reach
+    way_out = table.parse_product(release.product).out_of_reach
+    return "" if release.release in way_out else way_out
 
 
 def build(
@@ -162,13 +172,15 @@ def build(
     if offline and (reason := recipe.wants_network(plan.part)):
         raise UsageError(f"--offline, and {reason[0]}", hint=reason[1])
     require_writable(output)
+    require_room(output, plan.build_id, plan.key)
     effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
     return execute(plan, recipe, layout_of(plan), output, effects)
 
 
 def bundle(plan: Plan[Any], release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
     """Write everything that ``plan`` needs to the file ``target``; what is in it, and its sha256."""
-    require_writable(target.parent)
+    require_bundle_place(target)
+    require_writable(target, "--file FILE")
     effects = build_effects(plan, release, target.parent, offline=False, reporter=reporter)
     return make_bundle(plan, table.recipe_of(plan), layout_of(plan), target, effects)
 
@@ -179,7 +191,7 @@ def unbundle(file: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
 
 
 def layout_of(plan: Plan[Any]) -> Layout:
-    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id)
+    return Layout(PROJECT, prepare_cache(cache_root(os.environ)), plan.build_id, plan.plain_id)
 
 
 def build_effects(
@@ -266,8 +278,12 @@ def build_several(
     Raises what the first failing build raises; the builds before it are kept, the index is not touched.
     """
     index = index_plan(plans)
-    output = Path(os.path.abspath(index.output))  # noqa: PTH100 - as output_folder
+    output = output_folder(index)
     require_writable(output)
+    require_places(output, index.id)
+    for plan in plans:  # not only before its own turn: that may be hours from now
+        require_writable(output_folder(plan))
+        require_room(output_folder(plan), plan.build_id, plan.key)
     results: list[BuildResult] = []
     try:
         for plan in plans:
@@ -307,5 +323,9 @@ SaveImage = Callable[[str, Path], None]
 
 
 def save_image(reference: str, path: Path) -> None:
-    """Write the image ``reference`` of the engine to ``path``; connects only when asked."""
+    """Write the image ``reference`` of the engine to ``path``; connects only when asked.
+
+    :raises UsageError: it cannot be the name of an image.
+    """
+    require_image_reference(reference)
     connect().save_image(reference, path)

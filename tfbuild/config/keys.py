@@ -8,7 +8,7 @@ here read text; what a YAML parser would call a number or a truth value stays ac
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -17,13 +17,16 @@ from tfbuild.config.types import (
     DebianUrl,
     FileStem,
     Flag,
+    JobCount,
     Keys,
     LabelName,
     MacroName,
     MirrorText,
     Optimisation,
     PositiveInt,
+    SnapshotTime,
     Text,
+    UserId,
     YamlBool,
 )
 
@@ -79,7 +82,7 @@ class RuntimeKeys(Keys):
         default="native",
         description="'native': libraries and programs; 'python': a wheel, an image with Python and numpy.",
     )
-    user: PositiveInt = Field(
+    user: UserId = Field(
         default=65532,  # the "nonroot" user of distroless images, which cluster policies often name
         description="Numeric user that the image runs as; never 0.",
     )
@@ -102,7 +105,7 @@ class DebianKeys(Keys):
         default=True,
         description="Packages with the security archive's fixes; false: as at the last point release.",
     )
-    snapshot: Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$")] | None = Field(
+    snapshot: SnapshotTime | None = Field(
         default=None, description="State of snapshot.debian.org to build against, as 20261030T080801Z."
     )
 
@@ -110,7 +113,7 @@ class DebianKeys(Keys):
 class ResourceKeys(Keys):
     """How much of the machine a build takes."""
 
-    jobs: PositiveInt | None = Field(
+    jobs: JobCount | None = Field(
         default=None,
         description="Compile jobs at a time; null: reckoned from the engine's CPUs and memory.",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,6 +21,7 @@ from tfbuild.base.values import Origin
 from tfbuild.config.binding import bind
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.layers import (
+    BUILT_IN,
     Layers,
     Setting,
     check_settings,
@@ -29,6 +30,7 @@ from tfbuild.config.layers import (
     settings_of,
 )
 from tfbuild.config.model import ConfigModel, FileKeys
+from tfbuild.config.patch_text import patch_problem
 from tfbuild.config.yaml_source import YamlDocument, YamlScalar, read_yaml
 
 CONFIG_FOLDER = "build_configs"
@@ -51,15 +53,23 @@ class ResolvedConfig:
 
     ``origins`` has an entry for each leaf by dotted path: ``compile.march``, ``compile.cflags.0``,
     ``compile.defines.NAME``; a list or map itself is there as well, by where it was last touched.
-    ``files`` are the files that were read, base first, relative to the project.
+    ``files`` are the files that were read, base first, relative to the project. ``named`` are the values of
+    the configuration as it is, without ``--set``.
     """
 
     name: str
     arch: Arch
     description: str
     values: BuildConfig
+    named: BuildConfig
     origins: Mapping[str, Origin]
     files: tuple[str, ...]
+    model: ConfigModel = field(repr=False)
+    documents: Mapping[str, YamlDocument] = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, key: str, message: str) -> ConfigProblem:
+        """What is wrong with the value of the dotted ``key``, at the place that gave it."""
+        return _at(self.documents, self.origins.get(key, BUILT_IN), message)
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,7 @@ def load_config(
     settings: list[Setting] = []
     for file in reversed(files):
         settings += _file_settings(root, file, arch, problems, model)
+    of_files = len(settings)
     for text in sets:
         settings += _set_settings(root, text, problems, model)
     _raise_if(problems)
@@ -104,8 +115,11 @@ def load_config(
         arch=arch,
         description=files[0].model.description if files[0].model else "",
         values=values,
+        named=model.values.model_validate(Layers(settings[:of_files], model).nested()) if sets else values,
         origins=MappingProxyType(layers.origins),
         files=tuple(file.document.path for file in reversed(files)),
+        documents=documents,
+        model=model,
     )
 
 
@@ -229,8 +243,17 @@ def _with_patches(root: Path, folder: Path, setting: Setting) -> tuple[Setting, 
         full = Path(os.path.normpath(folder / (text or "")))
         if text and not full.is_file():
             missing.append((origin, f"there is no patch file '{text}' (looked for {_shown(root, full)})"))
+        elif text and (problem := _patch_problem(full)):
+            missing.append((origin, f"the patch '{text}' would change nothing: {problem}"))
         items.append((_shown(root, full) if text else text, origin))
     return setting.with_items(tuple(items)), missing
+
+
+def _patch_problem(path: Path) -> str | None:
+    try:
+        return patch_problem(path.read_bytes())
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
 
 
 def _shown(root: Path, path: Path) -> str:

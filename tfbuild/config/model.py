@@ -27,6 +27,7 @@ class Section:
     name: str
     keys: type[Keys]
     description: str
+    command: str  # of the product
 
 
 class FileKeys(Keys):
@@ -60,13 +61,14 @@ class Key:
     kind: Kind
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConfigModel:
     """``values`` is a whole configuration, ``file`` one file in ``build_configs/``."""
 
     values: type[BuildConfig]
     file: type[FileKeys]
     contradictions: tuple[Contradictions, ...]
+    products: tuple[Section, ...]
 
     @cached_property
     def keys(self) -> Mapping[str, Key]:
@@ -100,7 +102,7 @@ def config_model(sections: tuple[Section, ...], contradictions: tuple[Contradict
     file: type[FileKeys] = create_model(
         "ConfigFile", __base__=bases, __doc__="A file in ``build_configs/``.", **per_arch
     )
-    return ConfigModel(values, file, contradictions)
+    return ConfigModel(values, file, contradictions, sections)
 
 
 def _walk(group: Keys, prefix: str) -> tuple[Key, ...]:

@@ -39,6 +39,16 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
     if values.runtime.flavour == "python" and values.runtime.base != "scratch":
         message = "the image of runtime.flavour 'python' is made from scratch: leave runtime.base as it is"
         yield origins["runtime.base"], message
+    debian = values.debian
+    if debian.mirror and debian.snapshot:
+        message = f"a mirror has the state that it has ({origins['debian.mirror']}): choose one"
+        yield origins["debian.snapshot"], message
+    if debian.security_mirror and not debian.security_updates:
+        message = f"debian.security_updates is off ({origins['debian.security_updates']}): choose one"
+        yield origins["debian.security_mirror"], message
+    if values.distributable_note is not None and values.distributable:
+        message = "distributable is true: the note would never be shown"
+        yield origins["distributable_note"], message
     if values.compile.lto and values.compile.optimisation == "0":
         other = origins["compile.optimisation"]
         message = f"lto does nothing at optimisation 0 ({other}): choose one"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -18,6 +19,10 @@ _BOOLS: Mapping[str, bool] = MappingProxyType(
 # Spelled out, since the regular expressions of JSON Schema know no case-insensitive mode.
 _BOOL_WORDS = [form for word in _BOOLS for form in (word, word.capitalize(), word.upper())]
 # 18 digits fit into 64 bits; nothing here counts further.
+# More than any machine has CPUs, and fewer digits than Python refuses to convert.
+MAX_JOBS = 999_999
+# https://snapshot.debian.org/
+_FIRST_SNAPSHOT = datetime(2005, 3, 12, tzinfo=timezone.utc)
 _DECIMAL = re.compile(r"[0-9]{1,18}")
 
 
@@ -79,6 +84,16 @@ def _mirror_rule(value: str) -> str:
     return _no_credentials(value)
 
 
+def _snapshot(value: str) -> str:
+    try:
+        moment = datetime.strptime(value, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise ValueError("there is no such date or time; expected YYYYMMDDTHHMMSSZ") from None
+    if moment < _FIRST_SNAPSHOT:
+        raise ValueError(f"snapshot.debian.org has nothing before {_FIRST_SNAPSHOT:%Y-%m-%d}")
+    return value
+
+
 def _fold(value: str) -> str:
     return " ".join(value.split())
 
@@ -103,6 +118,36 @@ PositiveInt = Annotated[
         }
     ),
 ]
+# As many as --jobs takes.
+JobCount = Annotated[
+    int,
+    BeforeValidator(_read_int),
+    Field(gt=0, le=MAX_JOBS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "exclusiveMinimum": 0, "maximum": MAX_JOBS},
+                {"type": "string", "pattern": "^(?=.*[1-9])[0-9]{1,6}$"},
+            ]
+        }
+    ),
+]
+# What container engines take, but root: https://github.com/moby/sys/blob/main/user/user.go (minID, maxID).
+MAX_USER = (1 << 31) - 1
+UserId = Annotated[
+    int,
+    BeforeValidator(_read_int),
+    Field(gt=0, le=MAX_USER),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "exclusiveMinimum": 0, "maximum": MAX_USER},
+                {"type": "string", "pattern": "^(?=.*[1-9])[0-9]{1,10}$"},
+            ]
+        }
+    ),
+]
+SnapshotTime = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}Z$"), AfterValidator(_snapshot)]
 Text = Annotated[
     str,
     AfterValidator(_one_line),

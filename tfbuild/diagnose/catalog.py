@@ -48,6 +48,12 @@ class Explanation:
 
 
 CATALOG: Mapping[str, Explanation] = {
+    "image-without-tensorflow": Explanation(
+        "no TensorFlow, TFLite or model server found in this image",
+        "none of its Python packages, libraries and programs is TensorFlow, TFLite or a model server: "
+        "nothing of what is diagnosed here is in it",
+        "check the image's name and tag; in a build with several stages, check what the last one copies",
+    ),
     "gpu-missing": Explanation(
         "a CUDA build on a machine without a GPU",
         "the TensorFlow in this image is built for CUDA, and the machine has no NVIDIA GPU",
@@ -84,6 +90,11 @@ CATALOG: Mapping[str, Explanation] = {
         "a needed library is missing",
         "the dynamic loader finds the library in none of the directories that it searches in this image",
         "install the package that has the library, or copy it in together with its own needs",
+    ),
+    "library-optional": Explanation(
+        "an optional library cannot be loaded",
+        "only a plug-in that is loaded on demand needs it, or what was run works without it",
+        "nothing, unless you use what the plug-in is for; then install the library that it names",
     ),
     "library-foreign": Explanation(
         "a needed library comes from another distribution",
@@ -129,6 +140,11 @@ CATALOG: Mapping[str, Explanation] = {
         "an installed package demands a version of another one that is not the installed one",
         "install what the packages ask for, in one pip call so that pip sees all demands",
     ),
+    "python-module-missing": Explanation(
+        "a Python module is missing",
+        "the module is in none of the folders that this Python searches",
+        "install the package that has the module when the image is built; often it has the same name",
+    ),
     "python-tensorflow-twice": Explanation(
         "two TensorFlows are installed",
         "the packages write the same files; what is imported is a mixture, or the one that comes first",
@@ -158,6 +174,12 @@ CATALOG: Mapping[str, Explanation] = {
         "the container runs as root",
         "no USER is set; whoever takes over the process is root in the container",
         "USER with a number in the Dockerfile, or docker run --user",
+    ),
+    "operation-user-missing": Explanation(
+        "the user of the image does not exist in it",
+        "an engine looks the name in USER up in the image's own /etc/passwd and /etc/group, and starts "
+        "nothing when it is not there",
+        "add the user in the stage that is shipped (RUN useradd), or name it by number: USER 65532",
     ),
     "operation-shm": Explanation(
         "the shared memory (/dev/shm) is too small",
@@ -213,6 +235,11 @@ CATALOG: Mapping[str, Explanation] = {
         "the engine could not execute the file: it, its interpreter or its loader is not in the image, or "
         "not executable",
         "look at the quoted line; the first word of ENTRYPOINT must exist in the image",
+    ),
+    "run-restricted": Explanation(
+        "the program wants what this run does not give it",
+        "the run has no network, no capabilities and a root that cannot be written",
+        "run it where it has what it needs, and look at what it prints there",
     ),
     "run-unknown-error": Explanation(
         "an error that is not in the table of known ones",

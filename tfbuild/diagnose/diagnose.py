@@ -15,16 +15,17 @@ from tfbuild.artifacts.image.archive import ImageArchive, is_image_archive
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.diagnose.catalog import Diagnosis, Weight
-from tfbuild.diagnose.facts import DiagnoseFacts, ModelFile
+from tfbuild.diagnose.facts import DiagnoseFacts, ModelFile, Proof
 from tfbuild.diagnose.host import TargetHost
-from tfbuild.diagnose.known import KnownError, RunOutcome, explain
+from tfbuild.diagnose.known import KnownErrors, RunOutcome, explain
 from tfbuild.diagnose.read.image import ReadIsa, read_image
 from tfbuild.diagnose.read.isa import read_isa
 from tfbuild.diagnose.rules.binaries import cpu_findings, image_arch, library_findings
 from tfbuild.diagnose.rules.gpu import gpu_findings
+from tfbuild.diagnose.rules.modules import app_findings
 from tfbuild.diagnose.rules.operation import operation_findings
 from tfbuild.diagnose.rules.packages import python_findings
-from tfbuild.diagnose.run import RunCase, measured_shm, run_cases, skipped, why_not
+from tfbuild.diagnose.run import RunCase, measured_shm, proof, run_cases, skipped, why_not
 
 SaveImage = Callable[[str, Path], None]
 
@@ -99,18 +100,18 @@ class DiagnoseEffects:
     save_image: SaveImage
     run: RunCases | None
     host: TargetHost
-    known: tuple[KnownError, ...]
+    known: KnownErrors
     project: Path
     read_isa: ReadIsa = read_isa
 
 
-def judge(facts: DiagnoseFacts, host: TargetHost) -> tuple[Diagnosis, ...]:
-    """All findings that follow from facts alone. Pure."""
+def judge(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> tuple[Diagnosis, ...]:
+    """All findings that follow from facts, in the light of what the runs have shown to work. Pure."""
     found = (
-        *gpu_findings(facts, host),
-        *library_findings(facts),
-        *cpu_findings(facts, host),
-        *python_findings(facts),
+        *gpu_findings(facts, host, proof),
+        *library_findings(facts, proof),
+        *cpu_findings(facts, host, proof),
+        *python_findings(facts, proof),
         *operation_findings(facts, host),
     )
     return _one_each(found)
@@ -149,7 +150,9 @@ def _diagnose(
     facts = replace(facts, tags=(subject,) if kind == "image" else ())
     runs = _runs(facts, kind, effects)
     host = replace(effects.host, shm_size=measured_shm(runs) or effects.host.shm_size)
-    findings = explain(judge(facts, host), runs, effects.known)
+    shown = proof(runs)
+    app = app_findings(facts.app, shown, effects.known.modules)
+    findings = explain((*judge(facts, host, shown), *app), runs, effects.known)
     ordered = sorted(findings, key=lambda f: f.severity is not Weight.ERROR)
     return DiagnoseReport(
         subject=subject,

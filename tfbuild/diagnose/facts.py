@@ -25,6 +25,7 @@ TENSORFLOWS = frozenset(
         "tf-nightly-gpu",
     }
 )
+TFLITES = frozenset({"ai-edge-litert", "ai-edge-litert-nightly", "tflite-runtime", "tflite-runtime-nightly"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,32 @@ class CudaBuild:
     cuda: str | None
     cudnn: str | None
     linked: bool  # needs libcuda.so.1 to start at all
+
+
+# What is run of an image, and what loads a library; the first three are names of runs, too.
+TENSORFLOW_RUN = "TensorFlow"
+SERVER_RUN = "model server"
+COMMAND_RUN = "command"
+IMPORTS_RUN = "command's imports"
+PLUG_IN = "plug-in"  # only dlopen loads it, when something asks for it
+LIBRARY = "library"  # a C library that lies in the image for programs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """All files that ``kind`` loads by DT_NEEDED, directly or not."""
+
+    kind: str
+    paths: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What the runs of the image showed: names of runs that worked, and files that were loaded in them."""
+
+    worked: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()  # modules that Python does not find
+    loaded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +145,25 @@ class StartLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AppImport:
+    """``place`` is the file and line of the import; ``late``: in a function or under a condition."""
+
+    module: str
+    place: str
+    late: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """The Python program that an image starts. ``imports`` are of modules outside its own ``folders``."""
+
+    interpreter: str
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    imports: tuple[AppImport, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DiagnoseFacts:
     """Everything that was read from one image."""
 
@@ -125,8 +171,11 @@ class DiagnoseFacts:
     tags: tuple[str, ...]
     config: ImageConfig
     uid: int | None
+    unknown_users: tuple[str, ...]  # what of USER the image does not know, a line each
+    has_tensorflow: bool  # any sign of TensorFlow, TFLite or a model server
     environments: tuple[PythonEnvironment, ...]
     model_servers: tuple[str, ...]
+    loads: tuple[Load, ...]
     machines: tuple[str, ...]  # ELF machines of TensorFlow's own files
     cuda: tuple[CudaBuild, ...]
     cuda_libraries: tuple[str, ...]  # paths of libcudart, libcudnn, libnccl
@@ -139,9 +188,21 @@ class DiagnoseFacts:
     isa: tuple[IsaNeed, ...]
     models: tuple[ModelFile, ...]
     start_lines: tuple[StartLine, ...]
+    app: App | None
     locales: tuple[str, ...]
     unread: tuple[str, ...]  # what could not be read, with the reason
 
     @property
     def tensorflow_environments(self) -> tuple[PythonEnvironment, ...]:
         return tuple(e for e in self.environments if e.tensorflow is not None)
+
+    def is_required(self, path: str, proof: Proof) -> bool:
+        """Whether something fails when the file at ``path`` cannot be loaded, as far as that is known.
+
+        A plug-in is tried, and passed over. What a run that worked has not loaded, or has loaded in spite of
+        all, is not required; what belongs to a run that was not made, or failed, is.
+        """
+        kinds = {load.kind for load in self.loads if path in load.paths} - {PLUG_IN}
+        if path in proof.loaded or kinds & proof.worked:
+            return False
+        return bool(kinds - {LIBRARY} if proof.worked else kinds)

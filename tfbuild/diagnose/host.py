@@ -105,7 +105,7 @@ def load_target(path: Path) -> TargetHost:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no JSON document", details=(str(error),), hint=hint) from error
     known = [field.name for field in fields(TargetHost)]
     if isinstance(document, dict) and (strange := sorted(set(document) - set(known))):

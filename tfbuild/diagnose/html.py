@@ -10,10 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree as Tree
 
+from tfbuild.base.printable import joined, printable
 from tfbuild.diagnose.catalog import Diagnosis, Weight
 from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.report import host_rows, image_rows, run_rows, summary
+from tfbuild.machine.user_files import require_replaceable_file
 
+_DOCTYPE = "<!doctype html>"
+_AUTHOR = "Written by tfbuild"
 STYLE = Path("build_configs", "diagnoses", "report.css")
 
 
@@ -23,8 +27,8 @@ def render_html(report: DiagnoseReport, style: str) -> str:
     head = Tree.SubElement(page, "head")
     Tree.SubElement(head, "meta", {"charset": "utf-8"})
     Tree.SubElement(head, "meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"})
-    _text(head, "title", f"Diagnosis of {_clean(report.subject)}")
-    _text(head, "style", style)
+    _text(head, "title", f"Diagnosis of {report.subject}")
+    Tree.SubElement(head, "style").text = style
     body = Tree.SubElement(page, "body")
     main = Tree.SubElement(body, "main")
     _text(main, "h1", report.subject)
@@ -40,10 +44,23 @@ def render_html(report: DiagnoseReport, style: str) -> str:
         if not run.ok and run.output:
             details = Tree.SubElement(main, "details")
             _text(details, "summary", f"What “{run.name}” printed ({len(run.output)} lines)")
-            _text(details, "pre", "\n".join(run.output))
-    _text(main, "footer", f"Written by tfbuild; the machine's clock: {report.host.clock:%Y-%m-%d %H:%M} UTC")
+            _text(details, "pre", "").text = joined(run.output)
+    _text(main, "footer", f"{_AUTHOR}; the machine's clock: {report.host.clock:%Y-%m-%d %H:%M} UTC")
     text = Tree.tostring(page, encoding="unicode", method="html")
-    return f"<!doctype html>\n{text}\n"
+    return f"{_DOCTYPE}\n{text}\n"
+
+
+def require_page_place(path: Path) -> None:
+    """Raises :class:`tfbuild.base.errors.UsageError` where the page cannot be written, or something else
+    is."""
+    require_replaceable_file(path, _is_page, "a page", "another name: --html FILE")
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        begins = file.read(len(_DOCTYPE)) == _DOCTYPE.encode()
+        file.seek(max(0, path.stat().st_size - 1000))
+        return begins and f"<footer>{_AUTHOR}".encode() in file.read()
 
 
 def _facts(parent: Tree.Element, rows: Iterable[tuple[str, str]]) -> None:
@@ -56,7 +73,7 @@ def _facts(parent: Tree.Element, rows: Iterable[tuple[str, str]]) -> None:
 
 def _finding(parent: Tree.Element, finding: Diagnosis) -> None:
     kind = "bad" if finding.severity is Weight.ERROR else "warn"
-    card = Tree.SubElement(parent, "section", {"class": kind, "id": finding.id})
+    card = Tree.SubElement(parent, "section", {"class": kind, "id": printable(finding.id)})
     _text(card, "h3", finding.title)
     _text(card, "code", finding.id, "id")
     evidence = Tree.SubElement(card, "ul")
@@ -70,15 +87,12 @@ def _finding(parent: Tree.Element, finding: Diagnosis) -> None:
         _text(words, "dt", "See")
         links = Tree.SubElement(words, "dd")
         for url in finding.threads:
-            _text(Tree.SubElement(links, "div"), "a", url.removeprefix("https://")).set("href", url)
+            _text(Tree.SubElement(links, "div"), "a", url.removeprefix("https://")).set(
+                "href", printable(url)
+            )
 
 
 def _text(parent: Tree.Element, name: str, text: str, kind: str = "") -> Tree.Element:
     element = Tree.SubElement(parent, name, {"class": kind} if kind else {})
-    element.text = _clean(text)
+    element.text = printable(text)
     return element
-
-
-def _clean(text: str) -> str:
-    """Without control characters, which no document may hold."""
-    return "".join(c if c in "\n\t" or (c >= " " and c != "\x7f") else "�" for c in text)

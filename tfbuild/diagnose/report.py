@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
+from tfbuild.base.printable import joined
 from tfbuild.diagnose.catalog import Diagnosis
 from tfbuild.diagnose.diagnose import DiagnoseReport, ImageSummary
 from tfbuild.diagnose.host import TargetHost
-from tfbuild.diagnose.known import RunOutcome
+from tfbuild.diagnose.known import MISSING_MODULE, RunOutcome
 
 _WIDTH = 110
 _UNREMARKABLE = ("shared-memory", "locale")  # told only when they fail
@@ -24,7 +25,7 @@ def render(report: DiagnoseReport) -> str:
     lines.append("")
     for finding in report.findings:
         lines += _finding(finding)
-    return "\n".join([*lines, summary(report)]) + "\n"
+    return joined([*lines, summary(report)])
 
 
 def summary(report: DiagnoseReport) -> str:
@@ -72,6 +73,7 @@ def run_rows(runs: tuple[RunOutcome, ...]) -> Iterator[tuple[str, str]]:
             yield "not run", run.skipped
             continue
         told = [s for s in run.steps if not s.ok or s.name not in _UNREMARKABLE]
+        told = [s for s in told if s.name != MISSING_MODULE]  # each is in a finding
         steps = "; ".join(f"{s.name}: {s.detail if s.ok else 'FAILED, ' + s.detail}" for s in told)
         yield "run", f"{run.name}: {'worked' if run.ok else 'failed'}{', ' + steps if steps else ''}"
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError
+from tfbuild.base.printable import joined
 from tfbuild.doctor.checks import FATAL_CHECKS, OTHER_CHECKS, CheckResult, DoctorContext, DoctorFacts, Status
 from tfbuild.engine import engine
 from tfbuild.engine.docker_cli import current_builder, find_docker_cli
@@ -147,7 +148,7 @@ def render_text(results: Sequence[CheckResult]) -> str:
             lines.append(f"{indent}needed: {result.needed}")
             if result.fix:
                 lines.append(f"{indent}fix: {result.fix}")
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def _outcome(ask: Callable[[], T]) -> tuple[T | None, HostError | None]:

@@ -119,7 +119,7 @@ class Attempts:
         if not self.urls:
             return DownloadError(
                 f"nothing is known about where to download {self.pin.name}",
-                details=(f"Expected: {self.pin.filename}, sha256 {self.pin.sha256}",),
+                details=(_expected(self.pin),),
                 hint=_joined(_MIRRORS_HINT, hint),
             )
         return DownloadError(
@@ -158,11 +158,16 @@ def _joined(*parts: str) -> str:
     return "; or ".join(part for part in parts if part)
 
 
+def _expected(pin: Pin) -> str:
+    """Of an archive whose content decides (a git tree) there is no hash to tell."""
+    return f"Expected: {pin.filename}" + (f", sha256 {pin.sha256}" if pin.sha256 else "")
+
+
 def missing_offline(pin: Pin, hint: str) -> DownloadError:
     """What to raise when ``pin`` would have to come from the network, which is forbidden."""
     return DownloadError(
         f"offline, and {pin.name} is not in the cache",
-        details=(f"Expected: {pin.filename}, sha256 {pin.sha256}",),
+        details=(_expected(pin),),
         hint=f"{WAY_OUT_OFFLINE}; or {hint}" if hint else WAY_OUT_OFFLINE,
     )
 
@@ -176,6 +181,15 @@ def root_cause(error: BaseException) -> BaseException:
         inner = (getattr(current, "reason", None), *current.args, current.__cause__, current.__context__)
         current = next((e for e in inner if isinstance(e, BaseException)), None)
     return seen[-1]
+
+
+def is_unknown_host(cause: BaseException) -> bool:
+    """Whether a name server answered that there is no such host: it would say so again.
+
+    That it could not be asked (EAI_AGAIN) is another matter. The class is socket.gaierror, the numbers are
+    EAI_NONAME and EAI_NODATA of glibc's netdb.h.
+    """
+    return type(cause).__name__ == "gaierror" and getattr(cause, "errno", None) in {-2, -5}
 
 
 def described(cause: BaseException) -> str:

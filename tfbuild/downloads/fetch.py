@@ -29,6 +29,7 @@ from tfbuild.downloads.attempts import (
     content_length,
     described,
     is_transient,
+    is_unknown_host,
     missing_offline,
     retry_after,
     root_cause,
@@ -445,4 +446,4 @@ def _explained(error: Exception, timeouts: Timeouts) -> AttemptFailed:
     if isinstance(error, ValueError):  # all of requests' complaints about a URL are ValueErrors too
         return AttemptFailed(f"not a URL that can be fetched ({type(error).__name__})", permanent=True)
     where = "the proxy: " if isinstance(error, requests.exceptions.ProxyError) else ""
-    return AttemptFailed(where + described(cause))
+    return AttemptFailed(where + described(cause), permanent=is_unknown_host(cause))

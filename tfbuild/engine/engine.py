@@ -42,7 +42,11 @@ from tfbuild.machine.interrupts import hold_signals
 # Questions are answered in milliseconds; saving an image or removing one on a busy disk takes longer.
 _CONNECT_TIMEOUT_S = 10
 _REQUEST_TIMEOUT_S = 300
-_POLL_S = 0.05
+# One question of how a container ended lasts at most so long: what forwards connections cuts idle ones.
+_WAIT_S = 60.0
+# dockerd gives up copying the output of a container that has ended after 2 s (containerExit in
+# https://github.com/moby/moby/blob/master/daemon/monitor.go); what it still writes comes within these pauses.
+_LOG_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 # What a smoke test prints is a few KiB; a runaway one must not fill the engine's disk.
 _LOG_OPTIONS: Mapping[str, str] = {"max-size": "16m", "max-file": "2"}
 _MAX_PIDS = 512
@@ -150,7 +154,8 @@ class DockerEngine:
     def _remove_nameless(self, before: ImageFacts | None) -> None:
         """What had a name before would stay as an image without one."""
         left = self.image(before.id) if before else None
-        if left and not left.tags:
+        # One that somebody else made is nobody's to remove but his.
+        if left and not left.tags and any(name.startswith("tfbuild.") for name in left.labels):
             self.remove_image(left.id)
 
     def run_once(self, image: str, command: Sequence[str], options: RunOptions | None = None) -> RunResult:
@@ -162,6 +167,9 @@ class DockerEngine:
         Raises NothingMatchesError if the image is not in the engine, HostError if the engine fails.
         """
         options = options or RunOptions()
+        return _heard(lambda: self._run_new(image, command, options), options.speaks)
+
+    def _run_new(self, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         archive = pack_files(options.files, options.mount)
         # The name is ours, so the container can be removed even if we are stopped before its id arrives.
         name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -172,7 +180,7 @@ class DockerEngine:
                     self._create(name, image, command, options)
                 if options.files:
                     self._client.api.put_archive(name, options.mount, archive)
-                return self._run(name, options.timeout_s)
+                return self._run(name, options)
             except docker.errors.ImageNotFound as error:
                 raise _no_image(image, options.platform) from error
             finally:
@@ -229,12 +237,15 @@ class DockerEngine:
 
     def run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         """A container of ``image`` in the network and with the files of the container ``server``."""
+        return _heard(lambda: self._run_beside(server, image, command, options), options.speaks)
+
+    def _run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
         with _engine_errors(f"asking the server {server}"):
             try:
                 with hold_signals():
                     self._create(name, image, command, options, beside=server)
-                return self._run(name, options.timeout_s)
+                return self._run(name, options)
             finally:
                 self._remove_container(name)
 
@@ -247,7 +258,7 @@ class DockerEngine:
                     api.kill(name, signal="SIGTERM")
             return self._wait(name, grace_s)
 
-    def _run(self, name: str, timeout_s: float) -> RunResult:
+    def _run(self, name: str, options: RunOptions) -> RunResult:
         api = self._client.api
         try:
             api.start(name)
@@ -255,28 +266,52 @@ class DockerEngine:
             text = str(error.explanation or error)
             not_found = "no such file" in text or "not found" in text
             return RunResult(_EXIT_NOT_FOUND if not_found else _EXIT_NOT_STARTED, "", text)
-        return self._wait(name, timeout_s)
+        return self._wait(name, options.timeout_s, speaks=options.speaks)
 
-    def _wait(self, name: str, timeout_s: float) -> RunResult:
+    def _wait(self, name: str, timeout_s: float, *, speaks: bool = False) -> RunResult:
         """Until the container has ended; it is killed after ``timeout_s`` seconds."""
         api = self._client.api
-        deadline = time.monotonic() + timeout_s
-        state = api.inspect_container(name)["State"]
-        while state["Status"] not in ("exited", "dead") and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-            state = api.inspect_container(name)["State"]
-        timed_out = state["Status"] not in ("exited", "dead")
+        timed_out = not self._has_ended(name, time.monotonic() + timeout_s)
         if timed_out:
             with suppress(docker.errors.APIError):  # it may have ended just now
                 api.kill(name)
-            state = api.inspect_container(name)["State"]
+        state = api.inspect_container(name)["State"]
+        stdout, stderr = self._output(name, patient=speaks and not timed_out)
         return RunResult(
             exit_code=137 if timed_out else int(state["ExitCode"]),
-            stdout=api.logs(name, stdout=True, stderr=False).decode("utf-8", "replace"),
-            stderr=api.logs(name, stdout=False, stderr=True).decode("utf-8", "replace"),
+            stdout=stdout,
+            stderr=stderr,
             timed_out=timed_out,
             out_of_memory=bool(state.get("OOMKilled")),
         )
+
+    def _has_ended(self, name: str, deadline: float) -> bool:
+        """Waits for it, until ``deadline``."""
+        while True:
+            began = time.monotonic()
+            patience = min(_WAIT_S, max(deadline - began, _LOG_PAUSES_S[0]))
+            try:
+                self._client.api.wait(name, timeout=patience, condition="not-running")
+                return True
+            except OSError:  # requests' errors are; an answer that did not come in time is one of them
+                if time.monotonic() - began < patience:
+                    raise
+            if time.monotonic() >= deadline:
+                return False
+
+    def _output(self, name: str, *, patient: bool) -> tuple[str, str]:
+        """What the container printed. ``patient``: read again for a while, as long as there is nothing."""
+        for pause in (*(_LOG_PAUSES_S if patient else ()), None):
+            stdout, stderr = self._log(name, stdout=True), self._log(name, stdout=False)
+            if stdout.strip() or stderr.strip() or pause is None:
+                break
+            time.sleep(pause)
+        return stdout, stderr
+
+    def _log(self, name: str, *, stdout: bool) -> str:
+        """One stream to its end: what is still on its way when the container ends comes too."""
+        log: bytes = self._client.api.logs(name, stdout=stdout, stderr=not stdout, follow=True)
+        return log.decode("utf-8", "replace")
 
     def _remove_container(self, name: str) -> None:
         # What remains in spite of this is found by cleanup_leftovers.
@@ -305,14 +340,29 @@ class _RunningServer:
         self._image = image
         self._options = options
 
-    def beside(self, command: Sequence[str], timeout_s: float) -> RunResult:
+    def beside(self, command: Sequence[str], timeout_s: float, *, speaks: bool = False) -> RunResult:
         """As :class:`Server` says. Exit code 126 where the server is gone: nothing can join it then."""
-        options = replace(self._options, entrypoint=tuple(command[:1]), timeout_s=timeout_s)
+        options = replace(self._options, entrypoint=tuple(command[:1]), timeout_s=timeout_s, speaks=speaks)
         return self._engine.run_beside(self._name, self._image, command[1:], options)
 
     def stop(self, grace_s: int) -> RunResult:
         """As :class:`Server` says."""
         return self._engine.stop(self._name, grace_s)
+
+
+def _heard(run: Callable[[], RunResult], speaks: bool) -> RunResult:
+    """The result of ``run``; of a second one where the first printed nothing and should have.
+
+    A first run that failed without a word stays a failure, whatever the second says.
+    """
+    first = run()
+    if not speaks or not first.silent or first.timed_out or first.out_of_memory:
+        return first
+    second = replace(run(), repeated=True)
+    if first.exit_code == 0 or second.exit_code != 0:
+        return second
+    text = f"it printed nothing and ended with exit code {first.exit_code}; run once more, it ended well"
+    return replace(second, exit_code=first.exit_code, stderr=text)
 
 
 def pack_files(files: Mapping[str, Path], mount: str) -> bytes:

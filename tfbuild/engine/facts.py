@@ -89,13 +89,19 @@ class ImageFacts:
 @dataclass(frozen=True)
 class RunResult:
     """How a short container ended. ``exit_code`` is 127 or 126 if its program could not be started
-    (then ``stderr`` says why), 137 if it was killed."""
+    (then ``stderr`` says why), 137 if it was killed. ``repeated``: a first run printed nothing."""
 
     exit_code: int
     stdout: str
     stderr: str
     timed_out: bool = False
     out_of_memory: bool = False
+    repeated: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Nothing at all was printed, as far as the engine tells."""
+        return not self.stdout.strip() and not self.stderr.strip()
 
 
 @dataclass(frozen=True)
@@ -111,13 +117,19 @@ class RunOptions:
     read_only: bool = True
     tmpfs: tuple[str, ...] = ("/tmp",)  # noqa: S108 - a fresh one, inside the container
     timeout_s: float = 120
+    # The program never ends without a word: silence is output that the engine lost. Then the log is read
+    # again, and the program is run once more.
+    speaks: bool = False
 
 
 class Server(Protocol):
     """A container that runs until it is told to stop."""
 
-    def beside(self, command: Sequence[str], timeout_s: float) -> RunResult:
-        """Run ``command``, the entrypoint included, in a second container: same image, files and network."""
+    def beside(self, command: Sequence[str], timeout_s: float, *, speaks: bool = False) -> RunResult:
+        """Run ``command``, the entrypoint included, in a second container: same image, files and network.
+
+        ``speaks`` as in :class:`RunOptions`.
+        """
 
     def stop(self, grace_s: int) -> RunResult:
         """SIGTERM; ``timed_out`` if it had to be killed after ``grace_s`` seconds."""

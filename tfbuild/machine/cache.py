@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from tfbuild.base.errors import HostError, UsageError
+from tfbuild.machine.path_words import expanded
 
 # https://bford.info/cachedir/ : backup programs leave out a folder with this file.
 TAG_NAME = "CACHEDIR.TAG"
@@ -19,7 +21,18 @@ _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
 _OWNER = "# This folder is a cache of tfbuild."
 _TAG_TEXT = f"{_SIGNATURE}\n{_OWNER} It may be deleted: invoke clean --cache\n"
 
-SUBFOLDERS = ("downloads", "sources", "bases", "builders", "repositories", "locks", "state")
+# What this program puts into each sub folder; a name of another form is somebody else's.
+_BUILD = r"(?:tflite|serving|keras)-.+"
+_NAMES = {
+    "downloads": r"(?:sha256|tree)-.+",
+    "sources": r"\.?(?:(?:sha256|tree)-)?[0-9a-f]{40,64}(?:\.(?:complete|lock|lock\.holder|partial|old))?",
+    "bases": r".+-[0-9a-f]{16}",
+    "builders": r".+-[0-9a-f]{16}",
+    "repositories": _BUILD,
+    "locks": r".+\.lock(?:\.holder)?",
+    "state": rf"{_BUILD}|setup|bundle|lock-.+",
+}
+SUBFOLDERS = tuple(_NAMES)
 
 
 def cache_root(env: Mapping[str, str]) -> Path:
@@ -29,7 +42,7 @@ def cache_root(env: Mapping[str, str]) -> Path:
     """
     own = env.get("TFBUILD_CACHE_DIR", "").strip()
     if own:
-        return Path(own).expanduser().absolute()
+        return expanded(own, "TFBUILD_CACHE_DIR").absolute()
     xdg = env.get("XDG_CACHE_HOME", "").strip()
     if xdg and Path(xdg).is_absolute():
         return Path(xdg) / "tfbuild"
@@ -61,17 +74,12 @@ def clear_cache(root: Path) -> int:
 
     Only our sub folders and the tag go; anything else in the folder stays.
 
-    :raises UsageError: ``root`` does not carry our tag.
+    :raises UsageError: as :func:`require_clearable`.
     :raises HostError: something in it cannot be deleted.
     """
     if not root.exists():
         return 0
-    if not _is_ours(root):
-        raise UsageError(
-            f"{root} is not a cache of tfbuild: nothing deleted",
-            details=(f"it has no {TAG_NAME} written by tfbuild",),
-            hint="check TFBUILD_CACHE_DIR",
-        )
+    require_clearable(root)
     freed = sum(_delete(root, root / name) for name in SUBFOLDERS)
     (root / TAG_NAME).unlink()
     if not any(root.iterdir()):
@@ -79,8 +87,40 @@ def clear_cache(root: Path) -> int:
     return freed
 
 
+def require_clearable(root: Path) -> None:
+    """Raises :class:`UsageError` where ``root`` does not carry our tag, or holds in our sub folders what we
+    did not put there; links are not followed."""
+    if not _is_ours(root):
+        raise UsageError(
+            f"{root} is not a cache of tfbuild: nothing deleted",
+            details=(f"it has no {TAG_NAME} written by tfbuild",),
+            hint="check TFBUILD_CACHE_DIR",
+        )
+    if foreign := [name for folder in SUBFOLDERS for name in _foreign_in(root, folder)]:
+        raise UsageError(
+            f"the cache {root} holds what tfbuild did not put there: nothing deleted",
+            details=tuple(foreign[:10]),
+            hint="move it away, then the same command again",
+        )
+
+
+def _foreign_in(root: Path, name: str) -> list[str]:
+    folder = root / name
+    if folder.is_symlink():
+        return [f"{name}, a link to {folder.readlink()}"]
+    if not os.path.lexists(folder):
+        return []
+    if not folder.is_dir():
+        return [name]
+    return sorted(
+        f"{name}/{each.name}"
+        for each in folder.iterdir()
+        if each.is_symlink() or not re.fullmatch(_NAMES[name], each.name)
+    )
+
+
 def _delete(root: Path, folder: Path) -> int:
-    size = _bytes_below(folder)
+    size = bytes_below(folder)
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:
@@ -112,6 +152,8 @@ def _write_tag(root: Path) -> None:
 def _refuse_foreign_content(root: Path) -> None:
     names = sorted(entry.name for entry in root.iterdir())
     foreign = [name for name in names if name not in SUBFOLDERS and not name.startswith(_DRAFT)]
+    # A folder called downloads may be anybody's.
+    foreign += [inner for name in SUBFOLDERS for inner in _foreign_in(root, name)]
     # Asked again: another process may have written the tag just now.
     if foreign and not _is_ours(root):
         raise UsageError(
@@ -121,7 +163,8 @@ def _refuse_foreign_content(root: Path) -> None:
         )
 
 
-def _bytes_below(folder: Path) -> int:
+def bytes_below(folder: Path) -> int:
+    """The sizes of all files, without following a link."""
     total = 0
     for parent, _folders, files in os.walk(folder):
         for name in files:

@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import NothingMatchesError, UsageError
+from tfbuild.base.documents import fingerprint
+from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError
+from tfbuild.base.image_names import parse_tag
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.base.values import Origin
+from tfbuild.config.binding import bind
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel
+from tfbuild.config.yaml_source import read_yaml
 from tfbuild.machine.files import hash_file
-from tfbuild.plan.plan import Circumstances, Patch, Plan, Request, recipe_hash
+from tfbuild.plan.effect import KeyRules, require_possible
+from tfbuild.plan.naming import Extra, parse_name
+from tfbuild.plan.patches import asked_patches, release_patches
+from tfbuild.plan.plan import Circumstances, Request, recipe_hash
 from tfbuild.plan.roots import RECORDER
-from tfbuild.plan.words import Words, parse_arch, parse_epoch, parse_jobs, parse_tag
+from tfbuild.plan.words import Words, parse_arch, parse_epoch, parse_jobs
 from tfbuild.releases.keys import Release
 from tfbuild.releases.load import (
     ReleaseKind,
     default_release,
     list_releases,
     load_release,
+    release_file,
     release_origins,
     require_arch,
 )
+from tfbuild.releases.lock import lock_path
+from tfbuild.releases.wheels.lock import wheel_lock_path
+from tfbuild.verify.policy import Policy
 
 _POLICIES = "build_configs/policies"
 
@@ -68,11 +79,12 @@ class Rules:
     """What looking a request up has to know of its product.
 
     ``recipe`` are the folders and files that carry a build out, besides the plan; ``builds_on`` says which
-    architecture builds for a target, on this host.
+    architecture builds for a target, on this host. ``keys`` says what the keys of a configuration are to it.
     """
 
     releases: ReleaseKind
     recipe: tuple[str, ...]
+    keys: Callable[[Release], KeyRules]
     policy: Callable[[Release, BuildConfig], str] = default_policy
     builds_on: Callable[[BuildConfig, Arch, Arch], Arch] = _on_host
 
@@ -108,7 +120,12 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     require_arch(release, arch)
     config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets, model=asked.config)
     build_arch = rules.builds_on(config.values, arch, asked.build_arch)
+    named_arch = rules.builds_on(config.named, arch, asked.build_arch)
+    beyond = own_release(root, release, words.release)
+    if build_arch is not named_arch:
+        beyond = (*beyond, Extra("build-arch", str(build_arch)))
     _refuse_foreign_native(config, arch, build_arch)
+    require_possible(config, release, rules.keys(release), arch)
     request = Request(
         product=release.product,
         release=release.release,
@@ -119,9 +136,11 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
         jobs=jobs,
         tag=parse_tag(words.tag),
         output=words.output or "dist",
+        name=parse_name(words.name),
+        beyond=beyond,
     )
     circumstances = Circumstances(
-        patches=_read_patches(root, config.values.source.patches),
+        patches=(*release_patches(root, release), *asked_patches(root, config)),
         policy_sha256=_policy_hash(root, rules.policy(release, config.values), config),
         recipe=recipe_hash(root, rules.recipe),
         revision=git_revision(root),
@@ -155,12 +174,8 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
         )
 
 
-def _read_patches(root: Path, paths: Sequence[str]) -> tuple[Patch, ...]:
-    return tuple(Patch(path, hashlib.sha256((root / path).read_bytes()).hexdigest()) for path in paths)
-
-
 def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
-    """Also finds out before the build that there is no such policy, rather than after it."""
+    """Also finds out before the build that there is no such policy, or a broken one, rather than after it."""
     known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
     if name not in known:
         where = config.origins.get("policy", "")
@@ -169,7 +184,12 @@ def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
             details=(f"named at {where}", f"there are: {', '.join(known)}"),
             hint=f"choose one of {_POLICIES}/, or put yours there",
         )
-    return hashlib.sha256((root / _POLICIES / f"{name}.yaml").read_bytes()).hexdigest()
+    path = f"{_POLICIES}/{name}.yaml"
+    document = read_yaml(root / path, path)
+    policy, problems = bind(document, Policy)
+    if policy is None or document.problems:
+        raise ConfigError(document.problems or problems)
+    return hashlib.sha256((root / path).read_bytes()).hexdigest()
 
 
 def git_revision(root: Path) -> str:
@@ -188,6 +208,32 @@ def git_revision(root: Path) -> str:
         return ""
 
 
-def output_folder(plan: Plan[Any]) -> Path:
+def own_release(root: Path, release: Release, word: str) -> tuple[Extra, ...]:
+    """What a build of a release file of the user's has beyond its name: its content, and that of its locks.
+
+    In names only where a shipped release has the same one, and another content.
+    """
+    if not word.endswith(".yaml"):
+        return ()
+    own, shipped = root / word, root / release_file(release.product, release.release)
+    content = _content_with_locks(own)
+    if content == _content_with_locks(shipped):
+        return ()
+    return (Extra("--release", content, None if shipped.is_file() else "", word),)
+
+
+def _content_with_locks(file: Path) -> str:
+    locks = (Path(lock_path(str(file))), Path(wheel_lock_path(str(file))))
+    return fingerprint([hash_file(each) for each in (file, *locks) if each.is_file()])
+
+
+class HasOutput(Protocol):
+    """A plan of a build or of an index."""
+
+    @property
+    def output(self) -> str: ...
+
+
+def output_folder(plan: HasOutput) -> Path:
     """Where the plan's files go: relative to the working folder, as the user typed it."""
     return Path(os.path.abspath(plan.output))  # noqa: PTH100 - resolve() would follow the user's links

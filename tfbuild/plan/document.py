@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tfbuild.base.documents import Replaced
 from tfbuild.plan.plan import Part, Plan
 
 
@@ -13,3 +14,4 @@ class PlanDocument(Plan[Part]):
     """``--dry-run --json``: the plan, and the definition that ``docker buildx bake`` takes."""
 
     bake: dict[Literal["target"], dict[str, dict[str, Any]]] | None
+    replaces: Replaced | None  # the build in the output folder that has another key

@@ -12,16 +12,22 @@ from tfbuild.base.documents import fingerprint
 from tfbuild.base.urls import Mirror
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.effect import KeyRules, notes_without_effect
 from tfbuild.plan.flags import Flag
+from tfbuild.plan.naming import Asked, Extra, config_extras, merged, require_short
 from tfbuild.plan.roots import Root, root_of
-from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of
+from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of, suite_of
 
 Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asked for, in canonical words."""
+    """What the command line asked for, in canonical words.
+
+    ``beyond`` is what was asked besides the configuration that only the reading of files tells; ``name`` is
+    the user's own word for all of that.
+    """
 
     product: str
     release: str
@@ -32,6 +38,8 @@ class Request:
     jobs: int | None = None
     tag: str | None = None
     output: str = "dist"
+    name: str = ""
+    beyond: tuple[Extra, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,12 +59,21 @@ class SourceTree:
         return fingerprint(replace(self, sha256=None) if self.tree else self)
 
 
+# Where a patch is from that its release is always built with.
+RELEASE_PATCH = "release"
+
+
 @dataclass(frozen=True)
 class Patch:
-    """A patch by its file and the hash of its bytes when the plan was made."""
+    """A patch by its file and the hash of its bytes when the plan was made.
+
+    ``origin`` is 'release' for one that the release is always built with, else where it was asked for.
+    """
 
     path: str
     sha256: str
+    origin: str = "source.patches"
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,8 @@ class Plan(Generic[Part]):
     product: str
     release: str
     library_version: str
-    config: str
+    config: str  # as names have it: with what was asked beyond the configuration
+    asked: Asked
     arch: Arch
     status: str
     provider: str
@@ -123,6 +141,16 @@ class Plan(Generic[Part]):
     def key(self) -> str:
         """Equal keys mean an equal result."""
         return self.steps[-1].key
+
+    @property
+    def plain_id(self) -> str:
+        """The build id of the configuration as it is."""
+        return _id(self, self.asked.config)
+
+    @property
+    def tree_id(self) -> str:
+        """The name of the build tree: one for all builds that compile the same."""
+        return _id(self, self.asked.tree_word)
 
     @property
     def builder_key(self) -> str:
@@ -168,11 +196,17 @@ class Circumstances:
     source_date_epoch: int | None = None
     mirrors: tuple[Mirror, ...] = ()
 
+    @property
+    def patch_hashes(self) -> tuple[str, ...]:
+        """Of the patches that were asked for; those of the release belong to its name."""
+        return tuple(each.sha256 for each in self.patches if each.origin != RELEASE_PATCH)
+
     def epoch_of(self, release: Release) -> int:
         """Seconds since 1970 that file times are set to."""
         return release.source_date_epoch if self.source_date_epoch is None else self.source_date_epoch
 
 
+KEY_LABEL, BUILD_ID_LABEL = "tfbuild.key", "tfbuild.build-id"
 STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 
@@ -185,6 +219,7 @@ class Specifics(Generic[Part]):
     flags: tuple[Flag, ...]
     part: Part
     policy: str
+    keys: KeyRules
     notes: tuple[str, ...]
     pins: tuple[Pin, ...]
     compiled_from: tuple[object, ...]  # what the compiler sees, besides source, patches and builder
@@ -196,6 +231,7 @@ class Specifics(Generic[Part]):
     unlocked: tuple[str, ...] = ()
     steps: tuple[str, ...] = STEPS
     flavour: str | None = None  # of the image; None: as the key runtime.flavour says
+    beyond: tuple[Extra, ...] = ()  # what was asked of this product, beyond the configuration
 
 
 def assemble(
@@ -207,20 +243,28 @@ def assemble(
 ) -> Plan[Part]:
     """The plan, from what is common and what one product adds."""
     arch, values = request.arch, config.values
+    beyond = config_extras(config, specifics.keys, circumstances.patch_hashes)
+    asked = Asked(request.config, request.name, merged(beyond, (*specifics.beyond, *request.beyond)))
+    request = replace(request, config=asked.word)
     epoch = circumstances.epoch_of(release)
     root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
     source = source_of(release)
     draft = Plan(
-        build_id=f"{request.product}-{request.release}-{request.config}-{arch}",
+        build_id=require_short(_id(request, asked.word)),
         product=request.product,
         release=request.release,
         library_version=release.version,
         config=request.config,
+        asked=asked,
         arch=arch,
         status=release.status,
         provider=release.provider,
         revision=circumstances.revision,
-        notes=_notes(request, config, release) + specifics.notes,
+        notes=(
+            *_notes(request, config, release),
+            *specifics.notes,
+            *notes_without_effect(config, specifics.keys, jobs=request.jobs is not None),
+        ),
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
         pins=specifics.pins,
         unhashed=specifics.unhashed,
@@ -252,7 +296,17 @@ def assemble(
         mirrors=circumstances.mirrors,
         steps=(),
     )
-    return replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
+    done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
+    return replace(done, image=_with_key(done.image, done.key))
+
+
+def _id(what: Request | Plan[Any], word: str) -> str:
+    return f"{what.product}-{what.release}-{word}-{what.arch}"
+
+
+def _with_key(image: Image, key: str) -> Image:
+    """The image as it is made: its label tells which plan it is of."""
+    return replace(image, labels=tuple(sorted((*image.labels, (KEY_LABEL, key)))))
 
 
 def roots_of(
@@ -261,8 +315,7 @@ def roots_of(
     """The builder's root filesystem, and that of an image with a distribution in it."""
     values, debian = config.values, debian_of(release)
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    suite = debian.suite if debian else "trixie"
-    root = root_of(values, suite, request.build_arch, epoch, snapshot=pinned)
+    root = root_of(values, suite_of(release), request.build_arch, epoch, snapshot=pinned)
     if values.runtime.base != "debian":
         return root, None
     include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
@@ -295,8 +348,9 @@ def _image(
         "org.opencontainers.image.source": release.source_url,
         "org.opencontainers.image.url": release.homepage,
         "org.opencontainers.image.licenses": release.licenses,
-        "tfbuild.build-id": f"{request.product}-{request.release}-{request.config}-{request.arch}",
+        BUILD_ID_LABEL: _id(request, request.config),
         "tfbuild.distributable": "true" if values.distributable else "false",
+        **({"tfbuild.distributable-note": values.distributable_note} if values.distributable_note else {}),
         **values.runtime.labels,
     }
     return Image(
@@ -337,13 +391,18 @@ def _steps(plan: Plan[Part], specifics: Specifics[Part], recipe: str) -> tuple[S
     builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
     result = [plan.strip, plan.debug_info, plan.library_version]
     compiled = fingerprint(
-        [builder, plan.source.key if plan.source else None, plan.patches, *specifics.compiled_from, *result]
+        [
+            builder,
+            plan.source.key if plan.source else None,
+            [each.sha256 for each in plan.patches],
+            *specifics.compiled_from,
+            *result,
+        ]
     )
-    image = fingerprint(
-        [compiled, plan.image, plan.runtime_root, plan.source_date_epoch, *specifics.image_from]
-    )
+    made = replace(plan.image, tag="")  # neither what it is called nor where it goes changes a result
+    image = fingerprint([compiled, made, plan.runtime_root, plan.source_date_epoch, *specifics.image_from])
     verify = fingerprint([image, *specifics.verified_by, plan.policy, plan.policy_sha256])
-    done = fingerprint([verify, plan.output])
+    done = fingerprint([verify, "dist"])
     count = len(plan.pins) + (plan.unhashed is not None)
     known = {
         "fetch": (f"fetch {count} pinned file{'s' if count > 1 else ''}", fetch),

@@ -10,9 +10,12 @@ from typing import Any, Generic, Literal
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.errors import UsageError
+from tfbuild.base.image_names import parse_tag
+from tfbuild.base.printable import joined
 from tfbuild.plan.document import PlanDocument
+from tfbuild.plan.naming import common_word
 from tfbuild.plan.plan import Part, Plan
-from tfbuild.plan.words import Words, parse_arch, parse_tag
+from tfbuild.plan.words import Words, parse_arch
 
 INDEX_FOLDER = "index"  # beside those of the architectures
 
@@ -85,11 +88,12 @@ def make_plans(words: Words, make: Callable[[Words], Plan[Any]]) -> tuple[Plan[A
 
 def index_plan(plans: Sequence[Plan[Any]]) -> IndexPlan:
     """The index of the images that ``plans`` make; they differ in nothing but their architecture."""
-    first = plans[0]
+    first, word = plans[0], common_word([plan.asked for plan in plans])
+    names = {plan.image.tag.removesuffix(f"-{plan.arch}") for plan in plans}
     return IndexPlan(
-        id=first.build_id.removesuffix(f"-{first.arch}"),
-        name=first.image.tag.removesuffix(f"-{first.arch}"),
-        output=str(PurePosixPath(first.output).parent / INDEX_FOLDER),
+        id=f"{first.product}-{first.release}-{word}",
+        name=names.pop() if len(names) == 1 else f"tfbuild/{first.product}:{first.release}-{word}",
+        output=str(PurePosixPath(first.output).parents[1] / word / INDEX_FOLDER),
         images=tuple(
             PlannedImage(plan.arch, plan.image.platform, plan.image.tag, plan.build_id, plan.key, plan.policy)
             for plan in plans
@@ -97,15 +101,16 @@ def index_plan(plans: Sequence[Plan[Any]]) -> IndexPlan:
     )
 
 
-def index_text(index: IndexPlan) -> str:
+def index_text(index: IndexPlan, replaces: str = "") -> str:
     """What ``--dry-run`` prints behind the plans of the builds."""
     lines = [
         f"{index.id}, an image of several platforms",
         f"  image     {index.name} (where the engine's image store can hold an index)",
         f"  output    {index.output}",
+        *([f"  place     {replaces}"] if replaces else []),
         *(f"  platform  {each.platform}, {each.image}  [{each.key[:12]}]" for each in index.images),
     ]
-    return "\n".join(lines) + "\n"
+    return joined(lines)
 
 
 def index_json(index: IndexPlan, plans: Sequence[dict[str, Any]]) -> dict[str, Any]:

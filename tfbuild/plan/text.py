@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tfbuild.base.printable import joined
 from tfbuild.base.text import human_size
 from tfbuild.plan.flags import Flag, Target
+from tfbuild.plan.naming import Extra
 from tfbuild.plan.plan import Plan
 
 _HEADINGS = {
@@ -20,12 +22,16 @@ _HEADINGS = {
 }
 
 
-def plan_text(plan: Plan[Any], details: Iterable[str] = ()) -> str:
-    """All that the build would do, and which line caused each flag. ``details`` are lines of the product."""
-    return "\n".join(_lines(plan, details)) + "\n"
+def plan_text(plan: Plan[Any], details: Iterable[str] = (), replaces: str = "") -> str:
+    """All that the build would do, and which line caused each flag. ``details`` are lines of the product,
+    ``replaces`` says of what it takes the place."""
+    return joined(_lines(plan, details, replaces))
 
 
-def _lines(plan: Plan[Any], details: Iterable[str]) -> Iterator[str]:
+def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[str]:
+    if plan.unlocked:
+        make = f"invoke lock --product {plan.product} --release {plan.release}"
+        yield f"cannot be built: the lock of {plan.product} {plan.release} does not cover it; {make}"
     yield f"{plan.build_id}"
     what = "compiled" if plan.source else "built"
     state = (
@@ -34,10 +40,15 @@ def _lines(plan: Plan[Any], details: Iterable[str]) -> Iterator[str]:
         else f"pinned; this project has never {what} it"
     )
     yield f"  release   {plan.release} ({state})"
-    yield f"  config    {plan.config}"
+    yield f"  config    {plan.asked.config}"
+    if plan.config != plan.asked.config:
+        yield f"  name      {plan.config}, of what is asked beyond the configuration:"
+        yield from (f"              {_asked_line(each)}" for each in plan.asked.beyond)
     yield f"  arch      {plan.arch} ({plan.image.platform}), built on {plan.root.arch}"
     yield f"  image     {plan.image.tag} ({plan.image.base}, user {plan.image.user})"
     yield f"  output    {plan.output}"
+    if replaces:
+        yield f"  place     {replaces}"
     if plan.source:
         each = f"one for each {plan.memory_per_job_mib} MiB and CPU of the engine"
         yield f"  jobs      {plan.jobs or each}"
@@ -61,8 +72,10 @@ def _lines(plan: Plan[Any], details: Iterable[str]) -> Iterator[str]:
         yield f"    sha256 {pin.sha256}"
         yield from (f"    from   {url}" for url in pin.urls)
     for patch in plan.patches:
-        yield f"  patch {patch.path}"
+        yield f"  patch {patch.path}  ({patch.origin})"
         yield f"    sha256 {patch.sha256}"
+        if patch.reason:
+            yield f"    why    {patch.reason}"
     if plan.packages:
         yield ""
         yield f"packages of Debian {plan.root.suite} for {plan.arch}"
@@ -80,6 +93,11 @@ def _lines(plan: Plan[Any], details: Iterable[str]) -> Iterator[str]:
     yield "steps"
     for number, step in enumerate(plan.steps, start=1):
         yield f"  {number}. {step.id:<10} {step.title}  [{step.key[:12]}]"
+
+
+def _asked_line(each: Extra) -> str:
+    said = f"{each.place} ({each.value[:12]})" if each.place else each.value
+    return f"{each.key} {said}"
 
 
 def _flag_line(flag: Flag, width: int) -> str:

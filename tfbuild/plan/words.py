@@ -10,15 +10,8 @@ from dataclasses import dataclass
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError
-from tfbuild.base.text import did_you_mean
-
-# What the engine takes: https://github.com/distribution/reference/blob/main/reference.go
-# A first part without dot or port is a host only if it is called so.
-_HOST = r"(?=[^/]*[.:]|localhost/)(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE_NAME = re.compile(
-    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
-)
+from tfbuild.base.text import did_you_mean, shown
+from tfbuild.config.types import MAX_JOBS
 
 
 @dataclass(frozen=True)
@@ -37,6 +30,7 @@ class Words:
     app: str = ""
     variant: str = ""
     raw: str = ""  # all that stood after --
+    name: str = ""
 
 
 def host_arch() -> Arch:
@@ -60,13 +54,18 @@ def parse_arch(word: str, default: Arch) -> Arch:
 
 
 def parse_jobs(word: str) -> int | None:
-    """Raises :class:`UsageError` for anything but a positive whole number."""
+    """Raises :class:`UsageError` for anything but a positive whole number, and for too large a one."""
     if not word:
         return None
-    # More digits than any machine has CPUs, and fewer than Python refuses to convert.
-    if not re.fullmatch("[0-9]{1,6}", word) or int(word) < 1:
-        raise UsageError(f"--jobs takes a positive whole number, not '{word}'", hint="for example --jobs 4")
-    return int(word)
+    digits = word.lstrip("0")
+    if not re.fullmatch("[0-9]+", word) or not digits:
+        raise UsageError(
+            f"--jobs takes a positive whole number, not '{shown(word)}'", hint="for example --jobs 4"
+        )
+    # Compared by digits: Python refuses to convert some thousands of them.
+    if len(digits) > len(str(MAX_JOBS)) or int(digits) > MAX_JOBS:
+        raise UsageError(f"--jobs takes at most {MAX_JOBS}, not '{shown(word)}'", hint="for example --jobs 4")
+    return int(digits)
 
 
 def split_raw(text: str) -> tuple[str, ...]:
@@ -77,17 +76,6 @@ def split_raw(text: str) -> tuple[str, ...]:
         raise UsageError(
             f"the words after -- cannot be told apart: {error}", hint="close the quotes"
         ) from None
-
-
-def parse_tag(tag: str) -> str | None:
-    """Raises :class:`UsageError` for what no engine takes as the name of an image."""
-    if not tag:
-        return None
-    if not _IMAGE_NAME.fullmatch(tag):
-        raise UsageError(
-            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
-        )
-    return tag
 
 
 def parse_epoch(env: Mapping[str, str]) -> int | None:

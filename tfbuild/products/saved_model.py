@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild.base.errors import UsageError
-from tfbuild.base.git_tree import tree_id
+from tfbuild.base.git_tree import typed_tree_id
 
 # ParseInt64 upstream: a version is a number that fits into 63 bits.
 _VERSION = re.compile(r"[0-9]{1,18}")
@@ -65,7 +65,7 @@ def read_model(folder: Path, name: str = "") -> ModelFolder:
             f"'{name}' cannot be the name of a model: it is part of its URL",
             hint="letters, digits, '_', '.', '-': rename the folder",
         )
-    return ModelFolder(where, name, tuple(versions), tree_id(folder))
+    return ModelFolder(where, name, tuple(versions), typed_tree_id(folder))
 
 
 def _check_version(folder: Path) -> None:

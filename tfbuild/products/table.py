@@ -82,9 +82,9 @@ def definition_of(plan: Plan[Any], layout: Layout, options: BakeOptions | None =
     return recipe_of(plan).definition(plan, layout, options or BakeOptions())
 
 
-def plan_text(plan: Plan[Any]) -> str:
-    """``plan`` as ``--dry-run`` prints it."""
-    return text.plan_text(plan, recipe_of(plan).describe(plan.part))
+def plan_text(plan: Plan[Any], replaces: str = "") -> str:
+    """``plan`` as ``--dry-run`` prints it; ``replaces`` says of what it takes the place."""
+    return text.plan_text(plan, recipe_of(plan).describe(plan.part), replaces)
 
 
 def find_release(root: Path, product: str, name: str, origin: str = "") -> Release:

@@ -18,10 +18,15 @@ from tfbuild.releases.types import (
     PackageName,
     Quirk,
     ReleaseName,
+    ReleasePatch,
     Sha256,
     Snapshot,
+    Thread,
     Url,
 )
+
+# Of releases that do not say which Debian they are built on.
+_DEFAULT_SUITE = "trixie"
 
 
 class Source(Keys):
@@ -111,6 +116,18 @@ class CompileDefine(Keys):
     reason: Prose = Field(description="What goes wrong without it.")
 
 
+class Unsupported(Keys):
+    """What a configuration can ask for and this release cannot do."""
+
+    key: Annotated[str, Field(pattern=r"^[a-z][a-z_]*(\.[A-Za-z0-9_:]+)*$")] = Field(
+        description="Dotted key of a configuration, or entry of one that is a map."
+    )
+    value: Text | None = Field(default=None, description="The value that cannot be; null: any that is given.")
+    reason: Prose = Field(description="Why it cannot.")
+    instead: Prose = Field(description="What does it instead.")
+    threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
+
+
 class Release(Keys):
     """A file in ``build_configs/releases/<product>/``: what the releases of every product have."""
 
@@ -134,6 +151,13 @@ class Release(Keys):
     )
     source_date_epoch: PositiveInt = Field(description="Seconds since 1970, UTC: when upstream made it.")
     compile_defines: tuple[CompileDefine, ...] = Field(default=(), description="Macros that it needs.")
+    unsupported: tuple[Unsupported, ...] = Field(
+        default=(), description="What configurations can ask for and it cannot do."
+    )
+    patches: tuple[ReleasePatch, ...] = Field(
+        default=(),
+        description="Changes of its source, applied in this order, before those of a configuration.",
+    )
     quirks: tuple[Quirk, ...] = Field(default=(), description="What is odd about it.")
     evidence: tuple[Prose, ...] = Field(min_length=1, description="Where each pinned value was read.")
     _path: str = PrivateAttr(default="")
@@ -210,3 +234,9 @@ def source_of(release: Release) -> Source | None:
 def debian_of(release: Release) -> Debian | None:
     """What the release file says of the builder image."""
     return release.debian if isinstance(release, SourceRelease) else None
+
+
+def suite_of(release: Release) -> str:
+    """The Debian suite that the builder image is made of."""
+    debian = debian_of(release)
+    return debian.suite if debian else _DEFAULT_SUITE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from tfbuild.base.arch import Arch
@@ -78,6 +79,11 @@ def release_file(product: str, name: str) -> str:
     return name if name.endswith(".yaml") else f"{RELEASE_FOLDER}/{product}/{name}.yaml"
 
 
+def patches_folder(path: str) -> str:
+    """Where the patches of the release file ``path`` are: beside it."""
+    return f"{path.removesuffix('.yaml')}.patches"
+
+
 def load_release(root: Path, kind: ReleaseKind, name: str) -> Release:
     """The release ``name`` of a product, or the one in the file ``name``, if that ends in .yaml.
 
@@ -88,15 +94,43 @@ def load_release(root: Path, kind: ReleaseKind, name: str) -> Release:
     if name.endswith(".yaml"):
         if not (root / name).is_file():
             raise NothingMatchesError(f"there is no release file '{name}'", hint="invoke list-releases")
+        _refuse_config(root / name, name)
         names = (name,)
     if name not in names:
-        what = f"there is no {product} release '{name}'{did_you_mean(name, names)}"
+        what = f"there is no {product} release '{name}'{_suggestion(name, names)}"
         known = f"there are: {', '.join(names)}" if names else f"{product} has none yet"
         raise NothingMatchesError(what, details=(known,), hint="invoke list-releases")
     release, problems = _read(root, kind, name)
     if release is None or problems:
         raise ConfigError(problems)
     return release
+
+
+def _suggestion(name: str, names: Sequence[str]) -> str:
+    """The nearest by number where ``name`` is one: letter by letter, 2.13.0 would be 2.20.0."""
+    wanted = release_key(name)
+    near = [each for each in map(release_key, names) if each.numbers[:1] == wanted.numbers[:1]]
+    if wanted.suffix or not wanted.numbers or not near:
+        return did_you_mean(name, names)
+
+    def distance(name: str) -> tuple[list[int], bool]:
+        key = release_key(name)
+        pairs = zip_longest(key.numbers, wanted.numbers, fillvalue=0)
+        return [abs(one - other) for one, other in pairs], bool(key.suffix)
+
+    found = min((each for each in names if release_key(each) in near), key=distance)
+    return f"; did you mean '{found}'?"
+
+
+def _refuse_config(file: Path, word: str) -> None:
+    """Raises :class:`ConfigError` where ``file`` has nothing of a release: it would be dozens of problems."""
+    document = read_yaml(file, word)
+    keys = {entry.key for entry in document.root.entries}
+    if document.problems or keys & {"product", "release", "provider"}:
+        return
+    is_config = {"extends", "compile", "description"} & keys
+    what = f"this is a configuration: --config {file.stem}" if is_config else "this is no release file"
+    raise ConfigError((ConfigProblem(word, 1, 1, what),), hint="invoke list-releases; invoke list-configs")
 
 
 def load_lock(root: Path, release: Release) -> ReleaseLock:
@@ -196,6 +230,7 @@ def _read(root: Path, kind: ReleaseKind, name: str) -> tuple[Release | None, tup
     if release is not None:
         release.read_from(path)
         problems += [_at(document, key, text) for key, text in _disagreements(release, kind, name)]
+        problems += [_at(document, "patches", text) for text in _patch_disagreements(root, path, release)]
     return release, tuple(problems)
 
 
@@ -217,6 +252,20 @@ def _disagreements(release: Release, kind: ReleaseKind, name: str) -> Iterator[t
         if strange := sorted(map(str, named - set(release.arches))):
             yield "debian", f"names {', '.join(strange)}, which the release's arches do not have"
     yield from kind.disagreements(release)
+
+
+def _patch_disagreements(root: Path, path: str, release: Release) -> list[str]:
+    """A patch that is named and not there, or there and not named, is one that nobody would miss."""
+    folder = patches_folder(path)
+    there = sorted(each.name for each in (root / folder).glob("*"))
+    named = [each.file for each in release.patches]
+    found = [f"there is no patch '{name}' in {folder}" for name in named if name not in there]
+    found += [f"'{name}' in {folder} is not named" for name in there if name not in named]
+    if len(set(named)) != len(named):
+        found.append("a patch is named twice")
+    if named and not release.is_compiled:
+        found.append("nothing is compiled, so there is nothing to patch")
+    return found
 
 
 def _at(document: YamlDocument, key: str, message: str) -> ConfigProblem:

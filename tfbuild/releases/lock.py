@@ -9,7 +9,6 @@ tree (:mod:`tfbuild.releases.first_seen`). Pure, but for the two functions that 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import GitId, HexDigest, dump
 from tfbuild.base.errors import ConfigError, ConfigProblem
 from tfbuild.base.values import Pin
+from tfbuild.machine.user_files import replace_text
 from tfbuild.releases.types import FileName, Url
 
 # How a hash came to be known, from the strongest to the weakest.
@@ -163,6 +163,7 @@ def read_lock(path: Path, shown: str) -> Lock:
         return Lock()
     except UnicodeDecodeError:
         text = ""
+    refuse_broken_json(text, shown)
     try:
         lock: Lock = TypeAdapter(Lock).validate_json(text, strict=False)
         _require_whole(lock, text)
@@ -175,6 +176,16 @@ def read_lock(path: Path, shown: str) -> Lock:
     return lock
 
 
+def refuse_broken_json(text: str, shown: str) -> None:
+    """Raises :class:`ConfigError` with line and column, which pydantic only says in words."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _broken(shown, error.msg, error.lineno, error.colno) from None
+    except RecursionError:
+        raise _broken(shown, "nested too deeply") from None
+
+
 class AnyLock(Protocol):
     """A lock of sources or of wheels."""
 
@@ -183,9 +194,7 @@ class AnyLock(Protocol):
 
 def write_lock(path: Path, lock: AnyLock) -> None:
     """Replace the lock file in one step; one that is cut off never has half of it."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    staging.write_text(lock.text(), encoding="utf-8")
-    staging.replace(path)
+    replace_text(path, lock.text())
 
 
 def _require_whole(lock: Lock, text: str) -> None:
@@ -196,7 +205,7 @@ def _require_whole(lock: Lock, text: str) -> None:
         raise ValueError(f"named twice: {', '.join(twice)}")
 
 
-def _broken(shown: str, why: str) -> ConfigError:
-    problem = ConfigProblem(shown, 1, 1, f"not a lock file: {why}")
+def _broken(shown: str, why: str, line: int = 1, column: int = 1) -> ConfigError:
+    problem = ConfigProblem(shown, line, column, f"not a lock file: {why}")
     hint = f"git checkout {shown}, or delete it and make it anew: invoke lock"
     return ConfigError((problem,), hint=hint)

@@ -85,9 +85,28 @@ class Download(Keys):
         return Pin(self.name, self.urls, self.sha256, self.filename, self.size)
 
 
+OperatorModels = Annotated[str, Field(pattern=r"^[a-z0-9_.,*-]+$")]
+
+
+class ReleasePatch(Keys):
+    """A change of the source that this release is always built with."""
+
+    file: FileName = Field(description="Its name in the folder RELEASE.patches beside the release's file.")
+    reason: Prose = Field(description="What goes wrong without it.")
+    origin: Prose = Field(description="Who made it, and what upstream has done about the same fault.")
+    threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
+
+
 class Quirk(Keys):
     """Something odd about this release that a build, or a reader, has to know."""
 
     id: FileStem = Field(description="Stable short name.")
     text: Prose = Field(description="What happens, and the way around it.")
     threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
+    operator_models: tuple[OperatorModels, ...] = Field(
+        default=(),
+        description=(
+            "TFLite: models of the operator suite (patterns) that this gives a wrong answer or ends; a build "
+            "warns of them instead of failing."
+        ),
+    )

@@ -75,6 +75,9 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "image-label": "an OCI label is missing or has another value than expected",
         "image-created": "the creation time is not the expected one",
         "image-nothing": "no file in the image is one that the policy is about",
+        "elf-library-not-found": "a needed library is there, but the loader does not look where it is",
+        "file-not-examined": "nothing that runs in it is of a kind that is understood here",
+        "file-partly-examined": "some of what runs in it is of a kind that is not understood here",
         "dist-checksum": "a file differs from its line in SHA256SUMS",
         "dist-missing": "SHA256SUMS names a file that is not there",
         "dist-unlisted": "a file is not named in SHA256SUMS",
@@ -85,7 +88,9 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 
 
 # Told, but no reason to fail, unless a policy says so.
-_WARNINGS = frozenset({"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict"})
+_WARNINGS = frozenset(
+    {"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict", "file-partly-examined"}
+)
 
 
 class _Model(BaseModel):

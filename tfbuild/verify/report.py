@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from tfbuild.artifacts.elf.facts import ElfFacts
+from tfbuild.artifacts.foreign import ForeignFiles
 from tfbuild.artifacts.image.closure import Closure
 from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.artifacts.runs_on import RunsOn
@@ -33,6 +34,7 @@ class SubjectKind(str, Enum):
     ARCHIVE = "image archive"
     IMAGE = "image"
     INDEX = "image of several platforms"
+    PACKAGE = "zip archive with libraries"
 
     def __str__(self) -> str:
         return self.value
@@ -58,6 +60,7 @@ class VerifyFacts:
     wheel: WheelFacts | None = None
     tag: TagFacts | None = None
     runs_on: RunsOn | None = None
+    foreign: tuple[ForeignFiles, ...] = ()  # what was not examined
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, SectionSize, VersionFloor, version_key
+from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Libc, SectionSize, VersionFloor, version_key
+from tfbuild.artifacts.foreign import ForeignFiles
 from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.artifacts.isa.facts import Basis, Extension, IsaFacts, Verdict
 from tfbuild.artifacts.runs_on import RunsOn
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
+from tfbuild.base.printable import joined
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.elf import machine_name
 from tfbuild.verify.checks.wheel import TagFacts
-from tfbuild.verify.report import VerifyFacts, VerifyReport
+from tfbuild.verify.report import SubjectKind, VerifyFacts, VerifyReport
 
 # Which version of a family comes with which release: https://gcc.gnu.org/onlinedocs/libstdc++/manual/abi.html
 _FAMILIES = {
@@ -23,6 +25,7 @@ _FAMILIES = {
     "CXXABI": "the C++ ABI",
     "GCC": "libgcc",
 }
+_OTHER_LIBC = {Libc.MUSL: "musl (Alpine Linux)", Libc.BIONIC: "bionic (Android)"}
 _SYMBOLS = 4  # named behind a floor
 _DETAILED = 12  # files with all their facts; a wheel may have a hundred, the JSON has all
 
@@ -34,7 +37,7 @@ def render(report: VerifyReport) -> str:
         lines += [f"-- {each.platform}", "", *_facts(each.facts)]
     for finding in report.findings:
         lines += _finding(finding)
-    return "\n".join([*lines, _summary(report)]) + "\n"
+    return joined([*lines, _summary(report)])
 
 
 def _facts(read: VerifyFacts) -> list[str]:
@@ -58,6 +61,8 @@ def _facts(read: VerifyFacts) -> list[str]:
         places = {link.needed: link.found or "not found" for link in reversed(closure.links)}
         shown = [f"  {name} => {place}" for name, place in sorted(places.items())]
         lines += [f"Loaded libraries: {len(libraries)}, {state}.", *shown, ""]
+    if read.foreign:
+        lines += [f"Not examined: {_foreign(read.foreign)}.", ""]
     if sums is not None:
         lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
     return lines
@@ -66,12 +71,24 @@ def _facts(read: VerifyFacts) -> list[str]:
 def _summary(report: VerifyReport) -> str:
     errors = len(report.errors)
     warnings = len(report.findings) - errors
+    read = [report.facts, *(each.facts for each in report.platforms)]
+    left = [each for facts in read for each in facts.foreign if each.code]
+    if left and not errors:
+        what = f"{_count(warnings, 'warning')}" if warnings else "nothing found"
+        return f"OK as far as it was examined: {what}. Not examined: {_foreign(left)}."
     if not report.findings:
-        return "OK: nothing found."
-    counts = [
-        f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n
-    ]
+        empty = report.kind is SubjectKind.WHEEL and not report.facts.elf
+        return "OK: nothing found; no native code in it." if empty else "OK: nothing found."
+    counts = [_count(n, word) for n, word in ((errors, "error"), (warnings, "warning")) if n]
     return f"{'FAILED' if errors else 'OK'}: {', '.join(counts)}."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' if number != 1 else ''}"
+
+
+def _foreign(kinds: Iterable[ForeignFiles]) -> str:
+    return ", ".join(f"{each.files} x {each.kind}" for each in kinds)
 
 
 def _elf(facts: ElfFacts) -> Iterator[str]:
@@ -83,6 +100,8 @@ def _elf(facts: ElfFacts) -> Iterator[str]:
     if facts.interpreter:
         yield f"  loader     {facts.interpreter}"
     yield f"  needs      {', '.join(facts.needed) or 'no library'}"
+    if facts.libc in _OTHER_LIBC:
+        yield f"  C library  {_OTHER_LIBC[facts.libc]}"
     yield from _floors(facts)
     for label, paths in (("RPATH", facts.rpath), ("RUNPATH", facts.runpath)):
         if paths:
@@ -221,9 +240,9 @@ def content_lines(facts: ElfFacts) -> Iterator[str]:
     if facts.api is not None:
         yield f"  C API      {facts.api.exported} of {facts.api.declared} functions ({facts.api.source})"
     if facts.linked:
-        yield from _wrapped(
-            "  contains   ", ", ".join(f"{each.name} {each.version}" for each in facts.linked)
-        )
+        # Debian's absl is a dozen libraries of one version.
+        contents = dict.fromkeys(f"{each.name} {each.version}" for each in facts.linked)
+        yield from _wrapped("  contains   ", ", ".join(contents))
     if facts.compilers:
         yield from _wrapped("  made by    ", ", ".join(facts.compilers))
     largest = sorted(facts.sections, key=lambda s: -s.size)[:_SECTIONS]
@@ -252,12 +271,23 @@ def wheel_lines(wheel: WheelFacts, tag: TagFacts | None) -> Iterator[str]:
     yield f"Wheel of {wheel.name} {wheel.version} for {wheel.python or 'an unknown Python'}"
     yield f"  tags       {', '.join(wheel.tags)}"
     if tag is not None:
-        yield f"  fits       {tag.fits or 'newer than every known tag'}"
+        yield from _wrapped("  fits       ", _fits(tag))
         needs = ", ".join(f"{floor.family}_{floor.version}" for floor in tag.needs)
         yield f"  needs      {needs or 'no versioned symbol'}"
     yield f"  size       {wheel.unpacked / 1e6:.1f} MB in {wheel.files} files"
     if wheel.requires_python:
         yield f"  Python     {wheel.requires_python}"
+
+
+def _fits(tag: TagFacts) -> str:
+    if tag.libc is Libc.MUSL:
+        return "a musllinux tag, no manylinux one; of which version, files for musl do not say"
+    if tag.libc is Libc.BIONIC:
+        return "an Android tag, no manylinux one"
+    if tag.foreign:
+        by_versions = f" (its symbol versions alone: {tag.versions_fit})" if tag.versions_fit else ""
+        return f"{tag.fits}, for it needs {', '.join(tag.foreign)}{by_versions}"
+    return tag.fits or "newer than every known tag"
 
 
 def runs_on_lines(places: RunsOn) -> Iterator[str]:

@@ -6,36 +6,37 @@ the engine. The engine is not known here: the caller passes what saves an image 
 
 from __future__ import annotations
 
-import posixpath
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
 from tfbuild.artifacts.elf.read import ELF_MAGIC
-from tfbuild.artifacts.examine import Beside, examine, examine_file
-from tfbuild.artifacts.image.archive import ImageArchive, image_platforms, is_image_archive
-from tfbuild.artifacts.image.closure import closure
-from tfbuild.artifacts.image.facts import FileType
+from tfbuild.artifacts.examine import Beside, examine_file
+from tfbuild.artifacts.foreign import HEAD, STATIC, ForeignFiles, ForeignKind, count_foreign, is_text, kind_of
+from tfbuild.artifacts.image.archive import is_image_archive, require_whole_tar
+from tfbuild.artifacts.image.closure import Link
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.runs_on import RunsOn, runs_on
 from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
-from tfbuild.artifacts.wheel import ZIP_MAGIC
+from tfbuild.artifacts.wheel import ZIP_MAGIC, ZipPackage
+from tfbuild.artifacts.whole_file import read_whole, require_regular
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
-from tfbuild.base.text import did_you_mean, matches
+from tfbuild.base.text import did_you_mean
 from tfbuild.config.binding import bind
 from tfbuild.config.yaml_source import read_yaml
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
-from tfbuild.verify.checks.image import check_image, image_arch
 from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.checks.wheel import check_archive
+from tfbuild.verify.image import verify_images, verify_indexed
+from tfbuild.verify.libraries import check_misplaced, misplaced
 from tfbuild.verify.policy import Context, Findings, Policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
-from tfbuild.verify.wheel import judge_wheel
+from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
 
 INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
 POLICY_FOLDER = Path("build_configs", "policies")
@@ -100,7 +101,7 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="tfbuild-verify-") as folder:
         file = Path(folder) / "image.tar"
         save_image(target, file)
-        return _verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
+        return verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
 
 
 def verify_path(
@@ -120,37 +121,50 @@ def verify_path(
     beside = Beside.of(path, symbols)
     if path.is_dir():
         return _verify_dist(path, policy, context, checksums, beside)
-    try:
-        with path.open("rb") as file:
-            start = file.read(512)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    require_regular(path)
+    start = _head(path)
     if start.startswith(ELF_MAGIC):
         return _verify_elf(path, policy, context)
-    if start.startswith((AR_MAGIC, THIN_MAGIC)):
+    if start.startswith((AR_MAGIC, THIN_MAGIC)) and kind_of(start, path.name) is STATIC:
         return _verify_static(path, policy, context)
     if start.startswith(ZIP_MAGIC):
-        return _verify_wheel(path, policy, context)
+        return _verify_zip(path, policy, context)
     if is_image_archive(path):
-        return _verify_images(path, policy, context, platform, str(path), SubjectKind.ARCHIVE, beside)
+        return verify_images(path, policy, context, platform, str(path), SubjectKind.ARCHIVE, beside)
     raise _unknown(path, start)
 
 
 def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     facts = examine_file(path, Beside.of(_dist_of(path)))
     role = policy.policy.role_for(path.name)
+    siblings = _siblings(path, facts)
+    found = Findings(policy.policy)
+    check_misplaced(found, str(_dist_of(path)), _misplaced_alone(path, facts, siblings))
     return VerifyReport(
         subject=str(path),
         kind=_ELF_KINDS[facts.kind],
         policy=policy.name,
-        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=_siblings(path, facts))),
-        findings=check_elf(facts, policy.policy, role, context),
+        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=siblings)),
+        findings=(*found.all(), *check_elf(facts, policy.policy, role, context)),
     )
 
 
 def _dist_of(path: Path) -> Path:
     """The dist folder that the file lies in, if it does: its headers and debug files tell more."""
     return path.resolve().parent.parent
+
+
+def _misplaced_alone(path: Path, facts: ElfFacts, siblings: frozenset[str]) -> tuple[tuple[Link, str], ...]:
+    """Libraries of the same dist folder that ``path`` needs, and has no run path to."""
+    dist = _dist_of(path)
+    if not (dist / "manifest.json").is_file() and not (dist / "SHA256SUMS").is_file():
+        return ()
+    owner = path.resolve().relative_to(dist).as_posix()
+    return tuple(
+        (Link(owner, name, None), f"lib/{name}")
+        for name in facts.needed
+        if name not in siblings and (dist / "lib" / name).is_file()
+    )
 
 
 def _siblings(path: Path, facts: ElfFacts) -> frozenset[str]:
@@ -172,10 +186,7 @@ def _runs_on(
 
 
 def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
-    try:
-        facts = read_archive(path.read_bytes(), str(path))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    facts = read_archive(read_whole(path), str(path))
     found = Findings(policy.policy)
     if facts.isa is not None:
         check_isa(found, facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
@@ -188,14 +199,40 @@ def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyR
     )
 
 
-def _verify_wheel(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+def _verify_zip(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    with ZipPackage(path) as package:
+        is_wheel = any(".dist-info/" in name for name in package.names)
+    if not is_wheel and path.suffix != ".whl":
+        return _verify_package(path, policy, context)
     wheel = judge_wheel(path, policy.policy, context)
     return VerifyReport(
         subject=str(path),
         kind=SubjectKind.WHEEL,
         policy=policy.name,
-        facts=VerifyFacts(elf=wheel.elf, wheel=wheel.facts, tag=wheel.tag, runs_on=_runs_on(wheel.elf)),
+        facts=VerifyFacts(
+            elf=wheel.elf,
+            wheel=wheel.facts,
+            tag=wheel.tag,
+            runs_on=_runs_on(wheel.elf),
+            foreign=wheel.foreign,
+        ),
         findings=wheel.findings,
+    )
+
+
+def _verify_package(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
+    package = judge_package(path, policy.policy, context)
+    one_machine = len({each.machine for each in package.elf}) == 1
+    return VerifyReport(
+        subject=str(path),
+        kind=SubjectKind.PACKAGE,
+        policy=policy.name,
+        facts=VerifyFacts(
+            elf=package.elf,
+            runs_on=_runs_on(package.elf) if one_machine else None,
+            foreign=package.foreign,
+        ),
+        findings=package.findings,
     )
 
 
@@ -204,9 +241,9 @@ def _verify_dist(
 ) -> VerifyReport:
     indexed = path / INDEX_ARCHIVE
     if indexed.is_file():
-        return _verify_indexed(path, indexed, policy, context, checksums)
+        return verify_indexed(path, indexed, policy, context, checksums)
     parts = [path / name for name in ("lib", "bin") if (path / name).is_dir()]
-    wheels = sorted(path.glob("python/*.whl"))
+    wheels = sorted(file for file in path.glob("python/*.whl") if file.is_file())
     if not parts and not wheels and not (path / "SHA256SUMS").exists():
         raise UsageError(
             f"{path} is not a dist folder: no lib/, bin/ or SHA256SUMS in it",
@@ -214,31 +251,22 @@ def _verify_dist(
         )
     context = context if context.arch else _with_arch(context, Arch.parse(path.resolve().name))
     found = Findings(policy.policy)
-    facts: list[ElfFacts] = []
-    for file in sorted(f for part in parts for f in part.rglob("*") if f.is_file() and not f.is_symlink()):
-        try:
-            with file.open("rb") as stream:
-                is_elf = stream.read(len(ELF_MAGIC)) == ELF_MAGIC
-            if is_elf:
-                facts.append(examine_file(file, beside))
-        except VerificationError as error:
-            found.add("elf-damaged", error.message, error.details, error.hint)
-        except UsageError:
-            continue  # an object file: nothing that is loaded
-        except OSError as error:
-            raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
+    read = _read_parts(path, parts, beside, found)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
-    if not facts and not judged_wheels:
+    if not read.elf and not judged_wheels:
         found.add(
             "dist-nothing", f"no ELF file in lib/ or bin/ of {path}, and no wheel", fix="build it again"
         )
+    check_foreign(found, str(path), read.foreign, nothing=False)
+    by_name = {Path(each.path).relative_to(path).as_posix(): each for each in read.elf}
+    check_misplaced(found, str(path), misplaced(by_name, read.links, each_alone=True))
     sums = read_checksums(path, found) if checksums else None
     judged = tuple(
         finding
-        for each in facts
+        for each in read.elf
         for finding in check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
     )
-    elf = (*facts, *(each for wheel in judged_wheels for each in wheel.elf))
+    elf = (*read.elf, *(each for wheel in judged_wheels for each in wheel.elf))
     wheel = judged_wheels[0] if judged_wheels else None
     return VerifyReport(
         subject=str(path),
@@ -250,101 +278,53 @@ def _verify_dist(
             wheel=wheel.facts if wheel else None,
             tag=wheel.tag if wheel else None,
             runs_on=_runs_on(elf),
+            foreign=(*read.foreign, *(each for wheel in judged_wheels for each in wheel.foreign)),
         ),
         findings=(*found.all(), *judged, *(each for wheel in judged_wheels for each in wheel.findings)),
     )
 
 
-def _verify_indexed(
-    folder: Path, archive: Path, policy: NamedPolicy, context: Context, checksums: bool
-) -> VerifyReport:
-    """The dist folder of a multi-platform image: its archive, and the checksums of all in it."""
-    found = Findings(policy.policy)
-    sums = read_checksums(folder, found) if checksums else None
-    report = _verify_images(archive, policy, context, None, str(folder), SubjectKind.ARCHIVE, Beside())
-    return replace(
-        report, facts=replace(report.facts, checksums=sums), findings=(*found.all(), *report.findings)
-    )
+@dataclass(frozen=True)
+class _Parts:
+    """What lies in lib/ and bin/; ``links`` are symbolic links and where they end, relative to the folder."""
+
+    elf: tuple[ElfFacts, ...]
+    links: Mapping[str, str]
+    foreign: tuple[ForeignFiles, ...]
 
 
-def _verify_images(
-    path: Path,
-    policy: NamedPolicy,
-    context: Context,
-    platform: str | None,
-    subject: str,
-    kind: SubjectKind,
-    beside: Beside,
-) -> VerifyReport:
-    """The image of ``platform``; without one, the image of each platform that the archive holds."""
-    platforms = image_platforms(path) if platform is None else ()
-    if not platforms:
-        return _verify_image(path, policy, context, platform, subject, kind, beside)
-    reports = {each: _verify_image(path, policy, context, each, subject, kind, beside) for each in platforms}
-    return VerifyReport.of_platforms(subject, reports)
+def _read_parts(path: Path, parts: list[Path], beside: Beside, found: Findings) -> _Parts:
+    elf: list[ElfFacts] = []
+    links: dict[str, str] = {}
+    foreign: list[tuple[str, ForeignKind]] = []
+    root = path.resolve()
+    for file in sorted(f for part in parts for f in part.rglob("*") if f.is_file()):
+        name = file.relative_to(path).as_posix()
+        if file.is_symlink():
+            target = file.resolve()
+            if target.is_relative_to(root):
+                links[name] = target.relative_to(root).as_posix()
+            continue
+        head = _head(file)
+        kind = kind_of(head, name)
+        try:
+            if head.startswith(ELF_MAGIC):
+                elf.append(examine_file(file, beside))
+            elif kind is not None:
+                foreign.append((name, kind))
+        except VerificationError as error:
+            found.add("elf-damaged", error.message, error.details, error.hint)
+        except UsageError:
+            continue  # an object file: nothing that is loaded
+    return _Parts(tuple(elf), links, count_foreign(foreign))
 
 
-def _verify_image(
-    path: Path,
-    policy: NamedPolicy,
-    context: Context,
-    platform: str | None,
-    subject: str,
-    kind: SubjectKind,
-    beside: Beside,
-) -> VerifyReport:
-    rules = policy.policy
-    with ImageArchive(path, platform=platform) as archive:
-        facts = archive.facts
-        names = [f.path for f in facts.files if f.type is FileType.FILE]
-        ours = [n for n in names if rules.role_for(posixpath.basename(n)) is not None]
-        entry = _entrypoint(archive)
-        start = {n for n in names if matches(n, rules.image.closure)} | set(ours) | set(entry)
-        links = closure(archive, start)
-        elf = {
-            name: replace(examine(archive.read(name), name, beside), path=name)
-            for name in archive.elf_facts([*ours, *entry])
-        }
-        damaged = dict(archive.damaged)
-    found = Findings(rules)
-    for name, error in sorted(damaged.items()):
-        found.add("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
-    if rules.roles and not ours:
-        files = sorted(glob for role in rules.roles.values() for glob in role.files)
-        found.add("image-nothing", "the image has none of the files that the policy is about", tuple(files))
-    inner = _with_arch(context, context.arch or image_arch(facts))
-    judged = [
-        finding
-        for name, each in sorted(elf.items())
-        # Whatever else the entrypoint starts is the distribution's own work.
-        if name in ours or not rules.roles
-        for finding in check_elf(each, rules, rules.role_for(posixpath.basename(name)), inner)
-    ]
-    return VerifyReport(
-        subject=subject,
-        kind=kind,
-        policy=policy.name,
-        facts=VerifyFacts(
-            elf=(examined := tuple(elf[name] for name in sorted(elf))),
-            image=facts,
-            closure=links,
-            runs_on=_runs_on(examined, image=True),
-        ),
-        findings=(*found.all(), *check_image(facts, links, rules, context), *judged),
-    )
-
-
-def _entrypoint(archive: ImageArchive) -> tuple[str, ...]:
-    """The file that a container of the image starts, as the engine searches it."""
-    words = archive.config.entrypoint + archive.config.cmd
-    if not words:
-        return ()
-    name = words[0]
-    if "/" in name:
-        places = [posixpath.join("/", archive.config.working_dir, name)]
-    else:
-        places = [posixpath.join(d, name) for d in (archive.config.variable("PATH") or "").split(":") if d]
-    return tuple(place for place in places if archive.resolve(place) is not None)[:1]
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _with_arch(context: Context, arch: Arch | None) -> Context:
@@ -362,11 +342,17 @@ def _unknown(path: Path, start: bytes) -> UsageError:
         if start.startswith(magic):
             return UsageError(f"{path} is {what}, which cannot be verified as it is", hint=hint)
     if start[257:262] == b"ustar":
+        require_whole_tar(path)
         return UsageError(
             f"{path} is a tar file without an image: no manifest.json or index.json in it, or damaged",
             hint="write an image archive with: docker save -o image.tar IMAGE",
         )
-    what = f"it starts with {start[:8]!r}" if start else "it is empty"
+    kind = kind_of(start, path.name)
+    if kind is not None:
+        hint = "use the tools of that system, or unpack it and verify the ELF files in it"
+        return UsageError(f"{path} is a {kind.name}, which is not understood here", hint=hint)
+    what = "it is a text" if is_text(start) else f"it starts with {start[:8]!r}"
+    what = what if start else "it is empty"
     return UsageError(
         f"{path} is nothing that can be verified",
         details=(what,),

@@ -9,17 +9,39 @@ import sys
 import numpy as np
 
 # BuiltinOperator in tensorflow/lite/schema/schema.fbs, as far as the models here have them.
-OPERATORS = {"ADD": 0, "CONV_2D": 3}
+OPERATORS = {
+    "ADD": 0,
+    "CONV_2D": 3,
+    "FULLY_CONNECTED": 9,
+    "MUL": 18,
+    "RESHAPE": 22,
+    "MEAN": 40,
+    "SUB": 41,
+    "STRIDED_SLICE": 45,
+    "SHAPE": 77,
+    "PACK": 83,
+}
 
 
 def tell_delegation(interpreter):
-    """Nodes that a delegate replaced stay in the list; what they give, the delegate's node gives too."""
+    """Nodes that a delegate replaced stay in the list, and what they give goes to nobody else.
+
+    A node is one of them where the delegate gives the same, or where all that read it are.
+    """
     nodes = interpreter._get_ops_details()
     delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
     given = {int(tensor) for node in delegates for tensor in node["outputs"]}
-    for node in nodes:
-        if node not in delegates and not given.intersection(map(int, node["outputs"])):
-            print("left", OPERATORS.get(node["op_name"], 127))
+    # What a delegate or a node that runs itself reads.
+    wanted = {int(tensor) for node in delegates for tensor in node["inputs"]}
+    left = []
+    for node in reversed([node for node in nodes if node not in delegates]):
+        outputs = set(map(int, node["outputs"]))
+        if outputs & given or (delegates and not outputs & wanted):
+            continue
+        wanted |= set(map(int, node["inputs"]))
+        left.append(node["op_name"])
+    for name in reversed(left):
+        print("left", OPERATORS.get(name, 127))
     print("delegated", len(delegates))
 
 

@@ -16,14 +16,16 @@ mkdir lib
   $cc $small -shared -Wl,-soname,libstdc++.so.6 -Wl,--version-script,stdcxx-old.map -o lib/libstdc++-old.so stdcxx.c
   $cc $small -shared -Wl,-soname,libc.so.6 -Wl,--version-script,../elf/libc.map -o lib/libc-linux-9.so \
     ../elf/libc_stub.c abi_note.c
-  for name in libcuda.so.1 libcudart.so.12 libcudnn.so.9; do
+  for name in libcuda.so.1 libcudart.so.12 libcudnn.so.9 libavcodec-ffmpeg.so.56; do
     $cc $small -shared -Wl,-soname,"$name" -o "lib/$name" stub.c
   done
   $cc $small -shared -Wl,--no-as-needed -o lib/tensorflow.so user.c lib/libstdc++-new.so "$libc"
   $cc $small -shared -Wl,--no-as-needed -Wl,-z,x86-64-v4 -o lib/tensorflow-v4.so user.c lib/libstdc++-new.so "$libc"
   $cc $small -shared -Wl,--no-as-needed -o lib/tensorflow-cuda.so user.c lib/libstdc++-new.so "$libc" \
     lib/libcuda.so.1 lib/libcudart.so.12 lib/libcudnn.so.9
+  $cc $small -shared -Wl,--no-as-needed -o lib/plug-in.so user.c lib/libstdc++-new.so "$libc" \
+    lib/libavcodec-ffmpeg.so.56
   $cc $small -fno-pic -no-pie -static -o lib/speaker speaker.c
 }
 "$strip" lib/*
-rm lib/libcuda.so.1
+rm lib/libcuda.so.1 lib/libavcodec-ffmpeg.so.56

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import random
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
+from auditwheel.architecture import Architecture
+from auditwheel.libc import Libc as AuditwheelLibc
+from auditwheel.wheel_abi import analyze_wheel_abi
 
 from tests.support.wheels import make_wheel
-from tfbuild.artifacts.elf.facts import VersionFloor
+from tfbuild.artifacts.elf.facts import LinkedLibrary, VersionFloor
 from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.runs_on import wheel_tag
@@ -20,7 +24,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.verify.report import SubjectKind, VerifyReport
-from tfbuild.verify.text import render
+from tfbuild.verify.text import content_lines, render
 from tfbuild.verify.verify import load_policy, verify_path
 
 ELF = PROJECT / "tests" / "data" / "elf"
@@ -172,3 +176,81 @@ def test_the_table_of_tags_only_grows() -> None:
     glibc = [tuple(map(int, tag.versions["GLIBC"].split("."))) for tag in tags]
     assert glibc == sorted(glibc)
     assert len({tag.tag for tag in tags}) == len(tags)
+
+
+# -- the C library, and libraries that no tag allows -------------------------------------------------------
+
+
+def for_musl(arch: str = "x86_64") -> bytes:
+    """The library as it would be linked on Alpine Linux: another name of the C library, no versions of it."""
+    good = (ELF / arch / "good.so").read_bytes()
+    return good.replace(b"libc.so.6\0", b"ld-musl-\0\0").replace(b"GLIBC_2.38\0", b"MUSL\0\0\0\0\0\0\0")
+
+
+def test_a_musl_wheel_gets_no_manylinux_tag(tmp_path: Path) -> None:
+    files = {LIBRARY: for_musl()}
+    report = checked(make_wheel(tmp_path, files, platform="musllinux_1_1_x86_64"))
+    assert ids(report) == []
+    assert report.facts.tag is not None
+    assert (report.facts.tag.fits, report.facts.tag.libc) == (None, "musl")
+    text = render(report)
+    assert "manylinux_" not in text
+    assert "of which version, files for musl do not say" in text
+    assert "Alpine Linux" in text
+
+
+def test_a_musllinux_tag_decides_where_no_file_names_a_c_library(tmp_path: Path) -> None:
+    files = {LIBRARY: (ELF / "x86_64" / "isa-old.so").read_bytes()}
+    report = checked(make_wheel(tmp_path, files, platform="musllinux_1_2_x86_64"))
+    assert report.facts.tag is not None
+    assert (report.facts.tag.fits, ids(report)) == (None, [])
+
+
+def test_a_tag_for_another_c_library_is_wrong(tmp_path: Path) -> None:
+    report = checked(make_wheel(tmp_path, {LIBRARY: for_musl()}))
+    assert ids(report) == ["wheel-tag"]
+    assert "the libraries were linked with musl" in report.findings[0].message
+    (tmp_path / "b").mkdir()
+    report = checked(make_wheel(tmp_path / "b", library(), platform="musllinux_1_2_x86_64"))
+    assert ids(report) == ["wheel-tag"]
+    assert "the libraries were linked with glibc" in report.findings[0].message
+
+
+def test_a_library_that_no_tag_allows_leaves_no_manylinux_tag(tmp_path: Path) -> None:
+    """As tflite-support 0.4.4, which needs libusb: auditwheel calls it linux_x86_64."""
+    files = {"pkg/program": (ELF / "x86_64" / "pie").read_bytes()}
+    report = checked(make_wheel(tmp_path, files, platform="manylinux_2_17_x86_64"))
+    assert report.facts.tag is not None
+    assert report.facts.tag.fits == "linux_x86_64"
+    assert "fits       linux_x86_64, for it needs libtensorflowlite_c.so" in render(report)
+    assert ids(report) == ["wheel-library"]
+
+
+def test_auditwheel_gives_the_same_tags(tmp_path: Path) -> None:
+    wheels = {
+        "glibc": {LIBRARY: (ELF / "x86_64" / "good.so").read_bytes()},
+        "foreign": {LIBRARY: (ELF / "x86_64" / "pie").read_bytes()},
+        "none": {LIBRARY: (ELF / "x86_64" / "isa-old.so").read_bytes()},
+    }
+    for name, files in wheels.items():
+        (tmp_path / name).mkdir()
+        path = make_wheel(tmp_path / name, files, platform="linux_x86_64")
+        tag = verify_path(path, DEFAULT).facts.tag
+        found = analyze_wheel_abi(
+            AuditwheelLibc.GLIBC,
+            Architecture.x86_64,
+            path,
+            frozenset(),
+            disable_isa_ext_check=True,
+            allow_graft=False,
+        )
+        assert tag is not None
+        assert (name, tag.fits) == (name, found.overall_policy.name)
+
+
+def test_the_same_library_of_many_files_is_named_once(tmp_path: Path) -> None:
+    needed = tuple(f"libabsl_{part}.so.20240722" for part in ("base", "strings", "time"))
+    facts = read_elf(ELF / "x86_64" / "good.so")
+    linked = tuple(LinkedLibrary("absl", "20240722", f"needs {name}") for name in needed)
+    lines = list(content_lines(replace(facts, needed=needed, linked=linked)))
+    assert [line.split() for line in lines if "contains" in line] == [["contains", "absl", "20240722"]]

@@ -13,11 +13,13 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.support.builds import Build, right_answer
-from tests.support.plans import PROJECT, make_plan
+from tests.support.builds import Build, Case, right_answer
+from tests.support.patches import write_patch
+from tests.support.plans import PROJECT, make_plan, make_server_plan
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import (
     BuildError,
+    ChecksumError,
     ConfigError,
     DownloadError,
     ExitCode,
@@ -28,12 +30,15 @@ from tfbuild.base.errors import (
     TfBuildError,
     VerificationError,
 )
-from tfbuild.build.dist import is_intact, read_manifest, staging_of
+from tfbuild.build.dist import is_intact, staging_of
+from tfbuild.build.ownership import read_manifest
+from tfbuild.build.steps import blamed
 from tfbuild.engine.facts import RunResult
 from tfbuild.machine.locks import hold
 from tfbuild.machine.runner import Reply
-from tfbuild.products.table import plan_of
-from tfbuild.products.tflite.smoke import SmokeCase
+from tfbuild.plan.words import Words
+from tfbuild.products import table
+from tfbuild.products.tflite.operators import OperatorCase
 from tfbuild.releases.lock import Lock
 
 EVERYTHING = ["mmdebstrap", "builder", "compile", "runtime-files smoke", "image"]
@@ -98,7 +103,11 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
     assert manifest["roots"]["builder"]["mirror"] == "http://mirror.example/debian"
     assert manifest["image"]["id"] == build.engine.images[build.plan.image.tag]
     assert set(manifest["seconds"]) >= {"fetch", "compile", "verify"}
-    assert {case["case"] for case in manifest["smoke"]} == {case.id for case in build.plan.part.smoke}
+    part = build.plan.part
+    assert [case["case"] for case in manifest["smoke"]] == [
+        *(each.id for each in part.smoke),
+        *(each.id for each in part.operators),
+    ]
 
 
 def test_only_the_verified_image_has_the_name(build: Build) -> None:
@@ -108,7 +117,7 @@ def test_only_the_verified_image_has_the_name(build: Build) -> None:
 
 def test_every_inference_runs_in_a_container_of_the_candidate(build: Build) -> None:
     build.run()
-    cases = build.plan.part.smoke
+    cases: tuple[Case, ...] = (*build.plan.part.smoke, *build.plan.part.operators)
     assert [argv for _, argv, _ in build.engine.runs] == [case.command("/smoke") for case in cases]
     for image, _, options in build.engine.runs:
         assert image == build.layout.candidate
@@ -139,18 +148,53 @@ def test_jobs_fit_into_the_engines_memory(build: Build) -> None:
 
 
 def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path: Path) -> None:
-    for name in ("b.patch", "a.patch"):
-        (tmp_path / name).write_text(name)
-    sets = ("policy=default", f"source.patches=[{tmp_path}/b.patch, {tmp_path}/a.patch]")
-    from tfbuild.plan.words import Words
-
-    build.plan = plan_of(PROJECT, "tflite", Words(sets=sets), env={}, build_arch=Arch.AMD64)
+    for name in ("b.diff", "a"):
+        write_patch(tmp_path / name, name)
+    sets = ("policy=default", f"source.patches=[{tmp_path}/b.diff, {tmp_path}/a]")
+    build.plan = table.plan_of(PROJECT, "tflite", Words(sets=sets), env={}, build_arch=Arch.AMD64)
     build.run()
     patches = build.layout.request / "patches"
-    assert sorted(path.name for path in patches.iterdir()) == ["001-b.patch", "002-a.patch"]
+    assert sorted(path.name for path in patches.iterdir()) == ["001.patch", "002.patch", "series"]
+    rows = [line.split("\t") for line in (patches / "series").read_text().splitlines()]
+    assert rows == [
+        [f"{number:03}.patch", each.sha256, each.path] for number, each in enumerate(build.plan.patches, 1)
+    ]
+    assert (patches / "001.patch").read_bytes() == (tmp_path / "b.diff").read_bytes()
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
     assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.part.cmake_cache)
+
+
+def test_a_patch_that_changes_under_the_build_ends_it(build: Build, tmp_path: Path) -> None:
+    patch = write_patch(tmp_path / "a.diff")
+    words = Words(sets=("policy=default", f"source.patches={patch}"))
+    build.plan = table.plan_of(PROJECT, "tflite", words, env={}, build_arch=Arch.AMD64)
+    write_patch(patch, after="something else")
+    with pytest.raises(ChecksumError, match="was changed while the build was going on"):
+        build.run()
+
+
+def test_an_entry_that_cmake_did_not_use_is_told_in_the_result(build: Build) -> None:
+    entry = "tflite.cmake_definitions"
+    build.plan = make_plan(
+        "2.14.1-debian", "opt", Arch.AMD64, "policy=default", f"{entry}.XNN_TYPO=ON", f"{entry}.GOOD=ON"
+    )
+    build.unused_entries = "TFLITE_HOST_TOOLS_DIR\nXNN_TYPO\n"  # the first is not the configuration's
+    result = build.run()
+    told = "tflite.cmake_definitions.XNN_TYPO changes nothing: no CMake file of the release asks for it"
+    assert [each.message for each in result.findings if each.id == "cmake-entry-unused"] == [told]
+    manifest = json.loads((build.output / "manifest.json").read_text())
+    assert told in [each["message"] for each in manifest["findings"]]
+    assert (f"cmake-entry-unused: {told}",) in build.reporter.of("warn")
+
+
+def test_an_error_about_a_flag_is_told_with_the_line_that_gave_it() -> None:
+    plan = make_plan("2.14.1-debian", "haswell", Arch.AMD64)
+    told = blamed(plan, "cc1: error: bad value 'haswell' for '-march=' switch")
+    assert told == ("-march=haswell comes from build_configs/haswell.yaml:8",)
+    assert blamed(plan, "cc1: error: bad value 'haswell2' for '-march=' switch") == ()
+    server = make_server_plan("2.19.1", "haswell", Arch.AMD64)
+    assert blamed(server, "gcc: error: unknown -march=haswell") == told
 
 
 # -- a second run -------------------------------------------------------------------------------------
@@ -181,17 +225,13 @@ def _damage_file(build: Build) -> None:
     (build.output / "lib" / "libtensorflowlite.so").write_bytes(b"damaged")
 
 
-def _lose_manifest(build: Build) -> None:
-    (build.output / "manifest.json").unlink()
-
-
 def _change_plan(build: Build) -> None:
     broken(build)
 
 
 @pytest.mark.parametrize(
     "change",
-    [_lose_image, _other_image, _damage_file, _lose_manifest, _change_plan],
+    [_lose_image, _other_image, _damage_file, _change_plan],
     ids=lambda f: f.__name__,
 )
 def test_whatever_is_not_as_it_was_left_is_built_again(build: Build, change: Callable[[Build], None]) -> None:
@@ -208,7 +248,7 @@ def test_whatever_is_not_as_it_was_left_is_built_again(build: Build, change: Cal
 
 def test_a_failing_compile_shows_its_complete_log_and_keeps_the_old_result(build: Build) -> None:
     build.run()
-    before, image = snapshot(build.output), build.engine.images[build.plan.image.tag]
+    before, images = snapshot(build.output), dict(build.engine.images)
 
     def logs(_: tuple[str, ...]) -> None:
         build.layout.logs.mkdir(parents=True)
@@ -227,7 +267,7 @@ def test_a_failing_compile_shows_its_complete_log_and_keeps_the_old_result(build
     assert build.done[-1] == "logs"
     assert build.reporter.of("step_finished")[-1][0] == "failed"
     assert snapshot(build.output) == before
-    assert build.engine.images == {build.plan.image.tag: image}
+    assert build.engine.images == images
 
 
 def test_the_log_of_the_phase_that_failed_is_shown_whatever_the_times_of_the_files_are(build: Build) -> None:
@@ -278,28 +318,37 @@ def test_each_step_fails_in_its_own_way_and_the_next_run_goes_on(
     assert build.run().fresh
 
 
-def wrong_answer(case: SmokeCase) -> RunResult:
+def wrong_answer(case: Case) -> RunResult:
     right = right_answer(case, "2.14.1")
     return replace(right, stdout=re.sub(r"output \S+", "output 4", right.stdout))
 
 
-def not_delegated(case: SmokeCase) -> RunResult:
+def not_delegated(case: Case) -> RunResult:
     right = right_answer(case, "2.14.1")
     return replace(right, stdout=right.stdout.replace("delegated 1", "delegated 0\nleft 3"))
+
+
+def wrong_operator(case: Case) -> RunResult:
+    right = right_answer(case, "2.14.1")
+    line = (
+        "operator mean-keep xnnpack wrong output 0: 1 of 2 values differ; from value 0 on: got 1 expected 2\n"
+    )
+    return replace(right, stdout=right.stdout + "\n" + line * isinstance(case, OperatorCase))
 
 
 @pytest.mark.parametrize(
     ("answer", "finding"),
     [
+        (wrong_operator, "smoke-answer"),
         (wrong_answer, "smoke-answer"),
         (not_delegated, "xnnpack-not-in-use"),
         (lambda case: RunResult(132, "", ""), "smoke-crash"),
         (lambda case: right_answer(case, "2.13.0"), "smoke-version"),
     ],
-    ids=["answer", "delegation", "crash", "version"],
+    ids=["operator", "answer", "delegation", "crash", "version"],
 )
 def test_a_wrong_inference_is_exit_7_and_keeps_the_old_result(
-    build: Build, answer: Callable[[SmokeCase], RunResult], finding: str
+    build: Build, answer: Callable[[Case], RunResult], finding: str
 ) -> None:
     build.run()
     before, image = snapshot(build.output), dict(build.engine.images)
@@ -466,7 +515,7 @@ def test_an_interruption_tells_where_and_leaves_nothing_half_made(build: Build, 
 
 
 def test_an_interruption_while_it_verifies_removes_staging_and_candidate(build: Build) -> None:
-    def interrupted(case: SmokeCase) -> RunResult:
+    def interrupted(case: Case) -> RunResult:
         assert staging_of(build.output).is_dir()
         raise KeyboardInterrupt
 
@@ -485,6 +534,7 @@ def test_the_same_build_twice_tells_who_holds_the_lock(build: Build) -> None:
             build.run()
         assert caught.value.exit_code is ExitCode.LOCKED
         other = Build(build.folder, plan=make_plan("2.14.1-debian", "size", Arch.AMD64, "policy=default"))
+        other.output = build.folder / "dist" / "size" / "amd64"
         assert other.run().fresh
     assert build.run().fresh
 

@@ -60,6 +60,21 @@ def test_first_error(lines: list[str], expected: str | None) -> None:
     assert failure_summary(lines).first_error == expected
 
 
+def test_the_compilers_own_error_comes_before_cmakes_echo_of_it() -> None:
+    lines = [
+        "CMake Error at /usr/share/cmake-3.31/Modules/CMakeTestCCompiler.cmake:67 (message):",
+        "  The C compiler",
+        "",
+        "    [1/2] Building C object CMakeFiles/cmTC_1.dir/testCCompiler.c.o",
+        "    cc1: error: bad value 'x86-64-v9' for '-march=' switch",
+        "    ninja: build stopped: subcommand failed.",
+    ]
+    summary = failure_summary(lines)
+    assert summary.first_error == "cc1: error: bad value 'x86-64-v9' for '-march=' switch"
+    assert "march" in (summary.hint or "")
+    assert failure_summary(lines[:4]).first_error == f"{lines[0]} The C compiler"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -76,6 +91,7 @@ def test_first_error(lines: list[str], expected: str | None) -> None:
             ("do not fit together", "debian.mirror", "debian.security_updates=false"),
         ),
         ("curl: (60) SSL certificate problem: self-signed certificate", ("SSL_CERT_FILE",)),
+        ("cc1: error: bad value 'x86-64-v9' for '-march=' switch", ("march", "list-configs")),
         ("cc1plus: error: bad value ('znver9') for '-march=' switch", ("march", "list-configs")),
         ("cc1plus: error: bad value (\u2018znver9\u2019) for \u2018-march=\u2019 switch", ("march", "--set")),
         ("gcc: error: -march=armv9-z is not a valid value", ("march",)),

@@ -11,18 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from tfbuild.base.errors import HostError, PackagingError
+from tfbuild.base.errors import HostError, PackagingError, UsageError
 from tfbuild.build.dist import (
     artifact_rows,
+    claim,
+    fill,
     is_intact,
-    read_manifest,
     require_writable,
-    stage,
     staging_of,
     swap,
     write_checksums,
     write_json,
 )
+from tfbuild.build.ownership import read_manifest
+
+OWNER = "tflite-1-opt-amd64"
 
 
 @pytest.fixture
@@ -46,34 +49,49 @@ def finished(folder: Path, text: str = "old") -> Path:
     """A small dist folder with its checksums."""
     (folder / "lib").mkdir(parents=True)
     (folder / "lib" / "a.so.1").write_text(text)
-    write_json(folder / "manifest.json", {"version": 1, "key": text})
+    document = {
+        "version": 1,
+        "tfbuild": "1.0",
+        "build_id": OWNER,
+        "key": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    write_json(folder / "manifest.json", document)
     write_checksums(folder)
     return folder
 
 
+def replace(target: Path, product: Path, logs: Path) -> None:
+    with claim(target, OWNER) as staging:
+        fill(staging, product, logs)
+        swap(staging, target, OWNER)
+
+
 def test_what_is_staged_lies_beside_the_old_tree(tmp_path: Path, product: Path, logs: Path) -> None:
     target = finished(tmp_path / "dist" / "amd64")
-    staging = stage(target, product, logs)
-    assert staging == staging_of(target)
-    assert (staging / "lib" / "a.so").readlink() == Path("a.so.1")
-    assert (staging / "logs" / "01-fetch.log").read_text() == "fetched\n"
+    with claim(target, OWNER) as staging:
+        fill(staging, product, logs)
+        assert staging == staging_of(target)
+        assert (staging / "lib" / "a.so").readlink() == Path("a.so.1")
+        assert (staging / "logs" / "01-fetch.log").read_text() == "fetched\n"
     assert is_intact(target)
+    assert [path.name for path in target.parent.iterdir()] == ["amd64"]
 
 
 def test_leftovers_of_a_killed_run_do_not_get_in(tmp_path: Path, product: Path, logs: Path) -> None:
     target = tmp_path / "dist" / "amd64"
     staging_of(target).mkdir(parents=True)
+    (staging_of(target) / ".tfbuild-staging").touch()
     (staging_of(target) / "half").touch()
     old = target.parent / ".amd64.old"
     old.mkdir()
-    swap(stage(target, product, logs), target)
+    replace(target, product, logs)
     assert sorted(path.name for path in target.iterdir()) == ["lib", "logs"]
     assert [path.name for path in target.parent.iterdir()] == ["amd64"]
 
 
 def test_the_new_tree_takes_the_place_of_the_old(tmp_path: Path, product: Path, logs: Path) -> None:
     target = finished(tmp_path / "dist" / "amd64")
-    swap(stage(target, product, logs), target)
+    replace(target, product, logs)
     assert (target / "lib" / "a.so.1").read_bytes() == b"new"
     assert read_manifest(target) is None
     assert [path.name for path in target.parent.iterdir()] == ["amd64"]
@@ -84,7 +102,7 @@ def test_when_the_new_tree_cannot_come_the_old_one_comes_back(
 ) -> None:
     target = finished(tmp_path / "dist" / "amd64")
     with pytest.raises(PackagingError, match="couldn't replace") as caught:
-        swap(tmp_path / "dist" / "nothing here", target)
+        swap(tmp_path / "dist" / "nothing here", target, OWNER)
     assert caught.value.hint == "--output DIR"
     assert is_intact(target)
 
@@ -98,7 +116,7 @@ def test_a_disk_that_is_full_while_staging_is_told(
     target = finished(tmp_path / "dist" / "amd64")
     monkeypatch.setattr(shutil, "copytree", full)
     with pytest.raises(PackagingError, match="couldn't write") as caught:
-        stage(target, product, logs)
+        replace(target, product, logs)
     assert "No space left" in caught.value.details[0]
     assert is_intact(target)
 
@@ -169,7 +187,7 @@ def test_rows_tell_size_and_hash(tmp_path: Path) -> None:
 
 def test_an_output_folder_that_is_a_file_is_told_first(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(HostError, match="cannot be written") as caught:
+    with pytest.raises(UsageError, match="cannot be made") as caught:
         require_writable(tmp_path / "file" / "tflite")
     assert caught.value.hint is not None
     assert "--output" in caught.value.hint

@@ -69,6 +69,8 @@ def test_security_fixes_come_from_where_the_archive_comes_from() -> None:
     snapshot = archive_of(replace(ROOT, snapshot="20260101T000000Z"), [MIRROR], [security])
     assert snapshot.security is not None
     assert snapshot.security.endswith("/archive/debian-security/20260101T000000Z")
+    named = replace(ROOT, snapshot="20260101T000000Z", security_mirror="http://mine.example/fixes")
+    assert archive_of(named, [MIRROR], [security]).security == "http://mine.example/fixes"
     for root in (ROOT, fixes, replace(ROOT, snapshot="20260101T000000Z")):
         assert archive_of(replace(root, security_updates=False), [MIRROR], [security]).security is None
         assert root.key != replace(root, security_updates=False).key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from tests.support.builds import Build
 from tests.support.diagnosis import CASES
 from tests.support.images import docker_archive
 from tests.support.plans import PROJECT
+from tests.support.results import finished, size_of
 from tfbuild.base.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
 from tfbuild.base.values import Reporter
+from tfbuild.build.dist import is_intact
 from tfbuild.build.run import BuildResult
 from tfbuild.cli import wiring
 from tfbuild.cli.run import run_command
@@ -332,7 +335,8 @@ def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path:
     ended = invoke("build-serving", "--arch", "aarch64", "--dry-run", "--", "--copt=-fno-plt", "-k")
     assert ended.code == 0
     lines = ended.stdout.splitlines()
-    assert lines[0] == "serving-2.20.0-opt-arm64"
+    assert re.fullmatch(r"serving-2\.20\.0-opt-set\.[0-9a-f]{6}-arm64", lines[0])
+    assert """              -- ["--copt=-fno-plt", "-k"]""" in lines
     assert [line.split()[0] for line in lines if "command line, after --" in line] == [
         "--copt=-fno-plt",
         "-k",
@@ -343,9 +347,44 @@ def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path:
     assert document["part"]["tensorflow"]["version"] == "2.16.1"
 
 
+def test_a_dry_run_says_what_it_would_take_the_place_of(invoke: Invoke, tmp_path: Path) -> None:
+    words = ("build-tflite", "--arch", "amd64", "--name", "fast", "--output", str(tmp_path), "--dry-run")
+    first = invoke(*words, "--json").json()
+    assert first["build_id"] == "tflite-2.14.1-debian-opt-fast-amd64"
+    assert first["replaces"] is None
+    folder = Path(first["output"])
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(
+        json.dumps({"version": 1, "build_id": first["build_id"], "key": "7" * 64, "plan": first})
+    )
+    second = invoke(*words, "--json").json()
+    jsonschema.validate(second, schema("plan"))
+    assert (second["replaces"]["build_id"], second["replaces"]["key"]) == (first["build_id"], "7" * 64)
+    assert f"  place     replaces the build {first['build_id']} of " in invoke(*words).stdout
+
+
+def test_a_dry_run_of_another_build_of_the_same_name_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "train").mkdir(parents=True)
+        (tmp_path / name / "train" / "main.py").write_text(f"print('{name}')\n")
+    words = ("build-keras", "--arch", "amd64", "--output", str(tmp_path), "--dry-run")
+    first = invoke(*words, "--json", "--app", str(tmp_path / "a" / "train")).json()
+    folder = Path(first["output"])
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(
+        json.dumps({"version": 1, "build_id": first["build_id"], "key": "7" * 64, "plan": first})
+    )
+    ended = invoke(*words, "--app", str(tmp_path / "b" / "train"))
+    assert ended.code == 2
+    assert "the result of another build, and of the same name" in ended.stderr
+    assert "--name WORD" in ended.stderr
+    assert invoke(*words, "--app", str(tmp_path / "b" / "train"), "--name", "other").code == 0
+
+
 @pytest.mark.parametrize(
     ("argv", "code", "message"),
     [
+        (["--name", "Fast"], 2, "--name 'Fast' cannot be part of an image's name"),
         (["--release", "2.20.1"], 3, "there is no serving release '2.20.1'; did you mean '2.20.0'?"),
         (["--release", "no/such.yaml"], 3, "there is no release file 'no/such.yaml'"),
         (["--arch", "riscv64"], 3, "serving 2.20.0 cannot be built for riscv64"),
@@ -376,7 +415,7 @@ def test_another_tensorflow_by_the_back_door_is_refused(
 
 
 def test_the_check_of_a_release_file_ends_with_what_is_wrong(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     checks = [Check("label", "//a:b", "a target", ok=True), Check("file", "WORKSPACE", "not there", ok=False)]
 
@@ -385,7 +424,7 @@ def test_the_check_of_a_release_file_ends_with_what_is_wrong(
         return UpstreamReport(release.release, "c" * 40, tuple(checks))
 
     monkeypatch.setattr(upstream, "check_upstream", report)
-    words = ("check-upstream", "--clone", "~/src/serving", "--release", "2.19.1")
+    words = ("check-upstream", "--clone", str(tmp_path), "--release", "2.19.1")
     ended = invoke(*words)
     assert ended.code == ExitCode.VERIFICATION_FAILED
     assert "WRONG file" in ended.stdout
@@ -531,15 +570,22 @@ def test_a_failed_build_leaves_stdout_empty_and_names_the_log(invoke: Invoke, fa
 
 
 def test_clean_removes_results_and_only_when_asked_the_cache(
-    invoke: Invoke, project: Path, tmp_path: Path
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     cache = prepare_cache(tmp_path / "cache")
-    (cache / "downloads" / "file").write_bytes(b"x" * 2000)
-    (project / "dist" / "tflite").mkdir(parents=True)
-    ended = invoke("clean")
-    assert (ended.code, ended.stdout) == (0, f"removed {project / 'dist'}\n")
+    (cache / "downloads" / "sha256-0").mkdir()
+    (cache / "downloads" / "sha256-0" / "file").write_bytes(b"x" * 2000)
+    result = finished(tmp_path / "dist")
+    search = f"--search-root={PROJECT}"
+    ended = invoke(search, "clean", "--list")
+    assert (ended.code, ended.stdout) == (0, f"would remove {result} ({size_of(result)})\n")
+    ended = invoke(search, "clean")
+    assert ended.code == 0
+    assert ended.stdout.startswith(f"removed {result} (")
     assert cache.exists()
-    ended = invoke("clean", "--cache")
+    assert not (tmp_path / "dist").exists()
+    ended = invoke(search, "clean", "--cache")
     assert ended.code == 0
     assert ended.stdout.startswith(f"no dist/ to remove\nremoved 2.0 kB from {cache}\n")
     assert not cache.exists()
@@ -554,11 +600,11 @@ def test_clean_leaves_a_cache_that_a_build_uses(invoke: Invoke, project: Path, t
     assert cache.exists()
 
 
-def test_clean_does_not_follow_a_link(invoke: Invoke, project: Path, tmp_path: Path) -> None:
-    (tmp_path / "precious").mkdir()
-    (project / "dist").symlink_to(tmp_path / "precious")
-    assert invoke("clean").code == ExitCode.USAGE
-    assert (tmp_path / "precious").is_dir()
+def test_clean_does_not_follow_a_link(invoke: Invoke, tmp_path: Path) -> None:
+    result = finished(tmp_path / "precious")
+    (tmp_path / "dist").symlink_to(tmp_path / "precious")
+    assert invoke("clean", f"--output={tmp_path / 'dist'}").code == ExitCode.USAGE
+    assert is_intact(result)
 
 
 # -- errors to exit codes -----------------------------------------------------------------------------
@@ -623,10 +669,18 @@ def test_a_bug_stays_one_with_its_traceback(error: Exception) -> None:
         run_command(raising(error))
 
 
-def test_the_traceback_of_an_expected_error_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFBUILD_DEBUG", "1")
-    with pytest.raises(Interrupted):
-        run_command(raising(Interrupted("x")))
+@pytest.mark.parametrize(
+    ("value", "shows"),
+    [("1", True), ("yes", True), ("", False), ("0", False), ("false", False), ("No", False), ("off", False)],
+)
+def test_a_traceback_can_be_asked_for_and_the_exit_code_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str, shows: bool
+) -> None:
+    monkeypatch.setenv("TFBUILD_DEBUG", value)
+    assert run_command(raising(Interrupted("it was stopped"))) == ExitCode.INTERRUPTED
+    err = capsys.readouterr().err
+    assert ("Traceback" in err) == shows
+    assert "error: it was stopped" in err
 
 
 # -- diagnose -----------------------------------------------------------------------------------------
@@ -646,6 +700,16 @@ def test_diagnose_of_an_archive_for_another_machine(invoke: Invoke, tmp_path: Pa
     ended = invoke("diagnose", str(sound), "--facts", str(host))
     assert ended.code == ExitCode.OK
     assert ended.stdout.endswith("Nothing found.\n")
+
+
+@pytest.mark.parametrize("others", [("nope:1",), ("--facts", "x.json"), ("--html", "x.html")])
+def test_diagnose_ignores_nothing_beside_the_facts_of_this_machine(
+    others: tuple[str, ...], invoke: Invoke
+) -> None:
+    ended = invoke("diagnose", *others, "--host-facts")
+    assert ended.code == ExitCode.USAGE
+    assert "would be ignored" in ended.stderr
+    assert ended.stdout == ""
 
 
 def test_diagnose_prints_the_facts_of_this_machine(invoke: Invoke) -> None:
@@ -708,9 +772,14 @@ def test_a_lock_that_cannot_be_made_is_told_with_the_right_exit_code(
 
 def test_a_release_that_is_not_locked_is_not_built_and_told_so_everywhere(invoke: Invoke) -> None:
     ended = invoke("build-tflite", "--release", "2.17.1", "--dry-run")
-    assert ended.code == 0
-    assert "invoke lock --product tflite --release 2.17.1" in ended.stdout
-    document = invoke("build-tflite", "--release", "2.17.1", "--dry-run", "--json").json()
+    assert ended.code == ExitCode.DOWNLOAD
+    first, second = ended.stdout.splitlines()[:2]
+    assert first.startswith("cannot be built: ")
+    assert "invoke lock --product tflite --release 2.17.1" in first
+    assert second.startswith("tflite-2.17.1-opt-")
+    ended = invoke("build-tflite", "--release", "2.17.1", "--dry-run", "--json")
+    assert ended.code == ExitCode.DOWNLOAD
+    document = ended.json()
     jsonschema.validate(document, schema("plan"))
     assert document["unlocked"]
     (line,) = [each for each in invoke("list-releases").stdout.splitlines() if "tflite   2.17.1" in each]

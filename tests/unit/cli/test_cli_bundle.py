@@ -89,7 +89,7 @@ def test_what_was_loaded_is_told_by_its_schema(
         (NONE, "a", "", ExitCode.USAGE, "--product and --file FILE"),
         ({**WORDS, "product": "tflyte"}, "a", "", ExitCode.NOTHING_MATCHES, "did you mean 'tflite'"),
         ({**WORDS, "release": "9.9"}, "a", "", ExitCode.NOTHING_MATCHES, "9.9"),
-        (NONE, "", "gone.bundle", ExitCode.USAGE, "no bundle that could be read"),
+        (NONE, "", "gone.bundle", ExitCode.USAGE, "there is no such file"),
     ],
 )
 def test_what_cannot_be_done_is_told(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.configs import Folder
+from tests.support.patches import write_patch
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError
 from tfbuild.base.values import Origin
@@ -324,8 +325,8 @@ def test_a_broken_file_does_not_hide_the_others_in_the_list(folder: Folder) -> N
 
 def test_patches_are_relative_to_the_file_that_names_them(folder: Folder) -> None:
     (folder.root / "build_configs" / "patches").mkdir()
-    (folder.root / "build_configs" / "patches" / "a.patch").touch()
-    (folder.root / "b.patch").touch()
+    write_patch(folder.root / "build_configs" / "patches" / "a.patch")
+    write_patch(folder.root / "b.patch")
     folder.write(mine="description: m\nsource: {patches: [patches/a.patch, ../b.patch]}\n")
     assert folder.load().values.source.patches == ("build_configs/patches/a.patch", "b.patch")
     # On the command line they are relative to the project.
@@ -333,8 +334,7 @@ def test_patches_are_relative_to_the_file_that_names_them(folder: Folder) -> Non
 
 
 def test_a_patch_outside_the_project_is_absolute(tmp_path: Path) -> None:
-    outside = tmp_path / "outside.patch"
-    outside.touch()
+    outside = write_patch(tmp_path / "outside.patch")
     (tmp_path / "project").mkdir()
     folder = Folder(tmp_path / "project").write(
         mine="description: m\nsource: {patches: [../../outside.patch]}\n"
@@ -355,3 +355,40 @@ def test_a_missing_patch_is_reported_for_every_arch(folder: Folder) -> None:
         "build_configs/mine.yaml:2:20: there is no patch file 'no.patch' (looked for build_configs/no.patch)",
         "build_configs/mine.yaml:3:35: there is no patch file 'x.patch' (looked for build_configs/x.patch)",
     ]
+
+
+def test_a_patch_that_would_change_nothing_is_reported_where_it_is_named(folder: Folder) -> None:
+    """Whatever it is called: the suffix says nothing about what is in a file."""
+    (folder.root / "build_configs" / "empty.patch").touch()
+    (folder.root / "README.md").write_text("# Not a patch\n")
+    write_patch(folder.root / "build_configs" / "good.diff")
+    folder.write(mine="description: m\nsource: {patches: [good.diff, empty.patch, ../README.md]}\n")
+    how = "it has no hunk, so there is nothing to apply; make it with 'git diff' or 'diff -ru'"
+    assert folder.problems("mine", Arch.AMD64, "source.patches=/etc/passwd") == [
+        f"--set source.patches=/etc/passwd: the patch '/etc/passwd' would change nothing: {how}",
+        "build_configs/mine.yaml:2:31: the patch 'empty.patch' would change nothing: it is empty",
+        f"build_configs/mine.yaml:2:44: the patch '../README.md' would change nothing: {how}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "debian: {mirror: http://m.example/d, snapshot: 20260101T000000Z}",
+            "mine.yaml:2:48: a mirror has the state that it has (build_configs/mine.yaml:2): choose one",
+        ),
+        (
+            "debian: {security_mirror: http://m.example/s, security_updates: false}",
+            "mine.yaml:2:27: debian.security_updates is off (build_configs/mine.yaml:2): choose one",
+        ),
+        ("distributable_note: x", "mine.yaml:2:21: distributable is true: the note would never be shown"),
+        (
+            "serving: {monitoring: {path: /x}}",
+            "mine.yaml:2:30: nothing answers there: set serving.monitoring.prometheus to true",
+        ),
+    ],
+)
+def test_a_value_that_another_one_makes_idle_is_refused(folder: Folder, text: str, message: str) -> None:
+    folder.write(mine=f"description: m\n{text}\n")
+    assert folder.problems() == [f"build_configs/{message}"]

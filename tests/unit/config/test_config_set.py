@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.configs import Folder
+from tests.support.keys import EXAMPLES, NEEDED
+from tests.support.patches import write_patch
 from tfbuild.base.arch import Arch
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.products.table import model
@@ -36,77 +38,6 @@ def _leaves(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> d
 
 SCHEMA = json.loads((PROJECT / "build_configs" / "schema.json").read_text(encoding="utf-8"))
 LEAVES = _leaves(SCHEMA, SCHEMA)
-# A value for each key that its built-in default is not, with what must come out of it.
-EXAMPLES: dict[str, tuple[str, object]] = {
-    "compile.march": ("haswell", "haswell"),
-    "compile.mtune": ("haswell", "haswell"),
-    "compile.optimisation": ("z", "z"),
-    "compile.lto": ("on", True),
-    "compile.debug_info": ("separate", "separate"),
-    "compile.strip": ("off", False),
-    "compile.defines": ("{A: 1, B: }", {"A": "1", "B": None}),
-    "compile.cflags": ("-fa,-fb", ("-fa", "-fb")),
-    "compile.cxxflags": ("[-fa, '-Wl,-z']", ("-fa", "-Wl,-z")),
-    "compile.ldflags": ("-Wl,-z,now", ("-Wl,-z,now",)),
-    "compile.ccache": ("no", False),
-    "tflite.xnnpack": ("false", False),
-    "tflite.gpu_delegate": ("true", True),
-    "tflite.ruy": ("yes", True),
-    "tflite.python": ("3.11", "3.11"),
-    "keras.variant": ("gpu", "gpu"),
-    "keras.python": ("3.13", "3.13"),
-    "keras.keep": ("headers,tests", ("headers", "tests")),
-    "keras.requirements": ("keras>=3,numpy", ("keras>=3", "numpy")),
-    "app.command": ("[python3, main.py]", ("python3", "main.py")),
-    "app.environment": ("{A: 1}", {"A": "1"}),
-    "app.healthcheck": ("python3,health.py", ("python3", "health.py")),
-    "tflite.cmake_definitions": ("{X: 2.20}", {"X": "2.20"}),
-    "serving.bazel_configs": ("mkl,cuda_clang", ("mkl", "cuda_clang")),
-    "serving.bazel_defines": ("{no_aws: true}", {"no_aws": "true"}),
-    "serving.copts": ("-fa", ("-fa",)),
-    "serving.host_copts": ("[-O1]", ("-O1",)),
-    "serving.linkopts": ("-Wl,-z,now", ("-Wl,-z,now",)),
-    "serving.build_on": ("target", "target"),
-    "serving.remote_cache": ("grpcs://cache.example", "grpcs://cache.example"),
-    "serving.remote_executor": ("grpc://run.example:1", "grpc://run.example:1"),
-    "serving.server_args": ("--grpc_max_threads=4", ("--grpc_max_threads=4",)),
-    "serving.batching.enabled": ("true", True),
-    "serving.batching.max_batch_size": ("8", 8),
-    "serving.batching.batch_timeout_micros": ("0", 0),
-    "serving.batching.max_enqueued_batches": ("9", 9),
-    "serving.batching.num_batch_threads": ("2", 2),
-    "serving.batching.allowed_batch_sizes": ("[2, 4]", (2, 4)),
-    "serving.batching.pad_variable_length_inputs": ("on", True),
-    "serving.monitoring.prometheus": ("yes", True),
-    "serving.monitoring.path": ("/metrics", "/metrics"),
-    "source.patches": ("fix.patch", ("fix.patch",)),
-    "runtime.base": ("debian", "debian"),
-    "runtime.flavour": ("python", "python"),
-    "runtime.user": ("1000", 1000),
-    "runtime.labels": ("{a.b: c}", {"a.b": "c"}),
-    "debian.mirror": ("https://mirror.example/debian", "https://mirror.example/debian"),
-    "debian.security_mirror": ("https://mirror.example/security", "https://mirror.example/security"),
-    "mirrors": (
-        "https://a.example/=/srv/a,debian:=http://b",
-        ("https://a.example/=/srv/a", "debian:=http://b"),
-    ),
-    "debian.security_updates": ("off", False),
-    "debian.snapshot": ("20261030T080801Z", "20261030T080801Z"),
-    "resources.jobs": ("3", 3),
-    "resources.memory_per_job_mib": ("4096", 4096),
-    "distributable": ("no", False),
-    "distributable_note": ("only here", "only here"),
-    "policy": ("strict", "strict"),
-}
-
-
-# A key of batching says nothing as long as batching is off.
-_ON = "serving.batching.enabled=true"
-NEEDED = {
-    key: (_ON, "serving.batching.max_batch_size=4") if key.endswith("sizes") else (_ON,)
-    for key in EXAMPLES
-    if key.startswith("serving.batching.") and not key.endswith("enabled")
-}
 
 
 def test_there_is_an_example_for_every_key() -> None:
@@ -116,7 +47,7 @@ def test_there_is_an_example_for_every_key() -> None:
 @pytest.mark.parametrize("key", sorted(LEAVES))
 def test_set_reaches_every_key(folder: Folder, key: str) -> None:
     folder.write(mine="description: m\n")
-    (folder.root / "fix.patch").touch()
+    write_patch(folder.root / "fix.patch")
     text, expected = EXAMPLES[key]
 
     def value(config: ResolvedConfig) -> object:

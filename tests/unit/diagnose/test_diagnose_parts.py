@@ -22,7 +22,7 @@ from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.diagnose.host import gather_target, load_target, target_json
 from tfbuild.diagnose.html import STYLE, render_html
 from tfbuild.diagnose.known import RunOutcome
-from tfbuild.diagnose.read.image import minimum_kernel
+from tfbuild.diagnose.read.image import glibc_version, minimum_kernel
 from tfbuild.diagnose.read.isa import recorded_level
 from tfbuild.diagnose.read.models import model_paths, read_model
 from tfbuild.diagnose.read.python import cuda_build
@@ -174,6 +174,26 @@ def test_what_a_build_says_of_cuda() -> None:
 def test_notes_of_elf_files() -> None:
     assert minimum_kernel(library("libc-linux-9.so")) == "9.0.0"
     assert minimum_kernel(library("tensorflow.so")) is None
+
+
+@pytest.mark.parametrize(
+    ("banner", "version"),
+    [
+        ("GNU C Library (Debian GLIBC 2.31-13+deb11u11) stable release version 2.31.", "2.31"),
+        ("GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.", "2.36"),
+        (
+            "GNU C Library (Debian GLIBC 2.19-18) stable release version 2.19, by Roland McGrath et al.",
+            "2.19",
+        ),
+        ("GNU C Library (GNU libc) stable release version 2.28.", "2.28"),
+        ("GNU C Library (GNU libc) development release version 2.39.9000.", "2.39.9000"),
+        ("GNU C Library stable release version 2.5, by Roland McGrath et al.", "2.5"),
+        ("The C Library (Debian GLIBC 2.31-13)", None),
+    ],
+)
+def test_glibc_says_its_release_itself(banner: str, version: str | None) -> None:
+    """2.31 has no symbol version of its own on x86-64: bullseye's was taken for 2.30."""
+    assert glibc_version(b"GLIBC_2.30\0" + banner.encode() + b"\nCopyright (C)\0") == version
     assert recorded_level(library("tensorflow-v4.so")) == 4
     assert recorded_level(library("tensorflow.so")) == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
@@ -12,17 +13,28 @@ from typing import Any
 
 import pytest
 
-from tests.support.diagnosis import AMD64, CASES, ELF, distribution, speaking
-from tests.support.images import Image, docker_archive, program
+from tests.support.diagnosis import (
+    AMD64,
+    CASES,
+    CLEAN,
+    ELF,
+    SITE,
+    SYSTEM,
+    distribution,
+    library,
+    speaking,
+)
+from tests.support.images import Image, Member, docker_archive, program
 from tests.support.plans import PROJECT
 from tests.unit.diagnose.test_diagnose import KNOWN, effects
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ConfigError
+from tfbuild.base.errors import ConfigError, ExitCode
 from tfbuild.diagnose.catalog import Weight
 from tfbuild.diagnose.diagnose import DiagnoseReport, diagnose
 from tfbuild.diagnose.host import TargetHost
-from tfbuild.diagnose.known import TABLE, load_known_errors
-from tfbuild.diagnose.run import PROBE, RunCase, outcome
+from tfbuild.diagnose.known import TABLE, RunOutcome, load_known_errors
+from tfbuild.diagnose.report import render
+from tfbuild.diagnose.run import PROBE, RunCase, outcome, proof, skipped
 from tfbuild.diagnose.run import run_image as run
 from tfbuild.engine.facts import RunOptions, RunResult
 
@@ -77,6 +89,7 @@ TEXTS = {
     "python-keras2": "AttributeError: module 'tensorflow._api.v2.compat.v2.__internal__' has no attribute "
     "'register_load_context_function'",
     "python-model-newer": "ValueError: Unrecognized keyword arguments: ['batch_shape']",
+    "python-module-missing": "ModuleNotFoundError: No module named 'distutils.spawn'",
     "operation-seccomp": "RuntimeError: can't start new thread",
     "operation-kernel": "FATAL: kernel too old",
     "operation-shm": "NCCL WARN Error while creating shared memory segment nccl-shm-recv (size 9637888)",
@@ -99,7 +112,7 @@ def test_a_known_text_of_a_failed_run_is_its_finding_with_the_threads(finding: s
 
 
 def test_every_row_of_the_table_has_a_text_or_shares_its_finding_with_one() -> None:
-    assert {row.finding for row in KNOWN} == set(TEXTS)
+    assert {row.finding for row in KNOWN.errors} == {*TEXTS, "run-restricted"}
 
 
 @pytest.mark.parametrize(
@@ -179,6 +192,71 @@ def test_the_probe_travels_into_the_container_and_its_steps_are_read() -> None:
     assert options.files[command[0]].read_text().startswith('"""Runs inside')
 
 
+def loaded_by_the_probe(*paths: str) -> str:
+    return "tfbuild-probe " + json.dumps({"step": "loaded", "ok": True, "detail": "\n".join(paths)})
+
+
+def with_tensorflow(*changes: Member) -> Image:
+    """A Python whose TensorFlow needs a newer libstdc++ than there is, and what ``changes`` add."""
+    old = program(f"{SYSTEM}/libstdc++.so.6", library("libstdc++-old.so"))
+    members = {m.name: m for m in (*PYTHON.layers[0], *CLEAN.values(), old, *changes)}
+    return Image([list(members.values())], PYTHON.settings, created=PYTHON.created)
+
+
+def test_what_a_run_disproves_will_not_fail() -> None:
+    report, _ = diagnosed(with_tensorflow(), RunResult(1, "", ""))
+    assert [(f.id, f.severity) for f in report.findings if f.id.startswith("library")] == [
+        ("library-symbol-version", Weight.ERROR)
+    ]
+    report, _ = diagnosed(with_tensorflow(), RunResult(0, "", ""))
+    assert [(f.id, f.severity) for f in report.findings] == [("library-optional", Weight.WARNING)]
+    assert report.findings[0].evidence[-1] == "without it worked: TensorFlow"
+    assert report.exit_code is ExitCode.OK
+
+
+def test_a_library_that_a_run_has_loaded_lacks_nothing() -> None:
+    ours = f"/{SITE}/tensorflow/python/_pywrap_tensorflow_internal.so"
+    report, _ = diagnosed(with_tensorflow(), RunResult(0, loaded_by_the_probe(ours, "/lib/x.so"), ""))
+    assert report.findings == ()
+    assert report.runs[0].loaded == (ours, "/lib/x.so")
+    assert "x.so" not in render(report)
+
+
+def test_packages_that_worked_together_are_a_warning() -> None:
+    installed = distribution("numpy", "2.0.2").name
+    image = with_tensorflow(Member(installed, distribution("numpy", "9.0").data))
+    report, _ = diagnosed(image, RunResult(1, "", ""))
+    assert ("python-requirements", Weight.ERROR) in [(f.id, f.severity) for f in report.findings]
+    report, _ = diagnosed(image, RunResult(0, "", ""))
+    found = next(f for f in report.findings if f.id == "python-requirements")
+    assert found.severity is Weight.WARNING
+    assert "a Keras layer worked" in found.evidence[-1]
+
+
+def test_two_openmp_runtimes_that_never_met_are_a_warning() -> None:
+    case = CASES["OpenMP of LLVM and of Intel"]
+    image = with_tensorflow(*case.add, program(f"{SYSTEM}/libstdc++.so.6", library("libstdc++-new.so")))
+    report, _ = diagnosed(image, RunResult(0, "", ""))
+    assert [(f.id, f.severity) for f in report.findings] == [("library-openmp-twice", Weight.WARNING)]
+
+
+def test_to_have_found_the_modules_of_a_command_proves_no_library() -> None:
+    outcomes = [
+        RunOutcome(name=name, command="", ok=True, exit_code=0, steps=(), output=(), loaded=("/lib/a.so",))
+        for name in ("TensorFlow", "command's imports")
+    ]
+    shown = proof((*outcomes, skipped("no reason")))
+    assert shown.worked == {"TensorFlow"}
+    assert shown.loaded == {"/lib/a.so"}
+
+
+def test_an_image_whose_user_does_not_exist_is_not_run() -> None:
+    image = Image(PYTHON.layers, {**PYTHON.settings, "User": "nobody-here"}, created=PYTHON.created)
+    report, engine = diagnosed(image, RunResult(0, "", ""))
+    assert engine.runs == []
+    assert [f.id for f in report.findings] == ["operation-user-missing"]
+
+
 def test_a_model_server_is_asked_for_its_version_and_started() -> None:
     report, engine = diagnosed(SERVER, RunResult(0, "TensorFlow ModelServer: 2.18.0\n", ""))
     assert [command for _, command, _ in engine.runs] == [("--version",), ()]
@@ -216,7 +294,7 @@ def test_an_image_of_another_architecture_is_not_run_without_emulation() -> None
 
 
 def test_nothing_to_run_is_said() -> None:
-    report, engine = diagnosed(CASES["clean"].image(), RunResult(1, "", ""))
+    report, engine = diagnosed(replace(CASES["clean"], settings={"Cmd": []}).image(), RunResult(1, "", ""))
     assert engine.runs == []
     assert "neither" in str(report.runs[0].skipped)
 
@@ -281,7 +359,7 @@ def test_the_probe_goes_through_all_steps(
     monkeypatch.setitem(sys.modules, "tensorflow", fake_tensorflow([[19.0, 22.0], [43.0, 50.0]]))
     code, steps, _ = probed(capsys)
     assert code == 0
-    assert steps[-4:] == ["import", "devices", "matmul", "keras"]
+    assert steps[-5:] == ["import", "devices", "matmul", "keras", "loaded"]
 
 
 def test_the_probe_stops_at_a_wrong_product_and_at_a_failing_import(

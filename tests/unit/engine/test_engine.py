@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,9 @@ class FakeApi:
         self.start_error: BaseException | None = None
         self.killed = False
         self.listing: list[dict[str, Any]] = []
+        self.stdout: list[bytes] = [b"out\xff"]  # one for each time that the log is read; the last one stays
+        self.stderr = b"err"
+        self.starts = 0
 
     def create_host_config(self, **options: Any) -> dict[str, Any]:
         self.host_config = options
@@ -99,18 +103,36 @@ class FakeApi:
 
     def start(self, name: str) -> None:
         assert name in self.present
+        self.starts += 1
         if self.start_error:
             raise self.start_error
 
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """That of the container's present run: one for each start, and the last one stays."""
+        return self.states[min(self.starts, len(self.states)) - 1]
+
     def inspect_container(self, name: str) -> dict[str, Any]:
-        return {"State": self.states.pop(0) if len(self.states) > 1 else self.states[0]}
+        return {"State": self.state}
 
     def kill(self, name: str) -> None:
         self.killed = True
 
-    def logs(self, name: str, *, stdout: bool, stderr: bool) -> bytes:
+    def wait(self, name: str, *, timeout: float, condition: str) -> dict[str, Any]:
+        """docker-py gives up after ``timeout`` seconds with an error of requests, which is an OSError."""
+        assert condition == "not-running"
+        assert name in self.present
+        if self.state["Status"] == "running":
+            time.sleep(timeout)
+            raise OSError("Read timed out.")
+        return {"StatusCode": self.state["ExitCode"]}
+
+    def logs(self, name: str, *, stdout: bool, stderr: bool, follow: bool) -> bytes:
         assert stdout != stderr
-        return b"out\xff" if stdout else b"err"
+        assert follow
+        if stderr:
+            return self.stderr
+        return self.stdout.pop(0) if len(self.stdout) > 1 else self.stdout[0]
 
     def remove_container(self, name: str, *, v: bool, force: bool) -> None:
         assert force
@@ -152,7 +174,7 @@ def test_an_api_that_is_too_old_is_refused() -> None:
 
 def test_a_container_gets_nothing_it_does_not_need_and_is_removed(tmp_path: Path) -> None:
     (tmp_path / "model").write_text("m")
-    api = FakeApi((RUNNING, EXITED))
+    api = FakeApi((EXITED,))
     options = RunOptions(files={"/smoke/model": tmp_path / "model"}, user="1000", platform="linux/arm64")
     result = _engine(api).run_once("image", ["run"], options)
     assert (result.exit_code, result.stdout, result.stderr) == (3, "out\N{REPLACEMENT CHARACTER}", "err")
@@ -172,6 +194,78 @@ def test_a_container_that_does_not_end_is_killed() -> None:
     assert result.timed_out
     assert result.exit_code == 137
     assert api.killed
+    assert not api.present
+
+
+WELL = {"Status": "exited", "ExitCode": 0}
+SPEAKS = RunOptions(speaks=True)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were asked for; none is made."""
+    pauses: list[float] = []
+    monkeypatch.setattr("tfbuild.engine.engine.time.sleep", pauses.append)
+    return pauses
+
+
+def _silent(*states: Mapping[str, Any]) -> FakeApi:
+    api = FakeApi(states)
+    api.stdout, api.stderr = [b""], b""
+    return api
+
+
+def test_output_that_comes_late_is_waited_for(no_pauses: list[float]) -> None:
+    api = _silent(WELL)
+    api.stdout = [b"", b"", b"answer"]
+    result = _engine(api).run_once("image", [], SPEAKS)
+    assert (result.exit_code, result.stdout, result.repeated) == (0, "answer", False)
+    assert (api.starts, len(no_pauses)) == (1, 2)
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_program_whose_output_was_lost_is_run_once_more() -> None:
+    api = _silent(WELL)
+    api.stdout = [*[b""] * 6, b"answer"]
+    result = _engine(api).run_once("image", [], SPEAKS)
+    assert (result.exit_code, result.stdout, result.repeated) == (0, "answer", True)
+    assert api.starts == 2
+    assert not api.present
+
+
+def test_silence_ends_after_two_runs_and_a_few_seconds(no_pauses: list[float]) -> None:
+    api = _silent(WELL)
+    result = _engine(api).run_once("image", [], SPEAKS)
+    assert result.silent
+    assert result.repeated
+    assert api.starts == 2
+    assert sum(no_pauses) < 10
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_silent_failure_that_does_not_come_again_stays_a_failure() -> None:
+    api = _silent({"Status": "exited", "ExitCode": 139}, WELL)
+    api.stdout = [*[b""] * 6, b"answer"]
+    result = _engine(api).run_once("image", [], SPEAKS)
+    assert (result.exit_code, result.stdout) == (139, "answer")
+    assert "exit code 139; run once more, it ended well" in result.stderr
+
+
+def test_a_program_that_may_be_silent_is_not_run_twice(no_pauses: list[float]) -> None:
+    api = _silent(WELL)
+    assert _engine(api).run_once("image", []).silent
+    assert (api.starts, no_pauses) == (1, [])
+
+
+def test_an_engine_that_is_gone_while_a_container_runs_is_an_error() -> None:
+    api = FakeApi((RUNNING,))
+
+    def gone(name: str, **_options: Any) -> dict[str, Any]:
+        raise ConnectionRefusedError(111, "refused")
+
+    api.wait = gone  # type: ignore[method-assign]
+    with pytest.raises(HostError, match="the engine failed while running"):
+        _engine(api).run_once("image", [], RunOptions(timeout_s=60))
     assert not api.present
 
 
@@ -249,3 +343,40 @@ def test_null_fields_of_an_image_are_empty() -> None:
         {"Config": {"Entrypoint": ["/x"], "User": "65532"}, "Architecture": "arm64", "Size": 7}
     )
     assert (facts.entrypoint, facts.user, facts.architecture, facts.size) == (("/x",), "65532", "arm64", 7)
+
+
+class TaggingApi(FakeApi):
+    """An engine in which a name moves from ``old`` to ``new``, and ``old`` has no other."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        super().__init__()
+        self.labels, self.names, self.removed = labels, {"x": "old", "new": "new"}, list[str]()
+
+    def inspect_image(self, ref: str) -> dict[str, Any]:
+        identity = self.names.get(ref, ref)
+        tags = [name for name, found in self.names.items() if found == identity]
+        return {"Id": identity, "RepoTags": tags, "Config": {"Labels": dict(self.labels)}}
+
+    def remove_image(self, ref: str) -> None:
+        self.removed.append(ref)
+
+
+@pytest.mark.parametrize(("labels", "removed"), [({"tfbuild.build-id": "a"}, ["old"]), ({"maker": "x"}, [])])
+def test_an_image_that_loses_its_name_is_removed_only_if_it_is_ours(
+    labels: dict[str, str], removed: list[str]
+) -> None:
+    api = TaggingApi(labels)
+
+    class Images:
+        def get(self, ref: str) -> Any:
+            class Image:
+                def tag(self, repository: str, tag: str) -> None:
+                    api.names[repository] = ref
+
+            return Image()
+
+    client = FakeClient(api)
+    client.images = Images()  # type: ignore[attr-defined]
+    connect(client_factory=lambda **_: client, env={}, which=lambda _: None).tag_image("new", "x")
+    assert api.names["x"] == "new"
+    assert api.removed == removed

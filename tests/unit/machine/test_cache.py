@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.support.builds import Build
 from tfbuild.base.errors import HostError, UsageError
 from tfbuild.machine.cache import SUBFOLDERS, TAG_NAME, cache_root, clear_cache, prepare_cache
 
@@ -96,7 +99,8 @@ def test_clearing_leaves_what_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "f").write_text("precious")
     (root / "notes.txt").write_text("mine")
-    (root / "sources" / "link").symlink_to(tmp_path / "outside")
+    (root / "sources" / f"sha256-{'0' * 64}").mkdir()
+    (root / "sources" / f"sha256-{'0' * 64}" / "link").symlink_to(tmp_path / "outside")
     clear_cache(root)
     assert [path.name for path in root.iterdir()] == ["notes.txt"]
     assert (tmp_path / "outside" / "f").read_text() == "precious"
@@ -112,3 +116,57 @@ def test_a_folder_without_our_tag_is_not_cleared(tmp_path: Path, tag: str | None
     with pytest.raises(UsageError, match="not a cache of tfbuild"):
         clear_cache(tmp_path)
     assert (tmp_path / "downloads").is_dir()
+
+
+def _file(root: Path) -> str:
+    (root / "downloads" / "thesis.tex").write_text("mine")
+    return "downloads/thesis.tex"
+
+
+def _folder(root: Path) -> str:
+    (root / "state" / "my-state").mkdir()
+    return "state/my-state"
+
+
+def _link(root: Path) -> str:
+    (root.parent / "outside").mkdir()
+    (root / "sources" / f"sha256-{'0' * 64}").symlink_to(root.parent / "outside")
+    return f"sources/sha256-{'0' * 64}"
+
+
+def _linked_folder(root: Path) -> str:
+    (root / "locks").rmdir()
+    (root.parent / "outside").mkdir()
+    (root / "locks").symlink_to(root.parent / "outside")
+    return f"locks, a link to {root.parent / 'outside'}"
+
+
+@pytest.mark.parametrize("put", [_file, _folder, _link, _linked_folder])
+def test_a_cache_into_which_somebody_put_something_is_not_cleared(
+    tmp_path: Path, put: Callable[[Path], str]
+) -> None:
+    root = prepare_cache(tmp_path / "cache")
+    (root / "downloads" / "sha256-0").mkdir()
+    name = put(root)
+    with pytest.raises(UsageError, match="did not put there") as failure:
+        clear_cache(root)
+    assert failure.value.details == (name,)
+    assert (root / "downloads" / "sha256-0").is_dir()
+
+
+def test_a_folder_of_downloads_is_not_taken_for_a_cache(tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "thesis.tex").write_text("mine")
+    with pytest.raises(UsageError, match="it holds other things") as failure:
+        prepare_cache(tmp_path)
+    assert "downloads/thesis.tex" in failure.value.details[0]
+    assert not (tmp_path / TAG_NAME).exists()
+
+
+def test_all_that_a_build_leaves_in_its_cache_is_known_as_ours(tmp_path: Path) -> None:
+    build = Build(tmp_path)
+    prepare_cache(tmp_path / "cache")
+    build.run()
+    shutil.rmtree(tmp_path / "cache" / "downloads")  # the imitated downloads have plain names
+    assert clear_cache(tmp_path / "cache") > 0
+    assert not (tmp_path / "cache").exists()

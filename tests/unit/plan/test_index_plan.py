@@ -105,7 +105,11 @@ def test_the_document_satisfies_its_schema() -> None:
     schema = json.loads((PROJECT / "build_configs" / "index-plan.schema.json").read_text())
     made = plans()
     documents = [
-        {**plan.to_json(), "bake": definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))}
+        {
+            **plan.to_json(),
+            "bake": definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id)),
+            "replaces": None,
+        }
         for plan in made
     ]
     document = json.loads(json.dumps(index_json(index_plan(made), documents), default=str))

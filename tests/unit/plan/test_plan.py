@@ -42,11 +42,15 @@ def test_the_steps_come_in_the_order_of_the_work() -> None:
     assert opt() == BASE
 
 
-@pytest.mark.parametrize(
-    "setting", ["resources.jobs=3", "resources.memory_per_job_mib=512", "distributable_note=for us"]
-)
+@pytest.mark.parametrize("setting", ["resources.jobs=3", "resources.memory_per_job_mib=512"])
 def test_how_much_of_the_machine_is_taken_changes_nothing(setting: str) -> None:
     assert changed(opt(setting)) == set()
+
+
+def test_why_something_is_not_to_be_handed_on_is_on_the_image_and_compiles_nothing() -> None:
+    plan = opt("distributable=false", "distributable_note=for us")
+    assert dict(plan.image.labels)["tfbuild.distributable-note"] == "for us"
+    assert changed(plan) == {"image", "verify", "dist"}
 
 
 @pytest.mark.parametrize(
@@ -57,9 +61,9 @@ def test_what_only_the_image_has_compiles_nothing(setting: str) -> None:
     assert changed(opt(setting)) == {"image", "verify", "dist"}
 
 
-def test_the_same_files_elsewhere_compile_nothing() -> None:
-    assert changed(opt(output="elsewhere")) == {"dist"}
-    assert changed(opt(tag="mine:1")) == {"image", "verify", "dist"}
+def test_neither_the_place_nor_the_name_of_a_result_changes_it() -> None:
+    assert changed(opt(output="elsewhere")) == set()
+    assert changed(opt(tag="mine:1")) == set()
 
 
 def test_a_commit_that_touches_no_recipe_outdates_nothing() -> None:
@@ -126,7 +130,7 @@ def test_no_two_builds_share_a_key_or_an_id() -> None:
 @pytest.mark.parametrize("plan", tuple(all_plans()), ids=lambda plan: plan.build_id)
 def test_every_plan_is_what_the_schema_says(plan: Plan[Any]) -> None:
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
-    document = json.loads(json.dumps({**plan.to_json(), "bake": definition(plan, layout)}))
+    document = json.loads(json.dumps({**plan.to_json(), "bake": definition(plan, layout), "replaces": None}))
     jsonschema.validate(document, SCHEMA)
     assert document["version"] == 1
     assert document["build_id"] == f"tflite-{plan.release}-{plan.config}-{plan.arch}"
@@ -171,7 +175,8 @@ def test_the_labels_are_complete_and_the_configs_win() -> None:
     names = {name.removeprefix(prefix) for name in labels if name.startswith(prefix)}
     assert {"title", "version", "revision", "source", "licenses", "description"} <= names
     assert labels[f"{prefix}title"] == "Ours"
-    assert labels["tfbuild.build-id"] == "tflite-2.14.1-debian-opt-amd64"
+    assert dict(BASE.image.labels)["tfbuild.build-id"] == "tflite-2.14.1-debian-opt-amd64"
+    assert dict(BASE.image.labels)["tfbuild.key"] == BASE.key
 
 
 def test_a_native_build_says_that_it_is_not_to_be_handed_on() -> None:

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.patches import write_patch
 from tests.support.plans import PROJECT
 from tests.support.products import Product
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError, UsageError
+from tfbuild.base.image_names import parse_tag
 from tfbuild.plan.asked import git_revision, output_folder
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch, parse_arch, parse_jobs, split_raw
@@ -66,19 +68,25 @@ def test_an_unknown_product_names_the_nearest() -> None:
         parse_product("tfllite")
 
 
-@pytest.mark.parametrize("word", ["abc", "0", "-1", "1.5", "\u0663", " 2", "1e3", "9" * 5000, "2\n"])
+@pytest.mark.parametrize("word", ["abc", "0", "-1", "1.5", "\u0663", " 2", "1e3", "2\n"])
 def test_jobs_are_a_positive_whole_number(word: str) -> None:
     with pytest.raises(UsageError, match="--jobs takes a positive whole number"):
         parse_jobs(word)
 
 
+@pytest.mark.parametrize("word", ["1000000", "99999999999", "9" * 5000])
+def test_more_jobs_than_a_machine_has_cpus_are_told_their_limit(word: str) -> None:
+    with pytest.raises(UsageError, match="--jobs takes at most 999999"):
+        parse_jobs(word)
+
+
 def test_jobs_that_are_one() -> None:
-    assert (parse_jobs("12"), parse_jobs("")) == (12, None)
+    assert (parse_jobs("12"), parse_jobs("007"), parse_jobs("")) == (12, 7, None)
 
 
 @given(st.text(min_size=1, max_size=8))
 def test_any_word_for_jobs_is_a_number_or_a_usage_error(word: str) -> None:
-    if word.isascii() and word.isdigit() and 0 < int(word) < 10**6 and len(word) < 7:
+    if word.isascii() and word.isdigit() and 0 < int(word) < 10**6:
         assert parse_jobs(word) == int(word)
     else:
         with pytest.raises(UsageError):
@@ -120,6 +128,51 @@ def test_an_image_name_is_taken_as_it_is(tag: str) -> None:
 def test_what_is_no_image_name_is_told_before_the_build(tag: str) -> None:
     with pytest.raises(UsageError, match="is not an image name"):
         plan_of(tag=tag)
+
+
+def test_an_image_name_is_as_long_as_an_engine_takes() -> None:
+    longest = "registry.example/" + "x" * 238
+    assert parse_tag(f"{longest}:{'t' * 128}")
+    with pytest.raises(UsageError, match="has 256 characters, and the most is 255"):
+        parse_tag(f"{longest}x:1")
+
+
+def test_jobs_beyond_any_machine_are_refused_wherever_they_stand() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_jobs("1000000")
+    assert caught.value.details == ("it is at most 999999",)
+    assert parse_jobs("999999") == 999_999
+    for jobs in ("1000000", "99999999"):
+        with pytest.raises(ConfigError, match="1 problem"):
+            plan_of(sets=(f"resources.jobs={jobs}",))
+
+
+@pytest.mark.parametrize(
+    ("set_", "message"),
+    [
+        ("runtime.user=99999999999", "less than or equal to 2147483647"),
+        ("debian.snapshot=20991301T990000Z", "there is no such date or time"),
+        ("debian.snapshot=20260230T000000Z", "there is no such date or time"),
+        ("debian.snapshot=20050101T000000Z", "has nothing before 2005-03-12"),
+    ],
+)
+def test_a_value_that_would_fail_at_the_end_is_refused(set_: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_of(sets=(set_,))
+    assert message in str(caught.value.problems[0])
+
+
+def test_the_largest_user_that_an_engine_takes_passes() -> None:
+    assert plan_of(sets=("runtime.user=2147483647",)).image.user == 2147483647
+
+
+def test_a_broken_policy_is_told_by_the_plan(project: Path) -> None:
+    path = project / "build_configs" / "policies" / "tflite-scratch.yaml"
+    path.write_text(f"{path.read_text()}imgae: {{}}\n")
+    with pytest.raises(ConfigError) as caught:
+        plan_of(project)
+    assert "build_configs/policies/tflite-scratch.yaml:" in str(caught.value.problems[0])
+    assert "unknown key 'imgae'; did you mean 'image'?" in str(caught.value.problems[0])
 
 
 @pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", "\u0661", "9" * 5000, "1\n"])
@@ -176,14 +229,36 @@ def test_march_native_by_hand_must_be_marked_as_not_to_be_handed_on() -> None:
 
 
 def test_a_patch_counts_by_its_bytes(project: Path) -> None:
-    patch = project / "fix.patch"
-    patch.write_text("--- a/x\n")
+    patch = write_patch(project / "fix.patch", "x")
     one = plan_of(project, sets=("source.patches=[fix.patch]",))
-    patch.write_text("--- a/y\n")
+    write_patch(patch, "y")
     two = plan_of(project, sets=("source.patches=[fix.patch]",))
-    assert [each.path for each in one.patches] == ["fix.patch"]
+    assert [(each.path, each.origin) for each in one.patches][-1] == (
+        "fix.patch",
+        "--set source.patches=[fix.patch]",
+    )
     assert one.patches != two.patches
     assert one.key != two.key
+
+
+def test_the_patches_of_a_release_come_before_those_that_were_asked_for(project: Path) -> None:
+    (project / "fix.patch").write_text("--- a/x\n")
+    plain, asked = plan_of(project), plan_of(project, sets=("source.patches=[fix.patch]",))
+    assert {each.origin for each in plain.patches} == {"release"}
+    assert all(each.reason for each in plain.patches)
+    assert asked.patches[: len(plain.patches)] == plain.patches
+    assert plain.key != asked.key
+
+
+def test_the_bytes_of_a_releases_patch_count_and_its_reason_does_not(project: Path) -> None:
+    before = plan_of(project)
+    file = project / "build_configs/releases/tflite/2.14.1-debian.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("patches:\n", "patches:  # why\n").replace("SIGSEGV", "a crash"))
+    assert plan_of(project).key == before.key
+    patch = project / before.patches[0].path
+    patch.write_text(patch.read_text() + "\n")
+    assert plan_of(project).key != before.key
 
 
 def test_a_patch_that_is_not_there_is_told_before_the_build() -> None:

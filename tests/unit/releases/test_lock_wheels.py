@@ -10,9 +10,11 @@ import pytest
 
 from tests.support.locks import locked
 from tests.support.products import Product, load_release
+from tests.support.reporters import ListReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import SilentReporter
+from tfbuild.cli.lock import tell_replaced
 from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel
@@ -108,3 +110,13 @@ def test_what_the_distribution_has_must_be_new_enough() -> None:
     assert [each.requirement for each in _lacking(missing[1:], python)] == ["tqdm"]
     with pytest.raises(NoWheels, match=r"tflite-runtime 2.14.0 needs numpy>=1.23.2; bullseye has 1.19.5"):
         _lacking(missing, python)
+
+
+def test_the_lock_of_a_program_for_another_release_is_not_replaced_without_a_word(tmp_path: Path) -> None:
+    file, reporter = tmp_path / "requirements.wheels.json", ListReporter()
+    wanted = load_release(PROJECT, Product.KERAS, "2.21.0")
+    for name in ("2.21.0", "2.20.0"):
+        tell_replaced(file, wanted, reporter)
+        file.write_bytes((PROJECT / "build_configs/releases/keras" / f"{name}.wheels.json").read_bytes())
+    tell_replaced(file, wanted, reporter)
+    assert reporter.of("warn") == [(f"{file} is the lock for keras 2.20.0: it is replaced",)]

@@ -357,3 +357,56 @@ def test_every_server_is_pinned_by_commit_tree_and_hashes() -> None:
         )
         assert re.match(release.serving.version_pattern, suffixed)
         assert not re.match(release.serving.version_pattern, "TensorFlow ModelServer: 2.13.0")
+
+
+PATCHED = """
+    patches:
+      - file: fix.patch
+        reason: it is broken
+        origin: ours
+    """
+
+
+def test_a_patch_of_a_release_that_is_not_there_is_told_with_its_folder(root: Path) -> None:
+    write(root, "2.20", dedent(MINIMAL) + dedent(PATCHED))
+    with pytest.raises(ConfigError) as caught:
+        load_release(root, Product.TFLITE, "2.20")
+    (problem,) = caught.value.problems
+    assert "no patch 'fix.patch' in build_configs/releases/tflite/2.20.patches" in str(problem)
+
+
+def test_a_patch_beside_a_release_that_nobody_names_is_told(root: Path) -> None:
+    write(root, "2.20", dedent(MINIMAL) + dedent(PATCHED))
+    folder = root / "build_configs/releases/tflite/2.20.patches"
+    folder.mkdir()
+    (folder / "fix.patch").write_text("--- a/x\n")
+    assert [each.file for each in load_release(root, Product.TFLITE, "2.20").patches] == ["fix.patch"]
+    (folder / "other.patch").write_text("--- a/x\n")
+    with pytest.raises(ConfigError) as caught:
+        load_release(root, Product.TFLITE, "2.20")
+    assert "'other.patch' in build_configs/releases/tflite/2.20.patches is not named" in str(
+        caught.value.problems[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "release", [each for each in RELEASES if each.patches], ids=lambda each: each.release
+)
+def test_a_patch_says_what_it_is_for_in_its_first_line_and_changes_only_sources(release: Release) -> None:
+    folder = PROJECT / "build_configs" / "releases" / str(release.product) / f"{release.release}.patches"
+    for each in release.patches:
+        first, *lines = (folder / each.file).read_text().splitlines()
+        assert first.endswith(".")
+        changed = [line.removeprefix("+++ b/") for line in lines if line.startswith("+++ ")]
+        assert changed
+        assert all(path.startswith("tensorflow/lite/") for path in changed)
+
+
+def test_two_releases_of_one_source_have_the_same_patches_under_the_same_name() -> None:
+    folders = [
+        PROJECT / f"build_configs/releases/tflite/{name}.patches" for name in ("2.14.1", "2.14.1-debian")
+    ]
+    upstream, debian = ({path.name: path.read_bytes() for path in each.iterdir()} for each in folders)
+    assert upstream == {name: debian[name] for name in upstream}
+    # Only Debian's XNNPACK infers shapes.
+    assert set(debian) - set(upstream) == {"01-reduce-keep-dims.patch", "03-check-inferred-shapes.patch"}

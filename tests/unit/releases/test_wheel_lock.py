@@ -128,7 +128,7 @@ def test_a_wheel_has_a_line_in_its_lock() -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "line=1, column=2"),
         ('{"version": 2}', "version"),
         (lambda text: text.replace('"sha256": "', '"sha256": "zz', 1), "sha256"),
         (lambda text: text.replace('"size"', '"bytes"', 1), "size"),

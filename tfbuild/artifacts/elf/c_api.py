@@ -48,7 +48,7 @@ def read_headers(include: Path) -> frozenset[str]:
     found: set[str] = set()
     for folder in _HEADERS:
         for path in sorted((include / folder).glob("*.h")):
-            if "testing" in path.name or path.stat().st_size > _MAX_HEADER:
+            if "testing" in path.name or not path.is_file() or path.stat().st_size > _MAX_HEADER:
                 continue
             found |= declared_functions(path.read_text(encoding="utf-8", errors="replace"))
     return frozenset(found)

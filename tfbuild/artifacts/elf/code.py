@@ -25,7 +25,13 @@ _ENTRY = struct.Struct("<ii")
 # DW_EH_PE_pcrel|sdata4, udata4, and datarel|sdata4: what GNU ld, gold and lld write, and nothing else.
 _ENCODINGS = (1, 0x1B, 0x03, 0x3B)
 _FDE = struct.Struct("<IIiI")  # length, CIE, start (pc-relative), size
-_EXECUTABLE, _NOBITS, _CODE_SYMBOLS = 4, "SHT_NOBITS", frozenset({2, 10})  # STT_FUNC, STT_GNU_IFUNC
+_LOADED, _EXECUTABLE, _NOBITS, _CODE_SYMBOLS = (
+    2,
+    4,
+    "SHT_NOBITS",
+    frozenset({2, 10}),
+)  # STT_FUNC, STT_GNU_IFUNC
+_WEAK = 2  # STB_WEAK
 _MAX_NAME = 4096
 
 
@@ -59,6 +65,9 @@ class Code:
     ranges: tuple[CodeRange, ...]
     functions: tuple[Function, ...]
     segments: tuple[tuple[int, int, int], ...] = ()  # address, place in the file, bytes of what is loaded
+    data: tuple[memoryview, ...] = ()  # what is loaded beside the code: pointers to functions stand there
+    exported: frozenset[int] = frozenset()  # starts of functions that others may call
+    fixed: bool = False  # loaded at one address: code may hold absolute addresses
 
     def offset(self, address: int) -> int | None:
         """The place in the file of what is loaded at ``address``."""
@@ -125,6 +134,9 @@ def read_code(data: bytes, name: str, symbols: bytes | None = None) -> Code:
                 for s in elf.iter_segments()
                 if s["p_type"] == "PT_LOAD"
             ),
+            data=_data(elf, sections, data),
+            exported=_exported(elf, sections),
+            fixed=elf["e_type"] == "ET_EXEC",
         )
     except DAMAGE as error:
         raise damaged(name, len(data), error) from error
@@ -146,6 +158,35 @@ def _ranges(elf: ELFFile, sections: tuple[Section, ...], data: bytes) -> tuple[C
         if one.end > next_one.address:
             raise ValueError("executable sections overlap")
     return tuple(found)
+
+
+def _data(elf: ELFFile, sections: tuple[Section, ...], data: bytes) -> tuple[memoryview, ...]:
+    """What is loaded but not executed, relocations among it; each begins aligned."""
+    view = memoryview(data)
+    places = [
+        (s["sh_offset"], s["sh_size"])
+        for s in sections
+        if s["sh_flags"] & _LOADED
+        and not s["sh_flags"] & _EXECUTABLE
+        and s["sh_type"] not in {_NOBITS, "SHT_DYNSYM"}
+    ] or [(s["p_offset"], s["p_filesz"]) for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"]
+    return tuple(view[offset : offset + size] for offset, size in places)
+
+
+def _exported(elf: ELFFile, sections: tuple[Section, ...]) -> frozenset[int]:
+    """Without weak symbols: those are templates and inline functions, on which no other file relies."""
+    wide, order = elf.elfclass == 64, "<" if elf.little_endian else ">"
+    record = struct.Struct(order + ("IBBHQQ" if wide else "IIIBBH"))
+    found: set[int] = set()
+    for table in sections:
+        if table["sh_type"] != "SHT_DYNSYM":
+            continue
+        raw = table.data()
+        for fields in record.iter_unpack(raw[: len(raw) // record.size * record.size]):
+            info, address = (fields[1], fields[4]) if wide else (fields[3], fields[1])
+            if info >> 4 != _WEAK:
+                found.add(address)
+    return frozenset(found)
 
 
 def _symbols(elf: ELFFile, data: bytes) -> dict[int, tuple[int, str]]:

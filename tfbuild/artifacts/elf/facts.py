@@ -24,6 +24,17 @@ class ElfKind(str, Enum):
         return self.value
 
 
+class Libc(str, Enum):
+    """The C library that a file was linked against."""
+
+    GLIBC = "glibc"
+    MUSL = "musl"
+    BIONIC = "bionic"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class Relro(str, Enum):
     """Which relocated data is read-only once the file is loaded."""
 
@@ -142,6 +153,28 @@ class ElfFacts:
         """Loads without a dynamic loader and needs no library."""
         return self.interpreter is None and not self.needed
 
+    @property
+    def libc(self) -> Libc | None:
+        """Told by the loader, by names of libraries and by symbol versions; None where nothing tells.
+
+        musl has no symbol versions and one library, libc.musl-ARCH.so.1 on Alpine Linux and libc.so elsewhere
+        (https://wiki.musl-libc.org/guidelines-for-distributions); Android's libc.so has the versions LIBC_*
+        (bionic, libc/libc.map.txt), and the NDK marks its files with a note.
+        """
+        android = any(each.name == ".note.android.ident" for each in self.sections)
+        names = {each.version.partition("_")[0] for each in self.required_versions}
+        if android or "LIBC" in names:
+            return Libc.BIONIC
+        loader = self.interpreter or ""
+        if "/ld-musl-" in loader or any(name.startswith(("libc.musl-", "ld-musl-")) for name in self.needed):
+            return Libc.MUSL
+        if "GLIBC" in names or "libc.so.6" in self.needed:
+            return Libc.GLIBC
+        # The bare name: Android's where its other libraries have bare names, too; else musl's.
+        if "libc.so" in self.needed:
+            return Libc.BIONIC if _BIONIC & set(self.needed) or "/linker" in loader else Libc.MUSL
+        return None
+
     def floor(self, family: str) -> VersionFloor | None:
         """The highest version of ``family`` over all libraries, or None; symbols of all that share it."""
         mine = [f for f in self.floors if f.family == family]
@@ -157,6 +190,7 @@ class ElfFacts:
         return document
 
 
+_BIONIC = frozenset({"libdl.so", "libm.so", "liblog.so", "libandroid.so"})
 _VERSION_NAME = re.compile(r"^([A-Z][A-Za-z0-9]*)_([0-9]{1,9}(?:\.[0-9]{1,9})*)$")
 
 

@@ -38,6 +38,7 @@ from tfbuild.artifacts.elf.facts import (
     split_version,
     version_key,
 )
+from tfbuild.artifacts.whole_file import read_whole
 from tfbuild.base.errors import UsageError, VerificationError
 
 __all__ = ["DAMAGE", "ELF_MAGIC", "ElfFacts", "ElfKind", "Relro", "damaged", "parse_elf", "read_elf"]
@@ -70,11 +71,7 @@ def read_elf(path: Path) -> ElfFacts:
     Raises UsageError when it cannot be read or is not an ELF file that a loader takes, and
     VerificationError when it is one but damaged.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    return parse_elf(data, str(path))
+    return parse_elf(read_whole(path), str(path))
 
 
 def parse_elf(data: bytes, name: str) -> ElfFacts:

@@ -379,6 +379,22 @@ def is_image_archive(path: Path) -> bool:
     return bool(names & {"manifest.json", "index.json"})
 
 
+def require_whole_tar(path: Path) -> None:
+    """Raises VerificationError for a tar file that is damaged or cut off: an image's index may be missing."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for _ in _members(tar):
+                pass
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise _damaged(path, error, "tar archive") from error
+    # Two blocks of zeros end a tar file (POSIX, pax, "ustar Interchange Format"); tarfile does without.
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - 1024))
+        if size < 1024 or any(file.read()):
+            raise _damaged(path, EOFError("it has no end mark"), "tar archive")
+
+
 def image_platforms(path: Path) -> tuple[str, ...]:
     """The platforms of an archive that holds one image for each of several; else nothing.
 
@@ -407,9 +423,9 @@ def _document(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return stream.read()
 
 
-def _damaged(path: Path, error: Exception) -> VerificationError:
+def _damaged(path: Path, error: Exception, kind: str = "image archive") -> VerificationError:
     return VerificationError(
-        f"{path} is a damaged image archive",
+        f"{path} is a damaged {kind}",
         details=(f"{type(error).__name__}: {str(error)[:300]}",),
         hint="save the image again",
     )

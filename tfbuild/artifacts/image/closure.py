@@ -1,7 +1,7 @@
 """Which library the dynamic loader would take for each one that is needed, inside an image. Pure.
 
 The rules are those of glibc's ld.so(8), applied to files instead of running anything, so they hold for
-a foreign architecture, too.
+a foreign architecture, too; for files that are linked against musl, those of its ldso/dynlink.c.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Protocol
 
-from tfbuild.artifacts.elf.facts import ElfFacts
+from tfbuild.artifacts.elf.facts import ElfFacts, Libc
 from tfbuild.artifacts.image.facts import ImageConfig, ImageFile
 from tfbuild.base.arch import Arch
 
 _MULTIARCH: Mapping[str, str] = {a.platform.elf_machine: a.platform.multiarch for a in Arch}
+# AT_PLATFORM of the kernel, which $PLATFORM stands for: ELF_PLATFORM in arch/*/include/asm/elf.h.
+_PLATFORM: Mapping[str, str] = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_ARM": "v7l"}
+_MUSL_DEFAULT = ("/lib", "/usr/local/lib", "/usr/lib")
 _CONF = "/etc/ld.so.conf"
 _MAX_INCLUDES = 64
 
@@ -69,6 +72,11 @@ def closure(image: FileTree, start: Iterable[str]) -> Closure:
 
     Each start path is loaded for itself, like a program: what one finds does not help another.
     """
+    return closure_and_loads(image, start)[0]
+
+
+def closure_and_loads(image: FileTree, start: Iterable[str]) -> tuple[Closure, Mapping[str, tuple[str, ...]]]:
+    """:func:`closure`, and for each start path all files that it loads, itself first."""
     walks = [_Walk(image, path, facts) for path, facts in sorted(image.elf_facts(start).items())]
     # Level by level over all walks, so that a compressed layer is read a few times only.
     while any(walk.waiting for walk in walks):
@@ -78,7 +86,8 @@ def closure(image: FileTree, start: Iterable[str]) -> Closure:
             walk.step(known)
     links = {link for walk in walks for link in walk.links}
     unmet = {gap for walk in walks for gap in walk.unmet()}
-    return Closure(tuple(sorted(links, key=lambda k: (k.owner, k.needed))), tuple(sorted(unmet)))
+    found = Closure(tuple(sorted(links, key=lambda k: (k.owner, k.needed))), tuple(sorted(unmet)))
+    return found, {walk.start: walk.loaded for walk in walks}
 
 
 def default_directories(image: FileTree, machine: str) -> tuple[str, ...]:
@@ -90,6 +99,17 @@ def default_directories(image: FileTree, machine: str) -> tuple[str, ...]:
     # ld.so never reads ld.so.conf; ldconfig does, and writes the cache. No cache, no effect.
     configured = _configured(image, _CONF, set()) if image.resolve("/etc/ld.so.cache") else []
     return tuple(dict.fromkeys([*configured, *built_in]))
+
+
+def _musl_directories(image: FileTree, facts: ElfFacts) -> tuple[str, ...]:
+    """Those of /etc/ld-musl-ARCH.path, one a line or parted by colons; without it, the built-in ones."""
+    loader = posixpath.basename(facts.interpreter or "")
+    arch = loader.removeprefix("ld-musl-").partition(".")[0] or _PLATFORM.get(facts.machine, "")
+    found = image.resolve(f"/etc/ld-musl-{arch}.path")
+    if found is None:
+        return _MUSL_DEFAULT
+    text = image.read(found).decode("utf-8", errors="replace").replace(":", "\n")
+    return tuple(line.strip() for line in text.splitlines() if line.startswith("/"))
 
 
 def _configured(image: FileTree, path: str, seen: set[str]) -> list[str]:
@@ -119,6 +139,12 @@ class _Loaded:
     parent: _Loaded | None
 
     @property
+    def musl_paths(self) -> tuple[str, ...]:
+        """musl takes RUNPATH and RPATH for one, and asks everybody on the way up."""
+        own = _expand(self.facts.runpath or self.facts.rpath, self)
+        return own + (self.parent.musl_paths if self.parent else ())
+
+    @property
     def rpath(self) -> tuple[str, ...]:
         """DT_RPATH holds for what the object loads and all below; a DT_RUNPATH beside it cancels it."""
         own = () if self.facts.runpath else _expand(self.facts.rpath, self)
@@ -130,7 +156,11 @@ class _Walk:
 
     def __init__(self, image: FileTree, path: str, facts: ElfFacts) -> None:
         self._image = image
-        self._defaults = default_directories(image, facts.machine)
+        self.start = path
+        self._musl = facts.libc is Libc.MUSL
+        self._defaults = (
+            _musl_directories(image, facts) if self._musl else default_directories(image, facts.machine)
+        )
         self._by_name: dict[str, str] = {}
         self._facts: dict[str, ElfFacts] = {}
         self.links: list[Link] = []
@@ -146,6 +176,11 @@ class _Walk:
         if loaded.facts.interpreter and loaded.parent is None:
             needed.insert(0, loaded.facts.interpreter)
         self.waiting.extend((loaded, name) for name in needed)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Paths of all that is loaded, the start path first."""
+        return tuple(self._facts)
 
     def candidates(self) -> set[str]:
         """Paths whose facts the next step wants to know."""
@@ -191,13 +226,14 @@ class _Walk:
     def _places(self, owner: _Loaded, name: str) -> tuple[str, ...]:
         if "/" in name:
             return (posixpath.normpath(name),)
-        rpath = () if owner.facts.runpath else owner.rpath
         variable = self._image.config.variable("LD_LIBRARY_PATH") or ""
         preset = tuple(part for part in variable.replace(";", ":").split(":") if part.startswith("/"))
-        runpath = _expand(owner.facts.runpath, owner)
-        return tuple(
-            dict.fromkeys(posixpath.join(d, name) for d in (*rpath, *preset, *runpath, *self._defaults))
-        )
+        if self._musl:
+            folders = (*preset, *owner.musl_paths, *self._defaults)
+        else:
+            rpath = () if owner.facts.runpath else owner.rpath
+            folders = (*rpath, *preset, *_expand(owner.facts.runpath, owner), *self._defaults)
+        return tuple(dict.fromkeys(posixpath.join(d, name) for d in folders))
 
 
 def _expand(paths: tuple[str, ...], owner: _Loaded) -> tuple[str, ...]:
@@ -208,6 +244,8 @@ def _expand(paths: tuple[str, ...], owner: _Loaded) -> tuple[str, ...]:
     found: list[str] = []
     for path in paths:
         text = path.replace("${ORIGIN}", origin).replace("$ORIGIN", origin).replace("${LIB}", "$LIB")
+        platform = _PLATFORM.get(owner.facts.machine, "$PLATFORM")
+        text = text.replace("${PLATFORM}", "$PLATFORM").replace("$PLATFORM", platform)
         for lib in libs if "$LIB" in text else ("",):
             found.append(posixpath.normpath(text.replace("$LIB", lib)))
     return tuple(path for path in found if path.startswith("/"))

@@ -26,6 +26,7 @@ _ORDINARY_SHARE, _STRAY_SHARE = 0.01, 0.005
 # The part of functions in the old encoding that a build for AVX still has (parts linked in from a
 # distribution): 0.5 % to 3 % were seen; builds without AVX have more than 50 %.
 _LEGACY_SHARE = 0.2
+_ANY = 10  # functions in the old encoding from which on the lack of the newer one is no accident
 
 
 class Verdict(str, Enum):
@@ -108,6 +109,7 @@ def judge(
     enough: int,
     witness: str,
     handwritten: frozenset[str] = frozenset(),
+    asks: bool = False,
 ) -> tuple[Extension, ...]:
     """The verdict of each extension.
 
@@ -115,7 +117,7 @@ def judge(
     cannot be told of to a compiler without the newer encoding; ``witness`` is the one that is that encoding.
     ``implied`` are those that ordinary code uses visibly as soon as the compiler is told of them; ``enough``
     is the number of functions from which on the two counts mean something.
-    ``handwritten``: no compiler writes it of its own accord.
+    ``handwritten``: no compiler writes it of its own accord. ``asks``: the file asks the CPU what it has.
     """
     return tuple(
         _extension(
@@ -129,6 +131,7 @@ def judge(
                 enough,
                 name == witness,
                 name in handwritten,
+                asks,
             ),
         )
         for name, tally in sorted(tallies.items())
@@ -146,6 +149,20 @@ class _Whole:
     enough: int
     witness: bool
     handwritten: bool
+    asks: bool
+
+    def is_beside(self, functions: int) -> bool:
+        """Whether so few functions may well be for some CPUs only, in a file that asks which one it has.
+
+        What a compiler was told of for the whole file is in more of them, and leaves nothing in the old
+        encoding; a name that says nothing does not prove more.
+        """
+        all_of_them = self.modern + self.legacy
+        if not self.asks or all_of_them < self.enough:
+            return False
+        if self.needs_modern and self.legacy > _LEGACY_SHARE * all_of_them:
+            return True
+        return functions < _ORDINARY_SHARE * all_of_them
 
 
 def _extension(name: str, tally: Tally, whole: _Whole) -> Extension:
@@ -165,11 +182,15 @@ def _extension(name: str, tally: Tally, whole: _Whole) -> Extension:
 
 def _verdict(tally: Tally, whole: _Whole) -> tuple[Verdict, Basis]:
     if tally.ordinary:
-        return Verdict.ALWAYS, Basis.NAMES
+        beside = whole.is_beside(len(tally.ordinary))
+        return (Verdict.UNCLEAR if beside else Verdict.ALWAYS), Basis.NAMES
     if not tally.unnamed and (tally.chosen or tally.choosing):
         # Bytes outside of every function are hand-written assembly without unwind tables, or data.
         return Verdict.CHOSEN, Basis.NAMES
     modern, legacy = whole.modern, whole.legacy
+    if not tally.unnamed and whole.needs_modern and not modern and legacy >= _ANY:
+        # Hand-written assembly beside code of a compiler that was told of nothing, as in FFmpeg's libraries.
+        return Verdict.CHOSEN, Basis.INFERRED
     if modern + legacy < whole.enough:
         return Verdict.UNCLEAR, Basis.INFERRED
     if legacy > _LEGACY_SHARE * (modern + legacy):

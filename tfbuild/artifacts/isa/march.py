@@ -44,6 +44,24 @@ X86_LEVELS = (
 AVX_ONLY = frozenset({"AVX"})
 AVX_ONLY_CPUS = "Intel Sandy Bridge (2011); AMD Bulldozer (2011), Jaguar (2013); or newer, all with AVX"
 
+# And F16C came a step before the rest of x86-64-v3: TensorFlow's wheels of 2.21 need these two.
+AVX_F16C = frozenset({"AVX", "F16C"})
+AVX_F16C_CPUS = "Intel Ivy Bridge (2012); AMD Piledriver (2012), Jaguar (2013); or newer, all with AVX, F16C"
+# And so do the first ones after SSE2, before x86-64-v2: what NumPy's wheels were compiled for until 2.3.
+EARLY_X86 = (
+    Level(
+        "sse3",
+        frozenset({"SSE3", "CMPXCHG16B"}),
+        "Intel Nocona (2004); AMD Athlon 64 rev. E (2005); or newer",
+    ),
+    Level("ssse3", frozenset({"SSSE3"}), "Intel Core 2 (2006); AMD Bobcat, Bulldozer (2011); or newer"),
+)
+# Never in one CPU: AMD's own extensions of 2011 to 2015 (family 15h), which Zen dropped, with what came
+# after them (AMD64 Architecture Programmer's Manual, volume 3, appendix D); Knights Corner with any other.
+_DROPPED = frozenset({"FMA4", "XOP", "TBM"})
+_LATER = frozenset({"ADX", "RDSEED", "SHA", "SHA512", "GFNI", "VAES", "VPCLMULQDQ", "SM3", "SM4"})
+_LATER_PREFIXES = ("AVX512", "AVX_", "AMX_")
+
 # Arm ARM A2.2 "Armv8-A architecture extensions"; only what is measured is listed.
 ARM_LEVELS = (
     Level(
@@ -171,15 +189,34 @@ def witnesses(march: str) -> frozenset[str]:
     return found & {"LSE"}
 
 
+def contradiction(machine: str, needed: frozenset[str]) -> frozenset[str]:
+    """Those of ``needed`` that no CPU has together; empty where one may have all."""
+    if machine != "EM_X86_64":
+        return frozenset()
+    if "KNC" in needed and len(needed) > 1:
+        return needed
+    dropped = needed & _DROPPED
+    later = frozenset(name for name in needed if name in _LATER or name.startswith(_LATER_PREFIXES))
+    return dropped | later if dropped and later else frozenset()
+
+
 def x86_level(needed: frozenset[str]) -> str:
     """The least level of the psABI with all of ``needed``; what no level has is added with a plus.
 
-    AVX without the rest of x86-64-v3 is ``x86-64-v2+avx``.
+    AVX without the rest of x86-64-v3 is ``x86-64-v2+avx``, SSE3 alone ``x86-64+sse3``.
     """
-    if needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) == AVX_ONLY:
+    if _early(needed):
+        return "+".join((X86_LEVELS[0].name, *sorted(name.lower() for name in needed)))
+    if needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) in (AVX_ONLY, AVX_F16C):
         known = X86_LEVELS[1].adds
         return "+".join((X86_LEVELS[1].name, *sorted(name.lower() for name in needed - known)))
     return _level(X86_LEVELS, needed)
+
+
+def _early(needed: frozenset[str]) -> frozenset[str]:
+    """What is needed of the time before x86-64-v2; empty where that is nothing or not all."""
+    known = needed & (X86_LEVELS[1].adds | X86_LEVELS[2].adds | X86_LEVELS[3].adds)
+    return known if known <= EARLY_X86[0].adds | EARLY_X86[1].adds else frozenset()
 
 
 def arm64_level(needed: frozenset[str]) -> str:
@@ -200,11 +237,18 @@ def _level(levels: tuple[Level, ...], needed: frozenset[str]) -> str:
 
 def cpus(machine: str, needed: frozenset[str]) -> str:
     """The CPU families that have all of ``needed``, in words."""
+    if impossible := contradiction(machine, needed):
+        return f"unclear: no CPU has all of {', '.join(sorted(impossible))}"
     if machine == "EM_X86_64":
         known = frozenset[str]().union(*(each.adds for each in X86_LEVELS))
         rest = sorted(needed - known)
         if needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) == AVX_ONLY:
             words = AVX_ONLY_CPUS
+        elif needed & (X86_LEVELS[2].adds | X86_LEVELS[3].adds) == AVX_F16C:
+            words = AVX_F16C_CPUS
+        elif early := _early(needed):
+            level = EARLY_X86[1 if early & EARLY_X86[1].adds else 0]
+            words = f"{level.cpus}, all with {', '.join(sorted(early))}"
         else:
             base = x86_level(needed).partition("+")[0]
             words = _words(next(each for each in X86_LEVELS if each.name == base))

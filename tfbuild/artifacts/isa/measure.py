@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tfbuild.artifacts.elf.code import Code
 from tfbuild.artifacts.isa import arm64 as isa_arm64
 from tfbuild.artifacts.isa import x86 as isa_x86
 from tfbuild.artifacts.isa.facts import Extension, IsaFacts, Verdict, judge
-from tfbuild.artifacts.isa.march import arm64_level, x86_level
+from tfbuild.artifacts.isa.march import arm64_level, contradiction, x86_level
 from tfbuild.artifacts.isa.sites import Usage, usage
 
 MEASURED = frozenset({"EM_X86_64", "EM_AARCH64"})
@@ -43,7 +44,8 @@ def measure(code: Code) -> IsaFacts | None:
 
 
 def _x86(code: Code) -> IsaFacts:
-    used = usage(code, isa_x86.scan(code))
+    sites = isa_x86.scan(code)
+    used = usage(code, sites)
     names = frozenset(used.tallies)
     extensions = judge(
         used.tallies,
@@ -54,6 +56,7 @@ def _x86(code: Code) -> IsaFacts:
         enough=50,  # below, shares mean nothing
         witness="AVX",
         handwritten=_HANDWRITTEN,
+        asks=sites.asks,
     )
     return _facts(code, used, extensions, x86_level)
 
@@ -80,6 +83,10 @@ def _facts(
     level: Callable[[frozenset[str]], str],
 ) -> IsaFacts:
     always = frozenset(e.name for e in extensions if e.verdict is Verdict.ALWAYS)
+    # Some of it must be chosen at run time; which, nothing tells.
+    wrong = contradiction(code.machine, always)
+    extensions = tuple(replace(e, verdict=Verdict.UNCLEAR) if e.name in wrong else e for e in extensions)
+    always -= wrong
     return IsaFacts(
         machine=code.machine,
         level=level(always),

@@ -49,10 +49,59 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     # libstdc++'s std::random_device asks CPUID; libgcc's outline atomics ask AT_HWCAP.
     ("libstdc++", r"__x86_rd(rand|seed)"),
     ("libgcc", r"^__aarch64_(cas|swp|ldadd|ldclr|ldeor|ldset)\d+_"),
+    # github.com/openssl/openssl: crypto/*/asm and crypto/bn/rsaz_exp.c, as above, under names of its own.
+    (
+        "OpenSSL",
+        r"^(OPENSSL_ia32_rd(rand|seed)|__ocb_(en|de)crypt\d|__rsaz_|sha(1|256|512)_multi_block|x25519_fe64_|"
+        r"ossl_(aes_|vaes_|gcm_|rsaz_|sha\d+_\w*(avx|ni)))",
+    ),
+    # github.com/OpenMathLib/OpenBLAS, Makefile.system: DYNAMIC_ARCH compiles every kernel once per core of
+    # DYNAMIC_CORE, with the core as suffix; driver/others/dynamic*.c picks a table of them when it is loaded.
+    (
+        "OpenBLAS",
+        r"_(KATMAI|COPPERMINE|NORTHWOOD|PRESCOTT|BANIAS|CORE2|PENRYN|DUNNINGTON|ATOM|NANO|NEHALEM|SANDYBRIDGE|"
+        r"HASWELL|SKYLAKEX|COOPERLAKE|SAPPHIRERAPIDS|ATHLON|OPTERON(_SSE3)?|BARCELONA|BOBCAT|BULLDOZER|"
+        r"PILEDRIVER|STEAMROLLER|EXCAVATOR|ZEN|ARMV8(SVE)?|CORTEX[AX]\d+|NEOVERSE[NV]\d|THUNDERX\w*|FALKOR|"
+        r"TSV110|EMAG8180|A64FX|VORTEX\w*|AMPERE1|FT2000)(\.\w+)*$",
+    ),
+    # github.com/flame/blis: a sub-configuration per core, chosen by bli_arch_query_id.
+    ("BLIS", r"^bli_\w+_(penryn|sandybridge|haswell|skx|knl|bulldozer|piledriver|steamroller|zen\d?)"),
+    # Intel oneMKL and IPP: the prefix says for which CPU (Intel IPP Developer Guide, "Understanding CPU
+    # Optimization Codes"); a front end jumps to the one that fits.
+    ("MKL", r"^mkl_\w*_(def|mc3?|avx|avx2|avx512\w*)_"),
+    ("IPP", r"^(icv_)?(m7|mx|n8|y8|e9|l9|n0|k0|k1)_(ipp|own)"),
+    # github.com/numpy/numpy, doc "CPU/SIMD Optimizations": NPY_CPU_DISPATCH_CURFX puts the target behind the
+    # name; _simd holds every function of the tests once per target; SVML is called for AVX512_SKX alone.
+    (
+        "NumPy",
+        r"(_|\d)(X86_V[234]|AVX512_(SKX|ICL|SPR|KNL|KNM|CNL|CLX)|SSE42|ASIMD(HP|DP|FHM)|NEON_(FP16|VFPV4)|"
+        r"VSX[234]?|VXE2?)(\.\w+)*$",
+    ),
+    ("NumPy", r"^(simd_create_module|simd__|PySIMD|simd_(arg|scalar|sequence|vector)\w*_)"),
+    ("NumPy", r"^(_ZL\d+)?simd_\w+_[subf](8|16|32|64)"),  # helpers in *.dispatch.c.src, once per target
+    ("SVML", r"^__svml_"),
+    # github.com/numpy/x86-simd-sort: templates over the kind of vector, called behind NumPy's dispatch.
+    (
+        "x86-simd-sort",
+        r"(^_Z|\d)\w*([xyz]mm_vector|avx(2|512)_(half_)?vector|(avx2|avx512)_(arg|q|key)?(sort|select)|"
+        r"x86simdsort)",
+    ),
+    # github.com/microsoft/onnxruntime: core/mlas/lib/platform.cpp fills a table of kernels.
+    ("MLAS", r"Mlas\w*(Sse41|Avx|Fma3|Amx|Vnni|Neon|NEON|Sve|Dot|I8mm|Bf16)"),
     # glibc's multiarch functions.
-    ("glibc", r"^_*\w+_(avx|avx2|avx512|evex|sse2|sse42|ssse3|erms|fma|fma4|asimd|sve|mops)(_\w+)?$"),
-    # zstd: DYNAMIC_BMI2; zlib, libjpeg-turbo, libyuv, dav1d and others: the target as a suffix.
-    ("by suffix", r"_(bmi2|sse4[12]|ssse3|avx2?|avx512\w*|fma3?|f16c|neon_?dot|i8mm|sve2?|sme2?)(\.\w+)*$"),
+    (
+        "glibc",
+        r"^_+(mem|str|stp|wmem|wcs|wcp|ieee754|sin|cos|tan|atan|exp|log|pow|ceil|floor|rint|trunc|nearbyint|roundeven)"
+        r"\w*_(avx|avx2|avx512|evex|sse2|sse42|ssse3|erms|fma|fma4|asimd|sve|mops)(_\w+)?$",
+    ),
+    # zstd: DYNAMIC_BMI2; zlib, zlib-ng, libjpeg-turbo, libyuv, libvpx, dav1d, FFmpeg, libgfortran's matmul
+    # (m4/matmul.m4) and others: the target as a suffix.
+    (
+        "by suffix",
+        r"_(bmi2|sse3|sse4_?[12]?|ssse3|avx2?|avx128_fma[34]|avx2?_?vnni|avx512\w*|fma[34]?|xop|f16c|pclmul(qdq)?|"
+        r"vpclmulqdq|popcnt|shani|neon_?dot(prod)?|i8mm|sve2?|sme2?)(\.\w+)*$",
+    ),
+    ("by suffix", r"^_*\w+_(avx|avx2|avx512|evex|sse2|sse42|ssse3|fma|fma4|asimd|sve|mops)(_\w+)?$"),
     # oneDNN generates its code when it runs; what it has as C++ is named for the instruction set.
     ("oneDNN", r"4dnnl4impl3cpu3x64.*(avx|amx|sse41)"),
     ("by name", r"(?<![a-z])(Avx2?|AVX2?|Avx512|AVX512|Sse4_?[12]?|SSE4_?[12]?|Ssse3|SSSE3|Fma3)(?![a-z])"),

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tfbuild.artifacts.elf.code import Code, Function
+from tfbuild.artifacts.isa.calls import followers
 from tfbuild.artifacts.isa.facts import Tally
 from tfbuild.artifacts.isa.names import family
 
@@ -19,6 +20,7 @@ class Sites:
     extensions: tuple[tuple[frozenset[str], array[int]], ...]
     legacy: array[int]
     modern: frozenset[str]  # extensions that are, or come with, the newer encoding
+    asks: bool = False  # the code asks the CPU what it has
 
 
 @dataclass
@@ -48,6 +50,7 @@ def usage(code: Code, sites: Sites, *, both_choose: frozenset[str] = frozenset()
     new = {i for name, counts in by_name.items() if name in sites.modern for i in counts} - {-1}
     for index in old | new | {i for counts in by_name.values() for i in counts if i >= 0}:
         families[index] = family(code.functions[index].name) if code.functions[index].name else None
+    families |= _followers(code, families, {i for counts in by_name.values() for i in counts if i >= 0})
     result = Usage()
     for name, counts in by_name.items():
         choosing = old if name in both_choose else set[int]()
@@ -58,6 +61,15 @@ def usage(code: Code, sites: Sites, *, both_choose: frozenset[str] = frozenset()
     result.modern = sum(1 for index in new - choosing if not families[index])
     result.legacy = sum(1 for index in old if not families[index] or index in choosing)
     return result
+
+
+def _followers(code: Code, families: dict[int, str | None], users: set[int]) -> dict[int, str]:
+    """Functions that use an extension and are reached from chosen ones only."""
+    wanted = frozenset(index for index in users if families[index] is None)
+    if not any(families.values()):
+        return {}
+    # A chosen function that needs nothing special itself may call one that does.
+    return followers(code, wanted, lambda index: families.get(index) or family(code.functions[index].name))
 
 
 def _tally(
@@ -72,8 +84,11 @@ def _tally(
             continue
         name, owner = functions[index].name, families[index]
         if owner is not None:
-            chosen.append(name)
             who.add(owner)
+            if name:
+                chosen.append(name)
+            else:
+                hidden += 1
         elif index in choosing:
             hidden += 1
         elif name:

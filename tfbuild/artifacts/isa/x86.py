@@ -28,6 +28,8 @@ _COUNTED_PREFIXES = ("AVX512", "AVX_", "AMX_")
 # GCC writes TZCNT as a faster BSF for every CPU, where the operand is not zero: older ones execute BSF.
 _HARMLESS = "TZCNT_"
 _PLAIN, _LEGACY = 0, 1
+# What a program asks the CPU and the system with; Intel SDM, volume 1, 14.3 "Detection of AVX Instructions".
+_ASKING = ("CPUID", "XGETBV")
 
 
 @cache
@@ -62,6 +64,7 @@ def scan(code: Code) -> Sites:
         legacy=places[_LEGACY],
         # Carry-less and AES instructions, POPCNT and the like exist in both encodings or in neither.
         modern=frozenset(name for used in sets for name in used if is_modern(name)),
+        asks=any(_op_names().get(op, "").startswith(_ASKING) for op in kinds),
     )
 
 

@@ -124,7 +124,7 @@ def compile_arguments(plan: Plan[Any]) -> dict[str, str]:
         "BUILD_ARCH": str(plan.root.arch),
         "TARGET_ARCH": str(plan.arch),
         "TRIPLET": plan.arch.platform.triplet,
-        "BUILD_ID": plan.build_id,
+        "BUILD_ID": plan.tree_id,
         "STRIP": "true" if plan.strip else "false",
         "DEBUG_INFO": plan.debug_info,
         "RUNTIME_BASE": plan.image.base,

@@ -29,6 +29,7 @@ from tfbuild.base.text import human_size
 from tfbuild.downloads.archive.readers import BROKEN, Kind, Limits, Member, read_members
 from tfbuild.downloads.archive.rules import Names
 from tfbuild.machine.files import hash_file
+from tfbuild.machine.user_files import beside_of, require_replaceable_file
 
 _CHECKSUM, _CONTENTS = "bundle.sha256", "bundle.json"
 # Text with some hundred bytes for each member; more is no table of contents.
@@ -101,13 +102,13 @@ class Ingredient:
     sha256: str | None = None
 
 
-def summary(bundle: Bundle) -> str:
+def summary(bundle: Bundle) -> tuple[str, ...]:
     """What is in it, for people: a line for each kind of content."""
     kinds: dict[str, list[int]] = {}
     for member in bundle.members:
         kinds.setdefault(member.path.partition("/")[0], []).append(member.size)
-    lines = (f"  {kind:<12} {len(sizes)} files, {human_size(sum(sizes))}\n" for kind, sizes in kinds.items())
-    return f"for {bundle.build_id}, built on {bundle.build_arch}\n" + "".join(lines)
+    lines = (f"  {kind:<12} {len(sizes)} files, {human_size(sum(sizes))}" for kind, sizes in kinds.items())
+    return (f"for {bundle.build_id}, built on {bundle.build_arch}", *lines)
 
 
 def member_of(each: Ingredient) -> BundleMember:
@@ -126,9 +127,10 @@ def write_bundle(target: Path, bundle: Bundle, files: Mapping[str, Path]) -> str
     """
     contents = (json.dumps(dump(bundle), indent=1, sort_keys=True) + "\n").encode()
     checksum = f"{hashlib.sha256(contents).hexdigest()}  {_CONTENTS}\n".encode()
-    partial = target.with_name(f".{target.name}.part")
+    target = target.resolve()
+    partial = beside_of(target)
     try:
-        with partial.open("wb") as raw:
+        with partial.open("xb") as raw:
             out = _Hashing(raw)
             with _tar_writer(cast(IO[bytes], out)) as tar:
                 tar.addfile(_header(_CHECKSUM, len(checksum)), io.BytesIO(checksum))
@@ -139,6 +141,20 @@ def write_bundle(target: Path, bundle: Bundle, files: Mapping[str, Path]) -> str
         return out.digest.hexdigest()
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_bundle_place(target: Path) -> None:
+    """Raises :class:`tfbuild.base.errors.UsageError` where no bundle can be written, or something else is."""
+    require_replaceable_file(target, _is_bundle, "a bundle", "another name: --file FILE")
+
+
+def _is_bundle(file: Path) -> bool:
+    try:
+        with closing(_members(file)) as members:
+            first = next(members, None)
+    except (*BROKEN, ArchiveError, OSError):
+        return False
+    return first is not None and first.name == _CHECKSUM
 
 
 def read_bundle(file: Path, staging: Path) -> tuple[Bundle, str]:

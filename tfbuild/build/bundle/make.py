@@ -55,7 +55,7 @@ def make_bundle(
             *_downloads(run),
             *_roots(run),
             *_builders(run),
-            *(_ingredient(run, path) for path in recipe.ingredients(run)),
+            *_ingredients(run),
         ]
         members = sorted((member_of(each) for each in files), key=lambda each: each.path)
         bundle = Bundle(
@@ -160,8 +160,8 @@ def _export(run: Run[Any], stage: str, folder: Path) -> None:
 
 
 def _ingredients(run: Run[Any]) -> Iterator[Ingredient]:
-    for path in run.recipe.ingredients(run):
-        yield _ingredient(run, path)
+    for name, path in run.recipe.ingredients(run):
+        yield Ingredient(name, path, None)
 
 
 def _ingredient(run: Run[Any], file: Path, sha256: str | None = None) -> Ingredient:

@@ -14,17 +14,26 @@ from elftools.elf.sections import NoteSection
 
 from tfbuild.artifacts.elf.facts import ElfFacts, split_version, version_key
 from tfbuild.artifacts.image.archive import ImageArchive
-from tfbuild.artifacts.image.closure import Closure, Link, closure
+from tfbuild.artifacts.image.closure import Closure, Link, closure_and_loads
 from tfbuild.artifacts.image.facts import FileType
 from tfbuild.diagnose.facts import (
+    COMMAND_RUN,
+    LIBRARY,
+    PLUG_IN,
+    SERVER_RUN,
+    TENSORFLOW_RUN,
+    TENSORFLOWS,
+    TFLITES,
     CudaBuild,
     DiagnoseFacts,
     IsaNeed,
     LibC,
     LibraryCopies,
+    Load,
     ModelFile,
     PythonEnvironment,
 )
+from tfbuild.diagnose.read.app import read_app
 from tfbuild.diagnose.read.isa import wheel_needs
 from tfbuild.diagnose.read.models import MODEL_BYTES, model_paths, read_model
 from tfbuild.diagnose.read.python import cuda_build, environments, python_files
@@ -39,20 +48,32 @@ ReadIsa = Callable[[ImageArchive, tuple[str, ...]], tuple[IsaNeed, ...]]
 _LOADED = re.compile(
     r"-packages/(?:"
     r"tensorflow/(?:lib[^/]*\.so[^/]*|(?:python|lite)/(?:[^/]+/)*_pywrap_tensorflow[^/]*\.so)"
+    # tensorflow/__init__.py loads all of this folder: https://github.com/tensorflow/community/pull/262
+    r"|tensorflow-plugins/[^/]+\.so"
     r"|numpy/(?:[^/]+/)*_multiarray_umath[^/]*\.so"
     r"|h5py/defs[^/]*\.so"
     r"|google/_upb/_message[^/]*\.so"
     r"|grpc/_cython/cygrpc[^/]*\.so"
     r"|ml_dtypes/[^/]+\.so"
     r"|(?:tflite_runtime|ai_edge_litert)/[^/]+\.so"
-    r")$|/lib(?:tensorflow|tensorflowlite|LiteRt)[^/]*\.so[^/]*$"
+    r")$"
 )
+# A library for C and C++ programs; the same name inside another Python package (tensorflow_io's
+# libtensorflow_io_ffmpeg_2.8.so) is a plug-in, which that package tries to load and may do without:
+# https://github.com/tensorflow/io/issues/489
+_LIBRARY = re.compile(r"/lib(?:tensorflow|LiteRt)[^/]*\.so[^/]*$")
+_PACKAGES = re.compile(r"-packages/")
+# Folders and files of TensorFlow and TFLite, with or without METADATA beside them.
+_SIGN = re.compile(r"/(?:tensorflow|tensorflow_core|tflite_runtime|ai_edge_litert)/__init__\.pyc?$")
 _TENSORFLOW = re.compile(r"/lib(?:tensorflow|LiteRt)|_pywrap_tensorflow|/tensorflow_model_server$")
 _MODEL_SERVER = re.compile(r"/bin/(?:[^/]*_)?tensorflow_model_server$")
 _CUDA_LIBRARY = re.compile(r"/lib(?:cudart|cudnn|cublas|nccl)\.so\.[0-9]+")
 _OPENMP = re.compile(r"/(libgomp|libiomp5|libomp)(?:-[0-9a-f]+)?\.so[.0-9]*$")
 _MUSL = re.compile(r"^(?:/usr)?/lib/ld-musl-[^/]+\.so\.1$")
 _GLIBC = re.compile(r"^(?:/usr)?/lib(?:64|/[^/]+)?/libc\.so\.6$")
+_GLIBC_BANNER = re.compile(
+    rb"GNU C Library\b[^\n\0]* (?:stable|development) release version ([0-9]+(?:\.[0-9]+)+)"
+)
 _SYSTEM = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/")
 # Libraries that the driver brings into the container: https://github.com/NVIDIA/libnvidia-container
 FROM_DRIVER = re.compile(r"^lib(?:cuda|nvidia-[a-z-]+|nvcuvid|nvoptix)\.so\.[0-9]+$")
@@ -77,20 +98,24 @@ def read_image(archive: ImageArchive, subject: str, read_isa: ReadIsa) -> Diagno
     texts = _texts(archive, regular)
     pythons = environments(archive.files, texts, archive.config.variable("PATH") or "")
     servers = tuple(sorted(p for p in regular if _MODEL_SERVER.search(p)))
-    start = _start(archive, regular, pythons, servers)
-    elf = archive.elf_facts(start)
-    links = closure(archive, elf)
-    ours = tuple(sorted(p for p in elf if _TENSORFLOW.search(p)))
+    starts = _starts(archive, regular, pythons, servers)
+    elf = archive.elf_facts(path for paths in starts.values() for path in paths)
+    links, loaded = closure_and_loads(archive, elf)
+    plug_ins = starts[PLUG_IN]
+    ours = tuple(sorted(p for p in elf if _TENSORFLOW.search(p) and p not in plug_ins))
     models, unread = _models(archive, regular)
     return DiagnoseFacts(
         subject=subject,
         tags=archive.source.tags,
         config=archive.config,
         uid=archive.facts.uid,
+        unknown_users=_unknown_users(archive),
+        has_tensorflow=_has_tensorflow(archive, regular, pythons, servers),
         environments=pythons,
         model_servers=servers,
+        loads=_loads(starts, loaded),
         machines=tuple(sorted({elf[p].machine for p in ours} or {f.machine for f in elf.values()})),
-        cuda=_cuda(texts, elf),
+        cuda=_cuda(texts, {path: facts for path, facts in elf.items() if path not in plug_ins}),
         cuda_libraries=tuple(sorted(p for p in archive.files if _CUDA_LIBRARY.search(p))),
         missing=_missing(archive, links),
         unmet=links.unmet,
@@ -101,6 +126,7 @@ def read_image(archive: ImageArchive, subject: str, read_isa: ReadIsa) -> Diagno
         isa=_isa(archive, pythons, elf, read_isa(archive, ours)),
         models=models,
         start_lines=start_lines(archive.config, texts),
+        app=read_app(archive),
         locales=_locales(archive),
         unread=(*unread, *(f"{path}: {error.message}" for path, error in sorted(archive.damaged.items()))),
     )
@@ -114,19 +140,59 @@ def _texts(archive: ImageArchive, regular: list[str]) -> dict[str, bytes]:
     return dict(archive.read_many(wanted | set(scripts), limit=1 << 20))
 
 
-def _start(
+def _starts(
     archive: ImageArchive,
     regular: list[str],
     pythons: tuple[PythonEnvironment, ...],
     servers: tuple[str, ...],
-) -> tuple[str, ...]:
-    """Where loading begins: TensorFlow's files, its Python, model servers, and what the image starts."""
-    found = {path for path in regular if _LOADED.search(path)} | set(servers)
-    found |= {e.interpreter for e in pythons if e.tensorflow and e.interpreter}
+) -> dict[str, frozenset[str]]:
+    """Where loading begins, by what loads: TensorFlow and its Python, model servers, the image's command."""
+    named = {path for path in regular if _LIBRARY.search(path) and not _LOADED.search(path)}
+    plug_ins = {path for path in named if _PACKAGES.search(path)}
+    python = {e.interpreter for e in pythons if e.tensorflow and e.interpreter}
     program = start_program(archive.config, archive.resolve)
-    if program:
-        found.add(program)
-    return tuple(sorted({archive.resolve(path) or path for path in found}))
+    found = {
+        TENSORFLOW_RUN: {path for path in regular if _LOADED.search(path)} | python,
+        SERVER_RUN: set(servers),
+        COMMAND_RUN: {program} if program else set(),
+        LIBRARY: named - plug_ins,
+        PLUG_IN: plug_ins,
+    }
+    return {kind: frozenset(archive.resolve(p) or p for p in paths) for kind, paths in found.items()}
+
+
+def _loads(starts: Mapping[str, frozenset[str]], loaded: Mapping[str, tuple[str, ...]]) -> tuple[Load, ...]:
+    return tuple(
+        Load(kind=kind, paths=frozenset(path for start in paths for path in loaded.get(start, ())))
+        for kind, paths in starts.items()
+    )
+
+
+def _has_tensorflow(
+    archive: ImageArchive,
+    regular: list[str],
+    pythons: tuple[PythonEnvironment, ...],
+    servers: tuple[str, ...],
+) -> bool:
+    names = {d.name for environment in pythons for d in environment.distributions}
+    if servers or names & (TENSORFLOWS | TFLITES):
+        return True
+    if any(_SIGN.search(path) or _LIBRARY.search(path) for path in regular):
+        return True
+    # A program may have it inside: its symbols, messages and paths of source files have the name.
+    program = start_program(archive.config, archive.resolve)
+    return bool(program in regular and re.search(rb"tensorflow|tflite", archive.read(program)))
+
+
+def _unknown_users(archive: ImageArchive) -> tuple[str, ...]:
+    """Names in USER that no line of /etc/passwd or /etc/group has; a number needs none."""
+    _, _, group = archive.config.user.partition(":")
+    found = [] if archive.facts.uid is not None else [f"USER is {archive.config.user}: not in /etc/passwd"]
+    if group and not group.isdecimal():
+        known = archive.read("/etc/group") if archive.resolve("/etc/group") else b""
+        if not any(line.startswith(f"{group}:".encode()) for line in known.splitlines()):
+            found.append(f"USER is {archive.config.user}: the group {group} is not in /etc/group")
+    return tuple(found)
 
 
 def _cuda(texts: Mapping[str, bytes], elf: Mapping[str, ElfFacts]) -> tuple[CudaBuild, ...]:
@@ -231,14 +297,19 @@ def _libc(archive: ImageArchive, regular: list[str]) -> tuple[LibC, ...]:
 def _libc_facts(path: str, kind: Literal["glibc", "musl"], archive: ImageArchive) -> LibC:
     if kind == "musl":
         return LibC(kind=kind, path=path, version=None, minimum_kernel=None)
+    data = archive.read(path)
     elf = archive.elf_facts((path,)).get(path)
-    version = _highest(elf, "GLIBC") if elf else ""
-    return LibC(
-        kind=kind,
-        path=path,
-        version=version or None,
-        minimum_kernel=minimum_kernel(archive.read(path)),
-    )
+    version = glibc_version(data) or (_highest(elf, "GLIBC") if elf else "")
+    return LibC(kind=kind, path=path, version=version or None, minimum_kernel=minimum_kernel(data))
+
+
+def glibc_version(data: bytes) -> str | None:
+    """The release that glibc's banner names (csu/version.c).
+
+    Symbol versions do not tell it: a release without a new symbol (2.31 on x86-64) has none of its own.
+    """
+    match = _GLIBC_BANNER.search(data)
+    return match[1].decode() if match else None
 
 
 def minimum_kernel(data: bytes) -> str | None:

@@ -17,6 +17,8 @@ _INSTALL = re.compile(
     r"|easy_install)\b"
 )
 _SCRIPT_BYTES = 1 << 20
+# What an engine sets where the image sets nothing.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def start_program(config: ImageConfig, resolve: Callable[[str], str | None]) -> str | None:
@@ -56,18 +58,24 @@ def _lines(config: ImageConfig, texts: Mapping[str, bytes]) -> Iterator[StartLin
                 yield StartLine(place=f"{path}:{number}", text=line[:200])
 
 
-def _find(word: str, config: ImageConfig, resolve: Callable[[str], str | None]) -> str | None:
+def which(word: str, config: ImageConfig, resolve: Callable[[str], str | None]) -> str | None:
+    """The path at which a container finds the program ``word``; links are not followed: a virtual
+    environment is known by the path of its Python."""
     if not word or word.startswith("-") or any(c.isspace() for c in word):
         return None
     if "/" in word:
-        return resolve(posixpath.join("/", config.working_dir, word))
-    places = (
-        config.variable("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    ).split(":")
-    candidates = [posixpath.join(place, word) for place in places if place]
-    if word.endswith((".sh", ".py")):
-        candidates.append(posixpath.join("/", config.working_dir, word))
-    return next((found for path in candidates if (found := resolve(path))), None)
+        candidates = [posixpath.normpath(posixpath.join("/", config.working_dir, word))]
+    else:
+        places = (config.variable("PATH") or _PATH).split(":")
+        candidates = [posixpath.join(place, word) for place in places if place]
+        if word.endswith((".sh", ".py")):
+            candidates.append(posixpath.join("/", config.working_dir, word))
+    return next((path for path in candidates if resolve(path)), None)
+
+
+def _find(word: str, config: ImageConfig, resolve: Callable[[str], str | None]) -> str | None:
+    path = which(word, config, resolve)
+    return resolve(path) if path else None
 
 
 def _is_library(path: str) -> bool:

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 
 from tfbuild.artifacts.elf.facts import version_key
+from tfbuild.artifacts.image.closure import UnmetVersion
 from tfbuild.base.arch import Arch
 from tfbuild.diagnose.catalog import Diagnosis, Weight, diagnosis
-from tfbuild.diagnose.facts import DiagnoseFacts, LibraryCopies
+from tfbuild.diagnose.facts import DiagnoseFacts, LibraryCopies, Proof
 from tfbuild.diagnose.host import TargetHost
 
 _SHOWN = 8  # lines of evidence of one kind
@@ -21,11 +22,12 @@ _GLIBC_LIBRARY = re.compile(
 _INTEL_LIKE = ("libiomp5", "libomp")
 
 
-def library_findings(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
+def library_findings(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
     """What the dynamic loader will not find, or will find in the wrong place."""
     musl = tuple(libc.path for libc in facts.libc if libc.kind == "musl")
     glibc = any(libc.kind == "glibc" for libc in facts.libc)
-    missing = facts.missing
+    missing = tuple(link for link in facts.missing if facts.is_required(link.owner, proof))
+    unmet = tuple(gap for gap in facts.unmet if facts.is_required(gap.owner, proof))
     if musl and not glibc:
         mine = tuple(link for link in missing if _GLIBC_LIBRARY.match(link.needed))
         if mine:
@@ -36,15 +38,16 @@ def library_findings(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
         lines = _some(tuple(f"{link.owner} needs {link.needed}" for link in missing))
         names = ", ".join(sorted({link.needed for link in missing}))
         yield diagnosis("library-missing", Weight.ERROR, *lines, title=f"missing: {names}"[:200])
-    yield from _shadowed(facts)
-    yield from _symbol_versions(facts)
+    yield from _shadowed(facts, unmet)
+    yield from _symbol_versions(facts, unmet)
+    yield from _optional(facts, proof)
     yield from _foreign(facts)
-    yield from _openmp(facts)
+    yield from _openmp(facts, proof)
 
 
-def _symbol_versions(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
+def _symbol_versions(facts: DiagnoseFacts, required: tuple[UnmetVersion, ...]) -> Iterator[Diagnosis]:
     shadowed = {copies.taken for copies in facts.copies if _newer(copies)}
-    unmet = tuple(gap for gap in facts.unmet if gap.found not in shadowed)
+    unmet = tuple(gap for gap in required if gap.found not in shadowed)
     if unmet:
         lines = _some(tuple(f"{g.owner} needs {g.version}; {g.found} does not have it" for g in unmet))
         top = sorted({f"{g.version} ({g.library})" for g in unmet})
@@ -53,12 +56,29 @@ def _symbol_versions(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
         )
 
 
-def _shadowed(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
+def _optional(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
+    """What cannot be loaded and need not be. A file that a run has loaded lacks nothing."""
+    lines = []
+    names = set()
+    for owner, name, says in (
+        *((link.owner, link.needed, f"needs {link.needed}") for link in facts.missing),
+        *((g.owner, g.version, f"needs {g.version} of {g.library}") for g in facts.unmet),
+    ):
+        if owner not in proof.loaded and not facts.is_required(owner, proof):
+            lines.append(f"{owner} {says}")
+            names.add(name)
+    if lines:
+        ran = f"without it worked: {', '.join(sorted(proof.worked))}" if proof.worked else "nothing was run"
+        title = f"optional, and cannot be loaded: {', '.join(sorted(names))}"[:200]
+        yield diagnosis("library-optional", Weight.WARNING, *_some(tuple(lines)), ran, title=title)
+
+
+def _shadowed(facts: DiagnoseFacts, unmet: tuple[UnmetVersion, ...]) -> Iterator[Diagnosis]:
     for copies in facts.copies:
         newer = _newer(copies)
         if not newer:
             continue
-        gaps = tuple(f"{gap.owner} needs {gap.version}" for gap in facts.unmet if gap.found == copies.taken)
+        gaps = tuple(f"{gap.owner} needs {gap.version}" for gap in unmet if gap.found == copies.taken)
         lines = (
             f"taken: {copies.taken} ({copies.taken_version or 'no versions'})",
             *(f"passed over: {path} ({version})" for path, version in newer),
@@ -83,18 +103,19 @@ def _foreign(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
         yield diagnosis("library-foreign", Weight.WARNING, *lines, title=title)
 
 
-def _openmp(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
+def _openmp(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
     kinds: dict[str, list[str]] = {}
     for path in facts.openmp:
         name = re.split(r"[-.]", posixpath.basename(path))[0]
         kinds.setdefault(name, []).append(path)
-    both = all(name in kinds for name in _INTEL_LIKE)
+    # They may lie in the image and never meet: then what was run has worked.
+    both = all(name in kinds for name in _INTEL_LIKE) and not proof.worked
     if len(kinds) > 1:
         lines = tuple(f"{name}: {', '.join(paths)}" for name, paths in sorted(kinds.items()))
         yield diagnosis("library-openmp-twice", Weight.ERROR if both else Weight.WARNING, *lines)
 
 
-def cpu_findings(facts: DiagnoseFacts, host: TargetHost) -> Iterator[Diagnosis]:
+def cpu_findings(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> Iterator[Diagnosis]:
     """Another architecture, or a CPU that is too old."""
     wanted = image_arch(facts)
     if wanted is not None and wanted is not host.arch:
@@ -102,16 +123,19 @@ def cpu_findings(facts: DiagnoseFacts, host: TargetHost) -> Iterator[Diagnosis]:
         return  # flags of another architecture say nothing
     lines = []
     lacking: set[str] = set()
+    weight = Weight.WARNING
     for need in facts.isa:
         gone = sorted(set(need.features) - set(host.cpu_flags))
         if gone:
             lacking |= set(gone)
+            weight = Weight.ERROR if facts.is_required(need.path, proof) else weight
             lines.append(f"{need.path}: {need.reason}; this CPU lacks {', '.join(gone)}")
     if lines:
         names = ", ".join(name.upper() for name in sorted(lacking))
-        yield diagnosis(
-            "cpu-instructions", Weight.ERROR, *_some(tuple(lines)), title=f"{host.name}'s CPU lacks {names}"
-        )
+        if weight is Weight.WARNING:
+            lines.append(f"worked here all the same: {', '.join(sorted(proof.worked))}; other code may not")
+        title = f"{host.name}'s CPU lacks {names}"
+        yield diagnosis("cpu-instructions", weight, *_some(tuple(lines)), title=title)
 
 
 def image_arch(facts: DiagnoseFacts) -> Arch | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.diagnose.catalog import Diagnosis, Weight, diagnosis
-from tfbuild.diagnose.facts import CudaBuild, DiagnoseFacts
+from tfbuild.diagnose.facts import CudaBuild, DiagnoseFacts, Proof
 from tfbuild.diagnose.host import TargetHost
 
 # Oldest driver that runs anything of a CUDA major release, on Linux:
@@ -25,20 +25,20 @@ _CUDNN_FILE = re.compile(r"/libcudnn\.so\.([0-9]+)(?:\.[0-9]+)*$")
 _VISIBLE, _CAPABILITIES = "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"
 
 
-def gpu_findings(facts: DiagnoseFacts, host: TargetHost) -> Iterator[Diagnosis]:
+def gpu_findings(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> Iterator[Diagnosis]:
     """Only for images with a CUDA build in them."""
     if not facts.cuda:
         return
-    yield from _host_has_gpu(facts, host)
-    if host.gpus or _needs_gpu(facts):
+    yield from _host_has_gpu(facts, host, proof)
+    if host.gpus or _needs_gpu(facts, proof):
         yield from _cudnn(facts)
     if host.gpus:
         yield from _runtime_variables(facts)
 
 
-def _host_has_gpu(facts: DiagnoseFacts, host: TargetHost) -> Iterator[Diagnosis]:
+def _host_has_gpu(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> Iterator[Diagnosis]:
     builds = tuple(_shown(build) for build in facts.cuda)
-    weight = Weight.ERROR if _needs_gpu(facts) else Weight.WARNING
+    weight = Weight.ERROR if _needs_gpu(facts, proof) else Weight.WARNING
     if not host.gpus:
         title = None if weight is Weight.ERROR else "a CUDA build without a GPU: it runs on the CPU only"
         yield diagnosis("gpu-missing", weight, *builds, f"{host.name} has no NVIDIA GPU", title=title)
@@ -59,9 +59,10 @@ def minimum_driver(cuda: str) -> str | None:
     return next((driver for release, driver in _MINIMUM_DRIVER if f"{cuda}.".startswith(f"{release}.")), None)
 
 
-def _needs_gpu(facts: DiagnoseFacts) -> bool:
+def _needs_gpu(facts: DiagnoseFacts, proof: Proof) -> bool:
     """Whether the image is of no use without a GPU: it needs the driver's library to start, or says so."""
-    return any(build.linked for build in facts.cuda) or bool(facts.config.variable("NVIDIA_REQUIRE_CUDA"))
+    linked = any(build.linked and facts.is_required(build.path, proof) for build in facts.cuda)
+    return linked or bool(facts.config.variable("NVIDIA_REQUIRE_CUDA"))
 
 
 def _cudnn(facts: DiagnoseFacts) -> Iterator[Diagnosis]:

@@ -22,15 +22,25 @@ _SHM_WANTED = 1 << 30
 _CLOCK_TOLERANCE = timedelta(days=1)
 _BUILT_IN_LOCALES = frozenset({"c", "posix"})
 _BASE_NAME, _BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+_NO_USER = (
+    "https://github.com/langflow-ai/langflow/issues/6185",
+    "https://github.com/bewcloud/bewcloud/issues/87",
+)
 _TF_CONFIG_WORKERS = re.compile(r'"worker"\s*:')
 
 
 def operation_findings(facts: DiagnoseFacts, host: TargetHost) -> Iterator[Diagnosis]:
     """Start-up, names, user, shared memory, peers, kernel, clock, locale."""
+    if not facts.has_tensorflow:
+        looked = f"looked through {len(facts.environments)} Python environments, libraries and programs"
+        command = " ".join(facts.config.entrypoint + facts.config.cmd) or "nothing"
+        yield diagnosis("image-without-tensorflow", Weight.ERROR, looked, f"the image starts: {command}")
     if facts.start_lines:
         lines = tuple(f"{line.place}: {line.text}" for line in facts.start_lines)
         yield diagnosis("operation-install-at-start", Weight.WARNING, *lines)
     yield from _floating(facts)
+    if facts.unknown_users:
+        yield diagnosis("operation-user-missing", Weight.ERROR, *facts.unknown_users, threads=_NO_USER)
     if facts.uid == 0:
         yield diagnosis("operation-root", Weight.WARNING, f"USER is {facts.config.user or 'not set'}")
     yield from _shm(facts, host)

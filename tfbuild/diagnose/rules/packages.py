@@ -7,14 +7,22 @@ Requirements are those of the wheels themselves (Requires-Dist); the few that th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from tfbuild.base.arch import Arch
 from tfbuild.diagnose.catalog import Diagnosis, Weight, diagnosis
-from tfbuild.diagnose.facts import TENSORFLOWS, DiagnoseFacts, Distribution, ModelFile, PythonEnvironment
+from tfbuild.diagnose.facts import (
+    TENSORFLOW_RUN,
+    TENSORFLOWS,
+    DiagnoseFacts,
+    Distribution,
+    ModelFile,
+    Proof,
+    PythonEnvironment,
+)
 from tfbuild.diagnose.read.python import parse_version
 from tfbuild.diagnose.rules.binaries import image_arch
 
@@ -25,6 +33,7 @@ _CORE = (
     )
     | TENSORFLOWS
 )
+_WORKED = "TensorFlow was imported here all the same, a matrix product and a Keras layer worked"
 _RUNTIMES = frozenset({"ai-edge-litert", "tflite-runtime", "tensorflow-serving-api"})
 _MACHINES = {
     Arch.AMD64: "x86_64",
@@ -59,16 +68,20 @@ class _Conflict:
     name: str
 
 
-def python_findings(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
-    """For each Python that has TensorFlow, Keras or TFLite in it."""
+def python_findings(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
+    """For each Python that has TensorFlow, Keras or TFLite in it; what worked in a run is a warning."""
+    tried = facts.tensorflow_environments[:1] if TENSORFLOW_RUN in proof.worked else ()
     for environment in facts.environments:
         mine = {d.name for d in environment.distributions}
         if not mine & (TENSORFLOWS | _RUNTIMES | {"keras", "tf-keras"}):
             continue
-        yield from _twice(environment)
         keras2 = tuple(_keras2(environment))
-        yield from keras2
-        yield from _requirements(environment, image_arch(facts), ignore_keras=bool(keras2))
+        found = (*_twice(environment), *keras2)
+        worked = environment in tried
+        yield from (replace(each, severity=Weight.WARNING).with_evidence(_WORKED) for each in found if worked)
+        yield from (each for each in found if not worked)
+        arch = image_arch(facts)
+        yield from _requirements(environment, arch, ignore_keras=bool(keras2), worked=worked)
         for model in facts.models:
             yield from _model_newer(environment, model)
 
@@ -110,7 +123,7 @@ def _keras2(environment: PythonEnvironment) -> Iterator[Diagnosis]:
 
 
 def _requirements(
-    environment: PythonEnvironment, arch: Arch | None, *, ignore_keras: bool
+    environment: PythonEnvironment, arch: Arch | None, *, ignore_keras: bool, worked: bool
 ) -> Iterator[Diagnosis]:
     conflicts = [
         c
@@ -120,10 +133,15 @@ def _requirements(
     ]
     if not conflicts:
         return
-    serious = [c for c in conflicts if c.name in _CORE]
+    # TensorFlow's run loads nothing of TFLite's packages.
+    tried = TENSORFLOWS | {"keras"} if worked else frozenset()
+    core = [c for c in conflicts if c.name in _CORE]
+    serious = [c for c in core if c.owner.name not in tried]
     lines = tuple(
         f"{c.owner.name} {c.owner.version} needs {c.needs}; installed: {c.found}" for c in conflicts
     )
+    if core and not serious:
+        lines = (*lines, _WORKED)
     wanted = " ".join(f"'{needs}'" for needs in _together(conflicts))
     first = (serious or conflicts)[0]
     yield diagnosis(

@@ -13,7 +13,7 @@ from tfbuild.products.keras.plan import describe
 
 def _config_words(plan: Plan[KerasPart]) -> str:
     part = plan.part
-    return f"{part.config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
+    return f"{plan.asked.config} --variant {part.variant}{f' --app {part.app.path}' if part.app else ''}"
 
 
 WHEELS = Recipe[KerasPart](

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import Field
 
 from tfbuild.base.errors import ConfigError, ConfigProblem, UsageError
-from tfbuild.base.git_tree import object_id, tree_id
+from tfbuild.base.git_tree import object_id, typed_tree_id
 from tfbuild.base.values import Origin
 from tfbuild.config.binding import bind
 from tfbuild.config.load import ResolvedConfig
@@ -47,8 +47,8 @@ class Application:
     settings: AppKeys | None
 
 
-def read_app(folder: Path) -> Application:
-    """The program in ``folder``.
+def read_app(folder: Path, *, named: bool = False) -> Application:
+    """The program in ``folder``; ``named``: the build has a name of the user's, and needs none of the folder.
 
     :raises UsageError: there is no such folder, or its name cannot be part of an image's name.
     :raises ConfigError: requirements.txt has lines that cannot be pinned, or app.yaml is wrong; all of it.
@@ -57,14 +57,17 @@ def read_app(folder: Path) -> Application:
         raise UsageError(f"--app takes a folder, and there is none at {folder}", hint="--app DIR")
     name = folder.resolve().name.lower().replace("_", "-")
     if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{folder.resolve().name}' cannot be part of an image's name",
-            hint="letters, digits, '.', '_', '-': rename the folder",
-        )
+        if not named:
+            raise UsageError(
+                f"'{folder.resolve().name}' cannot be part of an image's name",
+                hint="--name WORD, or rename the folder: letters, digits, '.', '_', '-'",
+            )
+        name = ""
+    tree = typed_tree_id(folder)  # first: reading a pipe would wait for ever
     asked = tuple(_requirements(folder / REQUIREMENTS))
     requirements = tuple(each.requirement for each in asked)
     settings = _settings(folder / APP_FILE)
-    return Application(AppFolder(str(folder), name, tree_id(folder), requirements), asked, settings)
+    return Application(AppFolder(str(folder), name, tree, requirements), asked, settings)
 
 
 def _settings(path: Path) -> AppKeys | None:
@@ -80,10 +83,18 @@ def _settings(path: Path) -> AppKeys | None:
 def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
     """How the program runs: --set over the program's own app.yaml over the configuration; key by key,
     and variables one by one."""
-    found = config.values.of(AppKeys)
+    typed = {name for name, origin in config.origins.items() if str(origin).startswith("--set")}
+    return _own_over(config.values.of(AppKeys), own, typed)
+
+
+def run_settings_unset(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
+    """The same, as it is without --set."""
+    return _own_over(config.named.of(AppKeys), own, set())
+
+
+def _own_over(found: AppKeys, own: AppKeys | None, typed: set[str]) -> AppKeys:
     if own is None:
         return found
-    typed = {name for name, origin in config.origins.items() if str(origin).startswith("--set")}
     variables = {
         **found.environment,
         **own.environment,
@@ -95,6 +106,57 @@ def run_settings(config: ResolvedConfig, own: AppKeys | None) -> AppKeys:
         if not any(name == f"app.{key}" or name.startswith(f"app.{key}.") for name in typed)
     }
     return found.model_copy(update={**kept, "environment": variables})
+
+
+def require_files(config: ResolvedConfig, app: Application | None, run: AppKeys) -> None:
+    """The files that the program's command and healthcheck start have to be in its folder.
+
+    :raises ConfigError: one is not, or there is no folder; each with the place that names it.
+    """
+    problems = []
+    for key, command in (("command", run.command), ("healthcheck", run.healthcheck)):
+        script = script_of(command)
+        if script is None or (app and (Path(app.folder.path) / script).exists()):
+            continue
+        where = f"in {app.folder.path}" if app else "in the image without --app DIR"
+        message = f"app.{key} starts '{script}', and there is no such file {where}"
+        if app and app.settings and key in app.settings.model_fields_set and key not in _typed(config):
+            problems.append(ConfigProblem(str(Path(app.folder.path) / APP_FILE), 0, 0, message))
+        else:
+            problems.append(config.problem(f"app.{key}", message))
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+def script_of(command: tuple[str, ...]) -> str | None:
+    """The file below /app that ``command`` starts; None where it starts none, or where that cannot be told.
+
+    https://docs.python.org/3/using/cmdline.html for what stands before a script.
+    """
+    if not command:
+        return None
+    word = command[0]
+    if re.fullmatch(r"python[0-9.]*", PurePosixPath(word).name):
+        words = iter(command[1:])
+        for word in words:
+            if word in {"-X", "-W"}:
+                next(words, "")
+            elif not word.startswith("-"):
+                break
+            elif word == "-" or (not word.startswith("--") and {"m", "c"} & set(word)):
+                return None  # standard input, a module, a line of code; also behind other letters, as -um
+        else:
+            return None
+    elif "/" not in word:
+        return None  # a program of the image, found by PATH
+    path = PurePosixPath("/app", word)
+    return str(path.relative_to("/app")) if path.is_relative_to("/app") else None
+
+
+def _typed(config: ResolvedConfig) -> frozenset[str]:
+    """The keys of 'app' that stand on the command line: they win over app.yaml."""
+    typed = (name for name, origin in config.origins.items() if str(origin).startswith("--set"))
+    return frozenset(name.split(".")[1] for name in typed if name.startswith("app."))
 
 
 def _requirements(path: Path) -> Iterator[AskedLine]:
@@ -172,4 +234,4 @@ def _saved_model(folder: Path) -> str:
         problem = saved_model_problem(file.read(64))
     if problem:
         raise UsageError(f"{pb} is not a SavedModel: {problem}", hint="save it once more")
-    return tree_id(folder)
+    return typed_tree_id(folder)

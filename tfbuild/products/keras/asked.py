@@ -8,10 +8,19 @@ from pathlib import Path
 from tfbuild.base.errors import ConfigError, UsageError
 from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
-from tfbuild.products.keras.app import APP_LOCK, REQUIREMENTS, read_app, read_keras_model, run_settings
+from tfbuild.products.keras.app import (
+    APP_LOCK,
+    REQUIREMENTS,
+    read_app,
+    read_keras_model,
+    require_files,
+    run_settings,
+    run_settings_unset,
+)
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.plan import KerasCircumstances, conflict_problems, make_keras_plan, policy_name
 from tfbuild.products.keras.release import RELEASES, KerasRelease
+from tfbuild.products.keras.rules import key_rules
 from tfbuild.releases.wheels.keys import WheelRelease
 from tfbuild.releases.wheels.lock import WheelLock, read_lock_of, read_wheel_lock
 from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
@@ -22,6 +31,7 @@ DEFAULT_VARIANT = VARIANTS[0]
 
 RULES = Rules(
     releases=RELEASES,
+    keys=key_rules,
     recipe=("dockerfiles/debian", "dockerfiles/keras"),
     policy=lambda _, values: policy_name(values),
 )
@@ -44,15 +54,18 @@ def plan_keras(asked: Asked) -> Plan[KerasPart]:
     release = found.release
     if not isinstance(release, KerasRelease):
         raise TypeError(f"{release.path} is no release of Keras")
-    app = read_app(Path(words.app)) if words.app else None
+    app = read_app(Path(words.app), named=bool(words.name)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
+    run = run_settings(found.config, app.settings if app else None)
+    require_files(found.config, app, run)
     more = KerasCircumstances(
         lock=read_lock_of(root, release),
         app=app.folder if app else None,
         asked=app.asked if app else (),
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
         model=read_keras_model(Path(words.model)) if words.model else None,
-        run=run_settings(found.config, app.settings) if app else None,
+        run=run,
+        run_unset=run_settings_unset(found.config, app.settings) if app else None,
     )
     return make_keras_plan(
         found.request,

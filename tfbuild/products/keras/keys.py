@@ -56,6 +56,6 @@ class AppKeys(Keys):
 
 
 SECTIONS = (
-    Section("keras", KerasKeys, "TensorFlow and Keras from wheels."),
-    Section("app", AppKeys, "A user's program in an image of Keras."),
+    Section("keras", KerasKeys, "TensorFlow and Keras from wheels.", "build-keras"),
+    Section("app", AppKeys, "A user's program in an image of Keras.", "build-keras"),
 )

@@ -31,7 +31,6 @@ class KerasPart:
     """TensorFlow and Keras, from wheels."""
 
     product: Literal["keras"]
-    config: str  # as --config takes it; that of the plan names variant and application too
     variant: str
     python: str
     versions: tuple[tuple[str, str], ...]  # of what the smoke test asks for: distribution, version

@@ -14,11 +14,13 @@ from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError,
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.naming import Extra, as_text, model_extra, python_extra
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.keras.keys import LEFT_OUT, AppKeys, KerasKeys
 from tfbuild.products.keras.part import AppFolder, KerasModel, KerasPart
 from tfbuild.products.keras.release import KerasRelease
+from tfbuild.products.keras.rules import key_rules
 from tfbuild.releases.keys import Release
 from tfbuild.releases.wheels.keys import WheelKeys, WheelPython, WheelSet
 from tfbuild.releases.wheels.lock import LockedWheel, LockFile, require_environment
@@ -69,12 +71,7 @@ class KerasCircumstances:
     app_lock: LockFile | None = None
     model: KerasModel | None = None
     run: AppKeys | None = None  # None: as the configuration says
-
-
-def config_word(config: str, variant: str, app: AppFolder | None, model: KerasModel | None) -> str:
-    """The word for the configuration in the build id: what is in the image belongs to its name."""
-    extra = app.name if app else model.name.partition(".")[0] if model else ""
-    return "-".join(part for part in (config, "gpu" if variant == "gpu" else "", extra) if part)
+    run_unset: AppKeys | None = None  # the same without --set
 
 
 def make_keras_plan(
@@ -97,12 +94,9 @@ def make_keras_plan(
     asked = _set(keys, request, config, release_lines)
     chosen, extra = _chosen(more, python, request.arch, asked, config)
     variant = values.of(KerasKeys).variant
-    word = config_word(request.config, variant, more.app, more.model)
-    base, request = request.config, replace(request, config=word)
     run = more.run or values.of(AppKeys)
     part = KerasPart(
         product="keras",
-        config=base,
         variant=variant,
         python=python.version,
         versions=tuple((each.name, each.version) for each in chosen if _is_told(each)),
@@ -125,13 +119,14 @@ def make_keras_plan(
         flags=(),
         part=part,
         policy=policy_name(values),
-        notes=tuple(_notes(config, part)),
+        keys=key_rules(release),
+        notes=tuple(_notes(part)),
         pins=tuple(each.pin for each in (*chosen, *extra)),
         compiled_from=(part.wheels, part.python, part.left_out, runtime_root),
         image_from=(
             part.app_wheels,
-            part.app,
-            part.model,
+            replace(part.app, path="") if part.app else None,
+            replace(part.model, path="") if part.model else None,
             part.command,
             part.environment,
             part.healthcheck,
@@ -139,6 +134,8 @@ def make_keras_plan(
         verified_by=(part.versions,),
         roots=(root, runtime_root),
         steps=_STEPS,
+        beyond=python_extra("keras.python", python, keys.python(config.named.of(KerasKeys).python))
+        + tuple(_beyond(part, more, run, more.run_unset or config.named.of(AppKeys))),
     )
     return assemble(request, config, release, circumstances, specifics)
 
@@ -147,6 +144,25 @@ def policy_name(values: BuildConfig) -> str:
     """The policy that a configuration names, else the one for the variant and the base."""
     kind = "gpu-" if values.of(KerasKeys).variant == "gpu" else ""
     return values.policy or f"keras-{kind}{values.runtime.base}"
+
+
+def _beyond(part: KerasPart, more: KerasCircumstances, run: AppKeys, plain: AppKeys) -> Iterator[Extra]:
+    """What is in the image belongs to its name."""
+    if part.variant == "gpu":
+        yield Extra("keras.variant", part.variant, part.variant)
+    yield from _app_extras(more.app, run, plain)
+    if more.model:
+        yield model_extra(more.model.name, more.model.id, more.model.path)
+
+
+def _app_extras(app: AppFolder | None, run: AppKeys, plain: AppKeys) -> Iterator[Extra]:
+    """A program, and how it runs: ``plain`` as the configuration and the program's own file say."""
+    if app:
+        # A folder whose name cannot be one of an image has the user's own word for it.
+        yield Extra("--app", app.tree, app.name, app.path, late=True)
+    for key in type(run).model_fields:
+        if getattr(run, key) != getattr(plain, key):
+            yield Extra(f"app.{key}", as_text(getattr(run, key)), late=True)
 
 
 def _is_told(wheel: LockedWheel) -> bool:
@@ -312,11 +328,10 @@ def _roots(
     return root, unpacked(root, request.arch, packages, circumstances.recorder)
 
 
-def _notes(config: ResolvedConfig, part: KerasPart) -> Iterator[str]:
+def _notes(part: KerasPart) -> Iterator[str]:
     if part.variant == "gpu":
         yield "the GPU variant has never been run on a GPU by this project"
-    for key, origin in sorted(config.origins.items()):
-        if key.startswith(("compile.", "tflite.", "serving.")) and str(origin).startswith("--set"):
-            yield f"{key} changes nothing: the wheels are compiled already"
+    if part.command and not part.app:
+        yield "app.command is set without --app: nothing of yours but the model is in the image"
     if part.app and not part.command:
         yield "app.command is not set: a container starts a Python prompt"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.keras.part import KerasModel, KerasPart
+from tfbuild.products.tflite.smoke import no_output, repeated
 
 # By the names that smoke.py prints.
 ANSWERS = {
@@ -49,7 +50,9 @@ def judge_keras(part: KerasPart, ran: RunResult) -> tuple[Finding, ...]:
         evidence = tuple(ran.stderr.strip().splitlines()[-10:])
         return (Finding("smoke-crash", "error", f"the smoke test of TensorFlow failed: {why}", evidence),)
     said = {each.case: each for each in outcomes(ran)}
-    return (*_versions(part, said), *_answers(said))
+    if not said:
+        return (no_output("the smoke test of TensorFlow", ran.stderr),)
+    return (*repeated("the smoke test of TensorFlow", ran), *_versions(part, said), *_answers(said))
 
 
 def _versions(part: KerasPart, said: dict[str, SmokeOutcome]) -> Iterator[Finding]:

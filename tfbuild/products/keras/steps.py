@@ -117,7 +117,7 @@ def smoke(run: Run[KerasPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
     run.log("smoke").write_text(f"{ran.stdout}\n{ran.stderr}")
     findings = list(judge_keras(part, ran))
     told = list(outcomes(ran))
-    if part.model and not findings:
+    if part.model and not any(each.severity == "error" for each in findings):
         run.effects.reporter.progress(2, 2, part.model.name)
         loaded = _run(run, "load_model.py", f"/models/{part.model.name}", part.model.kind)
         run.log("smoke-model").write_text(f"{loaded.stdout}\n{loaded.stderr}")
@@ -138,5 +138,6 @@ def _run(run: Run[KerasPart], program: str, *arguments: str) -> RunResult:
         files=files,
         mount=folder,
         timeout_s=_TIMEOUT_EMULATED_S if emulated else _TIMEOUT_S,
+        speaks=True,
     )
     return run.effects.engine.run_once(run.layout.candidate, command[1:], options)

@@ -40,4 +40,5 @@ PRODUCT = Product(
     parts=(ServingPart,),
     plan=plan_serving,
     recipe=lambda _plan: BAZEL,
+    takes_raw=True,
 )

@@ -16,6 +16,7 @@ from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import ServingPart
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
 from tfbuild.products.serving.release import RELEASES, ServingRelease
+from tfbuild.products.serving.rules import key_rules
 from tfbuild.releases.load import load_lock
 
 _BUILD_FILES = "toolchains/bazel/overrides"
@@ -27,6 +28,7 @@ def _builds_on(values: BuildConfig, target: Arch, host: Arch) -> Arch:
 
 RULES = Rules(
     releases=RELEASES,
+    keys=key_rules,
     recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
     builds_on=_builds_on,
 )

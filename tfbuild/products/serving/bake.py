@@ -46,7 +46,7 @@ def serving_definition(
         {
             "builder": stages.target("builder", "type=cacheonly"),
             "fetch": stages.target("fetch-none" if options.offline else "fetch", "type=cacheonly"),
-            "collect-repositories": stages.folder("collected", layout.repositories),
+            "collect-repositories": stages.folder("collected", layout.collected),
             "compile": stages.folder("dist", layout.out),
             "logs": stages.folder("logs", layout.logs),
         }

@@ -7,8 +7,10 @@ so that a build machine with an older CPU than the target still runs its own too
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError
@@ -16,10 +18,11 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
+from tfbuild.products.serving.bazel_words import repeated, word_problem
 from tfbuild.products.serving.compilers import march_flags, parse_version, since
 from tfbuild.products.serving.keys import ServingKeys
-from tfbuild.products.serving.release import ServerBuild, Way
-from tfbuild.releases.keys import Release
+from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
+from tfbuild.products.serving.rules import compiler_of
 
 # Before the command: only the workspace's own .bazelrc counts, so that two machines build the same.
 # The JVM's first compiler alone: Bazel lives for one build, beside compilers that want the same cores, and
@@ -60,15 +63,9 @@ _WHY_ONLY: Mapping[str, str] = {
     "mkl": "its library is for x86; on arm64 there is mkl_aarch64",
     "mkl_aarch64": "it is oneDNN with the Compute Library for Arm, and sets -march=armv8.2-a",
 }
-# The request's own business, by the beginning of the option.
-_OWNED: Mapping[str, str] = {
-    "--jobs": "use --jobs of invoke, or resources.jobs",
-    "--output_base": "the builder has its place",
-    "--output_user_root": "the builder has its place",
-    "--repository_cache": "the builder has its place",
-    "--bazelrc": "the release's own .bazelrc is what the plan was made for",
-    "--noworkspace_rc": "upstream's .bazelrc has what the build cannot do without",
-}
+# Options by whose name and first part a thing is meant: the release has its reasons for each that it gives.
+_AFTER = "command line, after --"
+_NAMED = ("--repo_env", "--override_repository")
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class BazelInputs:
     """What the options are made of."""
 
     config: ResolvedConfig
-    release: Release
+    release: ServingRelease
     serving: ServerBuild
     way: Way
     lines: Mapping[str, Origin]  # where the release's file has each key
@@ -91,15 +88,15 @@ def bazel_flags(inputs: BazelInputs) -> tuple[Flag, ...]:
     :raises UsageError: an argument after ``--`` cannot be given.
     """
     check_bazel_configs(inputs)
-    check_raw(inputs)
-    return (
+    own = (
         *(Flag(Target.BAZEL, text, str(BUILT_IN), "for the log") for text in _OUTPUT),
         *_of_release(inputs),
         *_of_rc_configs(inputs),
         *_of_compile_keys(inputs),
         *_of_serving_keys(inputs),
-        *(Flag(Target.BAZEL, text, "command line, after --") for text in inputs.raw),
     )
+    check_raw(inputs, own)
+    return (*own, *(Flag(Target.BAZEL, text, _AFTER) for text in inputs.raw))
 
 
 def limits(version: str, jobs: int, memory_mib: int) -> tuple[str, ...]:
@@ -119,21 +116,41 @@ def check_bazel_configs(inputs: BazelInputs) -> None:
         _check_config(name, str(where), inputs)
 
 
-def check_raw(inputs: BazelInputs) -> None:
-    """Raises :class:`UsageError` for words after ``--`` that are no options, or that undo what is pinned."""
+def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
+    """Raises :class:`UsageError` for words after ``--`` that are no options, that undo what the plan has, or
+    that do nothing as they are; all of them. ``own`` are the options that the plan has without them."""
+    keys = inputs.config.values.of(ServingKeys)
+    network = bool(keys.remote_cache or keys.remote_executor)
+    named = {"=".join(flag.text.split("=")[:2]): flag.origin for flag in own if flag.text.startswith(_NAMED)}
+    problems: list[str] = []
     for word in inputs.raw:
         if not word.startswith("-"):
-            raise UsageError(
-                f"'{word}' after --: only options of Bazel can stand there",
-                hint="the target comes from the release; write --option=value as one word",
-            )
+            problems.append(f"'{word}' after --: only options of Bazel can stand there")
+            continue
         if "TF_REVISION" in word:
             raise tf_revision_refused(f"'{word}' after --")
         name, _, value = word.partition("=")
-        if name == "--config":
-            _check_config(value, "command line, after --", inputs)
-        if why := _OWNED.get(name):
-            raise UsageError(f"'{word}' after --: {why}")
+        problem = word_problem(word, network=network) or repeated(word, named) or _cpu_problem(word, inputs)
+        if problem:
+            problems.append(problem)
+        elif name == "--config":
+            _check_config(value, _AFTER, inputs)
+    if problems:
+        first, *others = problems
+        hint = "the target comes from the release; write --option=value as one word"
+        raise UsageError(first, details=tuple(others), hint=hint)
+
+
+def _cpu_problem(word: str, inputs: BazelInputs) -> str | None:
+    """A CPU by a raw flag wins over compile.march: the compiler has to know it as well."""
+    option, _, flag = word.partition("=")
+    found = re.fullmatch(r"-m(arch|tune)=(.+)", flag)
+    if option not in {"--copt", "--conlyopt", "--cxxopt"} or not found:
+        return None
+    compiler = compiler_of(inputs.release)
+    which: Literal["march", "mtune"] = "march" if found[1] == "arch" else "mtune"
+    problem = compiler.problem(which, found[2], inputs.config.arch) if compiler else None
+    return f"'{word}' after --: {problem}" if problem else None
 
 
 def tf_revision_refused(where: str) -> UsageError:

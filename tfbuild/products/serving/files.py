@@ -89,6 +89,9 @@ def server_contradictions(keys: ServingKeys, origins: Mapping[str, Origin]) -> I
     given = [name for name in BatchingKeys.model_fields if getattr(batching, name) and name != "enabled"]
     if given and not batching.enabled:
         yield origins[f"serving.batching.{given[0]}"], "batching is off: set serving.batching.enabled to true"
+    if keys.monitoring.path != MonitoringKeys().path and not keys.monitoring.prometheus:
+        where = origins["serving.monitoring.path"]
+        yield where, "nothing answers there: set serving.monitoring.prometheus to true"
     sizes = batching.allowed_batch_sizes
     at = origins["serving.batching.allowed_batch_sizes"]
     if any(one >= other for one, other in itertools.pairwise(sizes)):

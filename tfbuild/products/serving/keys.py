@@ -95,4 +95,4 @@ class ServingKeys(Keys):
     monitoring: MonitoringKeys = Field(default=MonitoringKeys(), description="Metrics.")
 
 
-SECTIONS = (Section("serving", ServingKeys, "Bazel and the model server."),)
+SECTIONS = (Section("serving", ServingKeys, "Bazel and the model server.", "build-serving"),)

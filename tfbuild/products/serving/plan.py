@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.asked import default_policy
 from tfbuild.plan.flags import Target
+from tfbuild.plan.naming import model_extra, raw_extra
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.products.saved_model import ModelFolder
@@ -25,6 +26,7 @@ from tfbuild.products.serving.part import (
     WayTaken,
 )
 from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
+from tfbuild.products.serving.rules import key_rules
 
 
 def describe(part: ServingPart) -> Iterator[str]:
@@ -87,6 +89,7 @@ def make_serving_plan(
         flags=flags,
         part=part,
         policy=default_policy(release, config.values),
+        keys=key_rules(release),
         notes=tuple(_notes(serving, way, part, request)),
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),
@@ -105,9 +108,17 @@ def make_serving_plan(
             part.python,
             tuple(pin for pin in pins if pin.name == part.bazel.pin),
         ),
-        image_from=(part.server_args, part.server_files, part.model),
+        image_from=(
+            part.server_args,
+            part.server_files,
+            replace(part.model, path="") if part.model else None,
+        ),
         verified_by=(part.version_pattern,),
         steps=_STEPS,
+        beyond=(
+            *raw_extra(more.raw),
+            *((model_extra(more.model.name, more.model.tree, more.model.path),) if more.model else ()),
+        ),
     )
     return assemble(request, config, release, circumstances, specifics)
 

@@ -15,6 +15,7 @@ from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.serving.files import MONITORING
 from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.tflite.smoke import no_output, repeated
 
 MODEL = "half_plus_two"
 VALUES = (1.0, 2.0, 5.0)
@@ -32,6 +33,11 @@ class Probe:
     id: str
     command: tuple[str, ...]
     result: RunResult | None = None
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the program that asks always prints something; a health check that is well does not."""
+        return self.id != "health"
 
 
 @dataclass(frozen=True)
@@ -76,9 +82,11 @@ def judge_version(ran: RunResult, pattern: str) -> tuple[Finding, ...]:
     """What is wrong with the answer to --version; ``pattern`` is the release's."""
     if ran.exit_code != 0:
         return (_crash("--version", ran.exit_code, ran.stderr),)
+    if ran.silent:
+        return (no_output("--version"),)
     first = ran.stdout.strip().partition("\n")[0]
     if re.match(pattern, first):
-        return ()
+        return repeated("--version", ran)
     return (Finding("smoke-version", "error", f"the server says {first!r}", (f"expected {pattern}",)),)
 
 
@@ -114,6 +122,10 @@ def _judge_answers(
     probe: Probe, heard: dict[str, str], ran: RunResult, tail: tuple[str, ...]
 ) -> Iterator[Finding]:
     state = heard.get("state", "")
+    yield from repeated(probe.id, ran)
+    if ran.exit_code == 0 and ran.silent:
+        yield no_output(probe.id)
+        return
     if state != "AVAILABLE":
         said = state or f"nothing (exit code {ran.exit_code}: {ran.stderr.strip()[-200:]})"
         yield Finding("smoke-model", "error", f"{probe.id}: the model is not AVAILABLE but {said}", tail)

@@ -126,7 +126,12 @@ def _version(run: Run[ServingPart], emulator: tuple[str, ...]) -> RunResult:
     command = (*emulator, _SERVER, "--version")
     files = {name: path for name, path in _files(run).items() if name == f"{_FOLDER}/qemu"}
     options = RunOptions(
-        platform=run.plan.image.platform, entrypoint=command[:1], files=files, mount=_FOLDER, timeout_s=300
+        platform=run.plan.image.platform,
+        entrypoint=command[:1],
+        files=files,
+        mount=_FOLDER,
+        timeout_s=300,
+        speaks=True,
     )
     return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
 
@@ -149,7 +154,7 @@ def _ask(run: Run[ServingPart], emulator: tuple[str, ...]) -> tuple[list[Probe],
     with engine.serve(tag, questions.server_arguments(part), options) as server:
         for probe in questions.probes((*emulator, _ENTRY)):
             run.effects.reporter.progress(0, 0, probe.id)
-            ran = server.beside(probe.command, questions.start_s + 60)
+            ran = server.beside(probe.command, questions.start_s + 60, speaks=probe.speaks)
             probes.append(Probe(probe.id, probe.command, ran))
             if ran.exit_code != 0:
                 break
@@ -166,17 +171,19 @@ def _ask(run: Run[ServingPart], emulator: tuple[str, ...]) -> tuple[list[Probe],
         )
         with engine.serve(tag, (), own) as server:
             probe = questions.state_of(model.name)
-            probes.append(Probe(probe.id, probe.command, server.beside(probe.command, own.timeout_s)))
+            ran = server.beside(probe.command, own.timeout_s, speaks=True)
+            probes.append(Probe(probe.id, probe.command, ran))
             server.stop(STOP_GRACE_S)
     return probes, re.sub(r"\r\n?", "\n", stopped.stdout + stopped.stderr), stopped
 
 
-def repositories(run: Run[ServingPart]) -> Iterator[Path]:
-    """What Bazel took from its repository cache when it fetched everything anew, without a network.
+def repositories(run: Run[ServingPart]) -> Iterator[tuple[str, Path]]:
+    """What Bazel took from its repository cache when it fetched everything anew, without a network: where
+    each file belongs below our cache, and where it is.
 
     :raises BuildError: Bazel needs something that no cache can hold.
     """
-    folder = run.layout.repositories
+    folder = run.layout.collected
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -188,4 +195,7 @@ def repositories(run: Run[ServingPart]) -> Iterator[Path]:
             hint="a repository rule without a hash, or one that runs git: override it, as for org_boost",
             log=error.log,
         ) from error
-    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+    place = run.layout.repositories.relative_to(run.layout.cache)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield (place / path.relative_to(folder)).as_posix(), path

@@ -7,12 +7,12 @@ will do. The checks look for what the build relies on, not for everything that u
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tfbuild.base.errors import HostError, UsageError
+from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.machine.programs import Runner
 from tfbuild.products.serving.release import ServerBuild, ServingRelease
 from tfbuild.releases.keys import Release
@@ -87,7 +87,7 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
     """Compare ``release`` with the clone in the folder ``clone``.
 
     :raises UsageError: the release has no commit, or the folder is no git repository.
-    :raises HostError: the clone does not have the commit.
+    :raises NothingMatchesError: the clone does not have the commit.
     """
     if not isinstance(release, ServingRelease) or release.revision is None:
         raise UsageError(f"{release.product} {release.release} names no commit of tensorflow/serving")
@@ -98,7 +98,7 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
             f"{clone} is no git repository", hint="git clone https://github.com/tensorflow/serving"
         )
     if at.ask("cat-file", "-e", f"{release.revision}^{{commit}}") is None:
-        raise HostError(
+        raise NothingMatchesError(
             f"the clone {clone} does not have {release.revision}, which release {release.release} pins",
             hint=f"git -C {clone} fetch --tags origin",
         )
@@ -185,17 +185,15 @@ def _same(name: str, said: str, found: str) -> Check:
     return Check(name, said, found, said == found)
 
 
-Say = Callable[[str], object]
-
-
-def tell(report: UpstreamReport, say: Say) -> None:
-    """The report as lines: what is wrong in full, what is right by name."""
-    say(f"serving {report.release} at {report.commit}\n")
+def report_lines(report: UpstreamReport) -> Iterator[str]:
+    """The report: what is wrong in full, what is right by name."""
+    yield f"serving {report.release} at {report.commit}"
     for check in report.checks:
         if check.ok:
-            say(f"  ok    {check.name}: {check.said or 'none'}\n")
+            yield f"  ok    {check.name}: {check.said or 'none'}"
         else:
-            say(f"  WRONG {check.name}\n          release file: {check.said or 'nothing'}\n")
-            say(f"          upstream:     {check.found or 'nothing'}\n")
+            yield f"  WRONG {check.name}"
+            yield f"          release file: {check.said or 'nothing'}"
+            yield f"          upstream:     {check.found or 'nothing'}"
     right = len(report.checks) - len(report.wrong)
-    say(f"{right} of {len(report.checks)} as the release file says\n")
+    yield f"{right} of {len(report.checks)} as the release file says"

@@ -6,12 +6,14 @@ from typing import Any
 
 from tfbuild.config.keys import BuildConfig
 from tfbuild.plan.asked import Asked, Rules, resolve
+from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
-from tfbuild.products.tflite.release import RELEASES
+from tfbuild.products.tflite.release import RELEASES, TfliteSource, TfliteWheelRelease
+from tfbuild.products.tflite.rules import source_rules, wheel_rules
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
-from tfbuild.releases.keys import Release, SourceRelease
+from tfbuild.releases.keys import Release
 from tfbuild.releases.load import load_lock
 from tfbuild.releases.wheels.keys import WheelRelease
 from tfbuild.releases.wheels.lock import read_lock_of
@@ -21,8 +23,13 @@ def _policy(release: Release, values: BuildConfig) -> str:
     return wheel_policy_name(values) if isinstance(release, WheelRelease) else policy_name(values)
 
 
+def _keys(release: Release) -> KeyRules:
+    return wheel_rules() if isinstance(release, WheelRelease) else source_rules(release)
+
+
 RULES = Rules(
     releases=RELEASES,
+    keys=_keys,
     recipe=(
         "dockerfiles/common",
         "dockerfiles/debian",
@@ -38,7 +45,7 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
     """The plan of ``invoke build-tflite``. Raises the errors of configuration, all at once where possible."""
     found = resolve(asked, RULES)
     release = found.release
-    if isinstance(release, WheelRelease):
+    if isinstance(release, TfliteWheelRelease):
         return make_wheel_plan(
             found.request,
             found.config,
@@ -46,7 +53,7 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
             circumstances=found.circumstances,
             lock=read_lock_of(asked.root, release),
         )
-    if not isinstance(release, SourceRelease):
+    if not isinstance(release, TfliteSource):
         raise TypeError(f"{release.path} is neither made of a source nor of wheels")
     return make_tflite_plan(
         found.request,

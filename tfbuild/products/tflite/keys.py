@@ -10,6 +10,7 @@ from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.model import Section
 from tfbuild.config.types import CMakeName, Keys, PythonVersion, Text, YamlBool
+from tfbuild.products.tflite.cmake_entries import entry_problem
 
 
 class TfliteKeys(Keys):
@@ -32,29 +33,11 @@ class TfliteKeys(Keys):
     )
 
 
-SECTIONS = (Section("tflite", TfliteKeys, "Options of TFLite."),)
-
-# What the build sets by itself from a key: a second value would win or lose by chance.
-_OWNED_DEFINITIONS: Mapping[str, str] = {
-    "TFLITE_ENABLE_XNNPACK": "tflite.xnnpack",
-    "TFLITE_ENABLE_GPU": "tflite.gpu_delegate",
-    "TFLITE_ENABLE_RUY": "tflite.ruy",
-    "CMAKE_C_FLAGS": "compile.cflags",
-    "CMAKE_CXX_FLAGS": "compile.cxxflags",
-    "CMAKE_C_FLAGS_RELEASE": "compile.cflags",
-    "CMAKE_CXX_FLAGS_RELEASE": "compile.cxxflags",
-    "CMAKE_EXE_LINKER_FLAGS": "compile.ldflags",
-    "CMAKE_SHARED_LINKER_FLAGS": "compile.ldflags",
-    "CMAKE_INTERPROCEDURAL_OPTIMIZATION": "compile.lto",
-    "CMAKE_C_COMPILER_LAUNCHER": "compile.ccache",
-    "CMAKE_CXX_COMPILER_LAUNCHER": "compile.ccache",
-    "CMAKE_BUILD_TYPE": "compile.optimisation",
-}
+SECTIONS = (Section("tflite", TfliteKeys, "Options of TFLite.", "build-tflite"),)
 
 
 def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:
-    """CMake entries that have a key: tensorflow/lite/CMakeLists.txt has the names of the options."""
+    """CMake entries that are not the user's to give."""
     for name in values.of(TfliteKeys).cmake_definitions:
-        if owner := _OWNED_DEFINITIONS.get(name.partition(":")[0]):
-            where = origins[f"tflite.cmake_definitions.{name}"]
-            yield where, f"'{name}' is set by the build: use {owner}"
+        if why := entry_problem(name):
+            yield origins[f"tflite.cmake_definitions.{name}"], why

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tfbuild.products.tflite.operators import OperatorCase
 from tfbuild.products.tflite.smoke import SmokeCase
 from tfbuild.releases.dependency import Declared, Dependency
 
@@ -25,9 +26,11 @@ class TflitePart:
     cmake_cache: tuple[tuple[str, str], ...]
     xnnpack: bool
     smoke: tuple[SmokeCase, ...]
+    operators: tuple[OperatorCase, ...]
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
     python: PythonPart | None = None
+    entries: tuple[str, ...] = ()  # names in cmake_cache that the configuration asked for itself
     # What the source has to declare, and what the release file pins to something else: of a lock that was not
     # read from the source, to be compared before the compile.
     unconfirmed: tuple[Declared, ...] = ()
@@ -45,3 +48,4 @@ class WheelPart:
     wheel: str
     xnnpack: tuple[str, ...]  # models that it must take over: float32, int8
     smoke: tuple[SmokeCase, ...]
+    operators: tuple[OperatorCase, ...]

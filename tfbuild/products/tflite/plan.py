@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tfbuild.base.errors import ConfigError
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.plan.flags import compile_flags
+from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, source_flags, tflite_cmake_flags
 from tfbuild.products.tflite.keys import TfliteKeys
+from tfbuild.products.tflite.operators import OperatorLimit, native_cases, script_case
 from tfbuild.products.tflite.part import TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
-from tfbuild.products.tflite.release import UpstreamRelease
+from tfbuild.products.tflite.release import TfliteSource, UpstreamRelease
+from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import python_cases, smoke_cases
-from tfbuild.releases.keys import Release, SourceRelease
+from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Condition, Lock
 from tfbuild.releases.state import ReleaseLock, for_build
 
@@ -24,7 +27,7 @@ from tfbuild.releases.state import ReleaseLock, for_build
 def make_tflite_plan(
     request: Request,
     config: ResolvedConfig,
-    release: SourceRelease,
+    release: TfliteSource,
     *,
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
@@ -40,16 +43,22 @@ def make_tflite_plan(
         *(python_flags(python, request.arch, config) if python else ()),
         *dependency_flags(locked.dependencies, lock.path),
     )
+    _refuse_overridden(config, flags)
+    limits, xnnpack = operator_limits(release), values.of(TfliteKeys).xnnpack
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
-        xnnpack=values.of(TfliteKeys).xnnpack,
-        smoke=python_cases(python.package, xnnpack=values.of(TfliteKeys).xnnpack)
+        xnnpack=xnnpack,
+        smoke=python_cases(python.package, xnnpack=xnnpack, dynamic=release.dynamic_graphs)
         if python
-        else smoke_cases(xnnpack=values.of(TfliteKeys).xnnpack),
+        else smoke_cases(xnnpack=xnnpack, dynamic=release.dynamic_graphs),
+        operators=(script_case(release.version, limits, python.package, xnnpack=xnnpack),)
+        if python
+        else native_cases(release.version, limits, xnnpack=xnnpack),
         dependencies=locked.dependencies,
         host_tools=release.upstream.host_tools if isinstance(release, UpstreamRelease) else (),
         python=python,
+        entries=tuple(sorted(values.of(TfliteKeys).cmake_definitions)),
         unconfirmed=locked.unconfirmed,
         repinned=tuple(sorted(release.repinned)),
     )
@@ -62,6 +71,7 @@ def make_tflite_plan(
         flags=flags,
         part=part,
         policy=policy_name(values),
+        keys=source_rules(release),
         notes=tuple(_notes(release, locked.reasons, lock.lock)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
@@ -72,7 +82,7 @@ def make_tflite_plan(
             *(TOOLS if python else ()),
         ),
         roots=roots,
-        verified_by=(part.smoke,),
+        verified_by=(part.smoke, part.operators),
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
@@ -88,6 +98,40 @@ def policy_name(values: BuildConfig) -> str:
 def conditions(values: BuildConfig) -> tuple[Condition, ...]:
     """The optional parts that a configuration asks for."""
     return ("tflite.gpu_delegate",) if values.of(TfliteKeys).gpu_delegate else ()
+
+
+def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
+    """An entry that the release or its lock gives has a reason there; two values of one entry are no plan.
+
+    ``-std=`` would be overridden: upstream sets CMAKE_CXX_STANDARD, whose flag comes after all others.
+    """
+    asked = {
+        f"tflite.cmake_definitions.{name}": name for name in config.values.of(TfliteKeys).cmake_definitions
+    }
+    origins = {str(config.origins[key]) for key in asked}
+    given = {
+        flag.text.partition("=")[0]: flag
+        for flag in flags
+        if flag.target is Target.CMAKE and flag.origin not in origins
+    }
+    problems = []
+    for key, name in asked.items():
+        if other := given.get(name):
+            why = f" ({other.reason})" if other.reason else ""
+            problems.append(config.problem(key, f"'{name}' is set by {other.origin}{why}"))
+    for index, flag in enumerate(config.values.compile.cxxflags):
+        if flag.startswith("-std="):
+            text = f"'{flag}': upstream sets CMAKE_CXX_STANDARD, whose own -std= comes after it"
+            problems.append(config.problem(f"compile.cxxflags.{index}", text))
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+def operator_limits(release: Release) -> tuple[OperatorLimit, ...]:
+    """What the release's file says that it gets wrong."""
+    return tuple(
+        OperatorLimit(quirk.id, quirk.operator_models) for quirk in release.quirks if quirk.operator_models
+    )
 
 
 def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:

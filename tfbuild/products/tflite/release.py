@@ -71,11 +71,19 @@ class Upstream(Keys):
     )
 
 
+DynamicGraphs = Literal["delegated", "told", "untold"]
+_DYNAMIC = (
+    "What becomes of graphs with dynamic tensors. XNNPACK takes them (delegated); it does not, and the "
+    "library says so (told) or is silent (untold); null: nobody has looked."
+)
+
+
 class DebianRelease(SourceRelease):
     """TFLite with dependencies from Debian."""
 
     provider: Literal["debian"] = Field(description="Debian publishes the archive and the dependencies.")
     debian: Debian = Field(description="The builder image, and the dependencies.")
+    dynamic_graphs: DynamicGraphs | None = Field(default=None, description=_DYNAMIC)
 
 
 class UpstreamRelease(SourceRelease):
@@ -83,6 +91,7 @@ class UpstreamRelease(SourceRelease):
 
     provider: Literal["upstream"] = Field(description="Upstream publishes the archive; a lock has the rest.")
     upstream: Upstream = Field(default=Upstream(), description="How upstream's dependencies are compiled.")
+    dynamic_graphs: DynamicGraphs | None = Field(default=None, description=_DYNAMIC)
 
     @property
     def needs_lock(self) -> bool:
@@ -100,6 +109,10 @@ class UpstreamRelease(SourceRelease):
 class TfliteWheelRelease(WheelRelease):
     """TFLite as an official wheel."""
 
+    dynamic_graphs: DynamicGraphs | None = Field(default=None, description=_DYNAMIC)
+
+
+TfliteSource = DebianRelease | UpstreamRelease
 
 RELEASES = ReleaseKind(
     "tflite",

@@ -19,17 +19,21 @@ from tfbuild.build.steps import (
     write_fetch_log,
 )
 from tfbuild.downloads.archive.extract import extract
-from tfbuild.engine.facts import RunOptions
+from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.products.tflite.cmake import cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
+from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
-from tfbuild.products.tflite.smoke import judge, parse_outcome
+from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome, repeated
 
 # Main results, in the order of the closing table.
 WHEEL_FOLDER = "python"
 PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
 ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
+
+# It takes a second; half a minute through Python under an emulator, and more on a busy machine.
+_SUITE_TIMEOUT_S = 1200
 
 
 def fetch(run: Run[TflitePart]) -> str:
@@ -92,7 +96,24 @@ def compile_(run: Run[TflitePart]) -> str:
         raise explained(run, error) from error
     for log in sorted((run.layout.out / "log").glob("*.log")):
         shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    run.findings += unused_entries(run)
     return f"{jobs_of(run)} jobs"
+
+
+def unused_entries(run: Run[TflitePart]) -> list[Finding]:
+    """The entries of the configuration that CMake says nobody has looked at."""
+    unused = set((run.layout.out / "log" / "unused-cmake-entries").read_text().split())
+    return [
+        Finding(
+            "cmake-entry-unused",
+            "warning",
+            f"tflite.cmake_definitions.{name} changes nothing: no CMake file of the release asks for it",
+            evidence=("CMake: Manually-specified variables were not used by the project",),
+            fix=f"see that the name is right, or leave it out: '{name}'",
+        )
+        for name in run.plan.part.entries
+        if name in unused
+    ]
 
 
 def wheel(run: Run[TflitePart]) -> str:
@@ -108,21 +129,40 @@ def wheel(run: Run[TflitePart]) -> str:
 
 def smoke(run: Run[TflitePart] | Run[WheelPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
-    plan, engine = run.plan, run.effects.engine
-    cases = plan.part.smoke
-    folder = "/smoke"
-    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
-    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    plan, part = run.plan, run.plan.part
+    total = len(part.smoke) + len(part.operators)
     outcomes: list[SmokeOutcome] = []
     findings: list[Finding] = []
-    for number, case in enumerate(cases, start=1):
-        run.effects.reporter.progress(number, len(cases), case.id)
-        command = (*emulator, *case.command(folder))
-        options = RunOptions(
-            platform=plan.image.platform, entrypoint=command[:1], files=files, mount=folder, timeout_s=300
-        )
-        ran = engine.run_once(run.layout.candidate, command[1:], options)
+    for number, case in enumerate(part.smoke, start=1):
+        run.effects.reporter.progress(number, total, case.id)
+        ran = _run_case(run, case)
         outcome = parse_outcome(case, ran.exit_code, ran.stdout)
         outcomes.append(outcome)
         findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
+        findings += repeated(case.id, ran)
+    for number, suite in enumerate(part.operators, start=len(part.smoke) + 1):
+        run.effects.reporter.progress(number, total, suite.id)
+        ran = _run_case(run, suite, timeout_s=_SUITE_TIMEOUT_S)
+        outcome, faults = parse_operators(suite, ran.exit_code, ran.stdout)
+        outcomes.append(outcome)
+        findings += judge_operators(suite, outcome, faults, version=plan.library_version, stderr=ran.stderr)
+        findings += repeated(suite.id, ran)
     return outcomes, findings
+
+
+def _run_case(
+    run: Run[TflitePart] | Run[WheelPart], case: SmokeCase | OperatorCase, timeout_s: int = 300
+) -> RunResult:
+    folder = "/smoke"
+    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
+    command = (*emulator, *case.command(folder))
+    options = RunOptions(
+        platform=run.plan.image.platform,
+        entrypoint=command[:1],
+        files=files,
+        mount=folder,
+        timeout_s=timeout_s,
+        speaks=True,
+    )
+    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)

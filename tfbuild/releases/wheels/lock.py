@@ -11,7 +11,7 @@ https://packaging.python.org/specifications/core-metadata/
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +23,7 @@ from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.urls import PYPI_SCHEME
 from tfbuild.base.values import Origin, Pin
+from tfbuild.releases.lock import refuse_broken_json
 from tfbuild.releases.wheels.keys import WheelRelease
 
 
@@ -136,6 +137,12 @@ def wheel_lock_path(release_file: str) -> str:
     return f"{release_file.removesuffix('.yaml')}.wheels.json"
 
 
+def is_wheel_lock(path: Path) -> bool:
+    """Whether ``path`` has the parts of a lock, though it may be damaged: it can be made anew then."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return all(f'"{each.name}"' in text for each in fields(WheelLock))
+
+
 def read_wheel_lock(path: Path, shown: str) -> LockFile:
     """The lock at ``path``, called ``shown`` in messages.
 
@@ -149,6 +156,7 @@ def read_wheel_lock(path: Path, shown: str) -> LockFile:
             f"there is no lock of the wheels: {shown}",
             hint="invoke lock --product PRODUCT --release RELEASE makes it from the index that pip uses",
         ) from None
+    refuse_broken_json(text, shown)
     try:
         lock = _adapter().validate_json(text)
     except ValidationError as error:

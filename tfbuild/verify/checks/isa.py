@@ -29,7 +29,12 @@ def check_isa(
 
 def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: frozenset[str]) -> None:
     beyond = [e for e in isa.extensions if e.name not in permitted]
-    certain = [e for e in beyond if e.verdict is Verdict.ALWAYS]
+    # What is built here names its kernels: a function with another name is to be looked at.
+    certain = [
+        e
+        for e in beyond
+        if e.verdict is Verdict.ALWAYS or (e.verdict is Verdict.UNCLEAR and e.ordinary_functions)
+    ]
     if certain:
         found.add(
             "isa-exceeded",
@@ -37,7 +42,7 @@ def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: 
             tuple(_evidence(e) for e in certain),
             f"compile everything that is linked in with -march={march}; look for objects of other origin",
         )
-    unclear = [e for e in beyond if e.verdict is Verdict.UNCLEAR]
+    unclear = [e for e in beyond if e.verdict is Verdict.UNCLEAR and e not in certain]
     if unclear:
         found.add(
             "isa-unclear",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tfbuild.artifacts.elf.facts import ElfFacts, VersionFloor, version_key
+from tfbuild.artifacts.elf.facts import ElfFacts, Libc, VersionFloor, version_key
 from tfbuild.artifacts.platforms import Platforms, WheelTag
-from tfbuild.artifacts.runs_on import arch_of, wheel_tag
+from tfbuild.artifacts.runs_on import arch_of, libc_of, wheel_tag
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
 from tfbuild.base.arch import Arch
@@ -23,19 +23,35 @@ class TagFacts:
     """The platform tag that a wheel could have, and what its libraries need."""
 
     machine: str  # as in tags: x86_64
-    fits: str | None  # "manylinux_2_28_x86_64"; None when it is newer than all known ones
+    # "manylinux_2_28_x86_64", or "linux_x86_64" where it needs what no tag allows; None where it is newer
+    # than all known tags, and without glibc.
+    fits: str | None
     needs: tuple[VersionFloor, ...]
     foreign: tuple[str, ...]  # needed libraries that no tag allows
+    libc: Libc | None = Libc.GLIBC
+    versions_fit: str | None = None  # as ``fits``, judged by symbol versions alone
 
 
-def tag_facts(files: tuple[ElfFacts, ...], platforms: Platforms) -> TagFacts | None:
-    """What the ELF files of a wheel allow; None where there is none, or of several machines."""
+def tag_facts(
+    files: tuple[ElfFacts, ...], platforms: Platforms, tags: tuple[str, ...] = ()
+) -> TagFacts | None:
+    """What the ELF files of a wheel allow; None where there is none, or of several machines.
+
+    ``tags`` are those that the wheel has: they decide where no file names a C library.
+    """
     arch = arch_of(files)
     if arch is None:
         return None
     machine = next(name for name, known in _MACHINES.items() if known is arch)
+    libc = libc_of(files)
+    if libc is None and any(tag.startswith("musllinux") for tag in tags):
+        libc = Libc.MUSL
+    if libc in {Libc.MUSL, Libc.BIONIC}:
+        return TagFacts(machine, None, (), (), libc)
     tag, needs, foreign = wheel_tag(files, arch, platforms)
-    return TagFacts(machine, f"{tag.tag}_{machine}" if tag else None, needs, foreign)
+    versions = f"{tag.tag}_{machine}" if tag else None
+    # A tag is a promise that pip installs it where it can be imported: auditwheel does not give it either.
+    return TagFacts(machine, f"linux_{machine}" if foreign else versions, needs, foreign, libc, versions)
 
 
 def check_wheel(
@@ -53,6 +69,7 @@ def check_wheel(
             wheel.altered[:_SHOWN],
             "download the wheel again, and compare its sha256",
         )
+    _libc(found, wheel, fits)
     claimed = [each for tag in wheel.tags if (each := _claim(tag, platforms))]
     if fits is None or not claimed:
         return found.all()
@@ -62,6 +79,8 @@ def check_wheel(
             "wheel-machine", f"the tag is for {', '.join(sorted(machines))}, the libraries for {fits.machine}"
         )
         return found.all()
+    if fits.libc in {Libc.MUSL, Libc.BIONIC}:
+        return found.all()
     if fits.foreign:
         found.add(
             "wheel-library",
@@ -70,6 +89,23 @@ def check_wheel(
         )
     _tags(found, claimed, fits, platforms)
     return found.all()
+
+
+# Which C library a platform tag is about (packaging.python.org, "Platform compatibility tags").
+_TAG_LIBC = (("manylinux", Libc.GLIBC), ("musllinux", Libc.MUSL), ("android", Libc.BIONIC))
+
+
+def _libc(found: Findings, wheel: WheelFacts, fits: TagFacts | None) -> None:
+    if fits is None or fits.libc is None:
+        return
+    for tag in wheel.tags:
+        claimed = next((libc for start, libc in _TAG_LIBC if tag.startswith(start)), None)
+        if claimed is not None and claimed is not fits.libc:
+            found.add(
+                "wheel-tag",
+                f"the tag says {tag}, which is for {claimed}, but the libraries were linked with {fits.libc}",
+                fix="pip installs it where it cannot be imported; build it on a system with that C library",
+            )
 
 
 def _claim(tag: str, platforms: Platforms) -> tuple[int, str] | None:
@@ -87,16 +123,16 @@ def _tags(found: Findings, claimed: list[tuple[int, str]], fits: TagFacts, platf
     lowest = min(index for index, _ in claimed)
     said = platforms.wheel_tags[lowest]
     order = [f"{tag.tag}_{fits.machine}" for tag in platforms.wheel_tags]
-    actual = order.index(fits.fits) if fits.fits is not None else len(order)
+    actual = order.index(fits.versions_fit) if fits.versions_fit is not None else len(order)
     arch = _MACHINES[fits.machine]
     if actual > lowest:
         found.add(
             "wheel-tag",
-            f"the tag says {said.tag}, but the libraries need {fits.fits or 'more than any known tag'}",
+            f"the tag says {said.tag}, but the libraries need {fits.versions_fit or 'more than all tags'}",
             tuple(_reason(floor, said, arch) for floor in _beyond(fits, said, arch)),
             "pip installs it where it cannot be imported; build on an older system, or tag it as it is",
         )
-    elif actual < lowest:
+    elif actual < lowest and not fits.foreign:
         found.add(
             "wheel-tag-strict",
             f"the tag says {said.tag}, though {fits.fits} would do",

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.keras import make_plan
+from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, TfBuildError, UsageError
-from tfbuild.products.keras.app import read_app, read_keras_model
+from tfbuild.plan.words import Words
+from tfbuild.products import table
+from tfbuild.products.keras.app import read_app, read_keras_model, script_of
 
 
 def test_a_folder_is_known_by_its_bytes(tmp_path: Path) -> None:
@@ -114,3 +117,57 @@ def test_a_folder_or_path_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"hello")
     with pytest.raises(UsageError, match="is not a SavedModel"):
         read_keras_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "script"),
+    [
+        (("python3", "train.py", "--epochs", "3"), "train.py"),
+        (("python3.11", "-u", "-X", "utf8", "sub/train.py"), "sub/train.py"),
+        (("/usr/bin/python3", "/app/train.py"), "train.py"),
+        (("./run.sh",), "run.sh"),
+        (("/app/run.sh",), "run.sh"),
+        (("python3", "-m", "train"), None),
+        (("python3", "-um", "train"), None),
+        (("python3", "-c", "print(1)"), None),
+        (("python3", "-"), None),
+        (("python3",), None),
+        (("/opt/tool", "x.py"), None),
+        (("tool", "x.py"), None),
+        ((), None),
+    ],
+)
+def test_the_file_that_a_command_starts(command: tuple[str, ...], script: str | None) -> None:
+    assert script_of(command) == script
+
+
+def test_a_command_that_names_a_missing_file_is_refused_at_its_place(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "train.py").touch()
+    env: dict[str, str] = {}
+
+    def refused(*sets: str, app: Path | None = app) -> str:
+        words = Words(app=str(app) if app else "", sets=sets)
+        with pytest.raises(ConfigError) as caught:
+            table.plan_of(PROJECT, "keras", words, env=env, build_arch=Arch.AMD64)
+        (problem,) = caught.value.problems
+        return str(problem)
+
+    gone = "--set app.command=python3,nothere.py"
+    assert refused("app.command=python3,nothere.py") == (
+        f"{gone}: app.command starts 'nothere.py', and there is no such file in {app}"
+    )
+    assert "without --app DIR" in refused("app.command=python3,train.py", app=None)
+    assert "app.healthcheck starts 'h.py'" in refused("app.healthcheck=python3,h.py")
+    words = Words(app=str(app), sets=("app.command=python3,train.py",))
+    plan = table.plan_of(PROJECT, "keras", words, env=env, build_arch=Arch.AMD64)
+    assert plan.part.command == ("python3", "train.py")
+    (app / "app.yaml").write_text("app: {command: [python3, own.py]}\n")
+    assert refused().startswith(f"{app}/app.yaml: app.command starts 'own.py'")
+
+
+def test_a_command_without_an_application_is_told() -> None:
+    words = Words(sets=("app.command=[python3, -c, 'print(1)']",))
+    notes = table.plan_of(PROJECT, "keras", words, env={}, build_arch=Arch.AMD64).notes
+    assert any(each.startswith("app.command is set without --app") for each in notes)

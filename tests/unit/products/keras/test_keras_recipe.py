@@ -110,7 +110,6 @@ def start(
 
 PART = KerasPart(
     product="keras",
-    config="opt",
     variant="cpu",
     python="3.11",
     versions=(),

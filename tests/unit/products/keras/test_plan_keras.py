@@ -59,11 +59,13 @@ def test_what_is_in_the_image_is_in_its_name(tmp_path: Path) -> None:
     app = tmp_path / "My_App"
     app.mkdir()
     (app / "main.py").write_text("print(1)\n")
-    plan = make_plan("2.21.0", Arch.AMD64, "app.command=python3,main.py", app=app)
+    (app / "app.yaml").write_text("app:\n  command: [python3, main.py]\n")
+    plan = make_plan("2.21.0", Arch.AMD64, app=app)
     assert plan.build_id == "keras-2.21.0-opt-my-app-amd64"
     assert plan.output == "dist/keras/2.21.0/opt-my-app/amd64"
     assert dict(plan.image.labels)["tfbuild.build-id"] == plan.build_id
     assert plan.part.command == ("python3", "main.py")
+    (app / "app.yaml").unlink()
     model = KerasModel("m/wine.keras", "wine.keras", "keras", "1" * 40)
     assert make_plan(model=model).build_id == "keras-2.21.0-opt-wine-amd64"
     assert any("app.command is not set" in note for note in make_plan(app=app).notes)

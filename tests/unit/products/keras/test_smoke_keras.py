@@ -41,7 +41,12 @@ def test_each_wrong_word_is_found(changes: dict[str, str], finding: str) -> None
 
 
 def test_silence_and_crashes_are_findings() -> None:
-    assert len(judge_keras(PART, RunResult(0, "", ""))) == len(ANSWERS) + len(VERSIONS) + 1
+    assert len(judge_keras(PART, RunResult(0, "other\tthing\n", ""))) == len(ANSWERS) + len(VERSIONS) + 1
+
+
+def test_a_program_that_printed_nothing_gave_no_wrong_answer() -> None:
+    (finding,) = judge_keras(PART, RunResult(0, "", ""))
+    assert finding.id == "smoke-no-output"
     (crash,) = judge_keras(PART, RunResult(132, "", "Illegal instruction\n"))
     assert (crash.id, crash.severity) == ("smoke-crash", "error")
     assert "out of memory" in judge_keras(PART, RunResult(137, "", "", out_of_memory=True))[0].message

@@ -111,12 +111,46 @@ def test_what_the_user_adds_comes_last_and_as_it_is() -> None:
         ("--action_env=TF_REVISION", "TF_REVISION is set"),
         ("--jobs=4", "use --jobs of invoke"),
         ("--output_base=/x", "the builder has its place"),
+        ("-j=4", "use --jobs of invoke"),
+        ("--local_ram_resources=100", "use --jobs of invoke"),
+        ("--copt", "'--copt' after --: it has no value; write --copt=VALUE as one word"),
+        ("--copt=", "it has no value"),
+        ("--", "what follows it would be targets"),
+        ("--remote_cache=http://x", "use serving.remote_cache, which gives it the network"),
+        ("--remote_executor=grpc://x", "use serving.remote_executor"),
+        ("--bes_backend=grpc://x", "the compile does not have"),
+        ("--disk_cache=/x", "the builder has its place"),
+        ("--experimental_downloader_config=x", "use the key mirrors"),
+        ("--nofetch", "fetches everything first"),
+        ("--cpu=aarch64", "the architecture is --arch"),
+        ("--strip=never", "use compile.strip"),
+        ("--host_jvm_args=-Xmx1g", "an option of Bazel's start"),
+        ("--override_repository=org_boost=/x", "is set by build_configs/releases/serving/2.20.0.yaml:"),
+        ("--copt=-march=znver44", "clang 18 knows no -march=znver44"),
+        ("--cxxopt=-mtune=foo", "clang 18 knows no -mtune=foo"),
     ],
 )
 def test_words_after_the_dashes_that_cannot_stand_there(raw: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         options(raw=(raw,))
     assert message in caught.value.message
+
+
+def test_all_wrong_words_are_told_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        options(raw=("--copt", "-k", "target", "--jobs=3"))
+    told = (caught.value.message, *caught.value.details)
+    assert [each.partition(" ")[0] for each in told] == ["'--copt'", "'target'", "'--jobs=3'"]
+
+
+def test_build_events_pass_where_the_compile_has_the_network() -> None:
+    events = "--bes_backend=grpc://events.example"
+    assert options("serving.remote_cache=grpc://cache.example", raw=(events,))[-1] == events
+
+
+def test_other_words_pass() -> None:
+    words = ("--copt=-march=znver4", "--define=x=y", "-s", "--features=-foo", "--repo_env=OWN=1")
+    assert options(raw=words)[-5:] == list(words)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ def test_a_right_server_has_no_finding() -> None:
         (RIGHT.replace("metrics 12", "metrics 0"), ["smoke-metrics"]),
         (RIGHT.replace("metrics 12", "error metrics HTTP 404"), ["smoke-metrics"]),
         ("state LOADING\n", ["smoke-model"]),
-        ("", ["smoke-model"]),
+        ("\n", ["smoke-no-output"]),
+        ("", ["smoke-no-output"]),
         ("state AVAILABLE\n", ["smoke-answer", "smoke-answer", "smoke-metrics"]),
     ],
 )
@@ -93,3 +94,13 @@ def test_monitoring_is_on_in_the_test_also_where_the_image_has_it_off() -> None:
     assert questions.server_arguments(on) == ()
     assert metrics_path(on) == "/metrics"
     assert metrics_path(off) == "/monitoring/prometheus/metrics"
+
+
+def test_a_probe_that_printed_nothing_gave_no_wrong_answer() -> None:
+    probe = Probe(MODEL, (), RunResult(0, "", ""))
+    _, (finding,) = judge_server([probe], STOPPED, "")
+    assert finding.id == "smoke-no-output"
+
+
+def test_only_a_health_check_that_is_well_may_be_silent() -> None:
+    assert [each.speaks for each in Questions("/smoke", 1, "/m").probes(("entry",))] == [True, False]

@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.plans import PROJECT
 from tests.support.products import Product, load_release
-from tfbuild.base.errors import HostError, UsageError
+from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.products.serving.release import ServingRelease
-from tfbuild.products.serving.upstream import UpstreamReport, check_upstream, tell
+from tfbuild.products.serving.upstream import UpstreamReport, check_upstream, report_lines
 
 pytestmark = pytest.mark.real_processes
 
@@ -99,10 +99,9 @@ def with_serving(release: ServingRelease, **values: object) -> ServingRelease:
 def test_a_release_file_that_is_right(release: ServingRelease, clone: Path) -> None:
     report = check(release, clone)
     assert report.wrong == ()
-    lines: list[str] = []
-    tell(report, lines.append)
-    assert lines[-1] == f"{len(report.checks)} of {len(report.checks)} as the release file says\n"
-    assert f"  ok    git tree: {release.source.tree}\n" in lines
+    lines = list(report_lines(report))
+    assert lines[-1] == f"{len(report.checks)} of {len(report.checks)} as the release file says"
+    assert f"  ok    git tree: {release.source.tree}" in lines
 
 
 def test_a_bare_clone_or_one_with_another_checkout_will_do(release: ServingRelease, clone: Path) -> None:
@@ -134,9 +133,8 @@ def test_each_thing_that_is_wrong_is_told_with_what_upstream_has(
     report = check(with_serving(release, **values), clone)
     (wrong,) = report.wrong
     assert (wrong.name, wrong.found) == (name, found)
-    lines: list[str] = []
-    tell(report, lines.append)
-    assert f"  WRONG {name}\n" in "".join(lines)
+    lines = list(report_lines(report))
+    assert f"  WRONG {name}" in lines
 
 
 def test_wrong_pins_are_found_out(release: ServingRelease, clone: Path) -> None:
@@ -164,7 +162,7 @@ def test_a_folder_that_is_no_clone_or_lacks_the_commit(
 ) -> None:
     with pytest.raises(UsageError, match="is no git repository"):
         check(release, tmp_path / "nowhere")
-    with pytest.raises(HostError) as caught:
+    with pytest.raises(NothingMatchesError) as caught:
         check(release.model_copy(update={"revision": "1" * 40}), clone)
     assert "does not have 1111" in caught.value.message
     assert caught.value.hint == f"git -C {clone} fetch --tags origin"

@@ -91,9 +91,19 @@ def test_what_xnnpack_takes_over_is_what_the_release_says() -> None:
     def taken(made: Plan[Any]) -> set[str]:
         return {case.model for case in made.part.smoke if case.must_delegate}
 
-    both = {"conv_float32.tflite", "conv_int8.tflite"}
-    assert taken(plan()) == both
-    assert taken(plan("amd64", "2.14.0-wheel")) == {"conv_float32.tflite"}
+    floats = {
+        "conv_float32.tflite",
+        "squeeze_excite_float32_batch1.tflite",
+        "squeeze_excite_float32_batch2.tflite",
+        "mean_subtracted_float32_batch2.tflite",
+    }
+    bytes_ = {
+        "conv_int8.tflite",
+        "squeeze_excite_int8_batch1.tflite",
+        "squeeze_excite_int8_batch2.tflite",
+    }
+    assert taken(plan()) == floats | bytes_ | {"dynamic_reshape_float32.tflite"}
+    assert taken(plan("amd64", "2.14.0-wheel")) == floats
     assert taken(plan("armhf", "2.14.0-wheel")) == set()
 
 

@@ -10,11 +10,30 @@ from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
 from tfbuild.base.values import SmokeOutcome
-from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome, smoke_cases
+from tfbuild.engine.facts import RunResult
+from tfbuild.products.tflite.smoke import (
+    NOT_DELEGATED,
+    DynamicGraphs,
+    SmokeCase,
+    judge,
+    parse_outcome,
+    repeated,
+    smoke_cases,
+)
 
-CASES = {case.id: case for case in smoke_cases(xnnpack=True)}
+CASES = {case.id: case for case in smoke_cases(xnnpack=True, dynamic="told")}
 ADD = CASES["add, c"]
 CONV = CASES["conv_int8, c++"]
+DYNAMIC = CASES["dynamic_reshape_float32, c++"]
+DELEGATED = {
+    "conv_float32",
+    "conv_int8",
+    "mean_subtracted_float32_batch2",
+    "squeeze_excite_float32_batch1",
+    "squeeze_excite_float32_batch2",
+    "squeeze_excite_int8_batch1",
+    "squeeze_excite_int8_batch2",
+}
 VERSION = "2.14.1"
 
 
@@ -34,9 +53,9 @@ def test_a_right_answer_has_no_finding(case: SmokeCase) -> None:
     assert ids(case, good(case)) == []
 
 
-def test_both_apis_are_asked_for_float_and_int8_and_each_convolution_must_be_delegated() -> None:
+def test_both_apis_are_asked_for_float_and_int8_and_each_such_model_must_be_delegated() -> None:
     must = {case.id for case in CASES.values() if case.must_delegate}
-    assert must == {f"{model}, {api}" for model in ("conv_float32", "conv_int8") for api in ("c", "c++")}
+    assert must == {f"{model}, {api}" for model in DELEGATED for api in ("c", "c++")}
     # C++ has XNNPACK in its default resolver; a C program adds it.
     assert {case.program for case in CASES.values() if case.with_delegate} == {"smoke-c"}
 
@@ -66,9 +85,7 @@ def test_a_crash_says_why_and_shows_what_was_printed(code: int, words: str) -> N
     assert finding.evidence == ("one", "cannot load")
 
 
-@pytest.mark.parametrize(
-    "outputs", [(), (3.0,), (3.0, 9.0, 0.0), (3.0, 9.01), (9.0, 3.0), (float("nan"), 9.0)]
-)
+@pytest.mark.parametrize("outputs", [(3.0,), (3.0, 9.0, 0.0), (3.0, 9.01), (9.0, 3.0), (float("nan"), 9.0)])
 def test_a_wrong_answer_is_shown_beside_the_right_one(outputs: tuple[float, ...]) -> None:
     outcome = replace(good(ADD), outputs=outputs)
     (finding,) = judge(ADD, outcome, version=VERSION, stderr="")
@@ -96,13 +113,51 @@ def test_other_operators_may_be_left_to_tflite() -> None:
     assert ids(CONV, replace(good(CONV), left=(6, 114))) == []
 
 
+def test_a_graph_with_dynamic_tensors_is_run_in_each_way_and_its_answer_is_the_same() -> None:
+    ways = [case for case in CASES.values() if case.model == DYNAMIC.model]
+    assert [(case.program, case.with_delegate) for case in ways] == [
+        ("smoke-c", False),
+        ("smoke-c", True),
+        ("smoke-cc", False),
+    ]
+    assert {case.outputs for case in ways} == {(10.0, 9.0, 26.0, 17.0)}
+
+
+def test_a_library_that_loses_its_delegate_without_a_word_is_found() -> None:
+    told = f"WARNING: {NOT_DELEGATED} with a graph that has dynamic-sized tensors (tensor#8 ..."
+    for way in ("dynamic_reshape_float32, c, delegate", "dynamic_reshape_float32, c++"):
+        case = CASES[way]
+        outcome = SmokeOutcome(case.id, 0, VERSION, case.outputs, 0, (77, 45, 83, 22, 9))
+        assert ids(case, outcome, told) == []
+        assert ids(case, outcome, "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.") == [
+            "smoke-silent"
+        ]
+
+
+def test_a_release_that_delegates_dynamic_graphs_has_to_do_so() -> None:
+    cases = {case.id: case for case in smoke_cases(xnnpack=True, dynamic="delegated")}
+    case = cases[DYNAMIC.id]
+    assert ids(case, SmokeOutcome(case.id, 0, VERSION, case.outputs, 1, (77, 45, 83))) == []
+    assert ids(case, SmokeOutcome(case.id, 0, VERSION, case.outputs, 0, (77, 45, 83, 22, 9))) == [
+        "xnnpack-not-in-use"
+    ]
+
+
+@pytest.mark.parametrize("dynamic", [None, "untold"])
+def test_of_other_releases_only_the_answer_of_a_dynamic_graph_is_asked(dynamic: DynamicGraphs | None) -> None:
+    cases = {case.id: case for case in smoke_cases(xnnpack=True, dynamic=dynamic)}
+    case = cases[DYNAMIC.id]
+    assert ids(case, SmokeOutcome(case.id, 0, VERSION, case.outputs, 0, ())) == []
+    assert ids(case, SmokeOutcome(case.id, 0, VERSION, (10.0, 9.0, 26.0, 16.0), 0, ())) == ["smoke-answer"]
+
+
 def test_without_xnnpack_nothing_has_to_be_delegated() -> None:
     (case,) = (case for case in smoke_cases(xnnpack=False) if case.id == CONV.id)
     assert ids(case, replace(good(case), delegated=0, left=(3,))) == []
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    outcome = SmokeOutcome(CONV.id, 0, "1.0", (), 0, (3,))
+    outcome = SmokeOutcome(CONV.id, 0, "1.0", (1.0,), 0, (3,))
     assert ids(CONV, outcome) == ["smoke-version", "smoke-answer", "xnnpack-not-in-use"]
 
 
@@ -128,3 +183,22 @@ def test_what_a_program_prints_is_what_is_read(values: list[float], delegated: i
 def test_a_garbled_line_is_never_taken_for_an_answer(line: str) -> None:
     outcome = parse_outcome(ADD, 0, f"{line}\n")
     assert (outcome.delegated, outcome.left, outcome.outputs) == (None, (), ())
+
+
+def test_no_answer_is_not_a_wrong_answer() -> None:
+    silent = parse_outcome(CONV, 0, "")
+    (finding,) = judge(CONV, silent, version=VERSION, stderr="")
+    assert finding.id == "smoke-no-output"
+    assert "no answer was printed" in finding.message
+    assert "run the command again" in str(finding.fix)
+
+
+def test_an_answer_that_was_cut_off_is_no_wrong_answer_either() -> None:
+    cut = parse_outcome(CONV, 0, f"version {VERSION}\ndelegated 1\n")
+    assert ids(CONV, cut) == ["smoke-no-output"]
+
+
+def test_a_second_run_is_told() -> None:
+    ran = RunResult(0, "output 1", "", repeated=True)
+    assert [(each.id, each.severity) for each in repeated("add, c", ran)] == [("smoke-repeated", "warning")]
+    assert repeated("add, c", RunResult(0, "output 1", "")) == ()

@@ -35,7 +35,7 @@ def fitting_platform(path: Path) -> str:
     facts = tag_facts(files, load_platforms(PROJECT))
     if facts is None:
         raise PackagingError(f"{path.name} has no libraries, or those of several machines")
-    return facts.fits if facts.fits and not facts.foreign else f"linux_{facts.machine}"
+    return facts.fits or f"linux_{facts.machine}"
 
 
 def retag(path: Path, folder: Path, platform: str) -> Path:

@@ -10,12 +10,17 @@ from packaging.utils import canonicalize_name
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.naming import python_extra
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.tflite.keys import TfliteKeys
+from tfbuild.products.tflite.operators import script_case
 from tfbuild.products.tflite.part import WheelPart
+from tfbuild.products.tflite.plan import operator_limits
+from tfbuild.products.tflite.release import TfliteWheelRelease
+from tfbuild.products.tflite.rules import wheel_rules
 from tfbuild.products.tflite.smoke import wheel_cases
-from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
+from tfbuild.releases.wheels.keys import WheelPython
 from tfbuild.releases.wheels.lock import LockFile, require_environment
 
 STEPS = ("fetch", "root", "builder", "image", "verify", "dist")
@@ -27,7 +32,7 @@ _PYTHON = "tflite.python"
 def make_wheel_plan(
     request: Request,
     config: ResolvedConfig,
-    release: WheelRelease,
+    release: TfliteWheelRelease,
     *,
     circumstances: Circumstances,
     lock: LockFile,
@@ -41,14 +46,20 @@ def make_wheel_plan(
     (wheel,) = (each for each in wheels if each.name == wanted)
     asked = release.wheels.find(VARIANT, request.arch)
     xnnpack = asked.xnnpack if asked else ()
+    package = wanted.replace("-", "_")
     part = WheelPart(
         product="tflite",
         python=python.version,
         suite=python.suite,
-        package=wanted.replace("-", "_"),
+        package=package,
         wheel=wheel.filename,
         xnnpack=xnnpack,
-        smoke=wheel_cases(wanted.replace("-", "_"), xnnpack=xnnpack),
+        smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
+        operators=(
+            script_case(
+                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), published=True
+            ),
+        ),
     )
     builder, target = _roots(request, config, release, python, circumstances)
     pins = tuple(each.pin for each in wheels)
@@ -58,14 +69,16 @@ def make_wheel_plan(
         flags=(),
         part=part,
         policy=policy_name(config.values),
+        keys=wheel_rules(),
         flavour=FLAVOUR,
         notes=("the official wheel; nothing is compiled, so compile.* says nothing here",),
         pins=pins,
         compiled_from=tuple(pin.sha256 for pin in pins),
         image_from=(part.python, part.package),
-        verified_by=(part.smoke,),
+        verified_by=(part.smoke, part.operators),
         roots=(builder, target),
         steps=STEPS,
+        beyond=python_extra(_PYTHON, python, release.wheels.python(config.named.of(TfliteKeys).python)),
     )
     return assemble(request, config, release, circumstances, specifics)
 
@@ -75,7 +88,7 @@ def policy_name(values: BuildConfig) -> str:
     return values.policy or f"tflite-{FLAVOUR}-scratch"
 
 
-def _python(config: ResolvedConfig, release: WheelRelease) -> WheelPython:
+def _python(config: ResolvedConfig, release: TfliteWheelRelease) -> WheelPython:
     version = config.values.of(TfliteKeys).python
     pythons = release.wheels.pythons
     found = release.wheels.python(version)
@@ -98,7 +111,7 @@ def _refuse_distribution(config: ResolvedConfig) -> None:
 def _roots(
     request: Request,
     config: ResolvedConfig,
-    release: WheelRelease,
+    release: TfliteWheelRelease,
     python: WheelPython,
     circumstances: Circumstances,
 ) -> tuple[Root, Root]:

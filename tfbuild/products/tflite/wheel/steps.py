@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.build.run import Run
 from tfbuild.build.steps import empty_folders, make_builder, make_image, write_fetch_log
+from tfbuild.products.tflite.operators import PACK
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.steps import PYTHON_ARTIFACTS, WHEEL_FOLDER
 from tfbuild.verify.checks.wheel import TagFacts
@@ -47,8 +49,10 @@ def image(run: Run[WheelPart]) -> str:
     """The image, and the smoke test's files, which need no source."""
     made = make_image(run)
     source = run.layout.project / _SMOKE
-    for path in (source / "smoke.py", *sorted((source / "models").glob("*.tflite"))):
+    for path in (source / "smoke.py", source / "operators.py", *sorted((source / "models").glob("*.tflite"))):
         shutil.copyfile(path, run.layout.smoke / path.name)
+    with gzip.open(source / f"{PACK}.gz") as stored, (run.layout.smoke / PACK).open("wb") as pack:
+        shutil.copyfileobj(stored, pack)
     return made
 
 

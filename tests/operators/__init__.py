@@ -1,0 +1,1 @@
+"""Generated models of one operator each, with known answers: ``python -m tests.operators``."""

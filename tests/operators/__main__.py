@@ -1,0 +1,48 @@
+"""Makes ``dockerfiles/tflite/smoke/operators.pack.gz``.
+
+    python -m tests.operators models FILE           models and inputs alone, for the recording
+    python -m tests.operators merge COLUMN=FILE...  the pack; the last recording has the answers
+    python -m tests.operators rebuild               the pack with its own answers: for new tolerances
+
+A recording is made by the Python of a published wheel, which needs nothing but the package and numpy::
+
+    python dockerfiles/tflite/smoke/operators.py PACKAGE FILE --record RECORDING
+
+The columns are the wheels that a build is compared with; ``recorded.md`` beside this file names them.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.operators.cases import all_cases
+from tests.operators.pack import FILE, compressed, pack, unpack_file
+from tests.operators.recording import disagreements, merged, read_recording
+
+
+def main(words: list[str]) -> int:
+    match words:
+        case ["models", path]:
+            Path(path).write_bytes(pack(all_cases(), {}, ()))
+        case ["merge", *named] if named:
+            recordings = {}
+            for each in named:
+                column, _, path = each.partition("=")
+                recordings[column] = read_recording(Path(path))
+            cases = all_cases()
+            said = disagreements(cases, recordings)
+            print("\n".join(said))
+            if said:
+                return 1
+            FILE.write_bytes(compressed(pack(cases, merged(cases, recordings), tuple(recordings))))
+        case ["rebuild"]:
+            answers, columns = unpack_file()
+            FILE.write_bytes(compressed(pack(all_cases(), answers, columns)))
+        case _:
+            print(__doc__)
+            return 2
+    return 0
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""The file that the programs in ``dockerfiles/tflite/smoke`` read: models, inputs, answers.
+
+Little-endian, and simple enough for C without a library: a header, the columns, an entry for each model, then
+the data. A column is a release, and an entry has a bit for each column whose release gives the whole model to
+XNNPACK. The file is stored compressed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.operators.graph import Case
+
+FILE = Path(__file__).resolve().parents[2] / "dockerfiles" / "tflite" / "smoke" / "operators.pack.gz"
+
+_MAGIC = b"TFOPER01"
+_HEADER = struct.Struct("<8sII")  # magic, models, columns
+_COLUMN = struct.Struct("<32s")
+_ENTRY = struct.Struct("<80s6IffI")  # name, (offset, size) of model, inputs, answer, tolerances, bits
+_ALIGNMENT = 16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model gives, and the releases (bits of the columns) that delegate it whole."""
+
+    data: bytes
+    delegated: int
+
+
+def pack(cases: Sequence[Case], answers: Mapping[str, Answer], columns: Sequence[str]) -> bytes:
+    """The uncompressed file."""
+    data = bytearray()
+    start = _aligned(_HEADER.size + _COLUMN.size * len(columns) + _ENTRY.size * len(cases))
+    entries = bytearray()
+
+    def place(content: bytes) -> tuple[int, int]:
+        data.extend(bytes(_aligned(len(data)) - len(data)))
+        offset = start + len(data)
+        data.extend(content)
+        return offset, len(content)
+
+    for case in cases:
+        answer = answers.get(case.name, Answer(b"", 0))
+        spans = [*place(case.model), *place(case.inputs), *place(answer.data)]
+        name = case.name.encode()
+        if len(name) >= 80:
+            raise ValueError(f"the name {case.name} is too long")
+        entries += _ENTRY.pack(name, *spans, case.absolute, case.relative, answer.delegated)
+    head = _HEADER.pack(_MAGIC, len(cases), len(columns))
+    head += b"".join(_COLUMN.pack(column.encode()) for column in columns)
+    return (head + bytes(entries)).ljust(start, b"\0") + bytes(data)
+
+
+def unpack(content: bytes) -> tuple[dict[str, Answer], tuple[str, ...]]:
+    """The answers by the model's name, and the columns."""
+    magic, models, count = _HEADER.unpack_from(content)
+    if magic != _MAGIC:
+        raise ValueError("not a pack of operators")
+    place = _HEADER.size
+    columns = []
+    for _ in range(count):
+        columns.append(_text(_COLUMN.unpack_from(content, place)[0]))
+        place += _COLUMN.size
+    answers = {}
+    for _ in range(models):
+        name, *spans, _, _, delegated = _ENTRY.unpack_from(content, place)
+        offset, size = spans[4:6]
+        answers[_text(name)] = Answer(content[offset : offset + size], delegated)
+        place += _ENTRY.size
+    return answers, tuple(columns)
+
+
+def unpack_file() -> tuple[dict[str, Answer], tuple[str, ...]]:
+    return unpack(gzip.decompress(FILE.read_bytes()))
+
+
+def compressed(content: bytes) -> bytes:
+    return gzip.compress(content, compresslevel=9, mtime=0)
+
+
+def _text(field: bytes) -> str:
+    return field.rstrip(b"\0").decode()
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

@@ -1,0 +1,129 @@
+"""What published wheels gave for the models: they agree, but for those known to be wrong."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tests.operators.graph import Case
+from tests.operators.pack import Answer
+
+
+@dataclass(frozen=True)
+class Known:
+    """Models for which some published wheels have no right answer; the last recording's is right."""
+
+    models: str  # a pattern
+    columns: tuple[str, ...]
+    why: str
+    by_chance: bool = False  # it depends on what lies in memory, so the answer may be right
+
+
+_OLD = ("2.14.1", "tflite-runtime-2.14.0")
+_ALL = ("2.14.1", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0", "tflite-runtime-2.14.0")
+_OUT_OF_BOUNDS = "a broadcast of five dimensions writes behind the tensor: SIGABRT, or an answer all the same"
+KNOWN = (
+    Known(
+        "batch_matmul-float32-2x3x4-1x4x5-x*", _ALL,
+        "the left side, transposed, is taken for one batch where the right one has one",
+    ),
+    Known(
+        "batch_matmul-int8-*", ("2.21.0",),
+        "XNNPACK rounds the left side again, row by row: up to four steps away from TFLite's own kernel",
+    ),
+    Known("fully_connected-dynamic-range-channel", _OLD, "the first channel's scale is taken for all"),
+    Known("mul-float32-2x1x3x2x4-3x1x4", _OLD, _OUT_OF_BOUNDS, by_chance=True),
+    Known("squared_difference-float32-2x1x3x2x4-3x1x4", _ALL, _OUT_OF_BOUNDS, by_chance=True),
+    Known(
+        "survives-transpose_conv-float32-batch3", _OLD,
+        "XNNPACK writes as many images as it gets where there is room for one", by_chance=True,
+    ),
+    Known(
+        "survives-max_pool_2d-*-batch0", ("2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0"),
+        "XNNPACK reads an image where there is none", by_chance=True,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one model gave in one way."""
+
+    state: str
+    text: str
+    answer: bytes
+    delegated: bool
+
+
+Recording = Mapping[tuple[str, str], Recorded]  # of (model, way)
+
+
+def read_recording(path: Path) -> Recording:
+    return {
+        (each["name"], each["way"]): Recorded(
+            each["state"], each["text"], bytes.fromhex(each.get("answer", "")), each.get("delegated", False)
+        )
+        for each in json.loads(path.read_text())
+    }
+
+
+def disagreements(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> list[str]:
+    """Where the recordings differ by more than the models' tolerance, and known faults that are none."""
+    said = []
+    *_, last = recordings.values()
+    for column, recording in recordings.items():
+        for case in cases:
+            known = [each for each in KNOWN if column in each.columns and fnmatchcase(case.name, each.models)]
+            faults = list(_faults(case, recording, last[case.name, "reference"]))
+            if not known:
+                said += [f"{column}: {case.name}: {fault}" for fault in faults]
+            elif not faults and not all(each.by_chance for each in known):
+                said.append(f"{column}: {case.name} is right, and known as wrong")
+    return said
+
+
+def _faults(case: Case, recording: Recording, truth: Recorded) -> Iterator[str]:
+    for way in ("reference", "xnnpack"):
+        mine = recording[case.name, way]
+        if not case.answered and mine.state != "crashed":
+            continue
+        if mine.state != "right":
+            yield f"{way}: {mine.state} {mine.text}"
+        elif not close(case, mine.answer, truth.answer):
+            yield f"{way}: another answer"
+
+
+def close(case: Case, got: bytes, want: bytes) -> bool:
+    """Whether the outputs agree within the tolerances of the case."""
+    if len(got) != len(want):
+        return False
+    mine, theirs = _values(case, got), _values(case, want)
+    return all(
+        abs(left - right) <= case.absolute + case.relative * abs(right)
+        for left, right in zip(mine, theirs, strict=True)
+    )
+
+
+def _values(case: Case, data: bytes) -> tuple[float, ...]:
+    form = {"float32": "f", "int8": "b", "uint8": "B"}[case.output]
+    return struct.unpack(f"<{len(data) // struct.calcsize(form)}{form}", data)
+
+
+def merged(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> dict[str, Answer]:
+    """The last recording's answers of the reference kernels, and who delegates what."""
+    *_, last = recordings.values()
+    return {
+        case.name: Answer(
+            last[case.name, "reference"].answer if case.answered else b"",
+            sum(
+                1 << number
+                for number, recording in enumerate(recordings.values())
+                if case.answered and recording[case.name, "xnnpack"].delegated
+            ),
+        )
+        for case in cases
+    }

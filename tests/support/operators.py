@@ -1,0 +1,44 @@
+"""What a build's smoke test has to say about the suite of single operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.operators.cases import all_cases
+from tests.operators.pack import pack, unpack_file
+
+# A flatbuffer whose root lies far outside: reading it is a segmentation fault.
+_BROKEN = b"\xff\xff\xff\x7fTFL3".ljust(64, b"\0")
+
+
+def require_operators(manifest: Mapping[str, Any], case: str, column: str) -> None:
+    """All models were run in each way; what was not right is a limit that the release's file names.
+
+    XNNPACK runs at least what it runs in the package of ``column`` (empty: it is not built in).
+    """
+    (outcome,) = (each for each in manifest["smoke"] if each["case"] == case)
+    counts = {count["way"]: count for count in outcome["operators"]}
+    answers, columns = unpack_file()
+    assert set(counts) == ({"reference", "xnnpack"} if column else {"reference"})
+    assert {count["models"] for count in counts.values()} == {len(answers)}
+    met = [each for each in manifest["findings"] if each["message"].startswith(f"{case}: ")]
+    assert {each["id"] for each in met} <= {"operator-limit"}
+    wrong = sum(count["models"] - count["right"] for count in counts.values())
+    assert wrong == sum(len(each["evidence"]) for each in met)
+    assert wrong < 20
+    assert counts["reference"]["delegated"] == 0
+    if column:
+        bit = 1 << columns.index(column)
+        wanted = sum(bool(answer.delegated & bit) for answer in answers.values())
+        assert counts["xnnpack"]["delegated"] >= wanted > 400
+
+
+def pack_with_a_broken_model(path: Path) -> tuple[str, str, str]:
+    """Writes a pack of three models, of which the second ends the process; their names."""
+    first, second, third = (case for case in all_cases() if case.name.startswith("abs-float32-2"))
+    answers, columns = unpack_file()
+    path.write_bytes(pack((first, replace(second, model=_BROKEN), third), answers, columns))
+    return first.name, second.name, third.name

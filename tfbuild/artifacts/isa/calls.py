@@ -1,0 +1,98 @@
+"""Which functions are reached from chosen ones only. Pure.
+
+A kernel that is chosen at run time has helpers that bear no sign of it in their names: OpenBLAS's
+``dgemv_kernel_4x4`` is called by ``dgemv_n_HASWELL`` alone. Whoever is called by, or whose address is taken
+in, nothing but chosen functions runs only where these run.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+
+from tfbuild.artifacts.elf.code import Code
+
+# Intel SDM, volume 2: CALL (E8), JMP (E9), Jcc (0F 80 to 8F) with 32 bits relative to the next instruction;
+# LEA (8D) with a ModRM byte that says "relative to the next instruction".
+_REFERENCE = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]|\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", re.DOTALL)
+_ROUNDS = 4
+NOBODY = "by nobody"  # who chooses what is never called
+_RELATIVE = struct.Struct("<i")
+
+
+def followers(code: Code, wanted: frozenset[int], family: Callable[[int], str | None]) -> dict[int, str]:
+    """Those of the functions ``wanted`` (places in ``code.functions``) that only chosen ones reach.
+
+    ``family`` says who chooses a function, None for one that just runs. A function that a table of pointers
+    or the list of exports holds is left out; what nobody mentions at all is never run. Only x86-64 is read,
+    and no program that is loaded at a fixed address: its code may hold addresses in other forms.
+    """
+    if code.machine != "EM_X86_64" or code.fixed:
+        return {}
+    callers: dict[int, set[int]] = {}
+    chosen: dict[int, str] = {}
+    asked = set(wanted)
+    # Who calls may have no sign of it either: its own callers are asked for then. Each round reads all code.
+    for _ in range(_ROUNDS):
+        held = _held(code, frozenset(code.functions[index].start for index in asked))
+        callers |= {index: set() for index in asked if code.functions[index].start not in held}
+        for caller, callee in _references(code, callers.keys() & asked):
+            if caller != callee:
+                callers[callee].add(caller)
+        new = {caller for index in asked for caller in callers.get(index, ()) if caller >= 0} - callers.keys()
+        chosen |= {index: who for index in new if (who := family(index))}
+        asked = new - chosen.keys() - asked
+        if not asked:
+            break
+    found = _only_from_chosen(callers, chosen)
+    return {index: who for index, who in found.items() if index in wanted}
+
+
+def _only_from_chosen(callers: Mapping[int, set[int]], chosen: Mapping[int, str]) -> dict[int, str]:
+    """Takes away, until nothing changes, who has a caller that is neither chosen nor still in the set."""
+    left = set(callers)
+    while gone := {index for index in left if not callers[index] <= left | chosen.keys()}:
+        left -= gone
+    found: dict[int, str] = {}
+    # Names are handed down from the chosen ones; nobody calls those that none leads to.
+    while step := {
+        index: min(names)
+        for index in left - found.keys()
+        if (names := {who for c in callers[index] if (who := chosen.get(c) or found.get(c))})
+    }:
+        found |= step
+    return found | dict.fromkeys(left - found.keys(), NOBODY)
+
+
+def _references(code: Code, candidates: set[int]) -> Iterator[tuple[int, int]]:
+    """Pairs of who mentions (-1 for code that belongs to no function) and who is mentioned."""
+    starts = array("Q", (each.start for each in code.functions))
+    targets = {code.functions[index].start: index for index in candidates}
+    for area in code.ranges:
+        data = bytes(area.data)
+        last = len(data) - _RELATIVE.size
+        for match in _REFERENCE.finditer(data):
+            place = match.end()
+            if place > last:
+                break
+            (distance,) = _RELATIVE.unpack_from(data, place)
+            callee = targets.get(area.address + place + 4 + distance)
+            if callee is None:
+                continue
+            address = area.address + match.start()
+            caller = bisect_right(starts, address) - 1
+            inside = caller >= 0 and address < code.functions[caller].end
+            yield (caller if inside else -1), callee
+
+
+def _held(code: Code, addresses: frozenset[int]) -> set[int]:
+    """Those of ``addresses`` that stand in data, as in tables and relocations, or that others may call."""
+    found = set(addresses & code.exported)
+    for part in code.data:
+        words = array("Q")
+        words.frombytes(part[: len(part) // 8 * 8])
+        found |= addresses.intersection(words)
+    return found

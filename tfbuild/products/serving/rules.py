@@ -1,0 +1,36 @@
+"""What the keys of a configuration are to a build of the model server."""
+
+from __future__ import annotations
+
+from tfbuild.config.compiler_cpus import CompilerCpus, compiler_cpus
+from tfbuild.plan.effect import KeyRules
+from tfbuild.products.serving.compilers import march_flags
+from tfbuild.products.serving.release import ServingRelease
+from tfbuild.releases.keys import Release
+
+
+def compiler_of(release: ServingRelease) -> CompilerCpus | None:
+    """What compiles ``release``; None where nobody has asked that compiler."""
+    return compiler_cpus(release.serving.compiler.kind, release.serving.compiler.version)
+
+
+def key_rules(release: Release) -> KeyRules:
+    """An older compiler gets other words for a level of CPUs, or none: see :func:`march_flags`."""
+    if not isinstance(release, ServingRelease):
+        raise TypeError(f"{release.path} is no release of the model server")
+    compiler = release.serving.compiler
+
+    def passes_on(march: str) -> bool:
+        return march_flags(compiler.kind, compiler.version, march) == (f"-march={march}",)
+
+    return KeyRules(
+        sections=("serving",),
+        idle={"compile.ccache": "Bazel has caches of its own"},
+        impossible={
+            "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is"
+        },
+        unnamed=("serving.remote_cache", "serving.build_on"),
+        late=("serving.server_args", "serving.batching.", "serving.monitoring."),
+        compiler=compiler_of(release),
+        passes_on=passes_on,
+    )
