@@ -123,7 +123,9 @@ class Build:
 
     folder: Path
     plan: Plan[Any] = field(
-        default_factory=lambda: make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default")
+        default_factory=lambda: make_plan(
+            "2.14.1-debian", "opt", Arch.AMD64, "policy=default", real_patches=True
+        )
     )
     reporter: ListReporter = field(default_factory=ListReporter)
     replies: dict[str, Reply] = field(default_factory=dict)

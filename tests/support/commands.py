@@ -10,15 +10,13 @@ import pytest
 from invoke.main import program
 
 from tfbuild.base.errors import HostError
-from tfbuild.cli import build, lock, machine, supply, wiring
+from tfbuild.cli import lock, machine, wiring
 from tfbuild.doctor import setup as host_setup
 from tfbuild.products.serving import upstream
 
 # What acts, by the module that the commands take it from.
 _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
-    (wiring, ("fetch_release", "connect", "save_image")),
-    (build, ("build_plan", "build_several")),
-    (supply, ("write_file", "load_file")),
+    (wiring, ("build_plan", "build_several", "bundle", "unbundle", "fetch_release", "connect")),
     (lock, ("lock_release", "lock_wheels_of")),
     (upstream, ("check_upstream",)),
     (machine, ("clean_up", "run_tests")),

@@ -12,6 +12,7 @@ from tfbuild.base.documents import GitId, HexDigest, dump
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.project import PROJECT
 from tfbuild.machine.terminal import write_json, write_lines
+from tfbuild.products.table import release_kinds
 from tfbuild.releases.keys import Release, source_of
 from tfbuild.releases.load import default_release, load_lock
 from tfbuild.releases.state import LockStatus, lock_status
@@ -121,7 +122,9 @@ def release_lines(
 ) -> Iterator[str]:
     """A line for each release; ``lacking`` are the names of the sources that its lock has no hash of."""
     defaults = [
-        default_release(releases, product) for product in dict.fromkeys(each.product for each in releases)
+        default_release(releases, kind.product, never_built=kind.never_built_will_do)
+        for kind in release_kinds()
+        if any(each.product == kind.product for each in releases)
     ]
     arches = [", ".join(map(str, each.arches)) for each in releases]
     name_width, arch_width = max(len(each.release) for each in releases), max(map(len, arches))

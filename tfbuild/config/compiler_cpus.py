@@ -11,12 +11,12 @@ from pydantic import Field
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
+from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.binding import bind
 from tfbuild.config.types import FileStem, Keys, Prose
 from tfbuild.config.yaml_source import read_yaml
 
-PROJECT = Path(__file__).resolve().parent.parent
 COMPILERS = Path("build_configs", "compilers")
 # Whatever the CPU of the machine that compiles has: every native compiler takes it, and no list of a cross
 # compiler has it. Who may ask for it is decided elsewhere.

@@ -53,7 +53,12 @@ def find_release(root: Path, kind: ReleaseKind, name: str, origin: str = "") -> 
     if origin not in {"", "source", "wheel"}:
         raise UsageError(f"--from takes 'source' or 'wheel', not '{origin}'")
     if not name:
-        return default_release(list_releases(root, (kind,)), kind.product, wheels=origin == "wheel")
+        return default_release(
+            list_releases(root, (kind,)),
+            kind.product,
+            wheels=origin == "wheel",
+            never_built=kind.never_built_will_do,
+        )
     release = load_release(root, kind, name)
     found = "source" if release.is_compiled else "wheel"
     if origin and origin != found:

@@ -37,7 +37,6 @@ _NO_RESULT = (
     "debian.mirror",
     "debian.security_mirror",
     "compile.ccache",
-    "distributable_note",
     "policy",
 )
 # What is added to a result when everything is compiled.

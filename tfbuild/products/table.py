@@ -24,6 +24,7 @@ from tfbuild.plan.words import Words
 from tfbuild.products import keras, serving, tflite
 from tfbuild.releases import load as releases
 from tfbuild.releases.keys import Release
+from tfbuild.releases.load import ReleaseKind
 
 PRODUCTS: tuple[Product, ...] = (serving.PRODUCT, tflite.PRODUCT, keras.PRODUCT)
 
@@ -49,6 +50,11 @@ def parts() -> tuple[type, ...]:
 def release_models() -> tuple[type[Release], ...]:
     """The types of release files."""
     return tuple(model for each in PRODUCTS for model in each.releases.models.values())
+
+
+def release_kinds() -> tuple[ReleaseKind, ...]:
+    """How the release files of each product are read."""
+    return tuple(each.releases for each in PRODUCTS)
 
 
 def names() -> tuple[str, ...]:
@@ -99,7 +105,7 @@ def load_release(root: Path, product: str, name: str) -> Release:
 
 def list_releases(root: Path) -> tuple[Release, ...]:
     """All releases of all products."""
-    return releases.list_releases(root, [each.releases for each in PRODUCTS])
+    return releases.list_releases(root, release_kinds())
 
 
 def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> ResolvedConfig:

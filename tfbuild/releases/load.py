@@ -57,12 +57,14 @@ def release_key(name: str) -> ReleaseKey:
 class ReleaseKind:
     """How the release files of one product are read: by the model of their provider.
 
-    ``disagreements`` says what the types cannot: key and text.
+    ``disagreements`` says what the types cannot: key and text. ``never_built_will_do``: the default may be a
+    release that this project has only pinned.
     """
 
     product: str
     models: Mapping[str, type[Release]]
     disagreements: Callable[[Release], Iterator[tuple[str, str]]]
+    never_built_will_do: bool = False
 
     def model_of(self, document: YamlDocument) -> type[Release]:
         """The model for the provider that ``document`` names; the first one where it names none of them."""
@@ -183,10 +185,12 @@ def list_releases(root: Path, kinds: Sequence[ReleaseKind]) -> tuple[Release, ..
     return tuple(found)
 
 
-def default_release(releases: Sequence[Release], product: str, *, wheels: bool = False) -> Release:
+def default_release(
+    releases: Sequence[Release], product: str, *, wheels: bool = False, never_built: bool = False
+) -> Release:
     """The newest release of ``product`` that this project has built and verified.
 
-    Where it has built none, as with what takes more than most machines have, simply the newest: the plan says
+    ``never_built``: simply the newest will do, as with what takes more than most machines have; the plan says
     what was never done. ``wheels``: of those that are official wheels, by their date, since their names
     changed; else of those that are compiled, where the product has any.
     """
@@ -195,10 +199,12 @@ def default_release(releases: Sequence[Release], product: str, *, wheels: bool =
     if wheels:
         found = [each for each in own if not each.is_compiled]
     else:
-        able = compiled or own
-        found = [each for each in able if each.status == "built"] or able
+        found = [each for each in compiled or own if never_built or each.status == "built"]
     if not found:
-        raise NothingMatchesError(f"{product} has no such release", hint="invoke list-releases")
+        raise NothingMatchesError(
+            f"no {product} release has been built by this project yet",
+            hint="name a pinned one with --release: invoke list-releases",
+        )
     if wheels:
         return max(found, key=lambda each: each.source_date_epoch)
     return max(found, key=lambda each: release_key(each.release))

@@ -48,7 +48,7 @@ def pack(tmp_path: Path, source: Path, level: int = 9) -> None:
 def release(tmp_path: Path, source: Path) -> Path:
     """A release file of one's own, whose tree is that of the small source."""
     text = RELEASE_FILE.read_text(encoding="utf-8").replace("release: 2.20.0", "release: 2.20.0-own")
-    tree = load_release(PROJECT, Product.SERVING, "2.20.0").archive.tree
+    tree = load_release(PROJECT, Product.SERVING, "2.20.0").source.tree
     file = tmp_path / "2.20.0-own.yaml"
     file.write_text(text.replace(str(tree), tree_id(source)), encoding="utf-8")
     return file

@@ -19,6 +19,7 @@ from tfbuild.config.compiler_cpus import compiler_cpus, default_compiler_cpus, k
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.table import list_configs, load_config, plan_of
+from tfbuild.releases.keys import suite_of
 
 WHEEL: dict[str, Any] = {"release": "2.3.0-litert"}
 NOT_COMPILED: tuple[tuple[str, dict[str, Any]], ...] = (("keras", {}), ("tflite", WHEEL))
@@ -223,11 +224,11 @@ def test_a_cpu_that_it_knows_passes(march: str, arch: str) -> None:
 def test_each_compiler_of_a_release_was_asked() -> None:
     """The test's own releases have compilers that nobody was asked; these are what users build with."""
     for release in list_releases(PROJECT):
-        if release.serving:
+        if release.product == Product.SERVING:
             compiler = release.serving.compiler
             assert compiler_cpus(compiler.kind, compiler.version), release.release
         elif release.provider != "wheels":
-            assert default_compiler_cpus(release.suite), release.release
+            assert default_compiler_cpus(suite_of(release)), release.release
 
 
 @pytest.mark.parametrize("compiler", known_compilers(), ids=lambda each: each.title)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support import keras
 from tests.support.keys import EXAMPLES, NEEDED
+from tests.support.patches import write_patch
 from tests.support.plans import PROJECT, make_plan, make_plan_from_wheel, make_server_plan
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import TfBuildError, UsageError
@@ -145,7 +147,7 @@ def test_a_patch_is_told_by_its_content(tmp_path: Path) -> None:
     for folder, text in (("a", "one"), ("b", "one"), ("c", "two")):
         patch = tmp_path / folder / "x.patch"
         patch.parent.mkdir()
-        patch.write_text(text)
+        write_patch(patch, after=text)
         names.append(of(sets=(f"source.patches={patch}",)))
     assert names[0].build_id == names[1].build_id
     assert names[0].key == names[1].key
@@ -226,6 +228,7 @@ def test_a_release_file_of_ones_own_with_a_shipped_name_is_told_apart(tmp_path: 
     shipped = PROJECT / "build_configs" / "releases" / "tflite" / "2.14.1-debian.yaml"
     own = tmp_path / shipped.name
     own.write_bytes(shipped.read_bytes())
+    shutil.copytree(shipped.with_suffix(".patches"), own.with_suffix(".patches"))
     assert of(release=str(own)).build_id == of().build_id
     own.write_text(own.read_text() + "# other\n")
     assert re.search(r"opt-set\.[0-9a-f]{6}-amd64$", of(release=str(own)).build_id)
@@ -233,11 +236,13 @@ def test_a_release_file_of_ones_own_with_a_shipped_name_is_told_apart(tmp_path: 
 
 
 def test_a_release_that_only_the_user_has_keeps_its_name(tmp_path: Path) -> None:
-    text = (PROJECT / "build_configs" / "releases" / "tflite" / "2.14.1-debian.yaml").read_text()
+    shipped = PROJECT / "build_configs" / "releases" / "tflite" / "2.14.1-debian.yaml"
+    text = shipped.read_text()
     plans = []
     for folder in ("a", "b"):
         own = tmp_path / folder / "9.9.9.yaml"
         own.parent.mkdir()
+        shutil.copytree(shipped.with_suffix(".patches"), own.with_suffix(".patches"))
         own.write_text(text.replace("release: 2.14.1-debian", "release: 9.9.9") + f"# {folder}\n")
         plans.append(of(release=str(own)))
     assert {plan.build_id for plan in plans} == {"tflite-9.9.9-opt-amd64"}

@@ -140,7 +140,8 @@ def test_a_broken_lock_is_an_error_and_not_an_empty_one(tmp_path: Path, text: st
     (tmp_path / "x.lock.json").write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_lock(tmp_path / "x.lock.json", "x.lock.json")
-    assert str(caught.value.problems[0]).startswith("x.lock.json:1:1: not a lock file: ")
+    assert str(caught.value.problems[0]).startswith("x.lock.json:1:")
+    assert "not a lock file: " in str(caught.value.problems[0])
     assert "git checkout x.lock.json" in str(caught.value.hint)
 
 

@@ -134,7 +134,7 @@ def test_a_lock_of_another_state_of_the_release_is_stale_and_gives_nothing() -> 
     )
     changed = [
         RELEASE.model_copy(update={"upstream": Upstream(repins=(repin,))}),
-        RELEASE.model_copy(update={"source": RELEASE.archive.model_copy(update={"sha256": "2" * 64})}),
+        RELEASE.model_copy(update={"source": RELEASE.source.model_copy(update={"sha256": "2" * 64})}),
         RELEASE.model_copy(update={"arches": (*RELEASE.arches, Arch.ARMHF)}),
     ]
     assert lock_status(RELEASE, lock) == "complete"

@@ -89,11 +89,6 @@ def test_a_contradiction_in_what_pip_chose_is_no_lock() -> None:
     assert "np 2.4 does not fit tensorflow 9.0" in caught.value.details[0]
 
 
-def test_a_release_from_source_has_no_lock() -> None:
-    with pytest.raises(NothingMatchesError, match="not made of wheels"):
-        lock_wheels(release(wheels=None), runner=RecordingRunner(), reporter=SilentReporter())
-
-
 def test_a_wheel_for_a_newer_glibc_than_the_suites_is_not_taken() -> None:
     assert platforms("bookworm", Arch.AMD64)[0] == "manylinux_2_36_x86_64"
     assert platforms("trixie", Arch.ARM64)[0] == "manylinux_2_41_aarch64"

@@ -78,7 +78,7 @@ def test_the_hashes_of_the_miniature_are_those_of_its_files(tmp_path: Path) -> N
     release = load_release(PROJECT, Product.SERVING, MINI)
     assert release.serving is not None
     named = {
-        "serving-mini.tar": release.archive.sha256,
+        "serving-mini.tar": release.source.sha256,
         "tensorflow-mini.tar": release.serving.archives[0].sha256,
         "boost-mini.tar": release.serving.overrides[0].download.sha256,
     }
