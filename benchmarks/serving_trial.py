@@ -17,7 +17,7 @@ from benchmarks.trial import Build, Trial, clear, copy_project, forget_build_cac
 from tests.support.archives import pack_miniatures
 from tfbuild.build.layout import Layout
 from tfbuild.plan.words import Words, host_arch
-from tfbuild.products.serving.bazel import limits
+from tfbuild.products.serving.bazel.flags import limits
 from tfbuild.products.serving.request import request_files
 from tfbuild.products.table import plan_of
 

@@ -19,15 +19,13 @@ from tests.support.plans import (
     make_plan_from_wheel,
     make_server_plan,
 )
-from tests.support.products import Product
 from tfbuild.base.arch import Arch
 from tfbuild.build.layout import Layout
 from tfbuild.plan.flags import Target
 from tfbuild.plan.plan import Patch, Plan
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.saved_model import ModelFolder
-from tfbuild.products.table import plan_text
-from tfbuild.products.tflite.bake import definition
+from tfbuild.products.table import definition_of, plan_text
 
 Golden = Callable[[str, str], None]
 
@@ -109,15 +107,20 @@ def test_the_text_of_a_plan(name: str, golden: Golden) -> None:
     golden(f"{name}.txt", plan_text(REPRESENTATIVE[name]))
 
 
-@pytest.mark.parametrize(
-    "name", ["opt-amd64", "size-amd64-by-hand", "upstream-arm64", "server-amd64", "server-amd64-by-hand"]
-)
-def test_the_json_of_a_plan(name: str, golden: Golden) -> None:
-    plan = REPRESENTATIVE[name]
+# One definition for each recipe: what BuildKit is asked to do.
+BAKED = {
+    "tflite": "opt-amd64",
+    "tflite-wheel": "wheel-litert-amd64",
+    "serving": "server-amd64",
+    "keras": "keras-amd64",
+}
+
+
+@pytest.mark.parametrize("recipe", BAKED)
+def test_the_bake_definition_of_a_recipe(recipe: str, golden: Golden) -> None:
+    plan = REPRESENTATIVE[BAKED[recipe]]
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
-    bake = definition(plan, layout) if plan.product == Product.TFLITE else None
-    document = {**plan.to_json(), "bake": bake}
-    golden(f"{name}.json", json.dumps(document, indent=2) + "\n")
+    golden(f"bake-{recipe}.json", json.dumps(definition_of(plan, layout), indent=2) + "\n")
 
 
 def test_the_flags_of_every_plan(golden: Golden) -> None:
@@ -146,13 +149,5 @@ def _flags(plan: Plan[Any]) -> Iterator[str]:
 
 
 def test_no_golden_file_is_left_behind() -> None:
-    written = {f"{name}.txt" for name in REPRESENTATIVE}
-    assert {path.name for path in GOLDEN.iterdir()} == written | {
-        "bazel.txt",
-        "flags.txt",
-        "server-amd64.json",
-        "server-amd64-by-hand.json",
-        "opt-amd64.json",
-        "size-amd64-by-hand.json",
-        "upstream-arm64.json",
-    }
+    written = {f"{name}.txt" for name in REPRESENTATIVE} | {f"bake-{recipe}.json" for recipe in BAKED}
+    assert {path.name for path in GOLDEN.iterdir()} == written | {"bazel.txt", "flags.txt"}

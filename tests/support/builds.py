@@ -123,9 +123,7 @@ class Build:
 
     folder: Path
     plan: Plan[Any] = field(
-        default_factory=lambda: make_plan(
-            "2.14.1-debian", "opt", Arch.AMD64, "policy=default", real_patches=True
-        )
+        default_factory=lambda: make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default")
     )
     reporter: ListReporter = field(default_factory=ListReporter)
     replies: dict[str, Reply] = field(default_factory=dict)

@@ -43,7 +43,6 @@ def make_plan(
     tag: str | None = None,
     output: str = "dist",
     lock: Lock | None = None,
-    real_patches: bool = False,
 ) -> Plan[Any]:
     """A plan of the project's own files, with stand-ins for what changes with every commit."""
     request = Request(
@@ -52,8 +51,6 @@ def make_plan(
     found = load_release(PROJECT, Product.TFLITE, release)
     stored = load_lock(PROJECT, found)
     released = release_patches(PROJECT, found)
-    if not real_patches:
-        released = tuple(replace(each, sha256="9" * 64) for each in released)
     return make_tflite_plan(
         request,
         load_config(PROJECT, config, arch, sets),

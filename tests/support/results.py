@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from tfbuild.base.text import human_size
-from tfbuild.build.dist import write_checksums, write_json
+from tfbuild.build.dist.folder import write_checksums, write_json
 from tfbuild.machine.cache import bytes_below
 
 PLACE = ("tflite", "2.14.1-debian", "opt", "amd64")

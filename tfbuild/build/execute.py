@@ -13,7 +13,7 @@ from tfbuild import __version__
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
-from tfbuild.build.dist import (
+from tfbuild.build.dist.folder import (
     Artifact,
     artifact_rows,
     claim,
@@ -25,10 +25,16 @@ from tfbuild.build.dist import (
     write_checksums,
     write_json,
 )
+from tfbuild.build.dist.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
+from tfbuild.build.dist.ownership import (
+    CHECKSUMS,
+    MANIFEST,
+    VERIFY_REPORT,
+    read_manifest,
+    require_replaceable,
+)
+from tfbuild.build.dist.replacing import replaced_folder, replaced_image, replaced_text
 from tfbuild.build.layout import Layout
-from tfbuild.build.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
-from tfbuild.build.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
-from tfbuild.build.replacing import replaced_folder, replaced_image, replaced_text
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
 from tfbuild.build.steps import existing, jobs_of, make_builder, make_image, make_roots, step_of
 from tfbuild.engine.facts import ImageFacts

@@ -14,7 +14,7 @@ from tfbuild.base.documents import Replaced, dump
 from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
-from tfbuild.build.dist import Artifact, BuildDocument
+from tfbuild.build.dist.folder import Artifact, BuildDocument
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import Archive, RootFacts
 from tfbuild.engine.docker_cli import DockerCli

@@ -16,7 +16,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import Bytes, HexDigest, Replaced, dump
 from tfbuild.base.errors import PackagingError, TfBuildError, VerificationError
 from tfbuild.base.values import Finding, Reporter
-from tfbuild.build.dist import (
+from tfbuild.build.dist.folder import (
     Artifact,
     BuildDocument,
     artifact_rows,
@@ -28,6 +28,14 @@ from tfbuild.build.dist import (
     write_checksums,
     write_json,
 )
+from tfbuild.build.dist.ownership import (
+    CHECKSUMS,
+    MANIFEST,
+    VERIFY_REPORT,
+    read_manifest,
+    require_replaceable,
+)
+from tfbuild.build.dist.replacing import replaced_image, replaced_index, replaced_text
 from tfbuild.build.oci_index import (
     SavedImage,
     Tagged,
@@ -36,8 +44,6 @@ from tfbuild.build.oci_index import (
     shared_labels,
     write_index,
 )
-from tfbuild.build.ownership import CHECKSUMS, MANIFEST, VERIFY_REPORT, read_manifest, require_replaceable
-from tfbuild.build.replacing import replaced_image, replaced_index, replaced_text
 from tfbuild.build.run import BuildResult
 from tfbuild.engine.facts import Engine
 from tfbuild.machine.locks import hold

@@ -21,7 +21,7 @@ from tfbuild.base.errors import (
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import secret_options, secret_variable
-from tfbuild.build.dist import write_json
+from tfbuild.build.dist.folder import write_json
 from tfbuild.build.hints import failure_summary
 from tfbuild.build.roots import bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run

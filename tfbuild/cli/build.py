@@ -59,8 +59,8 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
 
 def _show(plans: tuple[Plan[Any], ...], as_json: bool) -> int:
     from tfbuild.base.documents import dump
+    from tfbuild.build.dist.replacing import replaced_folder, replaced_index, replaced_text
     from tfbuild.build.layout import Layout
-    from tfbuild.build.replacing import replaced_folder, replaced_index, replaced_text
     from tfbuild.machine.cache import cache_root
     from tfbuild.plan.asked import output_folder
     from tfbuild.plan.several import index_json, index_plan, index_text

@@ -15,8 +15,8 @@ from typing import Any
 from tfbuild.base.errors import ExitCode, HostError, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import human_duration, human_size
-from tfbuild.build.dist import hold_staging, is_marked
-from tfbuild.build.ownership import Content, content_of, files_below, read_manifest, remove_own
+from tfbuild.build.dist.folder import hold_staging, is_marked
+from tfbuild.build.dist.ownership import Content, content_of, files_below, read_manifest, remove_own
 from tfbuild.machine.cache import bytes_below, cache_root, clear_cache, require_clearable
 from tfbuild.machine.locks import hold
 from tfbuild.machine.programs import Runner

@@ -18,8 +18,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from tfbuild.artifacts.elf.c_api import ApiList
 from tfbuild.artifacts.platforms import Platforms
 from tfbuild.build.bundle.file import Bundle, BundleDocument
-from tfbuild.build.dist import BuildDocument
-from tfbuild.build.manifest import Manifest, VerifyRecord
+from tfbuild.build.dist.folder import BuildDocument
+from tfbuild.build.dist.manifest import Manifest, VerifyRecord
 from tfbuild.build.several import IndexDocument, IndexManifest
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.supply import FetchResult

@@ -19,7 +19,7 @@ from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.build.buildkit.secrets import build_secrets, read_logins
 from tfbuild.build.bundle.file import Bundle, require_bundle_place
 from tfbuild.build.bundle.make import load_bundle, make_bundle
-from tfbuild.build.dist import require_places, require_room, require_writable
+from tfbuild.build.dist.folder import require_places, require_room, require_writable
 from tfbuild.build.execute import execute
 from tfbuild.build.layout import Layout
 from tfbuild.build.preflight import require_architecture

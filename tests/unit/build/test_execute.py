@@ -30,8 +30,8 @@ from tfbuild.base.errors import (
     TfBuildError,
     VerificationError,
 )
-from tfbuild.build.dist import is_intact, staging_of
-from tfbuild.build.ownership import read_manifest
+from tfbuild.build.dist.folder import is_intact, staging_of
+from tfbuild.build.dist.ownership import read_manifest
 from tfbuild.build.steps import blamed
 from tfbuild.engine.facts import RunResult
 from tfbuild.machine.locks import hold
@@ -54,10 +54,8 @@ def schema(name: str) -> object:
 
 
 def broken(build: Build) -> Build:
-    """The same build with a plan that asks for something else."""
-    build.plan = replace(
-        make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default", "compile.march=haswell")
-    )
+    """The same build, by a recipe that is another one."""
+    build.plan = make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default", recipe="another")
     return build
 
 
@@ -154,12 +152,17 @@ def test_patches_and_packages_reach_the_builder_in_order(build: Build, tmp_path:
     build.plan = table.plan_of(PROJECT, "tflite", Words(sets=sets), env={}, build_arch=Arch.AMD64)
     build.run()
     patches = build.layout.request / "patches"
-    assert sorted(path.name for path in patches.iterdir()) == ["001.patch", "002.patch", "series"]
+    copies = [f"{number:03}.patch" for number in range(1, len(build.plan.patches) + 1)]
+    assert sorted(path.name for path in patches.iterdir()) == [*copies, "series"]
     rows = [line.split("\t") for line in (patches / "series").read_text().splitlines()]
     assert rows == [
         [f"{number:03}.patch", each.sha256, each.path] for number, each in enumerate(build.plan.patches, 1)
     ]
-    assert (patches / "001.patch").read_bytes() == (tmp_path / "b.diff").read_bytes()
+    assert [row[2] for row in rows[-2:]] == [
+        str(tmp_path / "b.diff"),
+        str(tmp_path / "a"),
+    ]  # after the release's
+    assert (patches / copies[-2]).read_bytes() == (tmp_path / "b.diff").read_bytes()
     assert [path.name for path in build.layout.downloads.iterdir()] == ["libfft2d-dev_1.0-3+b1_amd64.deb"]
     presets = json.loads((build.layout.request / "CMakePresets.json").read_text())
     assert presets["configurePresets"][0]["cacheVariables"] == dict(build.plan.part.cmake_cache)

@@ -18,7 +18,7 @@ from tests.support.reporters import ListReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import PackagingError, VerificationError
-from tfbuild.build.dist import is_intact
+from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.oci_index import read_saved
 from tfbuild.build.run import BuildResult
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index

@@ -13,7 +13,7 @@ from tests.support.builds import Build
 from tests.support.results import OWNER, PLACE, finished, manifest
 from tests.unit.build.test_index_build import Site
 from tfbuild.base.errors import ExitCode, LockedError, PackagingError, UsageError
-from tfbuild.build.dist import (
+from tfbuild.build.dist.folder import (
     claim,
     fill,
     is_finished,
@@ -25,7 +25,7 @@ from tfbuild.build.dist import (
     staging_of,
     swap,
 )
-from tfbuild.build.ownership import content_of, obstacle, remove_own
+from tfbuild.build.dist.ownership import content_of, obstacle, remove_own
 
 
 def snapshot(folder: Path) -> dict[str, bytes | str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tfbuild.base.errors import HostError, PackagingError, UsageError
-from tfbuild.build.dist import (
+from tfbuild.build.dist.folder import (
     artifact_rows,
     claim,
     fill,
@@ -23,7 +23,7 @@ from tfbuild.build.dist import (
     write_checksums,
     write_json,
 )
-from tfbuild.build.ownership import read_manifest
+from tfbuild.build.dist.ownership import read_manifest
 
 OWNER = "tflite-1-opt-amd64"
 

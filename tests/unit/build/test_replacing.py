@@ -14,8 +14,8 @@ from tests.support.builds import Build
 from tests.support.plans import PROJECT, make_plan
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, UsageError
-from tfbuild.build.ownership import MANIFEST
-from tfbuild.build.replacing import replaced_folder, replaced_image, replaced_index, replaced_text
+from tfbuild.build.dist.ownership import MANIFEST
+from tfbuild.build.dist.replacing import replaced_folder, replaced_image, replaced_index, replaced_text
 from tfbuild.engine.facts import ImageFacts, image_facts
 from tfbuild.plan.naming import Asked, Extra
 from tfbuild.plan.plan import Plan

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.results import PLACE, finished, size_of
 from tfbuild.base.errors import HostError, UsageError
-from tfbuild.build.dist import claim, is_intact, old_of, staging_of
+from tfbuild.build.dist.folder import claim, is_intact, old_of, staging_of
 from tfbuild.cli.machine import clean_up
 from tfbuild.machine.cache import prepare_cache
 

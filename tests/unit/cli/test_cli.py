@@ -24,7 +24,7 @@ from tests.support.plans import PROJECT
 from tests.support.results import finished, size_of
 from tfbuild.base.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
 from tfbuild.base.values import Reporter
-from tfbuild.build.dist import is_intact
+from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.run import BuildResult
 from tfbuild.cli import wiring
 from tfbuild.cli.run import run_command

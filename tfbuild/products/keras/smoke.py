@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator
 
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.smoke import no_output, repeated
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.keras.part import KerasModel, KerasPart
-from tfbuild.products.tflite.smoke import no_output, repeated
 
 # By the names that smoke.py prints.
 ANSWERS = {

@@ -11,7 +11,7 @@ from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import split_raw
 from tfbuild.products.saved_model import read_model
-from tfbuild.products.serving.bazel import tf_revision_refused
+from tfbuild.products.serving.bazel.flags import tf_revision_refused
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import ServingPart
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan

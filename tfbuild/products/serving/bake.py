@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages, compile_arguments
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
-from tfbuild.products.serving.bazel import limits
+from tfbuild.products.serving.bazel.flags import limits
 from tfbuild.products.serving.part import ServingPart
 
 # Stages of the recipe that need a network, and so go into a bundle.

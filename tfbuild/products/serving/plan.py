@@ -14,7 +14,7 @@ from tfbuild.plan.naming import model_extra, raw_extra
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.products.saved_model import ModelFolder
-from tfbuild.products.serving.bazel import STARTUP, BazelInputs, bazel_flags
+from tfbuild.products.serving.bazel.flags import STARTUP, BazelInputs, bazel_flags
 from tfbuild.products.serving.files import server_args, server_files
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfbuild.config.compiler_cpus import CompilerCpus, compiler_cpus
 from tfbuild.plan.effect import KeyRules
-from tfbuild.products.serving.compilers import march_flags
+from tfbuild.products.serving.bazel.compilers import march_flags
 from tfbuild.products.serving.release import ServingRelease
 from tfbuild.releases.keys import Release
 

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.smoke import no_output, repeated
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.serving.files import MONITORING
 from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.tflite.smoke import no_output, repeated
 
 MODEL = "half_plus_two"
 VALUES = (1.0, 2.0, 5.0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from tfbuild.base.values import Finding, SmokeOutcome
-from tfbuild.engine.facts import RunResult
+from tfbuild.build.smoke import no_output
 
 # BuiltinOperator in tensorflow/lite/schema/schema.fbs
 RESHAPE, STRIDED_SLICE, SHAPE, PACK = 22, 45, 77, 83
@@ -260,26 +260,6 @@ def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) 
             )
         )
     return tuple(findings)
-
-
-def no_output(what: str, stderr: str = "") -> Finding:
-    """A program that ended well and gave no answer: neither a right one nor a wrong one."""
-    return Finding(
-        "smoke-no-output",
-        "error",
-        f"{what}: exit code 0, and no answer was printed",
-        tuple(stderr.strip().splitlines()[-10:]),
-        "the engine lost what it printed, as happens on a machine that is too busy: run the command again, "
-        "it continues; if it stays so, invoke doctor",
-    )
-
-
-def repeated(what: str, ran: RunResult) -> tuple[Finding, ...]:
-    """That the program was run twice, because the first run printed nothing."""
-    if not ran.repeated:
-        return ()
-    text = f"{what}: the first run printed nothing, so it was run once more"
-    return (Finding("smoke-repeated", "warning", text),)
 
 
 def _numbers(values: tuple[float, ...]) -> str:

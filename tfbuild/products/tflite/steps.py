@@ -9,6 +9,7 @@ import shutil
 from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
+from tfbuild.build.smoke import repeated
 from tfbuild.build.steps import (
     bake_targets,
     copy_patches,
@@ -25,7 +26,7 @@ from tfbuild.products.tflite.lock.texts import require_declared
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
-from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome, repeated
+from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome
 
 # Main results, in the order of the closing table.
 WHEEL_FOLDER = "python"

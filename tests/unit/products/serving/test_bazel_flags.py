@@ -11,7 +11,7 @@ from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, TfBuildError, UsageError
 from tfbuild.plan.plan import Plan
-from tfbuild.products.serving.bazel import limits
+from tfbuild.products.serving.bazel.flags import limits
 
 PLANS = all_server_plans()
 

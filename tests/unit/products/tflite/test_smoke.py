@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.plans import PROJECT
 from tfbuild.base.values import SmokeOutcome
+from tfbuild.build.smoke import repeated
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.tflite.smoke import (
     NOT_DELEGATED,
@@ -17,7 +18,6 @@ from tfbuild.products.tflite.smoke import (
     SmokeCase,
     judge,
     parse_outcome,
-    repeated,
     smoke_cases,
 )
 

@@ -19,7 +19,7 @@ from tfbuild.base.documents import Bytes, HexDigest, Replaced
 from tfbuild.base.errors import HostError, LockedError, PackagingError, UsageError
 from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding
-from tfbuild.build.ownership import (
+from tfbuild.build.dist.ownership import (
     CHECKSUMS,
     STAGING_MARK,
     obstacle,

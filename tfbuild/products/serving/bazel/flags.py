@@ -18,8 +18,8 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
-from tfbuild.products.serving.bazel_words import repeated, word_problem
-from tfbuild.products.serving.compilers import march_flags, parse_version, since
+from tfbuild.products.serving.bazel.compilers import march_flags, parse_version, since
+from tfbuild.products.serving.bazel.words import repeated, word_problem
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
 from tfbuild.products.serving.rules import compiler_of

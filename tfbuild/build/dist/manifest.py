@@ -11,7 +11,7 @@ from pydantic import Field
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.values import Finding, SmokeOutcome
-from tfbuild.build.dist import Artifact
+from tfbuild.build.dist.folder import Artifact
 from tfbuild.build.roots import RootFacts
 from tfbuild.plan.plan import Part, Plan
 from tfbuild.verify.report import VerifyReport

@@ -14,7 +14,7 @@ from typing import Any
 
 from tfbuild.base.documents import Replaced
 from tfbuild.base.errors import UsageError
-from tfbuild.build.ownership import MANIFEST, read_manifest
+from tfbuild.build.dist.ownership import MANIFEST, read_manifest
 from tfbuild.engine.facts import ImageFacts
 from tfbuild.plan.naming import Asked, read_asked
 from tfbuild.plan.plan import BUILD_ID_LABEL, KEY_LABEL, Plan
