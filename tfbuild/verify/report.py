@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from tfbuild.base.errors import ExitCode
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
 from tfbuild.verify.checks.wheel import TagFacts
-from tfbuild.verify.policy import Policy
+from tfbuild.verify.policy import Observation, Policy
 
 
 class SubjectKind(str, Enum):
@@ -82,6 +82,19 @@ class VerifyReport:
     facts: VerifyFacts
     platforms: tuple[PlatformReport, ...] = ()  # where the subject holds several images
     findings: tuple[Finding, ...]
+
+    @classmethod
+    def of(
+        cls,
+        subject: str,
+        kind: SubjectKind,
+        policy: NamedPolicy,
+        facts: VerifyFacts,
+        found: Iterable[Observation],
+    ) -> VerifyReport:
+        """The end of every verification: here, and only here, the policy weighs what the checks found."""
+        findings = policy.policy.weigh(found)
+        return cls(subject=subject, kind=kind, policy=policy.name, facts=facts, findings=findings)
 
     @classmethod
     def of_platforms(cls, subject: str, reports: Mapping[str, VerifyReport]) -> VerifyReport:
