@@ -21,7 +21,7 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.text import matches
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
-from tfbuild.verify.checks.image import check_image, image_arch
+from tfbuild.verify.checks.image import check_image
 from tfbuild.verify.policy import Context, Observation
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 
@@ -93,7 +93,7 @@ def _verify_image(
         files = sorted(glob for role in rules.roles.values() for glob in role.files)
         message = "the image has none of the files that the policy is about"
         found.append(Observation("image-nothing", message, tuple(files)))
-    inner = replace(context, arch=context.arch or image_arch(facts))
+    inner = replace(context, arch=context.arch or facts.config.arch)
     found += check_image(facts, links, rules, context)
     for name, each in sorted(elf.items()):
         # Whatever else the entrypoint starts is the distribution's own work.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
 from tfbuild.artifacts.image.closure import Link, closure
 from tfbuild.artifacts.image.facts import ImageConfig, ImageFile
+from tfbuild.base.text import first_lines
 from tfbuild.verify.policy import Observation
 
 _ROOT = "/@"  # where the files are thought to be: no folder that a loader looks into of its own accord
@@ -94,8 +95,7 @@ def check_misplaced(name: str, lost: tuple[tuple[Link, str], ...]) -> Iterator[O
     for link, place in lost:
         owners.setdefault(link.owner, []).append((link.needed, place))
     for owner, needs in owners.items():
-        rest = len(needs) - _SHOWN
-        lines = tuple(f"{needed} is {place}" for needed, place in needs[:_SHOWN])
+        lines = [f"{needed} is {place}" for needed, place in needs]
         folder = posixpath.relpath(posixpath.dirname(needs[0][1]) or ".", posixpath.dirname(owner) or ".")
         path = "$ORIGIN" if folder == "." else f"$ORIGIN/{folder}"
         yield Observation(
@@ -103,7 +103,7 @@ def check_misplaced(name: str, lost: tuple[tuple[Link, str], ...]) -> Iterator[O
             f"{owner} in {name} does not find {needs[0][0]}"
             + (f" and {len(needs) - 1} more" if len(needs) > 1 else "")
             + ": it has no run path to where that is",
-            (*lines, f"and {rest} more") if rest > 0 else lines,
+            first_lines(lines, _SHOWN),
             f"link it with -Wl,-rpath,'{path}'",
         )
 

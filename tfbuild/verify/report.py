@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.foreign import ForeignFiles
@@ -14,7 +14,6 @@ from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.artifacts.runs_on import RunsOn
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
-from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
@@ -123,7 +122,3 @@ class VerifyReport:
     def exit_code(self) -> ExitCode:
         """7 with at least one error; warnings do not fail."""
         return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that build_configs/verify.schema.json describes."""
-        return dump(self)

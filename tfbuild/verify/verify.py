@@ -7,7 +7,7 @@ the engine. The engine is not known here: the caller passes what saves an image 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
+from tfbuild.base.values import SaveImage
 from tfbuild.config.binding import bind
 from tfbuild.config.yaml_source import read_yaml
 from tfbuild.verify.checks.dist import read_checksums
@@ -42,12 +43,6 @@ INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
 POLICY_FOLDER = Path("build_configs", "policies")
 DEFAULT_POLICY = "default"
 _NO_CONTEXT = Context()
-
-SaveImage = Callable[[str, Path], None]
-
-
-"""Writes the image that the first argument names to a file; raises NothingMatchesError if there is none."""
-
 
 _ELF_KINDS = {
     ElfKind.SHARED_LIBRARY: SubjectKind.LIBRARY,

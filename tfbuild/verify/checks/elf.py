@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Relro, version_key
 from tfbuild.base.arch import Arch
-from tfbuild.base.text import matches
+from tfbuild.base.text import first_lines, matches
 from tfbuild.verify.checks.isa import check_api, check_isa
 from tfbuild.verify.policy import Context, Observation, Policy, Role
 
 _RELRO_ORDER = (Relro.NONE, Relro.PARTIAL, Relro.FULL)
-_SHOWN = 12  # lines of evidence; the JSON's facts have the rest
-_NO_CONTEXT = Context()
+SHOWN = 12  # lines of evidence; the JSON's facts have the rest
+NO_CONTEXT = Context()
 
 
 def check_elf(
-    facts: ElfFacts, policy: Policy, role: str | None = None, context: Context = _NO_CONTEXT
+    facts: ElfFacts, policy: Policy, role: str | None = None, context: Context = NO_CONTEXT
 ) -> Iterator[Observation]:
     """What is wrong with one ELF file; ``role`` is one of the policy's. Debug files only have a machine."""
     yield from _machine(facts, context.arch)
@@ -69,7 +69,7 @@ def _versions(facts: ElfFacts, policy: Policy) -> Iterator[Observation]:
                 "elf-version",
                 f"{facts.path} needs {floor.family}_{floor.version} of {floor.library}; "
                 f"{floor.family}_{allowed} is the newest allowed",
-                _some(floor.symbols),
+                first_lines(floor.symbols, SHOWN),
                 "build against an older distribution, whose libraries have only what is allowed",
             )
     private = [v for v in facts.required_versions if v.version.endswith("_PRIVATE")]
@@ -95,7 +95,7 @@ def _role(facts: ElfFacts, role: Role, further: tuple[str, ...]) -> Iterator[Obs
         yield Observation(
             "elf-export-missing",
             f"{facts.path} lacks {len(missing)} of the symbols that it should export",
-            _some(missing),
+            first_lines(missing, SHOWN),
             "look at the version script and at the objects that are linked in",
         )
     allowed = role.allowed_exports
@@ -104,7 +104,7 @@ def _role(facts: ElfFacts, role: Role, further: tuple[str, ...]) -> Iterator[Obs
         yield Observation(
             "elf-export-extra",
             f"{facts.path} exports {len(extra)} symbols that are not {_words(allowed or ())}",
-            _some(extra),
+            first_lines(extra, SHOWN),
             "link with upstream's version script, which hides all others",
         )
 
@@ -160,8 +160,3 @@ def _stripped(facts: ElfFacts) -> Iterator[Observation]:
 
 def _words(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names)
-
-
-def _some(lines: tuple[str, ...]) -> tuple[str, ...]:
-    rest = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {rest} more") if rest > 0 else lines

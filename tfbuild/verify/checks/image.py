@@ -9,15 +9,15 @@ from datetime import datetime, timezone
 from tfbuild.artifacts.image.closure import Closure, Link
 from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.base.arch import Arch
-from tfbuild.base.text import matches
-from tfbuild.verify.checks.elf import _NO_CONTEXT, _SHOWN, _some
+from tfbuild.base.text import first_lines, matches
+from tfbuild.verify.checks.elf import NO_CONTEXT, SHOWN
 from tfbuild.verify.policy import Context, ImageRules, Observation, Policy
 
 _VERSION_LABEL = "org.opencontainers.image.version"
 
 
 def check_image(
-    facts: ImageFacts, closure: Closure, policy: Policy, context: Context = _NO_CONTEXT
+    facts: ImageFacts, closure: Closure, policy: Policy, context: Context = NO_CONTEXT
 ) -> Iterator[Observation]:
     """What is wrong with one image, and with what is loaded in it."""
     yield from _platform(facts, context.arch)
@@ -27,14 +27,8 @@ def check_image(
     yield from _labels(facts, policy, context)
 
 
-def image_arch(facts: ImageFacts) -> Arch | None:
-    """The architecture that the image says it is for, where it is one of ours."""
-    config = facts.config
-    return Arch.parse(f"{config.architecture}/{config.variant}") or Arch.parse(config.architecture)
-
-
 def _platform(facts: ImageFacts, arch: Arch | None) -> Iterator[Observation]:
-    if arch is None or (image_arch(facts) is arch and facts.config.os == "linux"):
+    if arch is None or (facts.config.arch is arch and facts.config.os == "linux"):
         return
     named = "/".join(p for p in (facts.config.os, facts.config.architecture, facts.config.variant) if p)
     yield Observation(
@@ -48,7 +42,7 @@ def _size(facts: ImageFacts, policy: Policy) -> Iterator[Observation]:
     limit = policy.image.max_mb(facts.config.labels.get(_VERSION_LABEL, ""))
     if limit is None or facts.layers_bytes <= limit * 1e6:
         return
-    largest = sorted(facts.files, key=lambda f: (-f.size, f.path))[:_SHOWN]
+    largest = sorted(facts.files, key=lambda f: (-f.size, f.path))[:SHOWN]
     yield Observation(
         "image-size",
         f"the image has {facts.layers_bytes / 1e6:.1f} MB uncompressed, {limit:g} MB are allowed",
@@ -81,7 +75,7 @@ def _rights(facts: ImageFacts, policy: Policy) -> Iterator[Observation]:
         ),
     ):
         if paths and not allowed:
-            yield Observation(id, f"the image has {what}: {len(paths)}", _some(paths), fix)
+            yield Observation(id, f"the image has {what}: {len(paths)}", first_lines(paths, SHOWN), fix)
 
 
 def _closure(closure: Closure, rules: ImageRules) -> Iterator[Observation]:
@@ -90,14 +84,16 @@ def _closure(closure: Closure, rules: ImageRules) -> Iterator[Observation]:
         yield Observation(
             "image-library-missing",
             f"{len({link.needed for link in missing})} needed libraries are not in the image",
-            _some(tuple(f"{link.needed}, needed by {link.owner}" for link in missing)),
+            first_lines([f"{link.needed}, needed by {link.owner}" for link in missing], SHOWN),
             "add the packages that have them",
         )
     if closure.unmet:
         yield Observation(
             "image-version-missing",
             "libraries in the image are older than what was linked against",
-            _some(tuple(f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet)),
+            first_lines(
+                [f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet], SHOWN
+            ),
             "take a base of the same release as the builder, or build against an older one",
         )
 

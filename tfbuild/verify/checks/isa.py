@@ -8,6 +8,7 @@ from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.isa.facts import Basis, Extension, IsaFacts, Verdict
 from tfbuild.artifacts.isa.march import allowed, witnesses
 from tfbuild.base.arch import Arch
+from tfbuild.base.text import first_lines
 from tfbuild.verify.policy import Context, Observation, Policy
 
 # Fewer ordinary functions that could show it do not prove that a flag got lost.
@@ -79,12 +80,11 @@ def check_api(facts: ElfFacts) -> Iterator[Observation]:
     if facts.api is None or not facts.api.missing:
         return
     missing = facts.api.missing
-    rest = len(missing) - _SHOWN
     yield Observation(
         "api-missing",
         f"{facts.path} exports {facts.api.exported} of the {facts.api.declared} functions that "
         f"{facts.api.source} declare",
-        (*missing[:_SHOWN], f"and {rest} more") if rest > 0 else missing,
+        first_lines(missing, _SHOWN),
         "link the objects that define them, and let the version script through TfLite*",
     )
 
