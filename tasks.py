@@ -5,141 +5,70 @@ Signatures and help only; the work is in ``tfbuild/``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.main import program
 from invoke.tasks import task
 
-from tfbuild.cli.run import friendly
+from tfbuild.cli.run import BuildOptions, SelectOptions, friendly, help_of, with_options
 from tfbuild.cli.usage import exit_with_usage
 
 exit_with_usage(program)
 
-_COMMON = {
-    "release": "a pinned release, or a release file; invoke list-releases [the one marked *]",
-    "config": "a build configuration; invoke list-configs [opt]",
-    "arch": "amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]",
-    "set": "KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable",
-    "jobs": "parallel compile jobs [from the engine's CPUs and memory]",
-    "name": "a word for what is asked beyond the configuration, in the build's name [a hash]",
-    "tag": "name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]",
-    "output": "folder for the results [dist]",
-    "dry-run": "print the plan; no engine, no network",
-    "json": "machine-readable result (or plan) on stdout",
-    "offline": "any need of the network for downloads is an error",
-}
+_BUILD = help_of(BuildOptions)
+_SELECT = help_of(SelectOptions)
 
 
-@task(auto_shortflags=False, iterable=["set"], help={**_COMMON, "from": "source or wheel [source]"})
+@task(auto_shortflags=False, iterable=["set"], help={**_BUILD, "from": "source or wheel [source]"})
 @friendly
-def build_tflite(
-    _context: Context,
-    release: str = "",
-    config: str = "",
-    arch: str = "",
-    from_: str = "source",
-    set: list[str] | None = None,
-    jobs: str = "",
-    name: str = "",
-    tag: str = "",
-    output: str = "",
-    dry_run: bool = False,
-    json: bool = False,
-    offline: bool = False,
-) -> int:
+@with_options(BuildOptions)
+def build_tflite(_context: Context, options: BuildOptions, from_: str = "source") -> int:
     """Build libtensorflowlite.so, the C library, headers, benchmark_model and their runtime image.
 
     invoke build-tflite
     invoke build-tflite --arch arm64
     invoke build-tflite --config size --set compile.lto=true --name lto --dry-run
     """
-    words = {
-        "release": release,
-        "config": config,
-        "arch": arch,
-        "sets": tuple(set or ()),
-        "jobs": jobs,
-        "name": name,
-        "tag": tag,
-        "output": output,
-        "origin": from_,
-    }
     from tfbuild.cli.build import build
 
-    return build("tflite", words, dry_run=dry_run, as_json=json, offline=offline)
+    return build("tflite", replace(options.words(), origin=from_), options)
 
 
 @task(
     auto_shortflags=False,
     iterable=["set"],
-    help={**_COMMON, "model": "a SavedModel folder (MODEL/1/saved_model.pb) to put into the image"},
+    help={**_BUILD, "model": "a SavedModel folder (MODEL/1/saved_model.pb) to put into the image"},
 )
 @friendly
-def build_serving(
-    context: Context,
-    release: str = "",
-    config: str = "",
-    arch: str = "",
-    set: list[str] | None = None,
-    jobs: str = "",
-    name: str = "",
-    tag: str = "",
-    output: str = "",
-    model: str = "",
-    dry_run: bool = False,
-    json: bool = False,
-    offline: bool = False,
-) -> int:
+@with_options(BuildOptions)
+def build_serving(context: Context, options: BuildOptions, model: str = "") -> int:
     """Build tensorflow_model_server and its runtime image. Words after -- go to Bazel as they are.
 
     invoke build-serving --dry-run
     invoke build-serving --release 2.19.1 --config portable --model ./half_plus_two
     invoke build-serving --set serving.monitoring.prometheus=true -- --copt=-fno-plt
     """
-    words = {
-        "release": release,
-        "config": config,
-        "arch": arch,
-        "sets": tuple(set or ()),
-        "jobs": jobs,
-        "name": name,
-        "tag": tag,
-        "output": output,
-        "model": model,
-        "raw": context.remainder,
-    }
     from tfbuild.cli.build import build
 
-    return build("serving", words, dry_run=dry_run, as_json=json, offline=offline)
+    return build("serving", replace(options.words(), model=model, raw=context.remainder), options)
 
 
 @task(
     auto_shortflags=False,
     iterable=["set"],
     help={
-        **_COMMON,
+        **_BUILD,
         "variant": "cpu or gpu [cpu]",
         "app": "a folder with a program, and requirements.txt where it needs more: /app in the image",
         "model": "a .keras or .h5 file, or a SavedModel folder: /models/NAME in the image",
     },
 )
 @friendly
+@with_options(BuildOptions)
 def build_keras(
-    _context: Context,
-    release: str = "",
-    config: str = "",
-    arch: str = "",
-    variant: str = "",
-    app: str = "",
-    model: str = "",
-    set: list[str] | None = None,
-    jobs: str = "",
-    name: str = "",
-    tag: str = "",
-    output: str = "",
-    dry_run: bool = False,
-    json: bool = False,
-    offline: bool = False,
+    _context: Context, options: BuildOptions, variant: str = "", app: str = "", model: str = ""
 ) -> int:
     """Build an image with TensorFlow and Keras from pinned wheels, with a program and a model in it.
 
@@ -147,70 +76,45 @@ def build_keras(
     invoke build-keras --release 2.20.0 --variant gpu --dry-run
     invoke build-keras --app ./train
     """
-    words = {
-        "release": release,
-        "config": config,
-        "arch": arch,
-        "sets": tuple(set or ()),
-        "jobs": jobs,
-        "name": name,
-        "tag": tag,
-        "output": output,
-        "variant": variant,
-        "app": app,
-        "model": model,
-    }
     from tfbuild.cli.build import build
 
-    return build("keras", words, dry_run=dry_run, as_json=json, offline=offline)
+    return build("keras", replace(options.words(), variant=variant, app=app, model=model), options)
 
 
 @task(
     auto_shortflags=False,
     iterable=["set"],
     help={
+        **_SELECT,
+        "name": _BUILD["name"],
         "product": "tflite, serving or keras",
         "variant": "of keras: cpu or gpu [cpu]",
         "app": "of keras: the application's folder",
         "file": "the bundle to write",
         "load": "a bundle to put into the cache, after every byte of it was checked",
-        **{name: _COMMON[name] for name in ("release", "config", "arch", "set", "name", "json")},
     },
 )
 @friendly
+@with_options(SelectOptions)
 def bundle(
     context: Context,
+    options: SelectOptions,
     product: str = "",
-    release: str = "",
-    config: str = "",
-    arch: str = "",
-    set: list[str] | None = None,
     variant: str = "",
     app: str = "",
     name: str = "",
     file: str = "",
     load: str = "",
-    json: bool = False,
 ) -> int:
     """Write one file with all that a build needs; load it where there is no network, for builds --offline.
 
     invoke bundle --product tflite --release 2.14.1-debian --file tflite.bundle
     invoke bundle --load tflite.bundle
     """
-    words = {
-        "product": product,
-        "release": release,
-        "config": config,
-        "arch": arch,
-        "sets": tuple(set or ()),
-        "variant": variant,
-        "app": app,
-        "name": name,
-        "raw": context.remainder,
-    }
     from tfbuild.cli.supply import bundle
 
-    return bundle(words, file, load, as_json=json)
+    words = replace(options.words(), variant=variant, app=app, name=name, raw=context.remainder)
+    return bundle(product, words, file, load, as_json=options.json)
 
 
 @task(
@@ -236,40 +140,30 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
     auto_shortflags=False,
     iterable=["set"],
     help={
+        **_SELECT,
         "product": "tflite, serving or keras",
-        "release": _COMMON["release"],
-        "arch": _COMMON["arch"],
         "config": "a build configuration, for its mirrors [opt]",
-        "set": _COMMON["set"],
         "variant": "cpu or gpu, where there are such [cpu]",
-        "json": _COMMON["json"],
         "offline": "check what is cached; download nothing",
     },
 )
 @friendly
+@with_options(SelectOptions)
 def fetch(
-    _context: Context,
-    product: str,
-    release: str = "",
-    arch: str = "",
-    config: str = "",
-    set: list[str] | None = None,
-    variant: str = "",
-    json: bool = False,
-    offline: bool = False,
+    _context: Context, options: SelectOptions, product: str, variant: str = "", offline: bool = False
 ) -> int:
     """Download and check the pinned files of a release; print where they are."""
-    words = {"config": config, "sets": tuple(set or ()), "variant": variant}
     from tfbuild.cli.supply import fetch
 
-    return fetch(product, release, arch, words, offline=offline, as_json=json)
+    words = replace(options.words(), variant=variant)
+    return fetch(product, words, offline=offline, as_json=options.json)
 
 
 @task(
     auto_shortflags=False,
     help={
         "product": "tflite, serving or keras",
-        "release": _COMMON["release"],
+        "release": _SELECT["release"],
         "check": "write nothing; exit 7 where the lock is not what would be written",
         "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
         "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",

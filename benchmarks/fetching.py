@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from benchmarks.figures import Spread, Target, machine, paired_ratios, say, table
-from tfbuild.base.values import Pin, SilentReporter
+from tests.support.reporters import SilentReporter
+from tfbuild.base.values import Pin
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.downloads.store import entry_of
 

@@ -24,9 +24,9 @@ from typing import Any
 
 from benchmarks.figures import Spread, Target, machine, paired_ratios, say, table
 from benchmarks.lab import HERE, PROJECT, Lab, image_removed, open_lab, root_folder
+from tests.support.reporters import SilentReporter
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.base.errors import BuildError
-from tfbuild.base.values import SilentReporter
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.cli.run import run_command
 from tfbuild.downloads.python_index import find_pip

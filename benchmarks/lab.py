@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.reporters import SilentReporter
 from tfbuild.base.errors import HostError
-from tfbuild.base.values import SilentReporter
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.layout import Layout

@@ -17,10 +17,10 @@ import trustme
 from tests.support import http_server as web
 from tests.support import proxy_server
 from tests.support.archives import fresh_archive, miniature_that_downloads
+from tests.support.reporters import SilentReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError
 from tfbuild.base.urls import parse_mirror_rules
-from tfbuild.base.values import SilentReporter
 from tfbuild.build.buildkit.bake import root_target
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import auth_conf, build_secrets, read_logins, secret_variable

@@ -19,10 +19,10 @@ import pytest
 from tests.engine.conftest import PROJECT, Invoke
 from tests.support.patches import diff_of, write_patch
 from tests.support.products import Product, load_release
+from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_miniature
 from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.base.errors import BuildError, DownloadError
-from tfbuild.base.values import SilentReporter
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
 from tfbuild.build.steps import make_builder, make_roots

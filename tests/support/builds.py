@@ -14,6 +14,7 @@ from typing import Any
 from tests.support.images import Image, oci_archive, program
 from tests.support.plans import make_plan
 from tests.support.reporters import ListReporter
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.build.execute import execute
@@ -22,7 +23,6 @@ from tfbuild.build.roots import Archive
 from tfbuild.build.run import BuildResult, Effects
 from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
-from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.plan.plan import Plan
 from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.operators import OperatorCase

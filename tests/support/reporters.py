@@ -33,3 +33,25 @@ class ListReporter:
 
     def warn(self, text: str) -> None:
         self.events.append(("warn", text))
+
+
+class SilentReporter:
+    """Reports nothing."""
+
+    def step_started(self, index: int, total: int, title: str) -> None:
+        del index, total, title
+
+    def step_finished(self, status: str, detail: str = "", log: Path | None = None) -> None:
+        del status, detail, log
+
+    def progress(self, done: int, total: int, current: str = "") -> None:
+        del done, total, current
+
+    def transfer(self, name: str, done: int, total: int | None) -> None:
+        del name, done, total
+
+    def note(self, text: str) -> None:
+        del text
+
+    def warn(self, text: str) -> None:
+        del text

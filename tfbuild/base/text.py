@@ -139,6 +139,12 @@ def one_of(words: Sequence[str]) -> str:
     return " or ".join(part for part in (", ".join(quoted[:-1]), *quoted[-1:]) if part)
 
 
+def first_lines(lines: Sequence[str], most: int) -> tuple[str, ...]:
+    """At most ``most`` of ``lines``, and a line that counts the rest."""
+    rest = len(lines) - most
+    return (*lines[:most], f"and {rest} more") if rest > 0 else tuple(lines)
+
+
 def matches(name: str, globs: tuple[str, ...]) -> bool:
     """Whether ``name`` matches one of ``globs``. Brackets are no special characters: $ORIGIN, C++ names."""
     return any(_pattern(glob).fullmatch(name) for glob in globs)

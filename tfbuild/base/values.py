@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -63,26 +64,8 @@ class Reporter(Protocol):
     def warn(self, text: str) -> None: ...
 
 
-class SilentReporter:
-    """Reports nothing; for tests and for ``--quiet`` inner work."""
-
-    def step_started(self, index: int, total: int, title: str) -> None:
-        del index, total, title
-
-    def step_finished(self, status: str, detail: str = "", log: Path | None = None) -> None:
-        del status, detail, log
-
-    def progress(self, done: int, total: int, current: str = "") -> None:
-        del done, total, current
-
-    def transfer(self, name: str, done: int, total: int | None) -> None:
-        del name, done, total
-
-    def note(self, text: str) -> None:
-        del text
-
-    def warn(self, text: str) -> None:
-        del text
+# Writes the image that the first argument names to a file; raises NothingMatchesError if there is none.
+SaveImage = Callable[[str, Path], None]
 
 
 @dataclass(frozen=True)

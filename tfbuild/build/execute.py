@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild import __version__
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
@@ -160,7 +161,7 @@ def _verify(
     record = VerifyRecord(
         build_id=plan.build_id, reports=reports, smoke=tuple(outcomes), findings=tuple(findings)
     )
-    write_json(layout.work / VERIFY_REPORT, record.to_json())
+    write_json(layout.work / VERIFY_REPORT, dump(record))
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         details = [line for each in errors for line in (f"{each.id}: {each.message}", *each.evidence)]
@@ -207,7 +208,7 @@ def _write(
         image=BuiltImage(name=plan.image.tag, id=image.id, size=image.size, labels=image.labels),
         seconds=run.timings,
     )
-    write_json(staging / MANIFEST, manifest.to_json())
+    write_json(staging / MANIFEST, dump(manifest))
     write_checksums(staging)
     for left in swap(staging, run.output, plan.build_id):
         effects.reporter.warn(f"couldn't remove {left}")

@@ -217,7 +217,7 @@ def _fill(
         tagged = [Tagged(image, each.image) for image, each in zip(images, index.images, strict=True)]
         digest = write_index(archive, index.name, tagged, annotations).digest
     report = _verify(index, archive, effects)
-    write_json(staging / VERIFY_REPORT, report.to_json())
+    write_json(staging / VERIFY_REPORT, dump(report))
     loaded = effects.engine.info().containerd_store
     row = artifact_rows(staging, (INDEX_ARCHIVE,), 0)[0]
     manifest = IndexManifest(

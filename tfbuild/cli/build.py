@@ -3,32 +3,56 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.project import PROJECT
-from tfbuild.machine.path_words import checked_words
+from tfbuild.machine.path_words import expanded, input_path, input_word, output_folder
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 if TYPE_CHECKING:
+    from tfbuild.cli.run import BuildOptions
     from tfbuild.plan.plan import Plan
+    from tfbuild.plan.words import Words
     from tfbuild.releases.keys import Release
 
 
-def build(product: str, words: dict[str, Any], *, dry_run: bool, as_json: bool, offline: bool) -> int:
+def build(product: str, words: Words, options: BuildOptions) -> int:
     """``invoke build-tflite``, ``build-serving`` and ``build-keras``"""
     from tfbuild.plan.several import make_plans
-    from tfbuild.plan.words import Words, host_arch
+    from tfbuild.plan.words import host_arch
     from tfbuild.products.table import load_release, plan_of
 
     words = checked_words(words, PROJECT)
     make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
-    plans = make_plans(Words(**words), make)
-    if dry_run:
-        return _show(plans, as_json)
-    release = load_release(PROJECT, plans[0].product, words["release"] or plans[0].release)
-    return _build(plans, release, as_json=as_json, offline=offline)
+    plans = make_plans(words, make)
+    if options.dry_run:
+        return _show(plans, options.json)
+    release = load_release(PROJECT, plans[0].product, words.release or plans[0].release)
+    return _build(plans, release, as_json=options.json, offline=options.offline)
+
+
+def checked_words(words: Words, root: Path) -> Words:
+    """The words of a build, with the paths among them looked at and ``~`` in them replaced.
+
+    ``root`` is the project: what a release file that is not absolute is relative to.
+    """
+    output, release = words.output, words.release
+    if output:
+        folder = output_folder(output, "--output")
+        output = str(folder) if output.startswith("~") else output
+    model, app = (
+        input_word(word, option) if word else ""
+        for word, option in ((words.model, "--model"), (words.app, "--app"))
+    )
+    if release.endswith(".yaml"):
+        path = expanded(release, "--release")
+        input_path(str(root / path), "--release")
+        release = str(path) if release.startswith("~") else release
+    return replace(words, output=output, model=model, app=app, release=release)
 
 
 def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, offline: bool) -> int:

@@ -35,6 +35,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
 
 def verify(target: str, policy: str, *, as_json: bool) -> int:
     """``invoke verify``"""
+    from tfbuild.base.documents import dump
     from tfbuild.cli.wiring import save_image
     from tfbuild.verify.text import render
     from tfbuild.verify.verify import DEFAULT_POLICY, load_policy, verify
@@ -46,7 +47,7 @@ def verify(target: str, policy: str, *, as_json: bool) -> int:
     rules = load_policy(PROJECT, policy or DEFAULT_POLICY)
     report = verify(input_word(target, "TARGET"), rules, save_image)
     if as_json:
-        write_json(report.to_json())
+        write_json(dump(report))
     else:
         write_text(render(report))
     return report.exit_code
@@ -54,6 +55,7 @@ def verify(target: str, policy: str, *, as_json: bool) -> int:
 
 def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bool) -> int:
     """``invoke diagnose``"""
+    from tfbuild.base.documents import dump
     from tfbuild.cli.wiring import diagnose_effects
     from tfbuild.diagnose.diagnose import diagnose
     from tfbuild.diagnose.host import gather_target, load_target, target_json
@@ -81,7 +83,7 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     if page:
         _write_html(report, page)
     if as_json:
-        write_json(report.to_json())
+        write_json(dump(report))
     else:
         write_text(render(report))
     return report.exit_code

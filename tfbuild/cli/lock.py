@@ -21,6 +21,7 @@ from tfbuild.base.errors import (
     VerificationError,
 )
 from tfbuild.base.project import PROJECT
+from tfbuild.base.text import first_lines
 from tfbuild.base.values import Pin, Reporter
 from tfbuild.cli.wiring import fetch_release, make_fetcher
 from tfbuild.downloads.fetch import new_session
@@ -230,10 +231,9 @@ def _require_equal(release: SourceRelease, old: ReleaseLock, new: Lock) -> None:
 
 
 def _stale(release: SourceRelease, old: ReleaseLock, why: str, details: Sequence[str]) -> VerificationError:
-    more = len(details) - _MOST_DIFFERENCES
     return VerificationError(
         f"{old.path} is not what would be written: {why}",
-        details=(*details[:_MOST_DIFFERENCES], *((f"and {more} more",) if more > 0 else ())),
+        details=first_lines(details, _MOST_DIFFERENCES),
         hint=f"invoke lock --product {release.product} --release {release.release}",
     )
 

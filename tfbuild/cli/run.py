@@ -1,20 +1,111 @@
-"""How a command ends: what went wrong becomes text on stderr and an exit code."""
+"""How a command begins and ends: options become a typed value, what went wrong an exit code."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
+
+from invoke.context import Context
 
 from tfbuild.base.errors import Interrupted, TfBuildError
 from tfbuild.cli.environment import check_environment, debug_wanted
 from tfbuild.machine.path_words import expected_error
 from tfbuild.machine.terminal import prepare_streams, write_text
 
+if TYPE_CHECKING:
+    from tfbuild.plan.words import Words
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+Options = TypeVar("Options", bound="SelectOptions")
+_HELP = "help"
+
+
+def _word(help: str) -> str:
+    value: str = field(default="", metadata={_HELP: help})
+    return value
+
+
+def _switch(help: str) -> bool:
+    value: bool = field(default=False, metadata={_HELP: help})
+    return value
+
+
+def _words(help: str) -> tuple[str, ...]:
+    value: tuple[str, ...] = field(default=(), metadata={_HELP: help})
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectOptions:
+    """The options that say which build is meant: a field each, with its help text."""
+
+    release: str = _word("a pinned release, or a release file; invoke list-releases [the one marked *]")
+    config: str = _word("a build configuration; invoke list-configs [opt]")
+    arch: str = _word("amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]")
+    set: tuple[str, ...] = _words("KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable")
+    json: bool = _switch("machine-readable result (or plan) on stdout")
+
+    def words(self) -> Words:
+        """What a plan is made of; the command adds its own options."""
+        from tfbuild.plan.words import Words
+
+        return Words(release=self.release, config=self.config, arch=self.arch, sets=self.set)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions(SelectOptions):
+    """The options that all build commands have."""
+
+    jobs: str = _word("parallel compile jobs [from the engine's CPUs and memory]")
+    name: str = _word("a word for what is asked beyond the configuration, in the build's name [a hash]")
+    tag: str = _word("name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]")
+    output: str = _word("folder for the results [dist]")
+    dry_run: bool = _switch("print the plan; no engine, no network")
+    offline: bool = _switch("any need of the network for downloads is an error")
+
+    def words(self) -> Words:
+        return replace(super().words(), jobs=self.jobs, name=self.name, tag=self.tag, output=self.output)
+
+
+def help_of(options: type[SelectOptions]) -> dict[str, str]:
+    """The help text of each option, as :func:`invoke.tasks.task` takes them."""
+    return {each.name.replace("_", "-"): each.metadata[_HELP] for each in fields(options)}
+
+
+def with_options(
+    options: type[Options],
+) -> Callable[[Callable[Concatenate[Context, Options, ...], int]], Callable[..., int]]:
+    """Decorator of tasks: ``options`` is the second argument, and its fields are options of the command.
+
+    invoke reads the signature of a task; a repeatable option is a list there, None by default.
+    """
+    shared = tuple(
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default if each.default != () else None
+        )
+        for each in fields(options)
+    )
+
+    def decorate(command: Callable[Concatenate[Context, Options, ...], int]) -> Callable[..., int]:
+        context, _, *own = inspect.signature(command).parameters.values()
+
+        @functools.wraps(command)
+        def wrapper(context: Context, **typed: Any) -> int:
+            given = {each.name: typed.pop(each.name, each.default) for each in shared}
+            found = options(**{**given, "set": tuple(given["set"] or ())})
+            return command(context, found, **typed)
+
+        parameters = [context, *shared, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own)]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
 
 
 def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import HexDigest
@@ -14,8 +14,9 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.bundle.file import BundleDocument
 from tfbuild.cli import wiring
+from tfbuild.cli.build import checked_words
 from tfbuild.cli.console import ConsoleReporter
-from tfbuild.machine.path_words import checked_words, input_file, output_file
+from tfbuild.machine.path_words import input_file, output_file
 from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table
@@ -45,9 +46,7 @@ class FetchResult:
     files: tuple[FetchedFile, ...]
 
 
-def fetch(
-    product: str, release: str, arch: str, words: dict[str, Any], *, offline: bool, as_json: bool
-) -> int:
+def fetch(product: str, words: Words, *, offline: bool, as_json: bool) -> int:
     """``invoke fetch``"""
     from tfbuild.base.documents import dump
     from tfbuild.cli.console import ConsoleReporter
@@ -58,11 +57,11 @@ def fetch(
     from tfbuild.products.table import find_release, load_config
     from tfbuild.releases.load import require_arch
 
-    found = find_release(PROJECT, product, release)
-    wanted = parse_arch(arch, host_arch())
+    found = find_release(PROJECT, product, words.release)
+    wanted = parse_arch(words.arch, host_arch())
     require_arch(found, wanted)
-    pins, unhashed = downloads_of(PROJECT, found, wanted, host_arch(), words["variant"])
-    config = load_config(PROJECT, words["config"] or DEFAULT_CONFIG, wanted, words["sets"])
+    pins, unhashed = downloads_of(PROJECT, found, wanted, host_arch(), words.variant)
+    config = load_config(PROJECT, words.config or DEFAULT_CONFIG, wanted, words.sets)
     mirrors = planned_mirrors(config, os.environ)
     with ConsoleReporter() as reporter:
         files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)
@@ -74,18 +73,17 @@ def fetch(
     return ExitCode.OK
 
 
-def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int:
+def bundle(product: str, words: Words, file: str, load: str, *, as_json: bool) -> int:
     """``invoke bundle``"""
     from tfbuild.base.documents import dump
     from tfbuild.build.bundle.file import summary
 
-    product = words.pop("product")
-    if bool(file) == bool(load) or bool(file) != bool(product) or (load and any(words.values())):
+    if bool(file) == bool(load) or bool(file) != bool(product) or (load and words != Words()):
         raise UsageError(
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
         )
-    if words["raw"] and product and not table.parse_product(product).takes_raw:
+    if words.raw and product and not table.parse_product(product).takes_raw:
         raise UsageError(f"a bundle of {product} takes nothing after --", hint="invoke --help bundle")
     if load:
         document = load_file(str(input_file(load, "--load")))
@@ -99,11 +97,11 @@ def bundle(words: dict[str, Any], file: str, load: str, *, as_json: bool) -> int
     return ExitCode.OK
 
 
-def write_file(product: str, words: dict[str, Any], file: str) -> BundleDocument:
+def write_file(product: str, words: Words, file: str) -> BundleDocument:
     """Write what the plan of ``words`` needs to ``file``."""
     place = _place(file)
-    plan = plan_of(PROJECT, product, Words(**words), env=os.environ, build_arch=host_arch())
-    release = load_release(PROJECT, plan.product, words["release"] or plan.release)
+    plan = plan_of(PROJECT, product, words, env=os.environ, build_arch=host_arch())
+    release = load_release(PROJECT, plan.product, words.release or plan.release)
     with ConsoleReporter() as reporter:
         found, sha256 = wiring.bundle(plan, release, place, reporter=reporter)
     return BundleDocument(status="written", file=str(place), sha256=sha256, bundle=found)

@@ -98,7 +98,12 @@ def _judge(program: Program) -> None:
 def commands_of(collection: Collection) -> dict[str, Command]:
     """The commands of ``collection`` by each of their names."""
     commands: dict[str, Command] = {}
-    for context in collection.to_contexts():
+    # invoke takes the help texts out of a task whose options it reads, and reads them again for --help.
+    texts = {name: dict(task.help) for name, task in collection.tasks.items()}
+    contexts = collection.to_contexts()
+    for name, task in collection.tasks.items():
+        task.help = texts[name]
+    for context in contexts:
         name = str(context.name)
         positional = tuple(arg.names[0] for arg in context.positional_args)
         command = Command(name, _flags(context), positional)

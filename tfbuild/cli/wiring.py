@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -317,9 +317,6 @@ def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects
         known=load_known_errors(PROJECT),
         project=PROJECT,
     )
-
-
-SaveImage = Callable[[str, Path], None]
 
 
 def save_image(reference: str, path: Path) -> None:

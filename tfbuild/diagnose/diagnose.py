@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tfbuild.artifacts.image.archive import ImageArchive, is_image_archive
-from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, UsageError
+from tfbuild.base.values import SaveImage
 from tfbuild.diagnose.catalog import Diagnosis, Weight
 from tfbuild.diagnose.facts import DiagnoseFacts, ModelFile, Proof
 from tfbuild.diagnose.host import TargetHost
@@ -26,9 +26,6 @@ from tfbuild.diagnose.rules.modules import app_findings
 from tfbuild.diagnose.rules.operation import operation_findings
 from tfbuild.diagnose.rules.packages import python_findings
 from tfbuild.diagnose.run import RunCase, measured_shm, proof, run_cases, skipped, why_not
-
-SaveImage = Callable[[str, Path], None]
-
 
 """Writes the image that the first argument names to a file; raises NothingMatchesError if there is none."""
 RunCases = Callable[[str, tuple[RunCase, ...]], tuple[RunOutcome, ...]]
@@ -87,10 +84,6 @@ class DiagnoseReport:
     def exit_code(self) -> ExitCode:
         """7 with a finding that will fail; warnings do not count."""
         return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that build_configs/diagnose.schema.json describes."""
-        return dump(self)
 
 
 @dataclass(frozen=True, kw_only=True)

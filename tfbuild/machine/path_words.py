@@ -9,9 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from tfbuild.base.errors import HostError, TfBuildError, UsageError
 from tfbuild.base.text import shown
@@ -129,26 +128,6 @@ def output_folder(word: str, option: str) -> Path:
         place = place.parent
     _require_writable_folder(place, found, path, option)
     return path
-
-
-def checked_words(words: Mapping[str, Any], root: Path) -> dict[str, Any]:
-    """The words of a build, with the paths among them looked at and ``~`` in them replaced.
-
-    ``root`` is the project: what a release file that is not absolute is relative to.
-    """
-    found = dict(words)
-    if output := words.get("output"):
-        path = output_folder(output, "--output")
-        found["output"] = str(path) if output.startswith("~") else output
-    for name in ("model", "app"):
-        if words.get(name):
-            found[name] = input_word(words[name], f"--{name}")
-    release = words.get("release", "")
-    if release.endswith(".yaml"):
-        path = expanded(release, "--release")
-        input_path(str(root / path), "--release")
-        found["release"] = str(path) if release.startswith("~") else release
-    return found
 
 
 def expected_error(error: OSError | ValueError, typed: Iterable[str]) -> TfBuildError | None:

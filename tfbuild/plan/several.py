@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Generic, Literal
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.documents import fingerprint
+from tfbuild.base.documents import dump, fingerprint
 from tfbuild.base.errors import UsageError
 from tfbuild.base.image_names import parse_tag
 from tfbuild.base.printable import joined
@@ -115,5 +115,4 @@ def index_text(index: IndexPlan, replaces: str = "") -> str:
 
 def index_json(index: IndexPlan, plans: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The document of ``--dry-run --json``; ``plans`` are the documents of the builds."""
-    images = [{**vars(each), "arch": str(each.arch)} for each in index.images]
-    return {"version": 1, "index": {**vars(index), "images": images}, "plans": list(plans)}
+    return {"version": 1, "index": dump(index), "plans": list(plans)}

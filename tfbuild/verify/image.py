@@ -21,8 +21,8 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.text import matches
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
-from tfbuild.verify.checks.image import check_image, image_arch
-from tfbuild.verify.policy import Context, Findings
+from tfbuild.verify.checks.image import check_image
+from tfbuild.verify.policy import Context, Observation
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 
 # A Python program may import any of these; PEP 3149 and the site module's folders.
@@ -38,12 +38,10 @@ def verify_indexed(
     folder: Path, archive: Path, policy: NamedPolicy, context: Context, checksums: bool
 ) -> VerifyReport:
     """The dist folder of a multi-platform image: its archive, and the checksums of all in it."""
-    found = Findings(policy.policy)
-    sums = read_checksums(folder, found) if checksums else None
+    sums, found = read_checksums(folder) if checksums else (None, ())
     report = verify_images(archive, policy, context, None, str(folder), SubjectKind.ARCHIVE, Beside())
-    return replace(
-        report, facts=replace(report.facts, checksums=sums), findings=(*found.all(), *report.findings)
-    )
+    own = VerifyReport.of(report.subject, report.kind, policy, replace(report.facts, checksums=sums), found)
+    return replace(report, facts=own.facts, findings=(*own.findings, *report.findings))
 
 
 def verify_images(
@@ -87,32 +85,32 @@ def _verify_image(
         places = _runs_on(archive, start, programs, elf)
         foreign = _foreign(archive, names)
         damaged = dict(archive.damaged)
-    found = Findings(rules)
-    for name, error in sorted(damaged.items()):
-        found.add("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
+    found = [
+        Observation("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
+        for name, error in sorted(damaged.items())
+    ]
     if rules.roles and not ours:
         files = sorted(glob for role in rules.roles.values() for glob in role.files)
-        found.add("image-nothing", "the image has none of the files that the policy is about", tuple(files))
-    inner = replace(context, arch=context.arch or image_arch(facts))
-    judged = [
-        finding
-        for name, each in sorted(elf.items())
+        message = "the image has none of the files that the policy is about"
+        found.append(Observation("image-nothing", message, tuple(files)))
+    inner = replace(context, arch=context.arch or facts.config.arch)
+    found += check_image(facts, links, rules, context)
+    for name, each in sorted(elf.items()):
         # Whatever else the entrypoint starts is the distribution's own work.
-        if name in ours or not rules.roles
-        for finding in check_elf(each, rules, rules.role_for(posixpath.basename(name)), inner)
-    ]
-    return VerifyReport(
-        subject=subject,
-        kind=kind,
-        policy=policy.name,
-        facts=VerifyFacts(
+        if name in ours or not rules.roles:
+            found += check_elf(each, rules, rules.role_for(posixpath.basename(name)), inner)
+    return VerifyReport.of(
+        subject,
+        kind,
+        policy,
+        VerifyFacts(
             elf=tuple(elf[name] for name in sorted(elf)),
             image=facts,
             closure=links,
             runs_on=places,
             foreign=foreign,
         ),
-        findings=(*found.all(), *check_image(facts, links, rules, context), *judged),
+        found,
     )
 
 

@@ -6,13 +6,14 @@ That a library is there is not enough: a program in bin/ finds nothing in lib/ u
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
 from tfbuild.artifacts.image.closure import Link, closure
 from tfbuild.artifacts.image.facts import ImageConfig, ImageFile
-from tfbuild.verify.policy import Findings
+from tfbuild.base.text import first_lines
+from tfbuild.verify.policy import Observation
 
 _ROOT = "/@"  # where the files are thought to be: no folder that a loader looks into of its own accord
 _NO_CONFIG = ImageConfig("linux", "", "", None, "", (), (), (), "", (), {})
@@ -88,22 +89,21 @@ def _roots(tree: _Tree) -> set[str]:
     return roots | (set(tree.facts) - reached - roots)
 
 
-def check_misplaced(found: Findings, name: str, lost: tuple[tuple[Link, str], ...]) -> None:
+def check_misplaced(name: str, lost: tuple[tuple[Link, str], ...]) -> Iterator[Observation]:
     """One finding for each file that does not find what lies beside it."""
     owners: dict[str, list[tuple[str, str]]] = {}
     for link, place in lost:
         owners.setdefault(link.owner, []).append((link.needed, place))
     for owner, needs in owners.items():
-        rest = len(needs) - _SHOWN
-        lines = tuple(f"{needed} is {place}" for needed, place in needs[:_SHOWN])
+        lines = [f"{needed} is {place}" for needed, place in needs]
         folder = posixpath.relpath(posixpath.dirname(needs[0][1]) or ".", posixpath.dirname(owner) or ".")
         path = "$ORIGIN" if folder == "." else f"$ORIGIN/{folder}"
-        found.add(
+        yield Observation(
             "elf-library-not-found",
             f"{owner} in {name} does not find {needs[0][0]}"
             + (f" and {len(needs) - 1} more" if len(needs) > 1 else "")
             + ": it has no run path to where that is",
-            (*lines, f"and {rest} more") if rest > 0 else lines,
+            first_lines(lines, _SHOWN),
             f"link it with -Wl,-rpath,'{path}'",
         )
 

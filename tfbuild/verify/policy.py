@@ -6,7 +6,7 @@ ids are stable, so that scripts and policies can name them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -91,6 +91,16 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 _WARNINGS = frozenset(
     {"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict", "file-partly-examined"}
 )
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a check found, before a policy says how much it weighs; ``id`` is one of :data:`FINDINGS`."""
+
+    id: str
+    message: str
+    evidence: tuple[str, ...] = ()
+    fix: str | None = None
 
 
 class _Model(BaseModel):
@@ -208,6 +218,15 @@ class Policy(_Model):
                 raise ValueError(f"there is no finding '{name}'{did_you_mean(name, FINDINGS)}")
         return value
 
+    def weigh(self, found: Iterable[Observation]) -> tuple[Finding, ...]:
+        """Each observation with this policy's severity; those that it ignores are left out."""
+        weighed = ((each, self.severity(each.id)) for each in found)
+        return tuple(
+            Finding(each.id, severity.value, each.message, each.evidence, each.fix)
+            for each, severity in weighed
+            if severity is not Severity.IGNORE
+        )
+
     def severity(self, finding: str) -> Severity:
         mild = Severity.WARNING if finding in _WARNINGS else Severity.ERROR
         return self.severities.get(finding, mild)
@@ -236,19 +255,3 @@ class Context:
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role: further required exports
     keep_symbols: bool = False  # a debug build is not stripped
     march: str | None = None  # what the build was asked for; files of a role must use it and not exceed it
-
-
-class Findings:
-    """Collects findings under a policy; those that it switches off are left out."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._found: list[Finding] = []
-
-    def add(self, id: str, message: str, evidence: tuple[str, ...] = (), fix: str | None = None) -> None:
-        severity = self._policy.severity(id)
-        if severity is not Severity.IGNORE:
-            self._found.append(Finding(id, severity.value, message, evidence, fix))
-
-    def all(self) -> tuple[Finding, ...]:
-        return tuple(self._found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.foreign import ForeignFiles
@@ -14,12 +14,11 @@ from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.artifacts.runs_on import RunsOn
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
-from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
 from tfbuild.verify.checks.wheel import TagFacts
-from tfbuild.verify.policy import Policy
+from tfbuild.verify.policy import Observation, Policy
 
 
 class SubjectKind(str, Enum):
@@ -84,6 +83,19 @@ class VerifyReport:
     findings: tuple[Finding, ...]
 
     @classmethod
+    def of(
+        cls,
+        subject: str,
+        kind: SubjectKind,
+        policy: NamedPolicy,
+        facts: VerifyFacts,
+        found: Iterable[Observation],
+    ) -> VerifyReport:
+        """The end of every verification: here, and only here, the policy weighs what the checks found."""
+        findings = policy.policy.weigh(found)
+        return cls(subject=subject, kind=kind, policy=policy.name, facts=facts, findings=findings)
+
+    @classmethod
     def of_platforms(cls, subject: str, reports: Mapping[str, VerifyReport]) -> VerifyReport:
         """One report of those on each platform's image; findings say which they are about."""
         policies = dict.fromkeys(report.policy for report in reports.values())
@@ -110,7 +122,3 @@ class VerifyReport:
     def exit_code(self) -> ExitCode:
         """7 with at least one error; warnings do not fail."""
         return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
-
-    def to_json(self) -> dict[str, Any]:
-        """The document that build_configs/verify.schema.json describes."""
-        return dump(self)

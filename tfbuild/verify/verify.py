@@ -7,7 +7,7 @@ the engine. The engine is not known here: the caller passes what saves an image 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
+from tfbuild.base.values import SaveImage
 from tfbuild.config.binding import bind
 from tfbuild.config.yaml_source import read_yaml
 from tfbuild.verify.checks.dist import read_checksums
@@ -34,7 +35,7 @@ from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Findings, Policy
+from tfbuild.verify.policy import Context, Observation, Policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
 
@@ -42,12 +43,6 @@ INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
 POLICY_FOLDER = Path("build_configs", "policies")
 DEFAULT_POLICY = "default"
 _NO_CONTEXT = Context()
-
-SaveImage = Callable[[str, Path], None]
-
-
-"""Writes the image that the first argument names to a file; raises NothingMatchesError if there is none."""
-
 
 _ELF_KINDS = {
     ElfKind.SHARED_LIBRARY: SubjectKind.LIBRARY,
@@ -138,15 +133,12 @@ def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyRepo
     facts = examine_file(path, Beside.of(_dist_of(path)))
     role = policy.policy.role_for(path.name)
     siblings = _siblings(path, facts)
-    found = Findings(policy.policy)
-    check_misplaced(found, str(_dist_of(path)), _misplaced_alone(path, facts, siblings))
-    return VerifyReport(
-        subject=str(path),
-        kind=_ELF_KINDS[facts.kind],
-        policy=policy.name,
-        facts=VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=siblings)),
-        findings=(*found.all(), *check_elf(facts, policy.policy, role, context)),
+    found = (
+        *check_misplaced(str(_dist_of(path)), _misplaced_alone(path, facts, siblings)),
+        *check_elf(facts, policy.policy, role, context),
     )
+    read = VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=siblings))
+    return VerifyReport.of(str(path), _ELF_KINDS[facts.kind], policy, read, found)
 
 
 def _dist_of(path: Path) -> Path:
@@ -187,16 +179,10 @@ def _runs_on(
 
 def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     facts = read_archive(read_whole(path), str(path))
-    found = Findings(policy.policy)
+    found = list(check_archive(facts, context))
     if facts.isa is not None:
-        check_isa(found, facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
-    return VerifyReport(
-        subject=str(path),
-        kind=SubjectKind.STATIC,
-        policy=policy.name,
-        facts=VerifyFacts(elf=(), static=facts),
-        findings=(*check_archive(facts, policy.policy, context), *found.all()),
-    )
+        found += check_isa(facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
+    return VerifyReport.of(str(path), SubjectKind.STATIC, policy, VerifyFacts(elf=(), static=facts), found)
 
 
 def _verify_zip(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
@@ -205,34 +191,34 @@ def _verify_zip(path: Path, policy: NamedPolicy, context: Context) -> VerifyRepo
     if not is_wheel and path.suffix != ".whl":
         return _verify_package(path, policy, context)
     wheel = judge_wheel(path, policy.policy, context)
-    return VerifyReport(
-        subject=str(path),
-        kind=SubjectKind.WHEEL,
-        policy=policy.name,
-        facts=VerifyFacts(
+    return VerifyReport.of(
+        str(path),
+        SubjectKind.WHEEL,
+        policy,
+        VerifyFacts(
             elf=wheel.elf,
             wheel=wheel.facts,
             tag=wheel.tag,
             runs_on=_runs_on(wheel.elf),
             foreign=wheel.foreign,
         ),
-        findings=wheel.findings,
+        wheel.observations,
     )
 
 
 def _verify_package(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     package = judge_package(path, policy.policy, context)
     one_machine = len({each.machine for each in package.elf}) == 1
-    return VerifyReport(
-        subject=str(path),
-        kind=SubjectKind.PACKAGE,
-        policy=policy.name,
-        facts=VerifyFacts(
+    return VerifyReport.of(
+        str(path),
+        SubjectKind.PACKAGE,
+        policy,
+        VerifyFacts(
             elf=package.elf,
             runs_on=_runs_on(package.elf) if one_machine else None,
             foreign=package.foreign,
         ),
-        findings=package.findings,
+        package.observations,
     )
 
 
@@ -250,29 +236,28 @@ def _verify_dist(
             hint="give a folder below dist/, or a single file",
         )
     context = context if context.arch else _with_arch(context, Arch.parse(path.resolve().name))
-    found = Findings(policy.policy)
-    read = _read_parts(path, parts, beside, found)
+    read = _read_parts(path, parts, beside)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
+    found = list(read.damaged)
     if not read.elf and not judged_wheels:
-        found.add(
-            "dist-nothing", f"no ELF file in lib/ or bin/ of {path}, and no wheel", fix="build it again"
-        )
-    check_foreign(found, str(path), read.foreign, nothing=False)
+        message = f"no ELF file in lib/ or bin/ of {path}, and no wheel"
+        found.append(Observation("dist-nothing", message, fix="build it again"))
+    found += check_foreign(str(path), read.foreign, nothing=False)
     by_name = {Path(each.path).relative_to(path).as_posix(): each for each in read.elf}
-    check_misplaced(found, str(path), misplaced(by_name, read.links, each_alone=True))
-    sums = read_checksums(path, found) if checksums else None
-    judged = tuple(
-        finding
-        for each in read.elf
-        for finding in check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
-    )
+    found += check_misplaced(str(path), misplaced(by_name, read.links, each_alone=True))
+    sums, different = read_checksums(path) if checksums else (None, ())
+    found += different
+    for each in read.elf:
+        found += check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
+    for judged in judged_wheels:
+        found += judged.observations
     elf = (*read.elf, *(each for wheel in judged_wheels for each in wheel.elf))
     wheel = judged_wheels[0] if judged_wheels else None
-    return VerifyReport(
-        subject=str(path),
-        kind=SubjectKind.DIST,
-        policy=policy.name,
-        facts=VerifyFacts(
+    return VerifyReport.of(
+        str(path),
+        SubjectKind.DIST,
+        policy,
+        VerifyFacts(
             elf=elf,
             checksums=sums,
             wheel=wheel.facts if wheel else None,
@@ -280,7 +265,7 @@ def _verify_dist(
             runs_on=_runs_on(elf),
             foreign=(*read.foreign, *(each for wheel in judged_wheels for each in wheel.foreign)),
         ),
-        findings=(*found.all(), *judged, *(each for wheel in judged_wheels for each in wheel.findings)),
+        found,
     )
 
 
@@ -291,9 +276,11 @@ class _Parts:
     elf: tuple[ElfFacts, ...]
     links: Mapping[str, str]
     foreign: tuple[ForeignFiles, ...]
+    damaged: tuple[Observation, ...]
 
 
-def _read_parts(path: Path, parts: list[Path], beside: Beside, found: Findings) -> _Parts:
+def _read_parts(path: Path, parts: list[Path], beside: Beside) -> _Parts:
+    damaged: list[Observation] = []
     elf: list[ElfFacts] = []
     links: dict[str, str] = {}
     foreign: list[tuple[str, ForeignKind]] = []
@@ -313,10 +300,10 @@ def _read_parts(path: Path, parts: list[Path], beside: Beside, found: Findings) 
             elif kind is not None:
                 foreign.append((name, kind))
         except VerificationError as error:
-            found.add("elf-damaged", error.message, error.details, error.hint)
+            damaged.append(Observation("elf-damaged", error.message, error.details, error.hint))
         except UsageError:
             continue  # an object file: nothing that is loaded
-    return _Parts(tuple(elf), links, count_foreign(foreign))
+    return _Parts(tuple(elf), links, count_foreign(foreign), tuple(damaged))
 
 
 def _head(path: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,10 @@ from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.wheel import Wheel, WheelFacts, ZipPackage
 from tfbuild.base.errors import UsageError, VerificationError
 from tfbuild.base.project import PROJECT
-from tfbuild.base.values import Finding
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.wheel import TagFacts, check_wheel, tag_facts
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Findings, Policy
+from tfbuild.verify.policy import Context, Observation, Policy
 
 # The folders of an Android package, by ABI: developer.android.com/ndk/guides/abis
 _ANDROID_FOLDER = re.compile(r"(?:^|/)(?:jni|lib)/(arm64-v8a|armeabi-v7a|armeabi|x86_64|x86|riscv64)/[^/]+$")
@@ -31,11 +31,11 @@ _ANDROID_MACHINES = {
 
 @dataclass(frozen=True)
 class JudgedPackage:
-    """Facts and findings of what is in a zip archive; the names of the libraries are those in it."""
+    """What is in a zip archive, and what is wrong with it; the names of the libraries are those in it."""
 
     elf: tuple[ElfFacts, ...]
     foreign: tuple[ForeignFiles, ...]
-    findings: tuple[Finding, ...]
+    observations: tuple[Observation, ...]
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,16 @@ def judge_wheel(path: Path, rules: Policy, context: Context, beside: Beside | No
     with Wheel(path) as wheel:
         facts = wheel.facts()
         inside = _judge(wheel, rules, context, beside)
-    found = Findings(rules)
     bound = any(tag != "any" for tag in facts.tags)
-    check_foreign(found, str(path), inside.foreign, nothing=bound and not inside.elf)
-    check_misplaced(found, path.name, misplaced({e.path: e for e in inside.elf}, each_alone=False))
     platforms = load_platforms(PROJECT)
     tag = tag_facts(inside.elf, platforms, facts.tags)
-    findings = (*found.all(), *check_wheel(facts, tag, platforms, rules), *inside.findings)
-    return JudgedWheel(inside.elf, inside.foreign, findings, facts, tag)
+    found = (
+        *check_foreign(str(path), inside.foreign, nothing=bound and not inside.elf),
+        *check_misplaced(path.name, misplaced({e.path: e for e in inside.elf}, each_alone=False)),
+        *check_wheel(facts, tag, platforms),
+        *inside.observations,
+    )
+    return JudgedWheel(inside.elf, inside.foreign, found, facts, tag)
 
 
 def judge_package(path: Path, rules: Policy, context: Context) -> JudgedPackage:
@@ -68,27 +70,33 @@ def judge_package(path: Path, rules: Policy, context: Context) -> JudgedPackage:
     """
     with ZipPackage(path) as package:
         inside = _judge(package, rules, context, None)
-    if not inside.elf and not inside.findings:
+    if not inside.elf and not inside.observations:
         what = "".join(f"; {each.files} files are a {each.kind}" for each in inside.foreign)
         raise UsageError(
             f"{path} is a zip file, but no wheel: it has no .dist-info folder, and no library for Linux or "
             f"Android{what}",
             hint="unpack it and verify what is in it",
         )
-    found = Findings(rules)
-    for each in inside.elf:
+    found = (
+        *_misfiled(inside.elf),
+        *check_foreign(str(path), inside.foreign, nothing=False),
+        *inside.observations,
+    )
+    return JudgedPackage(inside.elf, inside.foreign, found)
+
+
+def _misfiled(files: tuple[ElfFacts, ...]) -> Iterator[Observation]:
+    for each in files:
         folder = _ANDROID_FOLDER.search(each.path)
         if folder is not None and each.machine != _ANDROID_MACHINES[folder[1]]:
-            found.add(
+            yield Observation(
                 "elf-machine",
                 f"{each.path} is for {each.machine.removeprefix('EM_')}, its folder for {folder[1]}",
                 fix="put it into the folder of its ABI: Android loads nothing else from there",
             )
-    check_foreign(found, str(path), inside.foreign, nothing=False)
-    return JudgedPackage(inside.elf, inside.foreign, (*found.all(), *inside.findings))
 
 
-def check_foreign(found: Findings, name: str, foreign: tuple[ForeignFiles, ...], *, nothing: bool) -> None:
+def check_foreign(name: str, foreign: tuple[ForeignFiles, ...], *, nothing: bool) -> Iterator[Observation]:
     """``nothing``: none of what a CPU executes in ``name`` is of a kind that is examined here."""
     # A static archive in a wheel is there to be linked with; it is no reason for a warning.
     code = [each for each in foreign if each.code and (nothing or each.kind != STATIC.name)]
@@ -97,18 +105,18 @@ def check_foreign(found: Findings, name: str, foreign: tuple[ForeignFiles, ...],
     counts = ", ".join(f"{each.files} x {each.kind}" for each in code)
     evidence = tuple(example for each in code for example in each.examples)
     if nothing:
-        found.add(
+        yield Observation(
             "file-not-examined",
             f"nothing that runs in {name} could be examined: {counts}",
             evidence,
             "only ELF files (Linux, Android) are understood here; use the tools of that system",
         )
     else:
-        found.add("file-partly-examined", f"not all of {name} could be examined: {counts}", evidence)
+        yield Observation("file-partly-examined", f"not all of {name} could be examined: {counts}", evidence)
 
 
 def _judge(package: ZipPackage, rules: Policy, context: Context, beside: Beside | None) -> JudgedPackage:
-    found = Findings(rules)
+    found: list[Observation] = []
     files: list[ElfFacts] = []
     foreign: list[tuple[str, ForeignKind]] = []
     names: list[str] = []
@@ -121,12 +129,9 @@ def _judge(package: ZipPackage, rules: Policy, context: Context, beside: Beside 
         try:
             files.append(examine(package.read(name), name, beside))
         except VerificationError as error:
-            found.add("elf-damaged", error.message, error.details, error.hint)
+            found.append(Observation("elf-damaged", error.message, error.details, error.hint))
         except UsageError:
             continue  # an object file: nothing that is loaded
-    judged = (
-        finding
-        for each in files
-        for finding in check_elf(each, rules, rules.role_for(posixpath.basename(each.path)), context)
-    )
-    return JudgedPackage(tuple(files), count_foreign(foreign), (*found.all(), *judged))
+    for each in files:
+        found += check_elf(each, rules, rules.role_for(posixpath.basename(each.path)), context)
+    return JudgedPackage(tuple(files), count_foreign(foreign), tuple(found))

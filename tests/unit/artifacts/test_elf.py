@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Relro, VersionFloor, split_version, version_key
 from tfbuild.artifacts.elf.read import parse_elf, read_elf
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import TfBuildError, UsageError, VerificationError
 
 DATA = Path(__file__).parents[2] / "data" / "elf"
@@ -120,11 +121,11 @@ def test_the_highest_version_is_taken_over_all_libraries(folder: Path) -> None:
 
 
 def test_json_counts_cxx_exports_and_names_the_others(folder: Path) -> None:
-    document = read_elf(folder / "bad.so").to_json()
+    document = dump(read_elf(folder / "bad.so"))
     assert document["exports"]["total"] == len(read_elf(folder / "bad.so").exports)
     assert document["exports"]["mangled"] == 1
     assert "internal_helper" in document["exports"]["names"]
-    assert json.dumps(document) == json.dumps(read_elf(folder / "bad.so").to_json())
+    assert json.dumps(document) == json.dumps(dump(read_elf(folder / "bad.so")))
 
 
 @pytest.mark.parametrize("name", ["GLIBC_PRIVATE", "libfoo.so.1", "GLIBC_ABI_DT_RELR", "GLIBC_2.x", ""])
@@ -170,7 +171,7 @@ def _read_or_refuse(data: bytes) -> ElfFacts | None:
         facts = parse_elf(data, "mutated")
     except TfBuildError:
         return None
-    json.dumps(facts.to_json())
+    json.dumps(dump(facts))
     return facts
 
 

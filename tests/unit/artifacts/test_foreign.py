@@ -27,6 +27,7 @@ from tfbuild.artifacts.foreign import (
     kind_of,
 )
 from tfbuild.artifacts.whole_file import read_whole
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, TfBuildError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.verify.report import SubjectKind, VerifyReport
@@ -45,7 +46,7 @@ JAVA = bytes.fromhex("cafebabe00000041") + bytes(100)
 
 def checked(path: Path) -> VerifyReport:
     report = verify_path(path, DEFAULT)
-    jsonschema.validate(json.loads(json.dumps(report.to_json())), SCHEMA)
+    jsonschema.validate(json.loads(json.dumps(dump(report))), SCHEMA)
     return report
 
 

@@ -25,6 +25,7 @@ from tests.support.images import (
 from tfbuild.artifacts.image.archive import ImageArchive, is_image_archive
 from tfbuild.artifacts.image.closure import Closure, Link, UnmetVersion, closure
 from tfbuild.artifacts.image.facts import FileType, Package, parse_dpkg_status
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import TfBuildError, UsageError, VerificationError
 
 ELF = Path(__file__).parents[2] / "data" / "elf" / "x86_64"
@@ -124,7 +125,7 @@ def test_configuration_and_sizes(tmp_path: Path) -> None:
     assert facts.uid == 4711
     assert facts.files_bytes == len(passwd.data) + 5000
     assert facts.layers_bytes == sum(len(tar_bytes(layer)) for layer in layers)
-    assert facts.to_json()["files"] == {"files": 3, "directories": 0, "symlinks": 0}
+    assert dump(facts)["files"] == {"files": 3, "directories": 0, "symlinks": 0}
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_a_mutated_archive_is_read_or_refused(
     is_image_archive(path)
     try:
         with ImageArchive(path) as image:
-            json.dumps(image.facts.to_json())
+            json.dumps(dump(image.facts))
             closure(image, image.files)
     except TfBuildError:
         return

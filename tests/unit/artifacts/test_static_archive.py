@@ -11,6 +11,7 @@ import pytest
 
 from tfbuild.artifacts.static_archive import AR_MAGIC, members, read_archive
 from tfbuild.base.arch import Arch
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.verify.policy import Context
@@ -51,7 +52,7 @@ def test_what_an_archive_defines_and_needs(arch: str) -> None:
 
 def test_the_report_of_an_archive() -> None:
     report = verify_path(ELF / "x86_64" / "objects.a", DEFAULT)
-    jsonschema.validate(json.loads(json.dumps(report.to_json())), SCHEMA)
+    jsonschema.validate(json.loads(json.dumps(dump(report))), SCHEMA)
     assert (report.kind, report.findings) == (SubjectKind.STATIC, ())
     text = render(report)
     assert "objects.a: static archive" in text

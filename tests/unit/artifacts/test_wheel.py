@@ -21,6 +21,7 @@ from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.runs_on import wheel_tag
 from tfbuild.artifacts.wheel import Wheel
 from tfbuild.base.arch import Arch
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.verify.report import SubjectKind, VerifyReport
@@ -39,7 +40,7 @@ def library(arch: str = "x86_64", name: str = "good.so") -> dict[str, bytes]:
 
 def checked(path: Path) -> VerifyReport:
     report = verify_path(path, DEFAULT)
-    jsonschema.validate(json.loads(json.dumps(report.to_json())), SCHEMA)
+    jsonschema.validate(json.loads(json.dumps(dump(report))), SCHEMA)
     return report
 
 

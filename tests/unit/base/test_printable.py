@@ -26,6 +26,7 @@ from tests.support.wheels import make_wheel
 from tests.unit.cli.test_ui import Terminal
 from tests.unit.diagnose.test_diagnose import diagnose_case
 from tfbuild.base.arch import Arch
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import BuildError, ConfigError, ConfigProblem
 from tfbuild.base.printable import defused, printable
 from tfbuild.base.text import ArtifactRow, github_annotations, table_markdown
@@ -176,7 +177,7 @@ def test_a_wheel_with_hostile_members_is_verified_in_plain_text(tmp_path: Path) 
         assert f"{shown}: shared library" in out
     # Programs get the names as they are.
     assert {facts.path for facts in report.facts.elf} == set(members)
-    assert json.loads(json.dumps(report.to_json()))["facts"]["elf"][0]["path"] in members
+    assert json.loads(json.dumps(dump(report)))["facts"]["elf"][0]["path"] in members
 
 
 @pytest.mark.parametrize("name", ["verify wheel", "verify image", "plan", "index", "doctor"])

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.reporters import ListReporter
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.errors import BuildError, HostError, PackagingError, TfBuildError
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.engine.docker_cli import DockerCli
-from tfbuild.machine.runner import RecordingRunner, Reply
 
 CLI = DockerCli(Path("/usr/bin/docker"), ("docker", "buildx"), "0.13.1")
 DATA = Path(__file__).parents[2] / "data"

@@ -21,10 +21,12 @@ from tests.support.builds import Build
 from tests.support.keras import make_plan as make_keras_plan
 from tests.support.plans import PROJECT, make_server_plan
 from tests.support.products import Product
+from tests.support.reporters import SilentReporter
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ArchiveError, ChecksumError, DownloadError, ExitCode
-from tfbuild.base.values import Pin, SilentReporter, Unhashed
+from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.bundle.file import Bundle, BundledSource, BundleMember, read_bundle, summary, write_bundle
 from tfbuild.build.bundle.make import bundled_source, load_bundle, make_bundle
@@ -34,7 +36,6 @@ from tfbuild.build.run import Run
 from tfbuild.build.steps import way_offline
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.machine.cache import prepare_cache
-from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.products.serving.bake import serving_definition
 from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.bake import definition

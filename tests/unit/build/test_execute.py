@@ -16,6 +16,7 @@ import pytest
 from tests.support.builds import Build, Case, right_answer
 from tests.support.patches import write_patch
 from tests.support.plans import PROJECT, make_plan, make_server_plan
+from tests.support.runner import Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import (
     BuildError,
@@ -35,7 +36,6 @@ from tfbuild.build.dist.ownership import read_manifest
 from tfbuild.build.steps import blamed
 from tfbuild.engine.facts import RunResult
 from tfbuild.machine.locks import hold
-from tfbuild.machine.runner import Reply
 from tfbuild.plan.words import Words
 from tfbuild.products import table
 from tfbuild.products.tflite.operators import OperatorCase

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError, HostError
 from tfbuild.base.urls import parse_mirror_rules
@@ -22,7 +23,6 @@ from tfbuild.build.roots import (
     mmdebstrap_command,
     read_facts,
 )
-from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.plan.roots import Root
 
 ROOT = Root("trixie", Arch.AMD64, (), None, None, 1_700_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,10 @@ from tfbuild.build.bundle.file import Bundle
 from tfbuild.cli import supply, wiring
 from tfbuild.cli.run import run_command
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words
 
-WORDS: dict[str, Any] = {
-    "product": "tflite",
-    "release": "2.14.1-debian",
-    "config": "",
-    "arch": "",
-    "sets": (),
-    "raw": "",
-}
-NONE: dict[str, Any] = {**WORDS, "product": "", "release": ""}
+WORDS = Words(release="2.14.1-debian")
+NONE = Words()
 Bundled = Callable[..., int]
 
 
@@ -36,8 +31,8 @@ def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bundled:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TFBUILD_CACHE_DIR", str(tmp_path / "cache"))
 
-    def run(words: dict[str, Any], file: str = "", load: str = "", *, as_json: bool = False) -> int:
-        return run_command(lambda: supply.bundle(dict(words), file, load, as_json=as_json))
+    def run(product: str, words: Words, file: str = "", load: str = "", *, as_json: bool = False) -> int:
+        return run_command(lambda: supply.bundle(product, words, file, load, as_json=as_json))
 
     return run
 
@@ -59,7 +54,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
 def test_what_was_written_is_told_with_its_hash(
     bundle: Bundled, written: list[tuple[str, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bundle({**WORDS, "arch": "aarch64", "config": "size"}, file="x.bundle") == 0
+    assert bundle("tflite", replace(WORDS, arch="aarch64", config="size"), file="x.bundle") == 0
     assert written == [("tflite-2.14.1-debian-size-arm64", tmp_path / "x.bundle")]
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert (first, second) == (str(tmp_path / "x.bundle"), f"sha256 {'0' * 64}")
@@ -69,7 +64,7 @@ def test_what_was_loaded_is_told_by_its_schema(
     bundle: Bundled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, sha256 = write(tmp_path)
-    assert bundle(NONE, load=file.name, as_json=True) == 0
+    assert bundle("", NONE, load=file.name, as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
     schema = json.loads((PROJECT / "build_configs/bundle-result.schema.json").read_text())
     jsonschema.validate(document, schema)
@@ -80,20 +75,21 @@ def test_what_was_loaded_is_told_by_its_schema(
 
 
 @pytest.mark.parametrize(
-    ("words", "file", "load", "code", "says"),
+    ("product", "words", "file", "load", "code", "says"),
     [
-        (NONE, "", "", ExitCode.USAGE, "either --load FILE alone, or --product and --file FILE"),
-        (WORDS, "", "", ExitCode.USAGE, "either --load FILE"),
-        (WORDS, "a", "b", ExitCode.USAGE, "either --load FILE"),
-        (WORDS, "", "b", ExitCode.USAGE, "either --load FILE"),
-        (NONE, "a", "", ExitCode.USAGE, "--product and --file FILE"),
-        ({**WORDS, "product": "tflyte"}, "a", "", ExitCode.NOTHING_MATCHES, "did you mean 'tflite'"),
-        ({**WORDS, "release": "9.9"}, "a", "", ExitCode.NOTHING_MATCHES, "9.9"),
-        (NONE, "", "gone.bundle", ExitCode.USAGE, "there is no such file"),
+        ("", NONE, "", "", ExitCode.USAGE, "either --load FILE alone, or --product and --file FILE"),
+        ("tflite", WORDS, "", "", ExitCode.USAGE, "either --load FILE"),
+        ("tflite", WORDS, "a", "b", ExitCode.USAGE, "either --load FILE"),
+        ("tflite", WORDS, "", "b", ExitCode.USAGE, "either --load FILE"),
+        ("", NONE, "a", "", ExitCode.USAGE, "--product and --file FILE"),
+        ("tflyte", WORDS, "a", "", ExitCode.NOTHING_MATCHES, "did you mean 'tflite'"),
+        ("tflite", Words(release="9.9"), "a", "", ExitCode.NOTHING_MATCHES, "9.9"),
+        ("", NONE, "", "gone.bundle", ExitCode.USAGE, "there is no such file"),
     ],
 )
 def test_what_cannot_be_done_is_told(
-    words: dict[str, Any],
+    product: str,
+    words: Words,
     file: str,
     load: str,
     code: ExitCode,
@@ -101,5 +97,5 @@ def test_what_cannot_be_done_is_told(
     bundle: Bundled,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert bundle(words, file, load) == code
+    assert bundle(product, words, file, load) == code
     assert says in capsys.readouterr().err

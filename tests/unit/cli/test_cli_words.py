@@ -117,6 +117,7 @@ def test_options_of_invoke_itself_are_never_swallowed(
         ("--list --list-format nested", "build-tflite"),
         ("--help build-tflite", "--dry-run"),
         ("-h build-tflite", "--dry-run"),
+        ("--help build-tflite", "folder for the results [dist]"),
         ("build-tflite --help", "--dry-run"),
         ("build-tflite --config opt -h", "--dry-run"),
         ("verify --help", "--policy"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,18 @@ from tfbuild.base.values import Reporter
 from tfbuild.build.run import BuildResult
 from tfbuild.cli import build as cli_build
 from tfbuild.cli import wiring
-from tfbuild.cli.run import run_command
+from tfbuild.cli.run import BuildOptions, run_command
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words
 from tfbuild.releases.keys import Release
 
-WORDS = {
-    "release": "2.14.1-debian", "config": "", "sets": ("policy=default",), "jobs": "", "tag": "",
-    "output": "", "origin": "source",
-}  # fmt: skip
+WORDS = Words(release="2.14.1-debian", sets=("policy=default",), origin="source")
 
 
 def build(arch: str, *, dry_run: bool = False, as_json: bool = False, **words: Any) -> int:
-    every = {**WORDS, "arch": arch, **words}
-    return run_command(
-        lambda: cli_build.build("tflite", every, dry_run=dry_run, as_json=as_json, offline=False)
-    )
+    every = replace(WORDS, arch=arch, **words)
+    options = BuildOptions(dry_run=dry_run, json=as_json)
+    return run_command(lambda: cli_build.build("tflite", every, options))
 
 
 def schema(name: str) -> Any:

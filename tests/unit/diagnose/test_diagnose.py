@@ -13,6 +13,7 @@ import pytest
 from tests.support.diagnosis import AMD64, CASES, SITE, Case, distribution, speaking
 from tests.support.images import Image, Member, docker_archive, oci_archive
 from tests.support.plans import PROJECT
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.diagnose.diagnose import DiagnoseEffects, DiagnoseReport, diagnose
@@ -58,7 +59,7 @@ def test_each_image_has_exactly_its_fault(name: str, tmp_path: Path) -> None:
     assert case.says in "\n".join((found.title, *found.evidence, found.fix))
     assert found.cause
     assert found.evidence
-    SCHEMA.validate(report.to_json())
+    SCHEMA.validate(dump(report))
 
 
 def test_every_finding_of_an_image_has_an_image() -> None:

@@ -137,20 +137,6 @@ def test_more_jobs_than_memory_is_a_warning_with_a_number_that_fits() -> None:
     assert result.fix.startswith("--jobs 4")
 
 
-@pytest.mark.parametrize(
-    ("march", "arch", "status"),
-    [
-        ("x86-64-v3", Arch.AMD64, Status.OK),
-        ("znver4", Arch.AMD64, Status.WARNING),
-        ("armv8-a", Arch.ARM64, Status.OK),
-        ("something-new", Arch.AMD64, Status.OK),
-        (None, None, Status.OK),
-    ],
-)
-def test_a_cpu_that_cannot_run_the_result(march: str | None, arch: Arch | None, status: Status) -> None:
-    assert _check(READY, replace(CONTEXT, march=march, arch=arch))["cpu-level"].status is status
-
-
 def test_a_proxys_password_is_not_printed() -> None:
     facts = _host(proxies=(Proxy("https_proxy", "http://me:s3cret@proxy.example:8080"),))
     results = tuple(_check(facts).values())

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.reporters import SilentReporter
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, HostError
-from tfbuild.base.values import SilentReporter
 from tfbuild.doctor.setup import setup
 from tfbuild.doctor.setup_plan import (
     DAEMON_JSON,
@@ -29,7 +30,6 @@ from tfbuild.doctor.setup_plan import (
 from tfbuild.engine.facts import Engine, EngineProblem, EngineUnavailable
 from tfbuild.machine.apt import AptSource, parse_deb822
 from tfbuild.machine.host import CaBundle, HostFacts, OsRelease
-from tfbuild.machine.runner import RecordingRunner, Reply
 
 MIRROR = "http://mirror.example/debian"
 DEBIAN_12 = OsRelease("debian", "12", "bookworm", "Debian 12")

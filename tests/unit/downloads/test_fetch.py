@@ -18,9 +18,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import http_server as web
+from tests.support.reporters import SilentReporter
 from tfbuild.base.errors import ChecksumError, DownloadError, HostError, UsageError
 from tfbuild.base.urls import parse_mirror_rules
-from tfbuild.base.values import Pin, SilentReporter, Unhashed
+from tfbuild.base.values import Pin, Unhashed
 from tfbuild.downloads import fetch
 from tfbuild.downloads.attempts import LONGEST_RETRY_AFTER_S, Timeouts
 from tfbuild.downloads.fetch import Fetcher, new_session

@@ -20,9 +20,10 @@ import pytest
 import trustme
 
 from tests.support import http_server as web
+from tests.support.reporters import SilentReporter
 from tfbuild.base.errors import DownloadError, ExitCode
 from tfbuild.base.urls import parse_mirror_rules
-from tfbuild.base.values import Pin, SilentReporter
+from tfbuild.base.values import Pin
 from tfbuild.cli.run import run_command
 from tfbuild.downloads.attempts import AttemptFailed, Timeouts, steady
 from tfbuild.downloads.fetch import Fetcher

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.support import http_server as web
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.errors import DownloadError, HostError
 from tfbuild.base.urls import parse_mirror_rules
 from tfbuild.downloads.fetch import new_session
 from tfbuild.downloads.mirrors import url_resolver
 from tfbuild.downloads.python_index import PythonIndex, find_pip, head_size, pip_settings
 from tfbuild.downloads.simple_index import IndexSettings
-from tfbuild.machine.runner import RecordingRunner, Reply, SubprocessRunner
+from tfbuild.machine.runner import SubprocessRunner
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 URL = f"pypi:demo/{WHEEL}"

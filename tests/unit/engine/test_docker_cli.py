@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.engine.docker_cli import (
     Builder,
@@ -14,7 +15,6 @@ from tfbuild.engine.docker_cli import (
     parse_builder,
     parse_version,
 )
-from tfbuild.machine.runner import RecordingRunner, Reply
 
 INSPECT = """Name:          default
 Driver:        docker

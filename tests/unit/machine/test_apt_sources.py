@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.machine.apt import (
     AptSource,
     debian_archive_mirrors,
@@ -17,7 +18,6 @@ from tfbuild.machine.apt import (
     parse_one_line,
     read_sources,
 )
-from tfbuild.machine.runner import RecordingRunner, Reply
 
 MIRROR = "http://mirror.example/debian"
 APT = ("apt-get", "indextargets")

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.errors import HostError
 from tfbuild.machine.interrupts import hold_signals, install_signal_handlers
 from tfbuild.machine.logfile import masked_argument, masked_value
-from tfbuild.machine.runner import Grace, RecordingRunner, Reply, SubprocessRunner
+from tfbuild.machine.runner import Grace, SubprocessRunner
 
 pytestmark = [pytest.mark.real_processes, pytest.mark.timeout(60)]
 

@@ -10,12 +10,11 @@ import pytest
 
 from tests.support.locks import locked
 from tests.support.products import Product, load_release
-from tests.support.reporters import ListReporter
+from tests.support.reporters import ListReporter, SilentReporter
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.base.values import SilentReporter
 from tfbuild.cli.lock import tell_replaced
-from tfbuild.machine.runner import RecordingRunner, Reply
 from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel
 from tfbuild.releases.wheels.resolve import NoWheels, _lacking, lock_wheels, platforms

@@ -51,6 +51,7 @@ def bad() -> ElfFacts:
     return read_elf(DATA / "x86_64" / "bad.so")
 
 
+NO_CONTEXT = Context()
 STRICT = policy(
     elf={"require_stripped": True, "allowed_libraries": ["libc.so.*"], "min_relro": "full"},
     roles={
@@ -64,12 +65,24 @@ STRICT = policy(
 )
 
 
+def elf_findings(
+    facts: ElfFacts, policy: Policy, role: str | None = None, context: Context = NO_CONTEXT
+) -> tuple[Finding, ...]:
+    return policy.weigh(check_elf(facts, policy, role, context))
+
+
+def image_findings(
+    facts: ImageFacts, closure: Closure, policy: Policy, context: Context = NO_CONTEXT
+) -> tuple[Finding, ...]:
+    return policy.weigh(check_image(facts, closure, policy, context))
+
+
 def test_a_good_library_has_no_findings(good: ElfFacts) -> None:
-    assert check_elf(good, STRICT, "c", Context(arch=Arch.AMD64)) == ()
+    assert elf_findings(good, STRICT, "c", Context(arch=Arch.AMD64)) == ()
 
 
 def test_every_weakness_of_a_bad_library_is_found_once(bad: ElfFacts) -> None:
-    found = check_elf(bad, STRICT, "c")
+    found = elf_findings(bad, STRICT, "c")
     assert sorted(ids(found)) == [
         "elf-executable-stack",
         "elf-export-extra",
@@ -86,23 +99,23 @@ def test_every_weakness_of_a_bad_library_is_found_once(bad: ElfFacts) -> None:
 def test_the_machine_must_match_for_debug_files_too() -> None:
     for name in ("good.so", "bad.so.debug"):
         facts = read_elf(DATA / "aarch64" / name)
-        (found,) = check_elf(facts, policy(), None, Context(arch=Arch.AMD64))
+        (found,) = elf_findings(facts, policy(), None, Context(arch=Arch.AMD64))
         assert found.id == "elf-machine"
         assert "arm64, not for amd64" in found.message
 
 
 def test_versions_above_the_floor_name_the_symbols(good: ElfFacts) -> None:
-    (found,) = check_elf(good, policy(elf={"max_versions": {"GLIBC": "2.36"}}))
+    (found,) = elf_findings(good, policy(elf={"max_versions": {"GLIBC": "2.36"}}))
     assert found.id == "elf-version"
     assert "GLIBC_2.38" in found.message
     assert "GLIBC_2.36" in found.message
     assert found.evidence == ("strlcpy",)
-    assert check_elf(good, policy(elf={"max_versions": {"GLIBC": "2.38"}})) == ()
+    assert elf_findings(good, policy(elf={"max_versions": {"GLIBC": "2.38"}})) == ()
 
 
 def test_libraries_off_the_list_are_named(good: ElfFacts) -> None:
     facts = replace(good, needed=("libc.so.6", "libssl.so.3", "libfoo.so"))
-    (found,) = check_elf(facts, STRICT, "c")
+    (found,) = elf_findings(facts, STRICT, "c")
     assert found.id == "elf-library"
     assert "libssl.so.3, libfoo.so" in found.message
 
@@ -113,32 +126,38 @@ def test_private_versions_and_text_relocations(good: ElfFacts) -> None:
         required_versions=(RequiredVersion("libc.so.6", "GLIBC_PRIVATE"),),
         text_relocations=True,
     )
-    assert ids(check_elf(facts, policy())) == ["elf-private-version", "elf-text-relocations"]
+    assert ids(elf_findings(facts, policy())) == ["elf-private-version", "elf-text-relocations"]
 
 
 def test_missing_exports_may_be_patterns_and_come_from_the_caller_too(good: ElfFacts) -> None:
     role = {"files": ["*"], "required_exports": ["TfLite*", "_ZN6tflite*Resolver*"]}
     context = Context(exports={"c": ("TfLiteXNNPackDelegateCreate",)})
-    (found,) = check_elf(good, policy(roles={"c": role}), "c", context)
+    (found,) = elf_findings(good, policy(roles={"c": role}), "c", context)
     assert found.id == "elf-export-missing"
     assert found.evidence == ("_ZN6tflite*Resolver*", "TfLiteXNNPackDelegateCreate")
 
 
 def test_a_debug_build_keeps_its_symbols(bad: ElfFacts) -> None:
-    assert "elf-not-stripped" not in ids(check_elf(bad, STRICT, "c", Context(keep_symbols=True)))
+    assert "elf-not-stripped" not in ids(elf_findings(bad, STRICT, "c", Context(keep_symbols=True)))
 
 
 def test_severities_lower_and_silence(bad: ElfFacts) -> None:
     milder = policy(severities={"elf-executable-stack": "warning", "elf-run-path": "ignore"})
-    found = {f.id: f.severity for f in check_elf(bad, milder)}
+    found = {f.id: f.severity for f in elf_findings(bad, milder)}
     assert found == {"elf-executable-stack": "warning", "elf-relro": "error"}
+
+
+def test_severity_is_decided_where_a_report_is_made_and_nowhere_else() -> None:
+    texts = {path.name: path.read_text() for path in (ROOT / "tfbuild" / "verify").rglob("*.py")}
+    assert {name for name, text in texts.items() if ".weigh(" in text} == {"report.py"}
+    assert {name for name, text in texts.items() if " Finding(" in text} == {"policy.py"}
 
 
 @pytest.mark.parametrize("relro", list(Relro))
 @pytest.mark.parametrize("least", list(Relro))
 def test_relro_is_compared_by_strength(good: ElfFacts, relro: Relro, least: Relro) -> None:
     order = ["none", "partial", "full"]
-    found = check_elf(replace(good, relro=relro), policy(elf={"min_relro": least.value}))
+    found = elf_findings(replace(good, relro=relro), policy(elf={"min_relro": least.value}))
     assert (ids(found) == ["elf-relro"]) is (order.index(relro.value) < order.index(least.value))
 
 
@@ -174,7 +193,7 @@ def image_policy(**rules: Any) -> Policy:
 def test_a_good_image_has_no_findings(tmp_path: Path) -> None:
     facts = image(tmp_path, [program("bin/tool", b"x")], {"User": "65532", "Labels": GOOD_LABELS})
     context = Context(arch=Arch.AMD64, created=1700000000, labels=GOOD_LABELS)
-    assert check_image(facts, NOTHING, image_policy(), context) == ()
+    assert image_findings(facts, NOTHING, image_policy(), context) == ()
 
 
 def test_every_fault_of_a_bad_image_is_found_once(tmp_path: Path) -> None:
@@ -189,7 +208,7 @@ def test_every_fault_of_a_bad_image_is_found_once(tmp_path: Path) -> None:
         (Link("/bin/sh", "libfoo.so", None), Link("/bin/sh", "libc.so.6", "/lib/libc.so.6")),
         (UnmetVersion("/bin/sh", "libc.so.6", "GLIBC_2.38", "/lib/libc.so.6"),),
     )
-    found = check_image(facts, links, image_policy(), Context(arch=Arch.AMD64, created=1700000000))
+    found = image_findings(facts, links, image_policy(), Context(arch=Arch.AMD64, created=1700000000))
     assert ids(found) == [
         "image-architecture",
         "image-size",
@@ -211,7 +230,7 @@ def test_every_fault_of_a_bad_image_is_found_once(tmp_path: Path) -> None:
 def test_what_the_container_runtime_brings_is_not_missed(tmp_path: Path) -> None:
     facts = image(tmp_path, [program("bin/a", b"x")], {"Labels": GOOD_LABELS, "User": "65532"})
     links = Closure((Link("/a.so", "libcuda.so.1", None), Link("/a.so", "libfoo.so", None)), ())
-    found = check_image(facts, links, image_policy(provided=("libcuda.so.*",)))
+    found = image_findings(facts, links, image_policy(provided=("libcuda.so.*",)))
     evidence = {each.id: each.evidence for each in found}
     assert evidence["image-library-missing"] == ("libfoo.so, needed by /a.so",)
 
@@ -221,7 +240,7 @@ def test_what_one_plugin_finds_in_its_host_others_have_to_have(tmp_path: Path) -
     links = Closure(
         (Link("/p/plugin.so", "libhost.so.2", None), Link("/p/other.so", "libhost.so.2", None)), ()
     )
-    found = check_image(facts, links, image_policy(provided_to={"*/plugin.so": ("libhost.so.*",)}))
+    found = image_findings(facts, links, image_policy(provided_to={"*/plugin.so": ("libhost.so.*",)}))
     evidence = {each.id: each.evidence for each in found}
     assert evidence["image-library-missing"] == ("libhost.so.2, needed by /p/other.so",)
 
@@ -229,20 +248,20 @@ def test_what_one_plugin_finds_in_its_host_others_have_to_have(tmp_path: Path) -
 def test_what_a_policy_allows_is_not_found(tmp_path: Path) -> None:
     facts = image(tmp_path, [program("bin/sh", b"x", 0o4755), folder("s", 0o777)], {"Labels": GOOD_LABELS})
     rules = image_policy(allow_root=True, allow_setid=True, allow_shells=True, allow_open_directories=True)
-    assert check_image(facts, NOTHING, rules) == ()
+    assert image_findings(facts, NOTHING, rules) == ()
 
 
 def test_labels_must_say_what_was_built(tmp_path: Path) -> None:
     facts = image(tmp_path, [], {"User": "1", "Labels": GOOD_LABELS})
     expected = Context(labels={"org.opencontainers.image.revision": "def"})
-    (found,) = check_image(facts, NOTHING, image_policy(), expected)
+    (found,) = image_findings(facts, NOTHING, image_policy(), expected)
     assert found.id == "image-label"
     assert found.evidence == ("org.opencontainers.image.revision is 'abc', expected 'def'",)
 
 
 def test_an_unknown_user_is_not_taken_for_a_safe_one(tmp_path: Path) -> None:
     facts = image(tmp_path, [], {"User": "app", "Labels": GOOD_LABELS})
-    assert ids(check_image(facts, NOTHING, image_policy())) == ["image-unknown-user"]
+    assert ids(image_findings(facts, NOTHING, image_policy())) == ["image-unknown-user"]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +307,7 @@ def test_the_limit_of_the_size_follows_the_version_of_the_label(
     for size, says in ((limit * 1_000_000 - 100_000, False), (limit * 1_000_000 + 100_000, True)):
         labels = {**GOOD_LABELS, "org.opencontainers.image.version": version}
         facts = image(tmp_path, [Member("large", b"x" * size)], {"User": "65532", "Labels": labels})
-        found = check_image(facts, NOTHING, rules, Context(arch=Arch.AMD64, created=1700000000))
+        found = image_findings(facts, NOTHING, rules, Context(arch=Arch.AMD64, created=1700000000))
         assert ("image-size" in ids(found)) is says
 
 
@@ -375,5 +394,5 @@ def test_a_server_of_upstreams_toolchain_meets_the_policy_of_the_server(good: El
     # A limit that upstream's own binaries do not keep would be told at the end of a build of hours.
     rules = load_policy(ROOT, "serving-scratch").policy
     server = replace(good, needed=OFFICIAL[arch])
-    assert "elf-library" not in ids(check_elf(server, rules, "server"))
-    assert "elf-library" in ids(check_elf(replace(good, needed=("libgrpc.so.29",)), rules, "server"))
+    assert "elf-library" not in ids(elf_findings(server, rules, "server"))
+    assert "elf-library" in ids(elf_findings(replace(good, needed=("libgrpc.so.29",)), rules, "server"))

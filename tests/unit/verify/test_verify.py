@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.images import Image, Member, docker_archive, oci_archive, program, tar_bytes
 from tfbuild.base.arch import Arch
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, NothingMatchesError, UsageError, VerificationError
 from tfbuild.verify.policy import Context, Policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyReport
@@ -44,7 +45,7 @@ def ids(report: VerifyReport) -> list[str]:
 
 def checked(report: VerifyReport) -> VerifyReport:
     """The report, whose JSON follows the published schema and survives being written."""
-    document = json.loads(json.dumps(report.to_json()))
+    document = json.loads(json.dumps(dump(report)))
     jsonschema.validate(document, SCHEMA)
     assert document["version"] == 1
     assert [f["id"] for f in document["findings"]] == ids(report)
@@ -274,7 +275,7 @@ def test_a_path_that_is_not_there_is_not_taken_for_an_image(target: str) -> None
 
 
 def test_the_schema_asks_for_every_part_of_a_report() -> None:
-    document = verify_path(ELF / "x86_64" / "good.so", DEFAULT).to_json()
+    document = dump(verify_path(ELF / "x86_64" / "good.so", DEFAULT))
     for key in document:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({k: v for k, v in document.items() if k != key}, SCHEMA)

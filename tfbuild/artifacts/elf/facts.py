@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import PlainSerializer, TypeAdapter
+from pydantic import PlainSerializer
 
 from tfbuild.artifacts.isa.facts import IsaFacts
 
@@ -183,11 +183,6 @@ class ElfFacts:
         top = max(mine, key=lambda f: f.key)
         symbols = sorted({s for f in mine if f.key == top.key for s in f.symbols})
         return VersionFloor(family, top.version, top.library, tuple(symbols))
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values in a stable order; the same file gives the same document."""
-        document: dict[str, Any] = TypeAdapter(ElfFacts).dump_python(self, mode="json")
-        return document
 
 
 _BIONIC = frozenset({"libdl.so", "libm.so", "liblog.so", "libandroid.so"})

@@ -41,8 +41,6 @@ from tfbuild.artifacts.elf.facts import (
 from tfbuild.artifacts.whole_file import read_whole
 from tfbuild.base.errors import UsageError, VerificationError
 
-__all__ = ["DAMAGE", "ELF_MAGIC", "ElfFacts", "ElfKind", "Relro", "damaged", "parse_elf", "read_elf"]
-
 ELF_MAGIC = b"\x7fELF"
 
 # What pyelftools lets out on damaged input, beside its ELFError; found by the mutation tests.

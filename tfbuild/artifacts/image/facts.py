@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import PlainSerializer, TypeAdapter
+from pydantic import PlainSerializer
+
+from tfbuild.base.arch import Arch
 
 # Programs that give an interactive command line, so a way in for whoever can start a process.
 SHELLS = frozenset(
@@ -96,6 +98,11 @@ class ImageConfig:
         found = [e.partition("=")[2] for e in self.env if e.partition("=")[0] == name]
         return found[-1] if found else None
 
+    @property
+    def arch(self) -> Arch | None:
+        """What the image says it is for, where it is one of ours."""
+        return Arch.parse(f"{self.architecture}/{self.variant}") or Arch.parse(self.architecture)
+
 
 @dataclass(frozen=True)
 class FileSummary:
@@ -128,11 +135,6 @@ class ImageFacts:
     shells: tuple[str, ...]
     open_directories: tuple[str, ...]
     packages: tuple[Package, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON values in a stable order; the same image gives the same document."""
-        document: dict[str, Any] = TypeAdapter(ImageFacts).dump_python(self, mode="json")
-        return document
 
 
 def make_facts(

@@ -59,9 +59,6 @@ class Manifest(Generic[Part]):
     image: BuiltImage
     seconds: Mapping[str, Seconds]
 
-    def to_json(self) -> dict[str, Any]:
-        return dump(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRecord:
@@ -72,9 +69,6 @@ class VerifyRecord:
     reports: tuple[VerifyReport, ...]
     smoke: tuple[SmokeOutcome, ...]
     findings: tuple[Finding, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return dump(self)
 
 
 def parse_packages(table: str) -> tuple[Package, ...]:

@@ -6,6 +6,8 @@ or the manifest names it. Links are not followed: what they point to belongs to 
 
 from __future__ import annotations
 
+from tfbuild.base.text import first_lines
+
 import json
 import os
 import re
@@ -164,5 +166,4 @@ def _artifacts(manifest: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _names(names: tuple[str, ...]) -> tuple[str, ...]:
-    more = len(names) - _NAMED
-    return (*(f"  {name}" for name in names[:_NAMED]), *((f"  and {more} more",) if more > 0 else ()))
+    return tuple(f"  {line}" for line in first_lines(names, _NAMED))

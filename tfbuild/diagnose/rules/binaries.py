@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.artifacts.image.closure import UnmetVersion
 from tfbuild.base.arch import Arch
+from tfbuild.base.text import first_lines
 from tfbuild.diagnose.catalog import Diagnosis, Weight, diagnosis
 from tfbuild.diagnose.facts import DiagnoseFacts, LibraryCopies, Proof
 from tfbuild.diagnose.host import TargetHost
@@ -31,11 +32,11 @@ def library_findings(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
     if musl and not glibc:
         mine = tuple(link for link in missing if _GLIBC_LIBRARY.match(link.needed))
         if mine:
-            lines = _some(tuple(f"{link.owner} needs {link.needed}" for link in mine))
+            lines = first_lines([f"{link.owner} needs {link.needed}" for link in mine], _SHOWN)
             yield diagnosis("library-musl", Weight.ERROR, f"the C library is {musl[0]}", *lines)
             missing = tuple(link for link in missing if link not in mine)
     if missing:
-        lines = _some(tuple(f"{link.owner} needs {link.needed}" for link in missing))
+        lines = first_lines([f"{link.owner} needs {link.needed}" for link in missing], _SHOWN)
         names = ", ".join(sorted({link.needed for link in missing}))
         yield diagnosis("library-missing", Weight.ERROR, *lines, title=f"missing: {names}"[:200])
     yield from _shadowed(facts, unmet)
@@ -49,7 +50,9 @@ def _symbol_versions(facts: DiagnoseFacts, required: tuple[UnmetVersion, ...]) -
     shadowed = {copies.taken for copies in facts.copies if _newer(copies)}
     unmet = tuple(gap for gap in required if gap.found not in shadowed)
     if unmet:
-        lines = _some(tuple(f"{g.owner} needs {g.version}; {g.found} does not have it" for g in unmet))
+        lines = first_lines(
+            [f"{g.owner} needs {g.version}; {g.found} does not have it" for g in unmet], _SHOWN
+        )
         top = sorted({f"{g.version} ({g.library})" for g in unmet})
         yield diagnosis(
             "library-symbol-version", Weight.ERROR, *lines, title=f"not found: {', '.join(top)}"[:200]
@@ -70,7 +73,7 @@ def _optional(facts: DiagnoseFacts, proof: Proof) -> Iterator[Diagnosis]:
     if lines:
         ran = f"without it worked: {', '.join(sorted(proof.worked))}" if proof.worked else "nothing was run"
         title = f"optional, and cannot be loaded: {', '.join(sorted(names))}"[:200]
-        yield diagnosis("library-optional", Weight.WARNING, *_some(tuple(lines)), ran, title=title)
+        yield diagnosis("library-optional", Weight.WARNING, *first_lines(lines, _SHOWN), ran, title=title)
 
 
 def _shadowed(facts: DiagnoseFacts, unmet: tuple[UnmetVersion, ...]) -> Iterator[Diagnosis]:
@@ -82,7 +85,7 @@ def _shadowed(facts: DiagnoseFacts, unmet: tuple[UnmetVersion, ...]) -> Iterator
         lines = (
             f"taken: {copies.taken} ({copies.taken_version or 'no versions'})",
             *(f"passed over: {path} ({version})" for path, version in newer),
-            *_some(gaps),
+            *first_lines(gaps, _SHOWN),
         )
         weight = Weight.ERROR if gaps else Weight.WARNING
         title = f"an older {copies.name} is found before the system's"
@@ -97,7 +100,7 @@ def _newer(copies: LibraryCopies) -> tuple[tuple[str, str], ...]:
 
 def _foreign(facts: DiagnoseFacts) -> Iterator[Diagnosis]:
     if facts.unowned:
-        lines = _some(tuple(f"{path} belongs to no installed package" for path in facts.unowned))
+        lines = first_lines([f"{path} belongs to no installed package" for path in facts.unowned], _SHOWN)
         names = ", ".join(posixpath.basename(path) for path in facts.unowned)
         title = f"not from this distribution: {names}"[:200]
         yield diagnosis("library-foreign", Weight.WARNING, *lines, title=title)
@@ -135,7 +138,7 @@ def cpu_findings(facts: DiagnoseFacts, host: TargetHost, proof: Proof) -> Iterat
         if weight is Weight.WARNING:
             lines.append(f"worked here all the same: {', '.join(sorted(proof.worked))}; other code may not")
         title = f"{host.name}'s CPU lacks {names}"
-        yield diagnosis("cpu-instructions", weight, *_some(tuple(lines)), title=title)
+        yield diagnosis("cpu-instructions", weight, *first_lines(lines, _SHOWN), title=title)
 
 
 def image_arch(facts: DiagnoseFacts) -> Arch | None:
@@ -143,10 +146,7 @@ def image_arch(facts: DiagnoseFacts) -> Arch | None:
     machines = {arch for name in facts.machines if (arch := _ARCH_OF.get(name))}
     if len(machines) == 1:
         return machines.pop()
-    config = facts.config
-    return Arch.parse("/".join(p for p in (config.architecture, config.variant) if p)) or Arch.parse(
-        config.architecture
-    )
+    return facts.config.arch
 
 
 def _architecture(facts: DiagnoseFacts, host: TargetHost, wanted: Arch) -> Iterator[Diagnosis]:
@@ -174,8 +174,3 @@ def _architecture(facts: DiagnoseFacts, host: TargetHost, wanted: Arch) -> Itera
         title=f"an image for {wanted} on {host.arch}",
         fix=f"docker pull --platform {host.arch.platform.oci}; or build it for {host.arch}",
     )
-
-
-def _some(lines: tuple[str, ...]) -> tuple[str, ...]:
-    rest = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {rest} more") if rest > 0 else lines

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfbuild.verify.policy import Findings
+from tfbuild.machine.files import hash_file
+from tfbuild.verify.policy import Observation
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
@@ -24,8 +24,8 @@ class ChecksumFacts:
     equal: int
 
 
-def read_checksums(folder: Path, found: Findings) -> ChecksumFacts:
-    """Compares every file of ``folder`` with SHA256SUMS, and adds a finding for each difference.
+def read_checksums(folder: Path) -> tuple[ChecksumFacts, tuple[Observation, ...]]:
+    """Compares every file of ``folder`` with SHA256SUMS; an observation for each difference.
 
     No path outside the folder is read, whatever the list or a symbolic link says.
     """
@@ -33,8 +33,9 @@ def read_checksums(folder: Path, found: Findings) -> ChecksumFacts:
     try:
         text = file.read_bytes().decode("utf-8", errors="surrogateescape")
     except OSError as error:
-        found.add("dist-sums", f"{file} cannot be read: {error.strerror or error}", fix=_REMAKE)
-        return ChecksumFacts(0, 0)
+        unread = Observation("dist-sums", f"{file} cannot be read: {error.strerror or error}", fix=_REMAKE)
+        return ChecksumFacts(0, 0), (unread,)
+    found: list[Observation] = []
     expected: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if not line:
@@ -42,41 +43,38 @@ def read_checksums(folder: Path, found: Findings) -> ChecksumFacts:
         match = _LINE.fullmatch(line)
         name = os.path.normpath(match[2]) if match else ""
         if match is None or name.startswith(("/", "..")) or expected.get(name, match[1]) != match[1]:
-            found.add("dist-sums", f"{file}:{number} cannot be used: {_printable(line)}", fix=_REMAKE)
+            message = f"{file}:{number} cannot be used: {_printable(line)}"
+            found.append(Observation("dist-sums", message, fix=_REMAKE))
             continue
         expected[name] = match[1]
-    equal = sum(_compare(folder, name, digest, found) for name, digest in sorted(expected.items()))
-    for name in sorted(set(_files(folder)) - expected.keys() - {SUMS}):
-        found.add("dist-unlisted", f"{_printable(name)} is not in {SUMS}", fix=_REMAKE)
-    return ChecksumFacts(len(expected), equal)
+    different = [each for name in sorted(expected) if (each := _compare(folder, name, expected[name]))]
+    unlisted = sorted(set(_files(folder)) - expected.keys() - {SUMS})
+    return ChecksumFacts(len(expected), len(expected) - len(different)), (
+        *found,
+        *different,
+        *(
+            Observation("dist-unlisted", f"{_printable(name)} is not in {SUMS}", fix=_REMAKE)
+            for name in unlisted
+        ),
+    )
 
 
-def _compare(folder: Path, name: str, expected: str, found: Findings) -> bool:
+def _compare(folder: Path, name: str, expected: str) -> Observation | None:
+    """How the file ``name`` differs from what is expected; None where it does not."""
     path = folder / name
     shown = _printable(name)
     if not path.resolve().is_relative_to(folder.resolve()):
-        found.add("dist-checksum", f"{shown} is a link to a file outside the folder", fix=_REMAKE)
-        return False
+        return Observation("dist-checksum", f"{shown} is a link to a file outside the folder", fix=_REMAKE)
     try:
-        actual = _sha256(path)
+        actual = hash_file(path)
     except (FileNotFoundError, NotADirectoryError):
-        found.add("dist-missing", f"{shown} is in {SUMS} but not in the folder", fix=_REMAKE)
-        return False
+        return Observation("dist-missing", f"{shown} is in {SUMS} but not in the folder", fix=_REMAKE)
     except OSError as error:
-        found.add("dist-checksum", f"{shown} cannot be read: {error.strerror or error}", fix=_REMAKE)
-        return False
-    if actual != expected:
-        evidence = (f"expected {expected}", f"actual   {actual}")
-        found.add("dist-checksum", f"{shown} is not the file that {SUMS} names", evidence, _REMAKE)
-    return actual == expected
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return Observation("dist-checksum", f"{shown} cannot be read: {error.strerror or error}", fix=_REMAKE)
+    if actual == expected:
+        return None
+    evidence = (f"expected {expected}", f"actual   {actual}")
+    return Observation("dist-checksum", f"{shown} is not the file that {SUMS} names", evidence, _REMAKE)
 
 
 def _files(folder: Path) -> Iterator[str]:

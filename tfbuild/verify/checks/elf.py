@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Relro, version_key
 from tfbuild.base.arch import Arch
-from tfbuild.base.text import matches
-from tfbuild.base.values import Finding
+from tfbuild.base.text import first_lines, matches
 from tfbuild.verify.checks.isa import check_api, check_isa
-from tfbuild.verify.policy import Context, Findings, Policy, Role
+from tfbuild.verify.policy import Context, Observation, Policy, Role
 
 _RELRO_ORDER = (Relro.NONE, Relro.PARTIAL, Relro.FULL)
-_SHOWN = 12  # lines of evidence; the JSON's facts have the rest
-_NO_CONTEXT = Context()
+SHOWN = 12  # lines of evidence; the JSON's facts have the rest
+NO_CONTEXT = Context()
 
 
 def check_elf(
-    facts: ElfFacts, policy: Policy, role: str | None = None, context: Context = _NO_CONTEXT
-) -> tuple[Finding, ...]:
-    """Findings of one ELF file; ``role`` is one of the policy's. Separate debug files only have a machine."""
-    found = Findings(policy)
-    _machine(found, facts, context.arch)
+    facts: ElfFacts, policy: Policy, role: str | None = None, context: Context = NO_CONTEXT
+) -> Iterator[Observation]:
+    """What is wrong with one ELF file; ``role`` is one of the policy's. Debug files only have a machine."""
+    yield from _machine(facts, context.arch)
     if facts.kind is ElfKind.DEBUG:
-        return found.all()
-    _libraries(found, facts, policy)
-    _versions(found, facts, policy)
+        return
+    yield from _libraries(facts, policy)
+    yield from _versions(facts, policy)
     if role is not None:
-        _role(found, facts, policy.roles[role], context.exports.get(role, ()))
-    _hardening(found, facts, policy)
+        yield from _role(facts, policy.roles[role], context.exports.get(role, ()))
+    yield from _hardening(facts, policy)
     if facts.isa is not None:
-        check_isa(found, facts.path, facts.isa, policy, role, context)
+        yield from check_isa(facts.path, facts.isa, policy, role, context)
     if role is not None and policy.roles[role].complete_api:
-        check_api(found, facts)
+        yield from check_api(facts)
     if policy.elf.require_stripped and not context.keep_symbols:
-        _stripped(found, facts)
-    return found.all()
+        yield from _stripped(facts)
 
 
-def _machine(found: Findings, facts: ElfFacts, arch: Arch | None) -> None:
+def _machine(facts: ElfFacts, arch: Arch | None) -> Iterator[Observation]:
     if arch is None or facts.machine == arch.platform.elf_machine:
         return
-    found.add(
+    yield Observation(
         "elf-machine",
         f"{facts.path} is for {machine_name(facts.machine)}, not for {arch}",
         fix=f"build with --arch {arch} and a compiler for {arch.platform.triplet}",
@@ -51,31 +50,31 @@ def machine_name(machine: str) -> str:
     return next((a.value for a in Arch if a.platform.elf_machine == machine), machine.removeprefix("EM_"))
 
 
-def _libraries(found: Findings, facts: ElfFacts, policy: Policy) -> None:
+def _libraries(facts: ElfFacts, policy: Policy) -> Iterator[Observation]:
     allowed = policy.elf.allowed_libraries
     extra = tuple(n for n in facts.needed if allowed is not None and not matches(n, allowed))
     if extra:
-        found.add(
+        yield Observation(
             "elf-library",
             f"{facts.path} needs {_words(extra)}, not on the policy's list",
             fix="link it statically or leave it out; or add it to elf.allowed_libraries",
         )
 
 
-def _versions(found: Findings, facts: ElfFacts, policy: Policy) -> None:
+def _versions(facts: ElfFacts, policy: Policy) -> Iterator[Observation]:
     for floor in facts.floors:
         allowed = policy.elf.max_versions.get(floor.family)
         if allowed is not None and floor.key > version_key(allowed):
-            found.add(
+            yield Observation(
                 "elf-version",
                 f"{facts.path} needs {floor.family}_{floor.version} of {floor.library}; "
                 f"{floor.family}_{allowed} is the newest allowed",
-                _some(floor.symbols),
+                first_lines(floor.symbols, SHOWN),
                 "build against an older distribution, whose libraries have only what is allowed",
             )
     private = [v for v in facts.required_versions if v.version.endswith("_PRIVATE")]
     if private:
-        found.add(
+        yield Observation(
             "elf-private-version",
             f"{facts.path} needs private symbols of {_words(sorted({v.library for v in private}))}",
             tuple(v.version for v in private),
@@ -83,9 +82,9 @@ def _versions(found: Findings, facts: ElfFacts, policy: Policy) -> None:
         )
 
 
-def _role(found: Findings, facts: ElfFacts, role: Role, further: tuple[str, ...]) -> None:
+def _role(facts: ElfFacts, role: Role, further: tuple[str, ...]) -> Iterator[Observation]:
     if role.soname is not None and facts.soname != role.soname:
-        found.add(
+        yield Observation(
             "elf-soname",
             f"{facts.path} has the SONAME {facts.soname or '(none)'}, dependents look for {role.soname}",
             fix=f"link with -Wl,-soname,{role.soname}",
@@ -93,27 +92,27 @@ def _role(found: Findings, facts: ElfFacts, role: Role, further: tuple[str, ...]
     required = (*role.required_exports, *further)
     missing = tuple(p for p in required if not any(matches(name, (p,)) for name in facts.exports))
     if missing:
-        found.add(
+        yield Observation(
             "elf-export-missing",
             f"{facts.path} lacks {len(missing)} of the symbols that it should export",
-            _some(missing),
+            first_lines(missing, SHOWN),
             "look at the version script and at the objects that are linked in",
         )
     allowed = role.allowed_exports
     extra = tuple(name for name in facts.exports if allowed is not None and not matches(name, allowed))
     if extra:
-        found.add(
+        yield Observation(
             "elf-export-extra",
             f"{facts.path} exports {len(extra)} symbols that are not {_words(allowed or ())}",
-            _some(extra),
+            first_lines(extra, SHOWN),
             "link with upstream's version script, which hides all others",
         )
 
 
-def _hardening(found: Findings, facts: ElfFacts, policy: Policy) -> None:
+def _hardening(facts: ElfFacts, policy: Policy) -> Iterator[Observation]:
     rules = policy.elf
     if facts.executable_stack and not rules.allow_executable_stack:
-        found.add(
+        yield Observation(
             "elf-executable-stack",
             f"{facts.path} asks for an executable stack",
             fix="link with -Wl,-z,noexecstack; find assembler files without a .note.GNU-stack section",
@@ -121,17 +120,17 @@ def _hardening(found: Findings, facts: ElfFacts, policy: Policy) -> None:
     weak = _RELRO_ORDER.index(facts.relro) < _RELRO_ORDER.index(rules.min_relro)
     if weak and not facts.static:
         full = rules.min_relro is Relro.FULL
-        found.add(
+        yield Observation(
             "elf-relro",
             f"{facts.path} has RELRO {facts.relro}, at least {rules.min_relro} is asked for",
             fix="link with -Wl,-z,relro" + (",-z,now" if full else ""),
         )
     if rules.require_bind_now and not facts.bind_now and not facts.static:
-        found.add("elf-bind-now", f"{facts.path} is bound lazily", fix="link with -Wl,-z,now")
+        yield Observation("elf-bind-now", f"{facts.path} is bound lazily", fix="link with -Wl,-z,now")
     if rules.require_pie and facts.kind is ElfKind.EXECUTABLE:
-        found.add("elf-not-pie", f"{facts.path} is not position-independent", fix="link with -pie")
+        yield Observation("elf-not-pie", f"{facts.path} is not position-independent", fix="link with -pie")
     if facts.text_relocations and not rules.allow_text_relocations:
-        found.add(
+        yield Observation(
             "elf-text-relocations",
             f"{facts.path} has relocations in its code",
             fix="compile every object with -fPIC",
@@ -141,18 +140,18 @@ def _hardening(found: Findings, facts: ElfFacts, policy: Policy) -> None:
         p for p in paths if rules.allowed_run_paths is not None and not matches(p, rules.allowed_run_paths)
     )
     if stray:
-        found.add(
+        yield Observation(
             "elf-run-path",
             f"{facts.path} searches for libraries in {_words(stray)}",
             fix="set CMAKE_SKIP_RPATH, or a path that begins with $ORIGIN",
         )
 
 
-def _stripped(found: Findings, facts: ElfFacts) -> None:
+def _stripped(facts: ElfFacts) -> Iterator[Observation]:
     if facts.stripped and not facts.has_debug_info:
         return
     what = "debug information" if facts.has_debug_info else "its symbol table"
-    found.add(
+    yield Observation(
         "elf-not-stripped",
         f"{facts.path} still has {what} ({facts.size / 1e6:.1f} MB)",
         fix="strip --strip-unneeded, after saving the debug information if it is wanted",
@@ -161,8 +160,3 @@ def _stripped(found: Findings, facts: ElfFacts) -> None:
 
 def _words(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(names)
-
-
-def _some(lines: tuple[str, ...]) -> tuple[str, ...]:
-    rest = len(lines) - _SHOWN
-    return (*lines[:_SHOWN], f"and {rest} more") if rest > 0 else lines

@@ -3,55 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timezone
 
 from tfbuild.artifacts.image.closure import Closure, Link
 from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.base.arch import Arch
-from tfbuild.base.text import matches
-from tfbuild.base.values import Finding
-from tfbuild.verify.checks.elf import _NO_CONTEXT, _SHOWN, _some
-from tfbuild.verify.policy import Context, Findings, ImageRules, Policy
+from tfbuild.base.text import first_lines, matches
+from tfbuild.verify.checks.elf import NO_CONTEXT, SHOWN
+from tfbuild.verify.policy import Context, ImageRules, Observation, Policy
 
 _VERSION_LABEL = "org.opencontainers.image.version"
 
 
 def check_image(
-    facts: ImageFacts, closure: Closure, policy: Policy, context: Context = _NO_CONTEXT
-) -> tuple[Finding, ...]:
-    """Findings of one image and of what is loaded in it."""
-    found = Findings(policy)
-    _platform(found, facts, context.arch)
-    _size(found, facts, policy)
-    _rights(found, facts, policy)
-    _closure(found, closure, policy.image)
-    _labels(found, facts, policy, context)
-    return found.all()
+    facts: ImageFacts, closure: Closure, policy: Policy, context: Context = NO_CONTEXT
+) -> Iterator[Observation]:
+    """What is wrong with one image, and with what is loaded in it."""
+    yield from _platform(facts, context.arch)
+    yield from _size(facts, policy)
+    yield from _rights(facts, policy)
+    yield from _closure(closure, policy.image)
+    yield from _labels(facts, policy, context)
 
 
-def image_arch(facts: ImageFacts) -> Arch | None:
-    """The architecture that the image says it is for, where it is one of ours."""
-    config = facts.config
-    return Arch.parse(f"{config.architecture}/{config.variant}") or Arch.parse(config.architecture)
-
-
-def _platform(found: Findings, facts: ImageFacts, arch: Arch | None) -> None:
-    if arch is None or (image_arch(facts) is arch and facts.config.os == "linux"):
+def _platform(facts: ImageFacts, arch: Arch | None) -> Iterator[Observation]:
+    if arch is None or (facts.config.arch is arch and facts.config.os == "linux"):
         return
     named = "/".join(p for p in (facts.config.os, facts.config.architecture, facts.config.variant) if p)
-    found.add(
+    yield Observation(
         "image-architecture",
         f"the image says {named or 'nothing about its platform'}, expected {arch.platform.oci}",
         fix=f"build with --platform {arch.platform.oci}",
     )
 
 
-def _size(found: Findings, facts: ImageFacts, policy: Policy) -> None:
+def _size(facts: ImageFacts, policy: Policy) -> Iterator[Observation]:
     limit = policy.image.max_mb(facts.config.labels.get(_VERSION_LABEL, ""))
     if limit is None or facts.layers_bytes <= limit * 1e6:
         return
-    largest = sorted(facts.files, key=lambda f: (-f.size, f.path))[:_SHOWN]
-    found.add(
+    largest = sorted(facts.files, key=lambda f: (-f.size, f.path))[:SHOWN]
+    yield Observation(
         "image-size",
         f"the image has {facts.layers_bytes / 1e6:.1f} MB uncompressed, {limit:g} MB are allowed",
         tuple(f"{f.size / 1e6:6.1f} MB {f.path}" for f in largest),
@@ -59,12 +51,14 @@ def _size(found: Findings, facts: ImageFacts, policy: Policy) -> None:
     )
 
 
-def _rights(found: Findings, facts: ImageFacts, policy: Policy) -> None:
+def _rights(facts: ImageFacts, policy: Policy) -> Iterator[Observation]:
     rules, user = policy.image, facts.config.user
     if facts.uid == 0 and not rules.allow_root:
-        found.add("image-root", f"containers run as root (user: {user or 'not set'})", fix="USER 65532:65532")
+        yield Observation(
+            "image-root", f"containers run as root (user: {user or 'not set'})", fix="USER 65532:65532"
+        )
     if facts.uid is None:
-        found.add(
+        yield Observation(
             "image-unknown-user",
             f"the user {user!r} is not in the image's /etc/passwd: containers will not start",
             fix="add it to /etc/passwd, or give USER as a number",
@@ -81,23 +75,25 @@ def _rights(found: Findings, facts: ImageFacts, policy: Policy) -> None:
         ),
     ):
         if paths and not allowed:
-            found.add(id, f"the image has {what}: {len(paths)}", _some(paths), fix)
+            yield Observation(id, f"the image has {what}: {len(paths)}", first_lines(paths, SHOWN), fix)
 
 
-def _closure(found: Findings, closure: Closure, rules: ImageRules) -> None:
+def _closure(closure: Closure, rules: ImageRules) -> Iterator[Observation]:
     missing = tuple(link for link in closure.missing if not _is_provided(link, rules))
     if missing:
-        found.add(
+        yield Observation(
             "image-library-missing",
             f"{len({link.needed for link in missing})} needed libraries are not in the image",
-            _some(tuple(f"{link.needed}, needed by {link.owner}" for link in missing)),
+            first_lines([f"{link.needed}, needed by {link.owner}" for link in missing], SHOWN),
             "add the packages that have them",
         )
     if closure.unmet:
-        found.add(
+        yield Observation(
             "image-version-missing",
             "libraries in the image are older than what was linked against",
-            _some(tuple(f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet)),
+            first_lines(
+                [f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet], SHOWN
+            ),
             "take a base of the same release as the builder, or build against an older one",
         )
 
@@ -107,11 +103,11 @@ def _is_provided(link: Link, rules: ImageRules) -> bool:
     return any(matches(link.needed, names) for names in (rules.provided, *own))
 
 
-def _labels(found: Findings, facts: ImageFacts, policy: Policy, context: Context) -> None:
+def _labels(facts: ImageFacts, policy: Policy, context: Context) -> Iterator[Observation]:
     labels = facts.config.labels
     missing = tuple(name for name in policy.image.required_labels if not labels.get(name))
     if missing:
-        found.add(
+        yield Observation(
             "image-label", f"the image lacks {len(missing)} OCI labels", missing, "set them in the bake file"
         )
     wrong = tuple(
@@ -120,10 +116,12 @@ def _labels(found: Findings, facts: ImageFacts, policy: Policy, context: Context
         if labels.get(name) != value and name not in missing
     )
     if wrong:
-        found.add("image-label", "OCI labels do not say what was built", wrong, "set them from the plan")
+        yield Observation(
+            "image-label", "OCI labels do not say what was built", wrong, "set them from the plan"
+        )
     if context.created is not None and epoch(facts.config.created) != context.created:
         expected = datetime.fromtimestamp(context.created, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        found.add(
+        yield Observation(
             "image-created",
             f"the image was created {facts.config.created or '(not said)'}, expected {expected}",
             fix="pass SOURCE_DATE_EPOCH to the build, as build argument and in the environment",

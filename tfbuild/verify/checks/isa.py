@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.isa.facts import Basis, Extension, IsaFacts, Verdict
 from tfbuild.artifacts.isa.march import allowed, witnesses
 from tfbuild.base.arch import Arch
-from tfbuild.verify.policy import Context, Findings, Policy
+from tfbuild.base.text import first_lines
+from tfbuild.verify.policy import Context, Observation, Policy
 
 # Fewer ordinary functions that could show it do not prove that a flag got lost.
 _ENOUGH = {"EM_X86_64": 50, "EM_AARCH64": 1}
@@ -14,20 +17,20 @@ _SHOWN = 6
 
 
 def check_isa(
-    found: Findings, name: str, isa: IsaFacts, policy: Policy, role: str | None, context: Context
-) -> None:
+    name: str, isa: IsaFacts, policy: Policy, role: str | None, context: Context
+) -> Iterator[Observation]:
     """Compares with the policy's ceiling, and both ways with what the build was asked for."""
     arch = next((a for a in Arch if a.platform.elf_machine == isa.machine), None)
     ceilings = {policy.elf.max_march.get(arch)} if arch else set()
     for march in sorted({*ceilings, context.march} - {None}, key=str):
         permitted = allowed(str(march))
         if permitted is not None:
-            _exceeded(found, name, isa, str(march), permitted)
+            yield from _exceeded(name, isa, str(march), permitted)
     if context.march and role is not None:
-        _arrived(found, name, isa, context.march)
+        yield from _arrived(name, isa, context.march)
 
 
-def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: frozenset[str]) -> None:
+def _exceeded(name: str, isa: IsaFacts, march: str, permitted: frozenset[str]) -> Iterator[Observation]:
     beyond = [e for e in isa.extensions if e.name not in permitted]
     # What is built here names its kernels: a function with another name is to be looked at.
     certain = [
@@ -36,7 +39,7 @@ def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: 
         if e.verdict is Verdict.ALWAYS or (e.verdict is Verdict.UNCLEAR and e.ordinary_functions)
     ]
     if certain:
-        found.add(
+        yield Observation(
             "isa-exceeded",
             f"{name} is meant for {march}, but executes {_names(certain)} without asking the CPU",
             tuple(_evidence(e) for e in certain),
@@ -44,7 +47,7 @@ def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: 
         )
     unclear = [e for e in beyond if e.verdict is Verdict.UNCLEAR and e not in certain]
     if unclear:
-        found.add(
+        yield Observation(
             "isa-unclear",
             f"{name} is meant for {march} and has {_names(unclear)}; whether it asks first is unclear",
             tuple(_evidence(e) for e in unclear),
@@ -52,7 +55,7 @@ def _exceeded(found: Findings, name: str, isa: IsaFacts, march: str, permitted: 
         )
 
 
-def _arrived(found: Findings, name: str, isa: IsaFacts, march: str) -> None:
+def _arrived(name: str, isa: IsaFacts, march: str) -> Iterator[Observation]:
     expected = witnesses(march)
     there = isa.names(Verdict.ALWAYS, Verdict.UNCLEAR)
     beyond = set(isa.names(Verdict.ALWAYS)) - (allowed(march) or frozenset())
@@ -63,7 +66,7 @@ def _arrived(found: Findings, name: str, isa: IsaFacts, march: str) -> None:
         or isa.modern + isa.legacy < _ENOUGH.get(isa.machine, 0)
     ):
         return
-    found.add(
+    yield Observation(
         "isa-not-arrived",
         f"{name} was built with -march={march}, but no ordinary function has anything of "
         f"{', '.join(sorted(expected))}",
@@ -72,17 +75,16 @@ def _arrived(found: Findings, name: str, isa: IsaFacts, march: str) -> None:
     )
 
 
-def check_api(found: Findings, facts: ElfFacts) -> None:
+def check_api(facts: ElfFacts) -> Iterator[Observation]:
     """What the headers declare is exported."""
     if facts.api is None or not facts.api.missing:
         return
     missing = facts.api.missing
-    rest = len(missing) - _SHOWN
-    found.add(
+    yield Observation(
         "api-missing",
         f"{facts.path} exports {facts.api.exported} of the {facts.api.declared} functions that "
         f"{facts.api.source} declare",
-        (*missing[:_SHOWN], f"and {rest} more") if rest > 0 else missing,
+        first_lines(missing, _SHOWN),
         "link the objects that define them, and let the version script through TfLite*",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tfbuild.artifacts.elf.facts import ElfFacts, Libc, VersionFloor, version_key
@@ -10,8 +11,7 @@ from tfbuild.artifacts.runs_on import arch_of, libc_of, wheel_tag
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
 from tfbuild.base.arch import Arch
-from tfbuild.base.values import Finding
-from tfbuild.verify.policy import Context, Findings, Policy
+from tfbuild.verify.policy import Context, Observation
 
 # Machine names at the end of platform tags: https://packaging.python.org/specifications/platform-compatibility-tags/
 _MACHINES = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64, "armv7l": Arch.ARMHF, "riscv64": Arch.RISCV64}
@@ -58,50 +58,47 @@ def check_wheel(
     wheel: WheelFacts,
     fits: TagFacts | None,
     platforms: Platforms,
-    policy: Policy,
-) -> tuple[Finding, ...]:
-    """Findings of a wheel as a whole."""
-    found = Findings(policy)
+) -> Iterator[Observation]:
+    """What is wrong with a wheel as a whole."""
     if wheel.altered:
-        found.add(
+        yield Observation(
             "wheel-record",
             f"{len(wheel.altered)} files are not those that RECORD names",
             wheel.altered[:_SHOWN],
             "download the wheel again, and compare its sha256",
         )
-    _libc(found, wheel, fits)
+    yield from _libc(wheel, fits)
     claimed = [each for tag in wheel.tags if (each := _claim(tag, platforms))]
     if fits is None or not claimed:
-        return found.all()
+        return
     machines = {machine for _, machine in claimed}
     if fits.machine not in machines:
-        found.add(
+        yield Observation(
             "wheel-machine", f"the tag is for {', '.join(sorted(machines))}, the libraries for {fits.machine}"
         )
-        return found.all()
+        return
     if fits.libc in {Libc.MUSL, Libc.BIONIC}:
-        return found.all()
+        return
     if fits.foreign:
-        found.add(
+        yield Observation(
             "wheel-library",
             f"the wheel needs {', '.join(fits.foreign)}, which a manylinux wheel has to bring",
             fix="auditwheel repair copies them into the wheel",
         )
-    _tags(found, claimed, fits, platforms)
-    return found.all()
+    yield from _tags(claimed, fits, platforms)
 
 
 # Which C library a platform tag is about (packaging.python.org, "Platform compatibility tags").
 _TAG_LIBC = (("manylinux", Libc.GLIBC), ("musllinux", Libc.MUSL), ("android", Libc.BIONIC))
 
 
-def _libc(found: Findings, wheel: WheelFacts, fits: TagFacts | None) -> None:
+def _libc(wheel: WheelFacts, fits: TagFacts | None) -> Iterator[Observation]:
     if fits is None or fits.libc is None:
         return
     for tag in wheel.tags:
         claimed = next((libc for start, libc in _TAG_LIBC if tag.startswith(start)), None)
         if claimed is not None and claimed is not fits.libc:
-            found.add(
+            yield Observation(
                 "wheel-tag",
                 f"the tag says {tag}, which is for {claimed}, but the libraries were linked with {fits.libc}",
                 fix="pip installs it where it cannot be imported; build it on a system with that C library",
@@ -119,21 +116,21 @@ def _claim(tag: str, platforms: Platforms) -> tuple[int, str] | None:
     return None
 
 
-def _tags(found: Findings, claimed: list[tuple[int, str]], fits: TagFacts, platforms: Platforms) -> None:
+def _tags(claimed: list[tuple[int, str]], fits: TagFacts, platforms: Platforms) -> Iterator[Observation]:
     lowest = min(index for index, _ in claimed)
     said = platforms.wheel_tags[lowest]
     order = [f"{tag.tag}_{fits.machine}" for tag in platforms.wheel_tags]
     actual = order.index(fits.versions_fit) if fits.versions_fit is not None else len(order)
     arch = _MACHINES[fits.machine]
     if actual > lowest:
-        found.add(
+        yield Observation(
             "wheel-tag",
             f"the tag says {said.tag}, but the libraries need {fits.versions_fit or 'more than all tags'}",
             tuple(_reason(floor, said, arch) for floor in _beyond(fits, said, arch)),
             "pip installs it where it cannot be imported; build on an older system, or tag it as it is",
         )
     elif actual < lowest and not fits.foreign:
-        found.add(
+        yield Observation(
             "wheel-tag-strict",
             f"the tag says {said.tag}, though {fits.fits} would do",
             fix="pip refuses it on systems on which it would run; auditwheel repair finds the right tag",
@@ -154,21 +151,21 @@ def _reason(floor: VersionFloor, said: WheelTag, arch: Arch) -> str:
     return f"{needs}; {said.tag} has {said.limit(floor.family, arch)}"
 
 
-def check_archive(facts: ArchiveFacts, policy: Policy, context: Context) -> tuple[Finding, ...]:
-    """Findings of a static archive."""
-    found = Findings(policy)
+def check_archive(facts: ArchiveFacts, context: Context) -> Iterator[Observation]:
+    """What is wrong with a static archive."""
     if not facts.objects:
-        found.add("archive-empty", f"{facts.path} has no objects", facts.other[:_SHOWN], "build it again")
+        yield Observation(
+            "archive-empty", f"{facts.path} has no objects", facts.other[:_SHOWN], "build it again"
+        )
     if len(facts.machines) > 1:
-        found.add("archive-mixed", f"{facts.path} has objects for {', '.join(facts.machines)}")
+        yield Observation("archive-mixed", f"{facts.path} has objects for {', '.join(facts.machines)}")
     elif (
         context.arch is not None and facts.machines and facts.machines != (context.arch.platform.elf_machine,)
     ):
-        found.add("elf-machine", f"{facts.path} is for {facts.machines[0]}, not for {context.arch}")
+        yield Observation("elf-machine", f"{facts.path} is for {facts.machines[0]}, not for {context.arch}")
     if facts.bitcode:
-        found.add(
+        yield Observation(
             "archive-bitcode",
             f"{facts.path} has objects for link-time optimisation",
             fix="compile without -flto for others to link, or with -ffat-lto-objects",
         )
-    return found.all()
