@@ -89,7 +89,7 @@ class DiagnoseReport:
         return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
 
     def to_json(self) -> dict[str, Any]:
-        """The document that build_configs/diagnose.schema.json describes."""
+        """The document that schemas/diagnose.schema.json describes."""
         return dump(self)
 
 

@@ -112,5 +112,5 @@ class VerifyReport:
         return ExitCode.VERIFICATION_FAILED if self.errors else ExitCode.OK
 
     def to_json(self) -> dict[str, Any]:
-        """The document that build_configs/verify.schema.json describes."""
+        """The document that schemas/verify.schema.json describes."""
         return dump(self)
