@@ -37,7 +37,7 @@ from tfbuild.plan.several import IndexPlanDocument
 from tfbuild.products import table
 from tfbuild.products.serving.upstream import UpstreamReport
 from tfbuild.releases.lock import Lock
-from tfbuild.verify.policy import policy_schema
+from tfbuild.verify.policy_file import policy_file_schema
 from tfbuild.verify.report import VerifyReport
 
 JsonObject = dict[str, Any]
@@ -101,7 +101,7 @@ def documents() -> Mapping[str, str]:
     return {
         "build_configs/schema.json": _text(config_schema()),
         "build_configs/releases/schema.json": _text(release_schema()),
-        "build_configs/policies/schema.json": _text(policy_schema()),
+        "build_configs/policies/schema.json": _text(policy_file_schema()),
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
         "build_configs/compilers/schema.json": _text(_schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
