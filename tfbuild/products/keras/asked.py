@@ -87,7 +87,8 @@ def application_to_lock(
     :raises ConfigError: the requirements contradict TensorFlow's wheels; both sides are named.
     :raises UsageError: it has no requirements.
     """
-    file, platforms = read_lock_of(root, release), load_platforms(root)
+    file = read_lock_of(root, release)
+    more = KerasCircumstances(file, load_platforms(root))
     app = read_app(folder)
     if not app.asked:
         raise UsageError(
@@ -97,9 +98,7 @@ def application_to_lock(
         base = {wheel.name: wheel for wheel in file.lock.wheels_for(each)}
         wanted = [Wanted(line.requirement, str(line.origin)) for line in app.asked]
         found = closure(wanted, base, marker_environment(each.python, each.arch))
-        problems = tuple(
-            conflict_problems(found.conflicts, base, KerasCircumstances(file, platforms, app.folder))
-        )
+        problems = tuple(conflict_problems(found.conflicts, base, replace(more, app=app.folder)))
         if problems:
             raise ConfigError(problems, hint="change the requirement, or take another release")
     return folder / APP_LOCK, file.lock, app.folder.requirements

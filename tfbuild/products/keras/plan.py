@@ -62,7 +62,7 @@ class AskedLine:
 @dataclass(frozen=True)
 class KerasCircumstances:
     """What only an image of Keras depends on. ``asked`` are the lines of the application's requirements, and
-    ``app_lock`` the lock of what they need besides TensorFlow's own wheels. ``platforms`` knows the suites."""
+    ``app_lock`` the lock of what they need besides TensorFlow's own wheels. ``platforms`` knows suites."""
 
     lock: LockFile
     platforms: Platforms
