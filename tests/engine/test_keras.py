@@ -117,7 +117,7 @@ def test_the_dist_folder_tells_what_is_in_the_image(train: Image) -> None:
     assert train.folder.parts[-4:] == ("keras", RELEASE, "opt-train", "amd64")
     names = {str(path.relative_to(train.folder)) for path in train.folder.rglob("*") if path.is_file()}
     assert {"manifest.json", "verify.json", "SHA256SUMS", "requirements.txt", "left-out.tsv"} <= names
-    schema = json.loads((PROJECT / "build_configs" / "manifest.schema.json").read_text())
+    schema = json.loads((PROJECT / "schemas" / "manifest.schema.json").read_text())
     jsonschema.validate(train.manifest, schema)
     lines = (train.folder / "requirements.txt").read_text().splitlines()
     assert len(lines) == len(train.manifest["plan"]["pins"])

@@ -74,7 +74,7 @@ def test_documents_match_their_schemas(built: Built) -> None:
         (built.manifest, "manifest.schema.json"),
         (built.result, "build-result.schema.json"),
     ):
-        jsonschema.validate(document, json.loads((PROJECT / "build_configs" / schema).read_text()))
+        jsonschema.validate(document, json.loads((PROJECT / "schemas" / schema).read_text()))
     assert built.manifest["version"] == 1
     assert built.manifest["build_id"] == built.build_id
 

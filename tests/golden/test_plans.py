@@ -150,4 +150,4 @@ def _flags(plan: Plan[Any]) -> Iterator[str]:
 
 def test_no_golden_file_is_left_behind() -> None:
     written = {f"{name}.txt" for name in REPRESENTATIVE} | {f"bake-{recipe}.json" for recipe in BAKED}
-    assert {path.name for path in GOLDEN.iterdir()} == written | {"bazel.txt", "flags.txt"}
+    assert {path.name for path in GOLDEN.iterdir()} == written | {"bazel.txt", "flags.txt", "policies.yaml"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.support.plans import PROJECT
 from tests.support.products import Product, load_release
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.plan.plan import Circumstances, Plan, Request
 from tfbuild.products.keras.app import APP_LOCK, read_app, run_settings, run_settings_unset
@@ -50,6 +51,7 @@ def make_plan(
         circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=KerasCircumstances(
             lock=lock_of(release),
+            platforms=load_platforms(PROJECT),
             app=replace(read.folder, path=read.folder.name) if read else None,
             asked=read.asked if read else (),
             run=run_settings(config_found, read.settings) if read else None,

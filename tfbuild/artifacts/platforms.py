@@ -5,6 +5,7 @@ The file is ``build_configs/platforms/linux.yaml``; its comments name the source
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ConfigError
+from tfbuild.base.errors import ConfigError, NothingMatchesError
+from tfbuild.base.text import did_you_mean
 from tfbuild.config.binding import bind
 from tfbuild.config.yaml_source import read_yaml
 
@@ -37,6 +39,10 @@ class Distribution(_Model):
     GLIBCXX: Version
     CXXABI: Version
     GCC: Version
+    suite: str | None = Field(default=None, description="What apt calls it, where builds are made of it.")
+    emulator: str | None = Field(
+        default=None, description="Its package with emulators that run inside a build for another machine."
+    )
 
     def has(self, family: str, version: str) -> bool:
         """Whether symbols of ``family`` up to ``version`` are there; unknown families are not asked."""
@@ -80,6 +86,23 @@ class Platforms(_Model):
     system_libraries: tuple[SystemLibrary, ...]
     wheel_libraries: tuple[str, ...] = Field(description="Libraries that a manylinux wheel may need.")
     wheel_tags: tuple[WheelTag, ...] = Field(description="From the most compatible to the newest.")
+
+    @property
+    def suites(self) -> Mapping[str, Distribution]:
+        """The Debian releases that builds are made of, from old to new."""
+        releases = (each for family in self.distributions for each in family.releases)
+        return {each.suite: each for each in releases if each.suite}
+
+    def require_suite(self, name: str) -> Distribution:
+        """The Debian release that apt calls ``name``; NothingMatchesError where there is no row for it."""
+        found = self.suites.get(name)
+        if found is None:
+            raise NothingMatchesError(
+                f"the Debian suite '{name}' is not known here{did_you_mean(name, self.suites)}",
+                details=(f"there are: {', '.join(self.suites)}",),
+                hint=f"correct the release's file, or add the suite to {PLATFORMS}",
+            )
+        return found
 
 
 @cache

@@ -1,5 +1,7 @@
 """Writes the JSON schemas of the YAML files and of every document that a command prints or writes.
 
+Those of inputs lie beside the files that they describe, in build_configs/; those of outputs lie in schemas/.
+
 ``python -m tfbuild.cli.schemas`` writes them, ``--check`` exits 1 where a stored one is out of date.
 """
 
@@ -35,12 +37,12 @@ from tfbuild.plan.several import IndexPlanDocument
 from tfbuild.products import table
 from tfbuild.products.serving.upstream import UpstreamReport
 from tfbuild.releases.lock import Lock
-from tfbuild.verify.policy import policy_schema
+from tfbuild.verify.policy_file import policy_file_schema
 from tfbuild.verify.report import VerifyReport
 
 JsonObject = dict[str, Any]
 
-# Each type of a JSON document with the name of its schema in build_configs/ and its title.
+# Each type of a JSON document with the name of its schema in schemas/ and its title.
 _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (PlanDocument, "plan", "invoke build-tflite or build-serving --dry-run --json"),
     (BuildDocument, "build-result", "invoke build-tflite --json"),
@@ -99,14 +101,14 @@ def documents() -> Mapping[str, str]:
     return {
         "build_configs/schema.json": _text(config_schema()),
         "build_configs/releases/schema.json": _text(release_schema()),
-        "build_configs/policies/schema.json": _text(policy_schema()),
+        "build_configs/policies/schema.json": _text(policy_file_schema()),
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
         "build_configs/compilers/schema.json": _text(_schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
         "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),
         **{
-            f"build_configs/{name}.schema.json": _text(document_schema(document, title))
+            f"schemas/{name}.schema.json": _text(document_schema(document, title))
             for document, name, title in _DOCUMENTS
         },
     }
@@ -122,6 +124,7 @@ def main(arguments: Sequence[str]) -> int:
         if check:
             write_lines([f"{path} is out of date: python -m tfbuild.cli.schemas"], sys.stderr)
         else:
+            (root / path).parent.mkdir(exist_ok=True)
             (root / path).write_text(documents()[path], encoding="utf-8")
             write_lines([f"wrote {path}"], sys.stderr)
     return 1 if check and stale else 0

@@ -119,7 +119,7 @@ def load_target(path: Path) -> TargetHost:
 
 
 def target_json(target: TargetHost) -> dict[str, Any]:
-    """The document that build_configs/host-facts.schema.json describes."""
+    """The document that schemas/host-facts.schema.json describes."""
     return dump(target)
 
 

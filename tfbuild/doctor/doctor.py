@@ -128,7 +128,7 @@ def exit_code(results: Sequence[CheckResult]) -> ExitCode:
 
 
 def render_json(results: Sequence[CheckResult]) -> str:
-    """The document that ``build_configs/doctor.schema.json`` describes."""
+    """The document that ``schemas/doctor.schema.json`` describes."""
     checks = (
         DoctorCheck(id=r.id, status=r.status, found=r.found, needed=r.needed, fix=r.fix or None)
         for r in results

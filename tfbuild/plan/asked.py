@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,16 +10,14 @@ from typing import Protocol
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
-from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError
+from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.image_names import parse_tag
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.base.values import Origin
-from tfbuild.config.binding import bind
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel
-from tfbuild.config.yaml_source import read_yaml
 from tfbuild.machine.files import hash_file
 from tfbuild.plan.effect import KeyRules, require_possible
 from tfbuild.plan.naming import Extra, parse_name
@@ -40,9 +37,7 @@ from tfbuild.releases.load import (
 )
 from tfbuild.releases.lock import lock_path
 from tfbuild.releases.wheels.lock import wheel_lock_path
-from tfbuild.verify.policy import Policy
-
-_POLICIES = "build_configs/policies"
+from tfbuild.verify.policy_file import POLICY_FOLDER, policy_names, read_policy
 
 
 def find_release(root: Path, kind: ReleaseKind, name: str, origin: str = "") -> Release:
@@ -181,20 +176,15 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
 
 def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
     """Also finds out before the build that there is no such policy, or a broken one, rather than after it."""
-    known = sorted(path.stem for path in (root / _POLICIES).glob("*.yaml"))
+    known = policy_names(root)
     if name not in known:
         where = config.origins.get("policy", "")
         raise NothingMatchesError(
             f"there is no policy '{name}'{did_you_mean(name, known)}",
             details=(f"named at {where}", f"there are: {', '.join(known)}"),
-            hint=f"choose one of {_POLICIES}/, or put yours there",
+            hint=f"choose one of {POLICY_FOLDER}/, or put yours there",
         )
-    path = f"{_POLICIES}/{name}.yaml"
-    document = read_yaml(root / path, path)
-    policy, problems = bind(document, Policy)
-    if policy is None or document.problems:
-        raise ConfigError(document.problems or problems)
-    return hashlib.sha256((root / path).read_bytes()).hexdigest()
+    return read_policy(root, name).sha256
 
 
 def git_revision(root: Path) -> str:

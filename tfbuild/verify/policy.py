@@ -237,7 +237,7 @@ class Policy(_Model):
 
 
 def policy_schema() -> dict[str, Any]:
-    """JSON schema of a policy file; build_configs/policies/schema.json is its copy."""
+    """JSON schema of a whole policy, one that extends none."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Policy.model_json_schema(),

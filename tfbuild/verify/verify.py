@@ -23,24 +23,22 @@ from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
 from tfbuild.artifacts.wheel import ZIP_MAGIC, ZipPackage
 from tfbuild.artifacts.whole_file import read_whole, require_regular
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
+from tfbuild.base.errors import NothingMatchesError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import SaveImage
-from tfbuild.config.binding import bind
-from tfbuild.config.yaml_source import read_yaml
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Observation, Policy
+from tfbuild.verify.policy import Context, Observation
+from tfbuild.verify.policy_file import policy_names, read_policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
 
 INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
-POLICY_FOLDER = Path("build_configs", "policies")
 DEFAULT_POLICY = "default"
 _NO_CONTEXT = Context()
 
@@ -57,23 +55,15 @@ def load_policy(root: Path, name: str = DEFAULT_POLICY) -> NamedPolicy:
 
     Raises NothingMatchesError for an unknown name, ConfigError for a file that is no valid policy.
     """
-    folder = root / POLICY_FOLDER
-    file = folder / f"{name}.yaml"
-    shown = str(POLICY_FOLDER / file.name)
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name not in known:
-        file, shown = Path(name), name
-        if file.suffix not in {".yaml", ".yml"} or not file.is_file():
-            raise NothingMatchesError(
-                f"there is no policy '{name}'{did_you_mean(name, known)}",
-                details=("known: " + ", ".join(known),),
-                hint="name one of these, or the path of a policy file (.yaml)",
-            )
-    document = read_yaml(file, shown)
-    policy, problems = bind(document, Policy)
-    if policy is None or document.problems:
-        raise ConfigError((*document.problems, *(() if document.problems else problems)))
-    return NamedPolicy(file.stem, policy)
+    known = policy_names(root)
+    file = Path(name)
+    if name not in known and (file.suffix not in {".yaml", ".yml"} or not file.is_file()):
+        raise NothingMatchesError(
+            f"there is no policy '{name}'{did_you_mean(name, known)}",
+            details=("known: " + ", ".join(known),),
+            hint="name one of these, or the path of a policy file (.yaml)",
+        )
+    return NamedPolicy(name if name in known else file.stem, read_policy(root, name).policy)
 
 
 def verify(

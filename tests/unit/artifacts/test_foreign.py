@@ -35,7 +35,7 @@ from tfbuild.verify.text import render
 from tfbuild.verify.verify import load_policy, verify, verify_path
 
 ELF = PROJECT / "tests" / "data" / "elf"
-SCHEMA = json.loads((PROJECT / "build_configs" / "verify.schema.json").read_text())
+SCHEMA = json.loads((PROJECT / "schemas" / "verify.schema.json").read_text())
 DEFAULT = load_policy(PROJECT)
 
 WINDOWS = b"MZ" + bytes(58) + (128).to_bytes(4, "little") + bytes(64) + b"PE\0\0" + bytes(60)

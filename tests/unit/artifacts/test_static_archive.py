@@ -20,7 +20,7 @@ from tfbuild.verify.text import render
 from tfbuild.verify.verify import load_policy, verify_path
 
 ELF = PROJECT / "tests" / "data" / "elf"
-SCHEMA = json.loads((PROJECT / "build_configs" / "verify.schema.json").read_text())
+SCHEMA = json.loads((PROJECT / "schemas" / "verify.schema.json").read_text())
 DEFAULT = load_policy(PROJECT)
 
 

@@ -50,7 +50,7 @@ def build(tmp_path: Path) -> Build:
 
 
 def schema(name: str) -> object:
-    return json.loads((PROJECT / "build_configs" / f"{name}.schema.json").read_text())
+    return json.loads((PROJECT / "schemas" / f"{name}.schema.json").read_text())
 
 
 def broken(build: Build) -> Build:

@@ -116,7 +116,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def schema(name: str) -> Any:
-    text = (PROJECT / "build_configs" / f"{name}.schema.json").read_text()
+    text = (PROJECT / "schemas" / f"{name}.schema.json").read_text()
     return jsonschema.Draft202012Validator(json.loads(text))
 
 

@@ -143,7 +143,7 @@ def test_a_build_says_what_it_replaced(tmp_path: Path) -> None:
     assert [(each.what, each.key) for each in result.replaced] == [("folder", first), ("image", first)]
     notes = [event[1] for event in build.reporter.events if event[0] == "note"]
     assert any(text.startswith("replaces the build tflite-2.14.1-debian-opt-amd64 of ") for text in notes)
-    schema = json.loads((PROJECT / "build_configs" / "build-result.schema.json").read_text())
+    schema = json.loads((PROJECT / "schemas" / "build-result.schema.json").read_text())
     jsonschema.validate(json.loads(json.dumps(result.to_json())), schema)
     assert build.run().replaced == ()
 

@@ -83,7 +83,7 @@ def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def schema(name: str) -> Any:
-    return json.loads((PROJECT / "build_configs" / f"{name}.schema.json").read_text())
+    return json.loads((PROJECT / "schemas" / f"{name}.schema.json").read_text())
 
 
 # -- what invoke itself refuses -----------------------------------------------------------------------

@@ -66,10 +66,10 @@ def test_what_was_loaded_is_told_by_its_schema(
     file, sha256 = write(tmp_path)
     assert bundle("", NONE, load=file.name, as_json=True) == 0
     document = json.loads(capsys.readouterr().out)
-    schema = json.loads((PROJECT / "build_configs/bundle-result.schema.json").read_text())
+    schema = json.loads((PROJECT / "schemas/bundle-result.schema.json").read_text())
     jsonschema.validate(document, schema)
     assert (document["status"], document["sha256"]) == ("loaded", sha256)
-    inner = json.loads((PROJECT / "build_configs/bundle.schema.json").read_text())
+    inner = json.loads((PROJECT / "schemas/bundle.schema.json").read_text())
     jsonschema.validate(document["bundle"], inner)
     assert (tmp_path / "cache" / "bases").exists()
 

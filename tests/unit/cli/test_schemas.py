@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,18 @@ def test_the_schemas_are_schemas(path: str) -> None:
 
 def test_no_schema_is_there_that_nothing_writes() -> None:
     stored = {
-        path.relative_to(PROJECT).as_posix() for path in (PROJECT / "build_configs").rglob("*schema.json")
+        path.relative_to(PROJECT).as_posix()
+        for folder in ("build_configs", "schemas")
+        for path in (PROJECT / folder).rglob("*schema.json")
     }
     assert stored == set(schemas.documents())
+
+
+def test_a_schema_is_marked_as_generated() -> None:
+    lines = (PROJECT / ".gitattributes").read_text(encoding="utf-8").splitlines()
+    marked = [line.split()[0] for line in lines if "linguist-generated" in line.split()]
+    for path in schemas.documents():
+        assert any(fnmatchcase(path, pattern.removeprefix("/")) for pattern in marked), path
 
 
 @pytest.mark.parametrize("path", [path for path in schemas.documents() if path.endswith(".schema.json")])

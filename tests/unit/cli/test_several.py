@@ -33,7 +33,7 @@ def build(arch: str, *, dry_run: bool = False, as_json: bool = False, **words: A
 
 
 def schema(name: str) -> Any:
-    return json.loads((PROJECT / "build_configs" / f"{name}.schema.json").read_text())
+    return json.loads((PROJECT / "schemas" / f"{name}.schema.json").read_text())
 
 
 @dataclass

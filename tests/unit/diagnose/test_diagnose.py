@@ -23,7 +23,7 @@ from tfbuild.diagnose.report import render
 
 KNOWN = load_known_errors(PROJECT)
 SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((PROJECT / "build_configs" / "diagnose.schema.json").read_text())
+    json.loads((PROJECT / "schemas" / "diagnose.schema.json").read_text())
 )
 
 

@@ -93,7 +93,7 @@ def test_a_facts_file_is_read_back_and_matches_its_schema(tmp_path: Path) -> Non
     file = tmp_path / "host.json"
     file.write_text(json.dumps(target_json(AMD64)))
     assert load_target(file) == AMD64
-    schema = json.loads((PROJECT / "build_configs" / "host-facts.schema.json").read_text())
+    schema = json.loads((PROJECT / "schemas" / "host-facts.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(json.loads(file.read_text()))
 
 

@@ -24,7 +24,7 @@ from tfbuild.engine.docker_cli import Builder, DockerCli
 from tfbuild.engine.facts import EngineFacts, EngineProblem, EngineUnavailable
 from tfbuild.machine.host import CaBundle, HostFacts, OsRelease, Proxy
 
-SCHEMA = Path(__file__).parents[3] / "build_configs/doctor.schema.json"
+SCHEMA = Path(__file__).parents[3] / "schemas/doctor.schema.json"
 CONTEXT = DoctorContext(Path("/cache"), Path("/dist"))
 HOST = HostFacts(
     os=OsRelease("debian", "12", "bookworm"),

@@ -102,7 +102,7 @@ def test_the_text_names_every_platform() -> None:
 
 
 def test_the_document_satisfies_its_schema() -> None:
-    schema = json.loads((PROJECT / "build_configs" / "index-plan.schema.json").read_text())
+    schema = json.loads((PROJECT / "schemas" / "index-plan.schema.json").read_text())
     made = plans()
     documents = [
         {

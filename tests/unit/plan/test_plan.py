@@ -17,7 +17,7 @@ from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Patch, Plan, recipe_hash
 from tfbuild.products.tflite.bake import definition
 
-SCHEMA = json.loads((PROJECT / "build_configs" / "plan.schema.json").read_text())
+SCHEMA = json.loads((PROJECT / "schemas" / "plan.schema.json").read_text())
 STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 
 

@@ -89,10 +89,18 @@ def test_a_contradiction_in_what_pip_chose_is_no_lock() -> None:
 
 
 def test_a_wheel_for_a_newer_glibc_than_the_suites_is_not_taken() -> None:
-    assert platforms("bookworm", Arch.AMD64)[0] == "manylinux_2_36_x86_64"
-    assert platforms("trixie", Arch.ARM64)[0] == "manylinux_2_41_aarch64"
-    assert platforms("trixie", Arch.ARMHF)[0] == "manylinux_2_41_armv7l"
-    assert "manylinux2014_x86_64" in platforms("bookworm", Arch.AMD64)
+    assert platforms("2.36", Arch.AMD64)[0] == "manylinux_2_36_x86_64"
+    assert platforms("2.41", Arch.ARM64)[0] == "manylinux_2_41_aarch64"
+    assert platforms("2.41", Arch.ARMHF)[0] == "manylinux_2_41_armv7l"
+    assert "manylinux2014_x86_64" in platforms("2.36", Arch.AMD64)
+
+
+def test_wheels_of_a_suite_that_nobody_knows_are_not_guessed() -> None:
+    shipped = release()
+    python = shipped.wheels.pythons[0].model_copy(update={"suite": "bokworm"})
+    unknown = release(wheels=shipped.wheels.model_copy(update={"pythons": (python,)}))
+    with pytest.raises(NothingMatchesError, match="'bokworm' is not known here; did you mean 'bookworm'"):
+        lock_wheels(unknown, runner=pip(lambda _: [TF]), reporter=SilentReporter())
 
 
 def test_what_the_distribution_has_must_be_new_enough() -> None:

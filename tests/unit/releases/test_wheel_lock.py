@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
 from tests.support.products import Product, list_releases
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
 from tfbuild.cli.supply import downloads_of
@@ -67,7 +68,8 @@ def test_each_wheel_is_for_the_machine_that_it_is_listed_for(release: WheelRelea
     file = read_wheel_lock(*lock_of(release))
     suites = {each.version: each.suite for each in release.wheels.pythons}
     for environment in file.lock.environments:
-        able = {*platforms(suites[environment.python], environment.arch), "any"}
+        glibc = load_platforms(PROJECT).require_suite(suites[environment.python]).GLIBC
+        able = {*platforms(glibc, environment.arch), "any"}
         for wheel in file.lock.wheels_for(environment):
             name, version, _, tags = parse_wheel_filename(wheel.filename)
             assert (name, str(version)) == (wheel.name, wheel.version)

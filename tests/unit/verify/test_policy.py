@@ -24,7 +24,8 @@ from tfbuild.base.text import matches
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.image import check_image, epoch
-from tfbuild.verify.policy import FINDINGS, Context, Policy, policy_schema
+from tfbuild.verify.policy import FINDINGS, Context, Policy
+from tfbuild.verify.policy_file import policy_file_schema
 from tfbuild.verify.verify import load_policy
 
 ROOT = Path(__file__).parents[3]
@@ -288,12 +289,12 @@ def test_shipped_policies_load_and_follow_the_schema(name: str) -> None:
     loaded = load_policy(ROOT, name)
     assert loaded.name == name
     path = ROOT / "build_configs" / "policies" / f"{name}.yaml"
-    jsonschema.validate(yaml.safe_load(path.read_text()), policy_schema())
+    jsonschema.validate(yaml.safe_load(path.read_text()), policy_file_schema())
 
 
 def test_the_published_schema_is_the_models() -> None:
     published = json.loads((ROOT / "build_configs" / "policies" / "schema.json").read_text())
-    assert published == policy_schema()
+    assert published == policy_file_schema()
     jsonschema.Draft202012Validator.check_schema(published)
 
 

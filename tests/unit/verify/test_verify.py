@@ -21,7 +21,7 @@ from tfbuild.verify.verify import load_policy, verify, verify_path
 
 ROOT = Path(__file__).parents[3]
 ELF = ROOT / "tests" / "data" / "elf"
-SCHEMA = json.loads((ROOT / "build_configs" / "verify.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "schemas" / "verify.schema.json").read_text())
 DEFAULT = load_policy(ROOT)
 STRICT = NamedPolicy(
     "strict",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.errors import ConfigError, UsageError
 from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
@@ -60,6 +61,7 @@ def plan_keras(asked: Asked) -> Plan[KerasPart]:
     require_files(found.config, app, run)
     more = KerasCircumstances(
         lock=read_lock_of(root, release),
+        platforms=load_platforms(root),
         app=app.folder if app else None,
         asked=app.asked if app else (),
         app_lock=read_wheel_lock(app_lock, str(app_lock)) if app and app_lock.is_file() else None,
@@ -86,6 +88,7 @@ def application_to_lock(
     :raises UsageError: it has no requirements.
     """
     file = read_lock_of(root, release)
+    more = KerasCircumstances(file, load_platforms(root))
     app = read_app(folder)
     if not app.asked:
         raise UsageError(
@@ -95,7 +98,7 @@ def application_to_lock(
         base = {wheel.name: wheel for wheel in file.lock.wheels_for(each)}
         wanted = [Wanted(line.requirement, str(line.origin)) for line in app.asked]
         found = closure(wanted, base, marker_environment(each.python, each.arch))
-        problems = tuple(conflict_problems(found.conflicts, base, KerasCircumstances(file, app.folder)))
+        problems = tuple(conflict_problems(found.conflicts, base, replace(more, app=app.folder)))
         if problems:
             raise ConfigError(problems, hint="change the requirement, or take another release")
     return folder / APP_LOCK, file.lock, app.folder.requirements

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tfbuild.artifacts.platforms import Platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
 from tfbuild.base.values import Origin
@@ -48,8 +49,6 @@ _STEPS = ("fetch", "root", "install", "image", "verify", "dist")
 # pip reads wheels; eu-strip knows every architecture, which binutils' strip does not.
 _BUILDER = ("elfutils", "python3-pip")
 _RUNTIME = ("base-files", "ca-certificates")
-# The static emulators have a package of their own up to Debian 12: https://packages.debian.org/qemu-user-static
-_EMULATOR = {"bullseye": "qemu-user-static", "bookworm": "qemu-user-static"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,10 @@ class AskedLine:
 @dataclass(frozen=True)
 class KerasCircumstances:
     """What only an image of Keras depends on. ``asked`` are the lines of the application's requirements, and
-    ``app_lock`` the lock of what they need besides TensorFlow's own wheels."""
+    ``app_lock`` the lock of what they need besides TensorFlow's own wheels. ``platforms`` knows suites."""
 
     lock: LockFile
+    platforms: Platforms
     app: AppFolder | None = None
     asked: tuple[AskedLine, ...] = ()
     app_lock: LockFile | None = None
@@ -112,7 +112,7 @@ def make_keras_plan(
         environment=tuple(sorted(run.environment.items())),
         healthcheck=run.healthcheck,
     )
-    root, runtime_root = _roots(request, config, release, circumstances, python)
+    root, runtime_root = _roots(request, config, release, circumstances, python, more.platforms)
     specifics = Specifics(
         title="",
         image_title="TensorFlow and Keras",
@@ -305,6 +305,7 @@ def _roots(
     release: Release,
     circumstances: Circumstances,
     python: WheelPython,
+    platforms: Platforms,
 ) -> tuple[Root, Root]:
     """The builder's root, and what the image is made of."""
     values = config.values
@@ -318,8 +319,8 @@ def _roots(
             ),
             hint="--set runtime.base=scratch",
         )
-    emulator = (_EMULATOR.get(python.suite, "qemu-user"),) if foreign else ()
-    include = (*_BUILDER, *emulator)
+    emulator = platforms.require_suite(python.suite).emulator
+    include = (*_BUILDER, *((emulator,) if foreign and emulator else ()))
     epoch = circumstances.epoch_of(release)
     root = root_of(values, python.suite, request.build_arch, epoch, include=include)
     packages = tuple(sorted({*python.packages, *_RUNTIME}))

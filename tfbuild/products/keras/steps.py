@@ -7,7 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.errors import BuildError
+from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
 from tfbuild.build.steps import bake_targets, empty_folders, make_image, write_fetch_log
@@ -37,7 +39,8 @@ def fetch(run: Run[KerasPart]) -> str:
     for names, folder in ((part.wheels, layout.downloads), (part.app_wheels, layout.archives)):
         for name in names:
             _link(run.downloads[name], folder / name)
-    tags = "".join(f"{each}\n" for each in platforms(plan.root.suite, plan.arch))
+    glibc = load_platforms(PROJECT).require_suite(plan.root.suite).GLIBC
+    tags = "".join(f"{each}\n" for each in platforms(glibc, plan.arch))
     own = len(part.wheels)
     for file, lines in (
         (layout.request / "requirements.txt", part.requirements[:own]),

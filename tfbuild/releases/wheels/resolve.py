@@ -20,8 +20,10 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import DownloadError, NothingMatchesError
+from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Reporter
 from tfbuild.downloads.python_index import find_pip
 from tfbuild.machine.programs import Runner
@@ -29,18 +31,19 @@ from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel, UnavailableEnvironment, WheelEnvironment, WheelLock
 from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
 
-# glibc of the suite: https://packages.debian.org/libc6. A wheel for a newer one would not load there.
-GLIBC = {"bullseye": 31, "bookworm": 36, "trixie": 41}
 _OLDEST_GLIBC = 5  # manylinux1, https://peps.python.org/pep-0513/
 _LEGACY = ("manylinux2014", "manylinux2010", "manylinux1")
 _ROUNDS = 6
 SizeOf = Callable[[str], int | None]
 
 
-def platforms(suite: str, arch: Arch) -> tuple[str, ...]:
-    """The platform tags that run on ``suite``, newest first: https://peps.python.org/pep-0600/"""
+def platforms(glibc: str, arch: Arch) -> tuple[str, ...]:
+    """The platform tags that run with version ``glibc``, newest first: https://peps.python.org/pep-0600/
+
+    A wheel for a newer one would not load there.
+    """
     machine = marker_environment("3.11", arch)["platform_machine"]
-    newest = GLIBC.get(suite, min(GLIBC.values()))
+    newest = int(glibc.split(".")[1])
     perennial = tuple(f"manylinux_2_{minor}_{machine}" for minor in range(newest, _OLDEST_GLIBC - 1, -1))
     return (*perennial, *(f"{each}_{machine}" for each in _LEGACY), f"linux_{machine}")
 
@@ -202,7 +205,7 @@ def _report(
         report = Path(folder, "report.json")
         # --target is what pip wants with --platform; nothing is put there.
         target = ("--target", str(Path(folder, "unused")))
-        tags = platforms(python.suite, arch)
+        tags = platforms(load_platforms(PROJECT).require_suite(python.suite).GLIBC, arch)
         # What the distribution has is asked of nobody: it may have no wheel at all.
         alone = ("--no-deps",) if python.provided else ()
         held = Path(folder, "constraints.txt")

@@ -20,7 +20,7 @@ from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.request import request_files
 from tfbuild.products.table import plan_text
 
-SCHEMA = json.loads((PROJECT / "build_configs" / "plan.schema.json").read_text())
+SCHEMA = json.loads((PROJECT / "schemas" / "plan.schema.json").read_text())
 STEPS = ("fetch", "root", "builder", "fetch-deps", "compile", "image", "verify", "dist")
 MODEL = ModelFolder("models/half_plus_two", "half_plus_two", (123,), "7" * 40)
 

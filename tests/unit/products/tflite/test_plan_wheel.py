@@ -16,7 +16,7 @@ from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.table import definition_of, plan_of
-from tfbuild.products.tflite.wheel.steps import distribution_of, require_floor
+from tfbuild.products.tflite.wheel.steps import require_floor
 from tfbuild.verify.checks.wheel import TagFacts
 
 
@@ -157,6 +157,6 @@ def test_a_base_that_is_too_old_is_told_before_anything_is_made(
 
 def test_every_base_of_a_wheel_is_a_known_distribution() -> None:
     platforms = load_platforms(PROJECT)
-    assert all(distribution_of(platforms, suite) for suite in ("bullseye", "bookworm", "trixie"))
-    assert distribution_of(platforms, "sid") is None
+    assert all(suite in platforms.suites for suite in ("bullseye", "bookworm", "trixie"))
+    assert "sid" not in platforms.suites
     require_floor("x.whl", facts("GLIBC", "9.9"), "sid", platforms)  # nothing is known of it

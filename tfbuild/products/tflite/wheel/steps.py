@@ -6,7 +6,7 @@ import gzip
 import shutil
 from pathlib import Path
 
-from tfbuild.artifacts.platforms import Distribution, Platforms, load_platforms
+from tfbuild.artifacts.platforms import Platforms, load_platforms
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.build.run import Run
@@ -56,16 +56,9 @@ def image(run: Run[WheelPart]) -> str:
     return made
 
 
-def distribution_of(platforms: Platforms, suite: str) -> Distribution | None:
-    """The Debian release called ``suite`` ("bookworm")."""
-    debian = next((each for each in platforms.distributions if each.family == "Debian"), None)
-    releases = debian.releases if debian else ()
-    return next((each for each in releases if f"({suite})" in each.name), None)
-
-
 def require_floor(wheel: str, facts: TagFacts | None, suite: str, platforms: Platforms) -> None:
     """Raises :class:`NothingMatchesError` where ``suite`` is too old for the libraries of ``wheel``."""
-    base = distribution_of(platforms, suite)
+    base = platforms.suites.get(suite)
     if base is None or facts is None:
         return
     gaps = [floor for floor in facts.needs if not base.has(floor.family, floor.version)]
