@@ -83,7 +83,7 @@ def check_api(found: Findings, facts: ElfFacts) -> None:
         f"{facts.path} exports {facts.api.exported} of the {facts.api.declared} functions that "
         f"{facts.api.source} declare",
         (*missing[:_SHOWN], f"and {rest} more") if rest > 0 else missing,
-        "link the objects that define them, and let the version script through TfLite*",
+        "link the objects that define them, and let the version script export them",
     )
 
 
