@@ -19,13 +19,14 @@ from tfbuild.artifacts.image.archive import is_image_archive, require_whole_tar
 from tfbuild.artifacts.image.closure import Link
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.runs_on import RunsOn, runs_on
-from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
+from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, ArchiveFacts, read_archive
 from tfbuild.artifacts.wheel import ZIP_MAGIC, ZipPackage
 from tfbuild.artifacts.whole_file import read_whole, require_regular
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
+from tfbuild.base.values import Finding
 from tfbuild.config.binding import bind
 from tfbuild.config.yaml_source import read_yaml
 from tfbuild.verify.checks.dist import read_checksums
@@ -187,16 +188,20 @@ def _runs_on(
 
 def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     facts = read_archive(read_whole(path), str(path))
-    found = Findings(policy.policy)
-    if facts.isa is not None:
-        check_isa(found, facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
     return VerifyReport(
         subject=str(path),
         kind=SubjectKind.STATIC,
         policy=policy.name,
         facts=VerifyFacts(elf=(), static=facts),
-        findings=(*check_archive(facts, policy.policy, context), *found.all()),
+        findings=_judge_static(facts, policy.policy, context),
     )
+
+
+def _judge_static(facts: ArchiveFacts, rules: Policy, context: Context) -> tuple[Finding, ...]:
+    found = Findings(rules)
+    if facts.isa is not None:
+        check_isa(found, facts.path, facts.isa, rules, rules.role_for(Path(facts.path).name), context)
+    return (*check_archive(facts, rules, context), *found.all())
 
 
 def _verify_zip(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
@@ -253,9 +258,11 @@ def _verify_dist(
     found = Findings(policy.policy)
     read = _read_parts(path, parts, beside, found)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
-    if not read.elf and not judged_wheels:
+    if not read.elf and not read.static and not judged_wheels:
         found.add(
-            "dist-nothing", f"no ELF file in lib/ or bin/ of {path}, and no wheel", fix="build it again"
+            "dist-nothing",
+            f"no ELF file and no static archive in lib/ or bin/ of {path}, and no wheel",
+            fix="build it again",
         )
     check_foreign(found, str(path), read.foreign, nothing=False)
     by_name = {Path(each.path).relative_to(path).as_posix(): each for each in read.elf}
@@ -266,6 +273,7 @@ def _verify_dist(
         for each in read.elf
         for finding in check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
     )
+    static = tuple(finding for each in read.static for finding in _judge_static(each, policy.policy, context))
     elf = (*read.elf, *(each for wheel in judged_wheels for each in wheel.elf))
     wheel = judged_wheels[0] if judged_wheels else None
     return VerifyReport(
@@ -275,12 +283,18 @@ def _verify_dist(
         facts=VerifyFacts(
             elf=elf,
             checksums=sums,
+            static=read.static[0] if read.static else None,
             wheel=wheel.facts if wheel else None,
             tag=wheel.tag if wheel else None,
             runs_on=_runs_on(elf),
             foreign=(*read.foreign, *(each for wheel in judged_wheels for each in wheel.foreign)),
         ),
-        findings=(*found.all(), *judged, *(each for wheel in judged_wheels for each in wheel.findings)),
+        findings=(
+            *found.all(),
+            *judged,
+            *static,
+            *(each for wheel in judged_wheels for each in wheel.findings),
+        ),
     )
 
 
@@ -289,12 +303,14 @@ class _Parts:
     """What lies in lib/ and bin/; ``links`` are symbolic links and where they end, relative to the folder."""
 
     elf: tuple[ElfFacts, ...]
+    static: tuple[ArchiveFacts, ...]
     links: Mapping[str, str]
     foreign: tuple[ForeignFiles, ...]
 
 
 def _read_parts(path: Path, parts: list[Path], beside: Beside, found: Findings) -> _Parts:
     elf: list[ElfFacts] = []
+    static: list[ArchiveFacts] = []
     links: dict[str, str] = {}
     foreign: list[tuple[str, ForeignKind]] = []
     root = path.resolve()
@@ -310,13 +326,15 @@ def _read_parts(path: Path, parts: list[Path], beside: Beside, found: Findings) 
         try:
             if head.startswith(ELF_MAGIC):
                 elf.append(examine_file(file, beside))
+            elif kind is STATIC:
+                static.append(read_archive(read_whole(file), str(file)))
             elif kind is not None:
                 foreign.append((name, kind))
         except VerificationError as error:
             found.add("elf-damaged", error.message, error.details, error.hint)
         except UsageError:
             continue  # an object file: nothing that is loaded
-    return _Parts(tuple(elf), links, count_foreign(foreign))
+    return _Parts(tuple(elf), tuple(static), links, count_foreign(foreign))
 
 
 def _head(path: Path) -> bytes:
