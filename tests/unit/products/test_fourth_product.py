@@ -68,7 +68,7 @@ class FourthBuild(Build):
     def _fetch(self, pins: tuple[Pin, ...], unhashed: Unhashed | None) -> Mapping[str, Path]:
         assert unhashed is None
         (pin,) = pins
-        downloads = self.folder / "cache" / "downloads"
+        downloads = self.folder / "cache" / "downloads" / f"sha256-{pin.sha256}"
         downloads.mkdir(parents=True, exist_ok=True)
         path = pack_source(downloads)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == pin.sha256

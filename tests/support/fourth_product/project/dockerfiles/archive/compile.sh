@@ -11,7 +11,7 @@ source=/tree/source
 mkdir -p /out/dist/lib /runtime/usr/bin /tmp/objects
 gcc "${flags[@]}" -DANSWER="$ANSWER" -c "$source/answer.c" -o /tmp/objects/answer.o
 ar rcsD /out/dist/lib/libanswer.a /tmp/objects/answer.o
-gcc "${flags[@]}" -static -s "$source/main.c" /out/dist/lib/libanswer.a -o /runtime/usr/bin/answer
+gcc "${flags[@]}" -static "$source/main.c" /out/dist/lib/libanswer.a -o /runtime/usr/bin/answer
 
 dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n' > /out/packages.tsv
 gcc --version | head -n 1 > /out/tools.txt
