@@ -71,7 +71,7 @@ def make_tflite_plan(
         flags=flags,
         part=part,
         policy=policy_name(values),
-        keys=source_rules(release),
+        keys=source_rules(),
         notes=tuple(_notes(release, locked.reasons, lock.lock)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
