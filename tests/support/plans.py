@@ -16,6 +16,7 @@ from tfbuild.plan.patches import release_patches
 from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
+from tfbuild.products.serving.rules import compiler_of
 from tfbuild.products.table import list_configs, load_config
 from tfbuild.products.tflite.plan import make_tflite_plan
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
@@ -88,7 +89,12 @@ def make_server_plan(
         release_lines=release_origins(PROJECT, load_release(PROJECT, Product.SERVING, release)),
         circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=ServingCircumstances(
-            raw, model, f"releases/{release}.lock.json", seen, {"org_boost.BUILD": "b" * 64}
+            raw,
+            model,
+            f"releases/{release}.lock.json",
+            seen,
+            {"org_boost.BUILD": "b" * 64},
+            compiler_of(load_release(PROJECT, Product.SERVING, release)),
         ),
     )
 

@@ -25,13 +25,13 @@ def parse_tag(tag: str) -> str | None:
         return None
     if not _IMAGE_NAME.fullmatch(tag):
         raise UsageError(
-            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/tflite:2.14"
+            f"'{tag}' is not an image name", hint="lower case, as in --tag registry.example/team/image:1.0"
         )
     name = re.sub(r":[^:/]*$", "", tag)
     if len(name) > _MAX_IMAGE_NAME:
         raise UsageError(
             f"--tag: the name before the colon has {len(name)} characters, and the most is {_MAX_IMAGE_NAME}",
-            hint="a shorter one, as in --tag registry.example/team/tflite:2.14",
+            hint="a shorter one, as in --tag registry.example/team/image:1.0",
         )
     return tag
 
@@ -41,5 +41,5 @@ def require_image_reference(word: str) -> None:
     if not _IMAGE_REFERENCE.fullmatch(word):
         raise UsageError(
             f"'{shown(word)}' is neither a file nor the name of an image",
-            hint="lower case, as in registry.example/team/tflite:2.14; or a path that begins with ./",
+            hint="lower case, as in registry.example/team/image:1.0; or a path that begins with ./",
         )

@@ -31,22 +31,23 @@ class Cause:
     hint: str
 
 
-def _cause(name: str, hint: str, *patterns: str) -> Cause:
+def cause_of(name: str, hint: str, *patterns: str) -> Cause:
+    """A cause that any of ``patterns`` means, in upper or lower case."""
     return Cause(name, re.compile("|".join(f"(?:{p})" for p in patterns), re.IGNORECASE), hint)
 
 
 _QUOTE = r"['\"`\u2018\u2019]"  # GCC quotes as the locale says
 
 # In order of precedence: an earlier cause explains the errors of a later one.
-CAUSES: tuple[Cause, ...] = (
-    _cause(
+_EARLY: tuple[Cause, ...] = (
+    cause_of(
         "disk full",
         "the disk is full: see what uses it with 'docker system df', free it with 'docker builder prune' "
         "or 'invoke clean --cache', and run the same command again; finished objects are kept",
         r"No space left on device",
         r"Disk quota exceeded",
     ),
-    _cause(
+    cause_of(
         "Bazel out of memory",
         # The heap: MaxRAMPercentage of OpenJDK, a quarter; Bazel sets none of its own.
         "Bazel itself ran out of memory (its heap is a quarter of the engine's), or the kernel killed it "
@@ -58,7 +59,7 @@ CAUSES: tuple[Cause, ...] = (
         # What the client says when its server is gone: https://github.com/bazelbuild/bazel/issues/3020
         r"Server terminated abruptly",
     ),
-    _cause(
+    cause_of(
         "out of memory",
         "the compiler ran out of memory: run the same command again with fewer jobs, for example "
         "'--jobs 2' (a TensorFlow compile job takes about 2 GiB); finished objects are kept",
@@ -71,7 +72,7 @@ CAUSES: tuple[Cause, ...] = (
         r"\bSignal 9\b|\(Killed\)|signal: killed",
         r"exit (?:code|status):? 137\b",
     ),
-    _cause(
+    cause_of(
         "march unknown to the compiler",
         "the builder's compiler is older than the CPU that is asked for: take a config with a lower 'march' "
         "('invoke list-configs'), or lower it for one build with '--set compile.march=x86-64-v3' or "
@@ -85,7 +86,7 @@ CAUSES: tuple[Cause, ...] = (
         r"\bError: no such instruction: ",
         rf"invalid feature modifier .* in {_QUOTE}?-march",
     ),
-    _cause(
+    cause_of(
         "march newer than this CPU",
         "this CPU lacks an instruction that the config's 'march' allows: build with '--config portable', "
         "or with '--config native' on the machine where it will run",
@@ -93,13 +94,13 @@ CAUSES: tuple[Cause, ...] = (
         r"\bSIGILL\b",
         r"exit (?:code|status):? 132\b",
     ),
-    _cause(
+    cause_of(
         "patch without effect",
         "the release's source already is what the patch would make of it: see what the patch is for, or "
         "leave it out ('--set source.patches=[]')",
         r"^error: the patch .* changes nothing",
     ),
-    _cause(
+    cause_of(
         "patch does not apply",
         "a patch does not fit this release's source: '--dry-run' shows the file and line of the config that "
         "names it; refresh the patch against this release, or leave it out",
@@ -109,7 +110,7 @@ CAUSES: tuple[Cause, ...] = (
         r"\d+ out of \d+ hunks? FAILED",
         r"error: patch failed:",
     ),
-    _cause(
+    cause_of(
         "certificate not trusted",
         "a server's certificate is not trusted, usually because of a proxy that inspects traffic: set "
         "SSL_CERT_FILE to its CA bundle and run the same command again",
@@ -118,22 +119,10 @@ CAUSES: tuple[Cause, ...] = (
         r"unable to get local issuer certificate",
         r"PKIX path building failed",
     ),
-    _cause(
-        "remote cache of Bazel",
-        "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
-        "out with '--set serving.remote_cache=null'",
-        r"^tfbuild: Bazel ended with exit code 39\b",
-        r"Failed to fetch blobs because they do not exist remotely",
-    ),
-    _cause(
-        "remote cache or executor out of reach",
-        "Bazel could not use its remote cache or executor: see that the address is right and can be reached "
-        "from a container, or leave it out with '--set serving.remote_cache=null' or "
-        "'--set serving.remote_executor=null'",
-        r"^tfbuild: Bazel ended with exit code 34\b",
-        r"Failed to query remote execution capabilities",
-    ),
-    _cause(
+)
+# Those of a product come between: a build that cannot reach its own servers has a network.
+_LATE: tuple[Cause, ...] = (
+    cause_of(
         "Debian mirror between two states",
         "the indexes of a Debian mirror do not fit together, as while it is being updated: run the same "
         "command again later, or take another one ('--set debian.mirror=http://...', "
@@ -143,7 +132,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Mirror sync in progress",
         r"Hash Sum mismatch",
     ),
-    _cause(
+    cause_of(
         "no network",
         "the builder could not reach the network: 'invoke doctor' shows what is reachable; behind a proxy "
         "set https_proxy, with a mirror set TFBUILD_MIRRORS, without any network load a bundle "
@@ -157,13 +146,14 @@ CAUSES: tuple[Cause, ...] = (
         # Bazel's downloader.
         r"Error downloading \[.*(?:Unknown host|timed out|refused)",
     ),
-    _cause(
+    cause_of(
         "Bazel itself",
         "Bazel failed, not the compile: its own log is beside the others (bazel-java); what it keeps may be "
         "damaged: 'invoke clean --cache', then the same command again",
         r"^tfbuild: Bazel ended with exit code 3[67]\b",
     ),
 )
+CAUSES = (*_EARLY, *_LATE)
 
 # A compiler's warnings, and the lines of source that it quotes: they may speak of memory, disks and networks.
 _QUOTED = re.compile(r"^\s*\d*\s*\||: (?:warning|note): ")
@@ -189,17 +179,22 @@ _CONSEQUENCE = re.compile(r"collect2: error: ld returned|^make.*\*\*\* |ninja: e
 _VAGUE = re.compile(r"^(?:\s*\([0-9:.]+\)\s*)?(?:FAILED:|ERROR:)|\bninja: build stopped\b")
 
 
-def failure_summary(lines: Sequence[str], *, returncode: int | None = None) -> FailureSummary:
-    """The essence of the output of a failed step; ``returncode`` is the tool's, where known."""
+def failure_summary(
+    lines: Sequence[str], *, returncode: int | None = None, own: Sequence[Cause] = ()
+) -> FailureSummary:
+    """The essence of the output of a failed step; ``returncode`` is the tool's, where known, ``own`` are the
+    causes that only this product knows."""
     shown = tuple(_clip(line.rstrip()) for line in lines[-TAIL_LINES:])
-    return FailureSummary(_first_error(lines), shown, known_cause(lines, returncode=returncode))
+    return FailureSummary(_first_error(lines), shown, known_cause(lines, returncode=returncode, own=own))
 
 
-def known_cause(lines: Sequence[str], *, returncode: int | None = None) -> str | None:
-    """The hint of the first cause in :data:`CAUSES` that a line, or the exit code, points to."""
+def known_cause(
+    lines: Sequence[str], *, returncode: int | None = None, own: Sequence[Cause] = ()
+) -> str | None:
+    """The hint of the first cause in :data:`CAUSES` or ``own`` that a line, or the exit code, points to."""
     exit_line = () if returncode is None else (f"exit code: {returncode}",)
     telling = [line for line in (*lines, *exit_line) if not _QUOTED.search(line)]
-    for cause in CAUSES:
+    for cause in (*_EARLY, *own, *_LATE):
         if any(cause.pattern.search(line) for line in telling):
             return cause.hint
     return None

@@ -15,10 +15,11 @@ from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.dist.folder import Artifact, BuildDocument
+from tfbuild.build.hints import Cause
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import Archive, RootFacts
 from tfbuild.engine.docker_cli import DockerCli
-from tfbuild.engine.facts import Engine
+from tfbuild.engine.facts import Engine, EngineFacts
 from tfbuild.machine.programs import Runner
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import Part, Plan
@@ -62,6 +63,10 @@ def _no_estimate(_: Any) -> None:
     return None
 
 
+def _no_demand(plan: Plan[Any], engine: EngineFacts, host: Arch) -> None:
+    del plan, engine, host
+
+
 def _config(plan: Plan[Any]) -> str:
     return plan.asked.config
 
@@ -76,6 +81,7 @@ class Recipe(Generic[Part]):
     ``steps`` are those that differ from the common ones, by their id, and return a line for the reporter;
     ``tests`` is what the smoke test is made of, ``artifacts`` what a build is for. ``builders`` are the
     stages of the recipe that need a network, ``ingredients`` the files that a bundle carries besides.
+    ``demand`` refuses an engine that cannot carry the plan out, seen from a host's architecture.
     ``describe`` gives lines of ``--dry-run``, ``config_words`` what a command line says of the config.
     """
 
@@ -86,7 +92,8 @@ class Recipe(Generic[Part]):
     artifacts: tuple[str, ...]
     builders: tuple[str, ...] = ()
     binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
-    own_architecture: bool = False  # whether the engine has to be what the plan builds on
+    causes: tuple[Cause, ...] = ()  # of failures, besides those that any build has
+    demand: Callable[[Plan[Part], EngineFacts, Arch], None] = _no_demand
     describe: Callable[[Part], Iterable[str]] = _nothing
     exports: Callable[[Part], Mapping[str, tuple[str, ...]]] = _no_exports
     needs: Callable[[Part], Estimates | None] = _no_estimate

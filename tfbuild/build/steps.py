@@ -150,6 +150,7 @@ def bake_targets(
         log=log,
         failure=failure,
         secrets={secret_variable(name): text for name, text in run.secrets.items()},
+        causes=run.recipe.causes,
     )
 
 
@@ -199,7 +200,7 @@ def explained(run: Run[Any], error: BuildError) -> BuildError:
     last = run.log(f"compile-{phase}")
     if not last.exists():
         return error
-    summary = failure_summary(last.read_text(errors="replace").splitlines())
+    summary = failure_summary(last.read_text(errors="replace").splitlines(), own=run.recipe.causes)
     opening = (
         (f"first error: {summary.first_error}", *blamed(run.plan, summary.first_error))
         if summary.first_error

@@ -22,7 +22,6 @@ from tfbuild.build.bundle.make import load_bundle, make_bundle
 from tfbuild.build.dist.folder import require_places, require_room, require_writable
 from tfbuild.build.execute import execute
 from tfbuild.build.layout import Layout
-from tfbuild.build.preflight import require_architecture
 from tfbuild.build.roots import SNAPSHOT_ARCHIVE, archives_of
 from tfbuild.build.run import BuildResult, Effects
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index
@@ -221,8 +220,7 @@ def build_effects(
         context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
         recipe = table.recipe_of(plan)
         info = engine.info()
-        if recipe.own_architecture:
-            require_architecture(plan, info, host.arch or plan.root.arch)
+        recipe.demand(plan, info, host.arch or plan.root.arch)
         if needs := recipe.needs(plan.part):
             context = replace(context, engine_disk=needs.disk)
             for doubt in needs.doubts(info.memory, info.cpus):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
+from tfbuild.base.arch import Arch
 from tfbuild.base.errors import HostError, UsageError
 from tfbuild.machine.path_words import expanded
 
@@ -22,7 +23,8 @@ _OWNER = "# This folder is a cache of tfbuild."
 _TAG_TEXT = f"{_SIGNATURE}\n{_OWNER} It may be deleted: invoke clean --cache\n"
 
 # What this program puts into each sub folder; a name of another form is somebody else's.
-_BUILD = r"(?:tflite|serving|keras)-.+"
+# PRODUCT-RELEASE-CONFIG-ARCH, whatever products there are; a release begins with its version.
+_BUILD = rf"[a-z][a-z0-9_-]*-[0-9]+(?:\.[0-9]+)+.*-(?:{'|'.join(Arch)})"
 _NAMES = {
     "downloads": r"(?:sha256|tree)-.+",
     "sources": r"\.?(?:(?:sha256|tree)-)?[0-9a-f]{40,64}(?:\.(?:complete|lock|lock\.holder|partial|old))?",

@@ -15,6 +15,7 @@ from tfbuild.base.image_names import parse_tag
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.base.values import Origin
+from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel
@@ -74,12 +75,17 @@ def _on_host(values: BuildConfig, target: Arch, host: Arch) -> Arch:
     return host
 
 
+def _unknown(release: Release) -> None:
+    del release
+
+
 @dataclass(frozen=True)
 class Rules:
     """What looking a request up has to know of its product.
 
     ``recipe`` are the folders and files that carry a build out, besides the plan; ``builds_on`` says which
-    architecture builds for a target, on this host. ``keys`` says what the keys of a configuration are to it.
+    architecture builds for a target, on this host. ``keys`` says what the keys of a configuration are to it,
+    ``compiler`` which CPUs the compiler knows, as far as somebody has asked it: it reads files.
     """
 
     releases: ReleaseKind
@@ -87,6 +93,7 @@ class Rules:
     keys: Callable[[Release], KeyRules]
     policy: Callable[[Release, BuildConfig], str] = default_policy
     builds_on: Callable[[BuildConfig, Arch, Arch], Arch] = _on_host
+    compiler: Callable[[Release], CompilerCpus | None] = _unknown
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     if build_arch is not named_arch:
         beyond = (*beyond, Extra("build-arch", str(build_arch)))
     _refuse_foreign_native(config, arch, build_arch)
-    require_possible(config, release, rules.keys(release), arch)
+    require_possible(config, release, rules.keys(release), arch, rules.compiler(release))
     request = Request(
         product=release.product,
         release=release.release,

@@ -31,8 +31,8 @@ class KeyRules:
     ``sections`` are the product's own. ``idle`` are keys that the build does not read, and why; the first
     that fits counts. ``impossible`` are keys that it could not honour, and that nobody would want ignored.
     No name of a build depends on ``unnamed``; the values of ``words`` are words of names; ``late`` is added
-    when everything is compiled. ``compiler`` knows CPUs (None: nothing is compiled, or nobody has asked it);
-    ``passes_on`` says whether it gets the name of a CPU as it is written. ``all_compiled`` is why a
+    when everything is compiled. ``passes_on`` says whether the compiler gets the name of a CPU as it is
+    written. ``all_compiled`` is why a
     configuration that is about compiling changes nothing.
     """
 
@@ -42,7 +42,6 @@ class KeyRules:
     unnamed: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
-    compiler: CompilerCpus | None = None
     passes_on: Callable[[str], bool] = _as_it_is
     all_compiled: str = ""
 
@@ -82,15 +81,18 @@ def _compiles(config: ResolvedConfig) -> bool:
     return any(config.origins[path].line for path in keys)
 
 
-def require_possible(config: ResolvedConfig, release: Release, rules: KeyRules, arch: Arch) -> None:
-    """Refuse what would have to be ignored, or would fail hours later.
+def require_possible(
+    config: ResolvedConfig, release: Release, rules: KeyRules, arch: Arch, compiler: CompilerCpus | None
+) -> None:
+    """Refuse what would have to be ignored, or would fail hours later. ``compiler`` knows CPUs; None: nothing
+    is compiled, or nobody has asked it.
 
     :raises ConfigError: all such values, with their places.
     :raises NothingMatchesError: the release cannot be built so; its file says why.
     """
     problems = (
         *_impossible(config, rules),
-        *_unknown_cpus(config, rules, arch),
+        *_unknown_cpus(config, rules, arch, compiler),
         *_unknown_keys(config, release),
     )
     if problems:
@@ -167,8 +169,10 @@ def _unknown_keys(config: ResolvedConfig, release: Release) -> Iterator[ConfigPr
             yield ConfigProblem(release.path, 1, 1, text)
 
 
-def _unknown_cpus(config: ResolvedConfig, rules: KeyRules, arch: Arch) -> Iterator[ConfigProblem]:
-    compiler, keys = rules.compiler, config.values.compile
+def _unknown_cpus(
+    config: ResolvedConfig, rules: KeyRules, arch: Arch, compiler: CompilerCpus | None
+) -> Iterator[ConfigProblem]:
+    keys = config.values.compile
     if compiler is None:
         return
     passed_on = keys.march and rules.passes_on(keys.march)

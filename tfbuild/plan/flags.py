@@ -43,10 +43,15 @@ class Flag:
 
 
 def compile_flags(
-    config: ResolvedConfig, release: Release, lines: Mapping[str, Origin], more: Sequence[Flag] = ()
+    config: ResolvedConfig,
+    release: Release,
+    lines: Mapping[str, Origin],
+    more: Sequence[Flag] = (),
+    public: str = PUBLIC_SOURCE_FOLDER,
 ) -> tuple[Flag, ...]:
     """Flags that mean the same to any build tool. ``lines`` says where the release's file has each key;
-    ``more`` are those of the product, before the macros."""
+    ``more`` are those of the product, before the macros; ``public`` is what a result calls the folder of the
+    source."""
     keys = config.values.compile
 
     def of(path: str) -> str:
@@ -62,7 +67,7 @@ def compile_flags(
     flags.append(
         Flag(
             Target.COMPILE,
-            f"-ffile-prefix-map={SOURCE_FOLDER}={PUBLIC_SOURCE_FOLDER}",
+            f"-ffile-prefix-map={SOURCE_FOLDER}={public}",
             str(BUILT_IN),
             "no path of the builder in the result",
         )

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Any
 
 from tfbuild.base.documents import fingerprint
@@ -168,10 +167,8 @@ def raw_extra(raw: tuple[str, ...]) -> tuple[Extra, ...]:
     return (Extra("--", as_text(raw)),) if raw else ()
 
 
-def model_extra(name: str, content: str, place: str) -> Extra:
-    """A model in the image; its name without the ending that tells its kind is a word of names."""
-    path = PurePath(name)
-    word = path.stem if path.suffix in {".keras", ".h5", ".hdf5"} else name
+def model_extra(word: str, content: str, place: str) -> Extra:
+    """A model in the image; ``word`` is what names call it."""
     return Extra("--model", content, word, place, late=True)
 
 

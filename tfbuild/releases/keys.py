@@ -134,7 +134,7 @@ class Release(Keys):
     product: FileStem = Field(description="The folder that the file is in.")
     release: ReleaseName = Field(description="The file's name, without .yaml.")
     description: Prose = Field(description="One sentence for list-releases.")
-    version: ReleaseName = Field(description="What the library says of itself: TfLiteVersion().")
+    version: ReleaseName = Field(description="What the library says of itself.")
     status: Literal["built", "pinned"] = Field(
         description="'built': this project has compiled and verified it; 'pinned': only its bytes are known."
     )

@@ -25,8 +25,8 @@ from tfbuild.releases.types import FileName, Url
 
 # How a hash came to be known, from the strongest to the weakest.
 HashMethod = Literal["published", "git-archive", "download"]
-# What a config must ask for before a source is needed.
-Condition = Literal["tflite.gpu_delegate"]
+# What a config must ask for before a source is needed: a dotted key of a product.
+Condition = Annotated[str, Field(pattern=r"^[a-z][a-z_]*(\.[a-z][a-z_]*)+$")]
 
 
 @dataclass(frozen=True)

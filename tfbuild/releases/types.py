@@ -85,9 +85,6 @@ class Download(Keys):
         return Pin(self.name, self.urls, self.sha256, self.filename, self.size)
 
 
-OperatorModels = Annotated[str, Field(pattern=r"^[a-z0-9_.,*-]+$")]
-
-
 class ReleasePatch(Keys):
     """A change of the source that this release is always built with."""
 
@@ -103,10 +100,3 @@ class Quirk(Keys):
     id: FileStem = Field(description="Stable short name.")
     text: Prose = Field(description="What happens, and the way around it.")
     threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
-    operator_models: tuple[OperatorModels, ...] = Field(
-        default=(),
-        description=(
-            "TFLite: models of the operator suite (patterns) that this gives a wrong answer or ends; a build "
-            "warns of them instead of failing."
-        ),
-    )

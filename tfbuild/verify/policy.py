@@ -82,7 +82,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "dist-missing": "SHA256SUMS names a file that is not there",
         "dist-unlisted": "a file is not named in SHA256SUMS",
         "dist-sums": "SHA256SUMS is missing, or has a line that cannot be used",
-        "dist-nothing": "no ELF file in lib/ or bin/",
+        "dist-nothing": "neither an ELF file nor a static archive in lib/ or bin/",
     }
 )
 

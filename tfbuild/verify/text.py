@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from tfbuild.artifacts.elf.c_api import C_PREFIX
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Libc, SectionSize, VersionFloor, version_key
 from tfbuild.artifacts.foreign import ForeignFiles
 from tfbuild.artifacts.image.facts import ImageFacts
@@ -259,8 +260,9 @@ def archive_lines(facts: ArchiveFacts) -> Iterator[str]:
     """A static archive."""
     machine = ", ".join(name.removeprefix("EM_") for name in facts.machines) or "no machine"
     yield f"{facts.path}: {facts.objects} objects, {machine}, {facts.bits} bit, {facts.size / 1e6:.1f} MB"
-    c_api = sum(name.startswith("TfLite") for name in facts.defined)
-    yield f"  defines    {len(facts.defined)} C names, {c_api} of them TfLite*; {facts.defined_cxx} C++ names"
+    c_api = sum(name.startswith(C_PREFIX) for name in facts.defined)
+    ours = f", {c_api} of them {C_PREFIX}*" if c_api else ""
+    yield f"  defines    {len(facts.defined)} C names{ours}; {facts.defined_cxx} C++ names"
     yield f"  leaves to the linker {len(facts.undefined)} C names, which no object of it defines"
     if facts.isa is not None:
         yield from isa_lines(facts.isa)

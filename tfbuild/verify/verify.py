@@ -19,7 +19,7 @@ from tfbuild.artifacts.image.archive import is_image_archive, require_whole_tar
 from tfbuild.artifacts.image.closure import Link
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.runs_on import RunsOn, runs_on
-from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, read_archive
+from tfbuild.artifacts.static_archive import AR_MAGIC, THIN_MAGIC, ArchiveFacts, read_archive
 from tfbuild.artifacts.wheel import ZIP_MAGIC, ZipPackage
 from tfbuild.artifacts.whole_file import read_whole, require_regular
 from tfbuild.base.arch import Arch
@@ -33,7 +33,7 @@ from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Observation
+from tfbuild.verify.policy import Context, Observation, Policy
 from tfbuild.verify.policy_file import policy_names, read_policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
@@ -169,10 +169,15 @@ def _runs_on(
 
 def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     facts = read_archive(read_whole(path), str(path))
+    found = _judge_static(facts, policy.policy, context)
+    return VerifyReport.of(str(path), SubjectKind.STATIC, policy, VerifyFacts(elf=(), static=facts), found)
+
+
+def _judge_static(facts: ArchiveFacts, rules: Policy, context: Context) -> list[Observation]:
     found = list(check_archive(facts, context))
     if facts.isa is not None:
-        found += check_isa(facts.path, facts.isa, policy.policy, policy.policy.role_for(path.name), context)
-    return VerifyReport.of(str(path), SubjectKind.STATIC, policy, VerifyFacts(elf=(), static=facts), found)
+        found += check_isa(facts.path, facts.isa, rules, rules.role_for(Path(facts.path).name), context)
+    return found
 
 
 def _verify_zip(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
@@ -229,8 +234,8 @@ def _verify_dist(
     read = _read_parts(path, parts, beside)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
     found = list(read.damaged)
-    if not read.elf and not judged_wheels:
-        message = f"no ELF file in lib/ or bin/ of {path}, and no wheel"
+    if not read.elf and not read.static and not judged_wheels:
+        message = f"no ELF file and no static archive in lib/ or bin/ of {path}, and no wheel"
         found.append(Observation("dist-nothing", message, fix="build it again"))
     found += check_foreign(str(path), read.foreign, nothing=False)
     by_name = {Path(each.path).relative_to(path).as_posix(): each for each in read.elf}
@@ -239,6 +244,8 @@ def _verify_dist(
     found += different
     for each in read.elf:
         found += check_elf(each, policy.policy, policy.policy.role_for(Path(each.path).name), context)
+    for archive in read.static:
+        found += _judge_static(archive, policy.policy, context)
     for judged in judged_wheels:
         found += judged.observations
     elf = (*read.elf, *(each for wheel in judged_wheels for each in wheel.elf))
@@ -250,6 +257,7 @@ def _verify_dist(
         VerifyFacts(
             elf=elf,
             checksums=sums,
+            static=read.static[0] if read.static else None,
             wheel=wheel.facts if wheel else None,
             tag=wheel.tag if wheel else None,
             runs_on=_runs_on(elf),
@@ -264,6 +272,7 @@ class _Parts:
     """What lies in lib/ and bin/; ``links`` are symbolic links and where they end, relative to the folder."""
 
     elf: tuple[ElfFacts, ...]
+    static: tuple[ArchiveFacts, ...]
     links: Mapping[str, str]
     foreign: tuple[ForeignFiles, ...]
     damaged: tuple[Observation, ...]
@@ -272,6 +281,7 @@ class _Parts:
 def _read_parts(path: Path, parts: list[Path], beside: Beside) -> _Parts:
     damaged: list[Observation] = []
     elf: list[ElfFacts] = []
+    static: list[ArchiveFacts] = []
     links: dict[str, str] = {}
     foreign: list[tuple[str, ForeignKind]] = []
     root = path.resolve()
@@ -287,13 +297,15 @@ def _read_parts(path: Path, parts: list[Path], beside: Beside) -> _Parts:
         try:
             if head.startswith(ELF_MAGIC):
                 elf.append(examine_file(file, beside))
+            elif kind is STATIC:
+                static.append(read_archive(read_whole(file), str(file)))
             elif kind is not None:
                 foreign.append((name, kind))
         except VerificationError as error:
             damaged.append(Observation("elf-damaged", error.message, error.details, error.hint))
         except UsageError:
             continue  # an object file: nothing that is loaded
-    return _Parts(tuple(elf), links, count_foreign(foreign), tuple(damaged))
+    return _Parts(tuple(elf), tuple(static), links, count_foreign(foreign), tuple(damaged))
 
 
 def _head(path: Path) -> bytes:

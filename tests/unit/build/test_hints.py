@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfbuild.build.hints import CAUSES, failure_summary, known_cause
+from tfbuild.products.serving.steps import CAUSES as OF_SERVING
 
 COMPILE_ERROR = [
     "[11/20] Building CXX object a.cc.o",
@@ -150,8 +151,9 @@ def test_tail_is_one_screen_and_its_lines_are_not_endless() -> None:
 
 
 def test_every_cause_has_its_own_name_and_a_command_or_setting() -> None:
-    assert len({cause.name for cause in CAUSES}) == len(CAUSES)
-    for cause in CAUSES:
+    causes = (*CAUSES, *OF_SERVING)
+    assert len({cause.name for cause in causes}) == len(causes)
+    for cause in causes:
         assert "'--" in cause.hint or "'invoke " in cause.hint or "set SSL_CERT_FILE" in cause.hint, (
             cause.name
         )
@@ -176,7 +178,7 @@ def test_takes_any_output(lines: list[str]) -> None:
 )
 def test_exit_codes_of_bazel_have_a_hint(code: int, word: str) -> None:
     """https://bazel.build/run/scripts#exit-codes; compile.sh adds the line to the log."""
-    hint = failure_summary([f"tfbuild: Bazel ended with exit code {code}"]).hint
+    hint = failure_summary([f"tfbuild: Bazel ended with exit code {code}"], own=OF_SERVING).hint
     assert hint is not None
     assert word in hint
 
@@ -212,7 +214,7 @@ def test_a_cache_that_lost_something_is_no_missing_network() -> None:
         "Failed to fetch blobs because they do not exist remotely: Missing digest: b5bb9d",
         "tfbuild: Bazel ended with exit code 39",
     )
-    assert "serving.remote_cache=null" in (known_cause(lines) or "")
+    assert "serving.remote_cache=null" in (known_cause(lines, own=OF_SERVING) or "")
 
 
 def test_bazels_downloads_without_a_network() -> None:

@@ -20,11 +20,12 @@ from tests.support.patches import write_patch
 from tests.support.plans import PROJECT, make_plan, make_plan_from_wheel, make_server_plan
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import TfBuildError, UsageError
-from tfbuild.plan.naming import Asked, Extra, model_extra, parse_name, read_asked
+from tfbuild.plan.naming import Asked, Extra, parse_name, read_asked
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.several import index_plan
 from tfbuild.plan.words import Words
 from tfbuild.products.keras.part import KerasModel
+from tfbuild.products.keras.plan import model_word
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.table import plan_of
 
@@ -221,7 +222,7 @@ def test_a_program_whose_folder_cannot_be_a_name_gets_one(tmp_path: Path) -> Non
     ("name", "word"), [("m.keras", "m"), ("m.v1.keras", "m.v1"), ("m.v2.h5", "m.v2"), ("1.0", "1.0")]
 )
 def test_versions_of_a_model_are_told_apart(name: str, word: str) -> None:
-    assert model_extra(name, "1", name).word == word
+    assert model_word(name) == word
 
 
 def test_a_release_file_of_ones_own_with_a_shipped_name_is_told_apart(tmp_path: Path) -> None:

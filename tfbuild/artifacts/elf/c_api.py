@@ -19,8 +19,9 @@ from tfbuild.config.yaml_source import read_yaml
 API_FOLDER = Path("build_configs", "api")
 # The C interface itself; those of delegates are there when the delegate is.
 _HEADERS = ("tensorflow/lite/c", "tensorflow/lite/core/c", "tensorflow/lite/core/async/c")
+C_PREFIX = "TfLite"
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_DECLARATION = re.compile(r"\bTFL_CAPI_EXPORT\b[^;{}()]*?\b(TfLite\w+)\s*\(")
+_DECLARATION = re.compile(rf"\bTFL_CAPI_EXPORT\b[^;{{}}()]*?\b({C_PREFIX}\w+)\s*\(")
 _MAX_HEADER = 1 << 22  # bytes; the largest has some 60,000
 
 

@@ -19,7 +19,7 @@ from tfbuild.build.buildkit.progress import (
     parse_bazel,
     parse_ninja,
 )
-from tfbuild.build.hints import failure_summary
+from tfbuild.build.hints import Cause, failure_summary
 from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.machine.programs import Runner
 
@@ -85,10 +85,12 @@ def bake(
     log: Path,
     failure: type[TfBuildError] = BuildError,
     secrets: Mapping[str, str] | None = None,
+    causes: Sequence[Cause] = (),
 ) -> None:
     """Build ``targets`` of the bake file ``definition``; ``log`` gets all that the build steps print.
 
-    ``secrets`` are variables that the definition's secrets name.
+    ``secrets`` are variables that the definition's secrets name, ``causes`` those of a
+    failure that only the product knows.
 
     Raises ``failure`` with the first error and a known cause where there is one; :class:`HostError` when
     buildx itself cannot reach the engine.
@@ -99,7 +101,7 @@ def bake(
     if done.ok:
         return
     lines = [*watcher.output, *watcher.errors]
-    summary = failure_summary(lines, returncode=done.returncode)
+    summary = failure_summary(lines, returncode=done.returncode, own=causes)
     first = watcher.errors[-1] if watcher.errors else "\n".join(done.tail[-3:])
     if "Cannot connect to the Docker daemon" in first or "failed to connect to the docker API" in first:
         raise HostError(

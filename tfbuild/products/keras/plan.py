@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -152,7 +153,13 @@ def _beyond(part: KerasPart, more: KerasCircumstances, run: AppKeys, plain: AppK
         yield Extra("keras.variant", part.variant, part.variant)
     yield from _app_extras(more.app, run, plain)
     if more.model:
-        yield model_extra(more.model.name, more.model.id, more.model.path)
+        yield model_extra(model_word(more.model.name), more.model.id, more.model.path)
+
+
+def model_word(name: str) -> str:
+    """What names call a model: without the ending that tells its kind."""
+    path = PurePath(name)
+    return path.stem if path.suffix in {".keras", ".h5", ".hdf5"} else name
 
 
 def _app_extras(app: AppFolder | None, run: AppKeys, plain: AppKeys) -> Iterator[Extra]:

@@ -9,6 +9,7 @@ from tfbuild.products.serving import bake, files, keys, steps
 from tfbuild.products.serving.asked import RULES, plan_serving
 from tfbuild.products.serving.part import ServingPart
 from tfbuild.products.serving.plan import describe
+from tfbuild.products.serving.preflight import require_architecture
 
 
 def _wants_network(part: ServingPart) -> tuple[str, ...]:
@@ -25,7 +26,8 @@ BAZEL = Recipe[ServingPart](
     tests="questions",
     artifacts=steps.ARTIFACTS,
     builders=bake.BUILDERS,
-    own_architecture=True,
+    causes=steps.CAUSES,
+    demand=require_architecture,
     describe=describe,
     needs=lambda part: part.needs,
     wants_network=_wants_network,

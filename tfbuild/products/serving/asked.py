@@ -16,7 +16,7 @@ from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import ServingPart
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
 from tfbuild.products.serving.release import RELEASES, ServingRelease
-from tfbuild.products.serving.rules import key_rules
+from tfbuild.products.serving.rules import compiler_of, key_rules
 from tfbuild.releases.load import load_lock
 
 _BUILD_FILES = "toolchains/bazel/overrides"
@@ -31,6 +31,7 @@ RULES = Rules(
     keys=key_rules,
     recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
     builds_on=_builds_on,
+    compiler=compiler_of,
 )
 
 
@@ -53,6 +54,7 @@ def plan_serving(asked: Asked) -> Plan[ServingPart]:
         lock=lock.path,
         seen=lock.seen(release),
         build_files=_build_files(root),
+        compiler=compiler_of(release),
     )
     return make_serving_plan(
         found.request,

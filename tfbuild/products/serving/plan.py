@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
+from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.asked import default_policy
 from tfbuild.plan.flags import Target
@@ -52,6 +53,7 @@ class ServingCircumstances:
 
     ``raw`` are the words after ``--``; ``lock`` is the path of the release's lock file and ``seen`` what it
     says about the source; ``build_files`` are the hashes of the files in ``toolchains/bazel/overrides``.
+    ``compiler`` knows CPUs; None: nobody has asked the release's.
     """
 
     raw: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class ServingCircumstances:
     lock: str = ""
     seen: str | None = None
     build_files: Mapping[str, str] | None = None
+    compiler: CompilerCpus | None = None
 
 
 def make_serving_plan(
@@ -78,7 +81,7 @@ def make_serving_plan(
     """
     serving = release.serving
     way = _way(serving, request)
-    flags = bazel_flags(BazelInputs(config, release, serving, way, release_lines, more.raw))
+    flags = bazel_flags(BazelInputs(config, release, serving, way, release_lines, more.compiler, more.raw))
     part = _part(
         serving, way, config, more, tuple(flag.text for flag in flags if flag.target is Target.BAZEL)
     )

@@ -9,8 +9,10 @@ from tfbuild.products.serving.release import ServingRelease
 from tfbuild.releases.keys import Release
 
 
-def compiler_of(release: ServingRelease) -> CompilerCpus | None:
-    """What compiles ``release``; None where nobody has asked that compiler."""
+def compiler_of(release: Release) -> CompilerCpus | None:
+    """What compiles ``release``; None where nobody has asked that compiler. Reads files."""
+    if not isinstance(release, ServingRelease):
+        raise TypeError(f"{release.path} is no release of the model server")
     return compiler_cpus(release.serving.compiler.kind, release.serving.compiler.version)
 
 
@@ -31,6 +33,5 @@ def key_rules(release: Release) -> KeyRules:
         },
         unnamed=("serving.remote_cache", "serving.build_on"),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),
-        compiler=compiler_of(release),
         passes_on=passes_on,
     )

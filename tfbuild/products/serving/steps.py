@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
     bake_targets,
@@ -36,6 +37,24 @@ from tfbuild.products.serving.smoke import (
 # What every Bazel says: DownloadManager.java and StarlarkBaseExternalContext.java.
 _DOWNLOAD = "Error downloading ["
 ARTIFACTS = ("bin/tensorflow_model_server",)
+# Why a build with servers of its own fails.
+CAUSES = (
+    cause_of(
+        "remote cache of Bazel",
+        "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
+        "out with '--set serving.remote_cache=null'",
+        r"^tfbuild: Bazel ended with exit code 39\b",
+        r"Failed to fetch blobs because they do not exist remotely",
+    ),
+    cause_of(
+        "remote cache or executor out of reach",
+        "Bazel could not use its remote cache or executor: see that the address is right and can be reached "
+        "from a container, or leave it out with '--set serving.remote_cache=null' or "
+        "'--set serving.remote_executor=null'",
+        r"^tfbuild: Bazel ended with exit code 34\b",
+        r"Failed to query remote execution capabilities",
+    ),
+)
 
 _FOLDER = "/smoke"
 _SERVER = "/usr/bin/tensorflow_model_server"

@@ -10,7 +10,7 @@ from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
 from tfbuild.products.tflite.release import RELEASES, TfliteSource, TfliteWheelRelease
-from tfbuild.products.tflite.rules import source_rules, wheel_rules
+from tfbuild.products.tflite.rules import compiler_of, source_rules, wheel_rules
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
 from tfbuild.releases.keys import Release
@@ -24,7 +24,7 @@ def _policy(release: Release, values: BuildConfig) -> str:
 
 
 def _keys(release: Release) -> KeyRules:
-    return wheel_rules() if isinstance(release, WheelRelease) else source_rules(release)
+    return wheel_rules() if isinstance(release, WheelRelease) else source_rules()
 
 
 RULES = Rules(
@@ -38,6 +38,7 @@ RULES = Rules(
         "toolchains/cmake",
     ),
     policy=_policy,
+    compiler=compiler_of,
 )
 
 

@@ -16,7 +16,7 @@ from tfbuild.products.tflite.operators import OperatorLimit, native_cases, scrip
 from tfbuild.products.tflite.part import TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
-from tfbuild.products.tflite.release import TfliteSource, UpstreamRelease
+from tfbuild.products.tflite.release import TfliteSource, TfliteWheelRelease, UpstreamRelease
 from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import python_cases, smoke_cases
 from tfbuild.releases.keys import Release
@@ -71,7 +71,7 @@ def make_tflite_plan(
         flags=flags,
         part=part,
         policy=policy_name(values),
-        keys=source_rules(release),
+        keys=source_rules(),
         notes=tuple(_notes(release, locked.reasons, lock.lock)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
@@ -127,7 +127,7 @@ def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
         raise ConfigError(tuple(problems))
 
 
-def operator_limits(release: Release) -> tuple[OperatorLimit, ...]:
+def operator_limits(release: TfliteSource | TfliteWheelRelease) -> tuple[OperatorLimit, ...]:
     """What the release's file says that it gets wrong."""
     return tuple(
         OperatorLimit(quirk.id, quirk.operator_models) for quirk in release.quirks if quirk.operator_models

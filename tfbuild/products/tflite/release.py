@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tfbuild.base.arch import Arch
 from tfbuild.config.types import FileStem, Keys, MacroName, Prose, Text
 from tfbuild.releases.keys import Debian, SourceRelease
 from tfbuild.releases.load import ReleaseKind
-from tfbuild.releases.types import Commit, InnerPath, Thread, Url
-from tfbuild.releases.wheels.keys import WheelRelease, disagreements
+from tfbuild.releases.types import Commit, InnerPath, Quirk, Thread, Url
+from tfbuild.releases.wheels.keys import WheelKeys, WheelRelease, WheelSet, disagreements
 
 
 class UpstreamCMake(Keys):
@@ -71,6 +72,38 @@ class Upstream(Keys):
     )
 
 
+OperatorModels = Annotated[str, Field(pattern=r"^[a-z0-9_.,*-]+$")]
+
+
+class TfliteQuirk(Quirk):
+    """Something odd, which may also be about operators."""
+
+    operator_models: tuple[OperatorModels, ...] = Field(
+        default=(),
+        description=(
+            "Models of the operator suite (patterns) that this gives a wrong answer or ends; a build warns "
+            "of them instead of failing."
+        ),
+    )
+
+
+class TfliteWheelSet(WheelSet):
+    """What is asked of the index, and what of it is said to be fast."""
+
+    xnnpack: tuple[Literal["float32", "int8"], ...] = Field(
+        default=("float32", "int8"), description="Models that the wheel's XNNPACK takes over."
+    )
+
+
+class TfliteWheelKeys(WheelKeys):
+    """Wheels of TFLite."""
+
+    sets: tuple[TfliteWheelSet, ...] = Field(min_length=1, description="Variants and architectures.")
+
+    def find(self, variant: str, arch: Arch) -> TfliteWheelSet | None:
+        return next((each for each in self.sets if (each.variant, each.arch) == (variant, arch)), None)
+
+
 DynamicGraphs = Literal["delegated", "told", "untold"]
 _DYNAMIC = (
     "What becomes of graphs with dynamic tensors. XNNPACK takes them (delegated); it does not, and the "
@@ -83,6 +116,7 @@ class DebianRelease(SourceRelease):
 
     provider: Literal["debian"] = Field(description="Debian publishes the archive and the dependencies.")
     debian: Debian = Field(description="The builder image, and the dependencies.")
+    quirks: tuple[TfliteQuirk, ...] = Field(default=(), description="What is odd about it.")
     dynamic_graphs: DynamicGraphs | None = Field(default=None, description=_DYNAMIC)
 
 
@@ -91,6 +125,7 @@ class UpstreamRelease(SourceRelease):
 
     provider: Literal["upstream"] = Field(description="Upstream publishes the archive; a lock has the rest.")
     upstream: Upstream = Field(default=Upstream(), description="How upstream's dependencies are compiled.")
+    quirks: tuple[TfliteQuirk, ...] = Field(default=(), description="What is odd about it.")
     dynamic_graphs: DynamicGraphs | None = Field(default=None, description=_DYNAMIC)
 
     @property
@@ -109,6 +144,8 @@ class UpstreamRelease(SourceRelease):
 class TfliteWheelRelease(WheelRelease):
     """TFLite as an official wheel."""
 
+    wheels: TfliteWheelKeys = Field(description="Official wheels, and the Pythons that they are locked for.")
+    quirks: tuple[TfliteQuirk, ...] = Field(default=(), description="What is odd about it.")
     dynamic_graphs: DynamicGraphs | None = Field(default=None, description=_DYNAMIC)
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from tfbuild.config.compiler_cpus import default_compiler_cpus
+from tfbuild.config.compiler_cpus import CompilerCpus, default_compiler_cpus
 from tfbuild.plan.effect import KeyRules
 from tfbuild.releases.keys import Release, suite_of
 
 _WHEEL_COMPILED = "the official wheel is compiled already"
 
 
-def source_rules(release: Release) -> KeyRules:
+def compiler_of(release: Release) -> CompilerCpus | None:
+    """What compiles ``release``; None where nothing is compiled, or nobody has asked. Reads files."""
+    return default_compiler_cpus(suite_of(release)) if release.is_compiled else None
+
+
+def source_rules() -> KeyRules:
     """Of a build from source."""
     return KeyRules(
         sections=("tflite",),
@@ -17,7 +22,6 @@ def source_rules(release: Release) -> KeyRules:
             "tflite.python": "a build from source takes the Python of its release; --from wheel has a choice"
         },
         unnamed=("tflite.python",),
-        compiler=default_compiler_cpus(suite_of(release)),
     )
 
 

@@ -36,9 +36,6 @@ class WheelSet(Keys):
     requirements: tuple[RequirementText, ...] = Field(
         min_length=1, description="What has to be installed; everything else follows from the wheels."
     )
-    xnnpack: tuple[Literal["float32", "int8"], ...] = Field(
-        default=("float32", "int8"), description="Of TFLite: models that the wheel's XNNPACK takes over."
-    )
 
 
 class WheelKeys(Keys):

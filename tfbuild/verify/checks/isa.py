@@ -85,7 +85,7 @@ def check_api(facts: ElfFacts) -> Iterator[Observation]:
         f"{facts.path} exports {facts.api.exported} of the {facts.api.declared} functions that "
         f"{facts.api.source} declare",
         first_lines(missing, _SHOWN),
-        "link the objects that define them, and let the version script through TfLite*",
+        "link the objects that define them, and let the version script export them",
     )
 
 

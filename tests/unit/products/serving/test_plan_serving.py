@@ -13,10 +13,10 @@ from tests.support.plans import PROJECT, all_server_plans, make_server_plan
 from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import HostError, NothingMatchesError
-from tfbuild.build.preflight import require_architecture
 from tfbuild.engine.facts import EngineFacts
 from tfbuild.plan.plan import Plan
 from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.serving.preflight import require_architecture
 from tfbuild.products.serving.request import request_files
 from tfbuild.products.table import plan_text
 

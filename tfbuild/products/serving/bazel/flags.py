@@ -16,13 +16,13 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
+from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.products.serving.bazel.compilers import march_flags, parse_version, since
 from tfbuild.products.serving.bazel.words import repeated, word_problem
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
-from tfbuild.products.serving.rules import compiler_of
 
 # Before the command: only the workspace's own .bazelrc counts, so that two machines build the same.
 # The JVM's first compiler alone: Bazel lives for one build, beside compilers that want the same cores, and
@@ -77,6 +77,7 @@ class BazelInputs:
     serving: ServerBuild
     way: Way
     lines: Mapping[str, Origin]  # where the release's file has each key
+    compiler: CompilerCpus | None = None  # which CPUs it knows; None: nobody has asked it
     raw: tuple[str, ...] = ()  # the words after -- on the command line
 
 
@@ -147,7 +148,7 @@ def _cpu_problem(word: str, inputs: BazelInputs) -> str | None:
     found = re.fullmatch(r"-m(arch|tune)=(.+)", flag)
     if option not in {"--copt", "--conlyopt", "--cxxopt"} or not found:
         return None
-    compiler = compiler_of(inputs.release)
+    compiler = inputs.compiler
     which: Literal["march", "mtune"] = "march" if found[1] == "arch" else "mtune"
     problem = compiler.problem(which, found[2], inputs.config.arch) if compiler else None
     return f"'{word}' after --: {problem}" if problem else None

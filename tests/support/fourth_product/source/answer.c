@@ -1,0 +1,3 @@
+int answer(void);
+
+int answer(void) { return ANSWER; }
