@@ -23,7 +23,7 @@ def wheel_definition(
         plan=plan,
         layout=layout,
         options=options,
-        recipe="wheel",
+        recipe="tflite/wheel",
         image_recipe="tflite",
         contexts={
             "base": "target:root",

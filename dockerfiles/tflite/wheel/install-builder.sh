@@ -4,7 +4,7 @@
 #   /report   packages.tsv and tools.txt, for the manifest
 set -euo pipefail
 
-# shellcheck source=../common/apt.sh
+# shellcheck source=../../common/apt.sh
 source /common/apt.sh
 
 packages=(binutils ca-certificates python3 rsync)
