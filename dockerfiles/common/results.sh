@@ -1,5 +1,5 @@
 #!/bin/bash
-# For scripts that lay out what a build gives, to be sourced: libraries, packages, users, times.
+# For scripts that lay out what a build gives, to be sourced: libraries, users, times.
 #   SOURCE_DATE_EPOCH    for settle
 set -euo pipefail
 
@@ -19,11 +19,6 @@ libraries_of() { # FOLDER FILE...
 
 package_of() { # FILE
   dpkg-query --search "$(readlink -f "$1")" | head -n 1 | cut -d: -f1
-}
-
-# What is installed, for the manifest: name, version, architecture.
-list_packages() { # [OPTION OF DPKG-QUERY]
-  dpkg-query "$@" --show --showformat='${Package}\t${Version}\t${Architecture}\n'
 }
 
 # A user that is not root, for images without a distribution.

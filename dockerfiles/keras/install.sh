@@ -63,13 +63,13 @@ fi
   eu-strip --version | head -n 1
 } > /out/tools.txt
 {
-  list_packages
+  bash /common/list-packages.sh
   if [[ -d /target-root/var/lib/dpkg/status.d ]]; then
     for record in /target-root/var/lib/dpkg/status.d/*; do
       [[ $record == *.files ]] || sed -n 's/^\(Package\|Version\|Architecture\): //p' "$record" | paste -s
     done
   else
-    list_packages --admindir=/target-root/var/lib/dpkg
+    bash /common/list-packages.sh --admindir=/target-root/var/lib/dpkg
   fi
 } | sort -u > /out/packages.tsv
 
