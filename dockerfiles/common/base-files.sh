@@ -3,6 +3,8 @@
 # that is not root, a folder for temporary files, and the links of a merged /usr.
 #   RUNTIME_UID
 set -euo pipefail
+# shellcheck source=results.sh
+source "$(dirname "$(readlink -f "$0")")/results.sh"
 
 root=/runtime
 
@@ -24,6 +26,4 @@ for package in ca-certificates base-files; do
   cp "/usr/share/doc/$package/copyright" "$root/usr/share/doc/$package/"
 done
 
-echo "root:x:0:0:root:/root:/sbin/nologin" > "$root/etc/passwd"
-echo "nonroot:x:$RUNTIME_UID:$RUNTIME_UID:nonroot:/:/sbin/nologin" >> "$root/etc/passwd"
-printf 'root:x:0:\nnonroot:x:%s:\n' "$RUNTIME_UID" > "$root/etc/group"
+write_users "$root/etc" "$RUNTIME_UID" /

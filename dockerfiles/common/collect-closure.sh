@@ -6,20 +6,18 @@
 #   arguments: the ELF files below /runtime whose libraries are wanted
 #   MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH
 set -euo pipefail
+scripts=$(dirname "$(readlink -f "$0")")
+# shellcheck source=results.sh
+source "$scripts/results.sh"
 
 root=/runtime
 
-# No time of the build in the files.
-finish() {
-  find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-}
-
 if [[ $RUNTIME_BASE == debian ]]; then
-  finish
+  settle "$root"
   exit
 fi
 
-bash "$(dirname "$(readlink -f "$0")")/base-files.sh"
+bash "$scripts/base-files.sh"
 
 record() { # PACKAGE
   local name=${1%%:*}
@@ -46,4 +44,4 @@ while read -r library; do
   record "$package"
 done < /tmp/closure.txt
 
-finish
+settle "$root"

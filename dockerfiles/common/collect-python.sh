@@ -6,11 +6,13 @@
 #   MULTIARCH, PYTHON_VERSION, RUNTIME_UID, SOURCE_DATE_EPOCH
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
+# shellcheck source=results.sh
+source "$scripts/results.sh"
 
 root=/runtime
 site=$root/usr/local/lib/python$PYTHON_VERSION/dist-packages
 
-bash /common/base-files.sh
+bash "$scripts/base-files.sh"
 
 license_of() { # PACKAGE
   local file=/python/usr/share/doc/$1/copyright source
@@ -102,9 +104,9 @@ if [[ $(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])') != "$PYT
   echo "the builder's Python is not $PYTHON_VERSION" >&2
   exit 1
 fi
-find "$root/usr" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle "$root/usr"
 python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / \
   "$root/usr/lib/python$PYTHON_VERSION" "$root/usr/lib/python3" "$site"
 
 chmod -R u=rwX,go=rX "$root/usr" "$root/etc"
-find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle "$root"

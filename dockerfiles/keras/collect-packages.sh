@@ -3,6 +3,8 @@
 # library, an interpreter and what it loads. No shell, no package manager.
 #   RUNTIME_UID
 set -euo pipefail
+# shellcheck source=../common/results.sh
+source /common/results.sh
 
 root=/runtime
 status=var/lib/dpkg/status.d
@@ -44,6 +46,4 @@ tar --create --directory=/target-root --files-from=/tmp/present \
   | tar --extract --directory="$root" --keep-directory-symlink
 
 cat /target-root/usr/share/ca-certificates/mozilla/*.crt > "$root/etc/ssl/certs/ca-certificates.crt"
-echo "root:x:0:0:root:/root:/sbin/nologin" > "$root/etc/passwd"
-echo "nonroot:x:$RUNTIME_UID:$RUNTIME_UID:nonroot:/tmp:/sbin/nologin" >> "$root/etc/passwd"
-printf 'root:x:0:\nnonroot:x:%s:\n' "$RUNTIME_UID" > "$root/etc/group"
+write_users "$root/etc" "$RUNTIME_UID" /tmp

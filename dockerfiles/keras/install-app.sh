@@ -3,6 +3,8 @@
 #   PYTHON, SOURCE_DATE_EPOCH
 #   /app  /model  the user's          /wheels  /request  as for install.sh
 set -euo pipefail
+# shellcheck source=../common/results.sh
+source /common/results.sh
 
 root=/application
 packages=/usr/local/lib/python$PYTHON/dist-packages
@@ -26,4 +28,4 @@ python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$ro
   || echo "not everything in the application is Python $PYTHON"
 
 chmod -R a+rX "$root"
-find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle "$root"

@@ -9,6 +9,8 @@
 #   /target-root   the Debian packages of the image, for its architecture
 #   /tfbuild       this folder         /common   scripts that several products use
 set -euo pipefail
+# shellcheck source=../common/results.sh
+source /common/results.sh
 
 packages=/usr/local/lib/python$PYTHON/dist-packages
 root=/runtime
@@ -61,16 +63,15 @@ fi
   eu-strip --version | head -n 1
 } > /out/tools.txt
 {
-  dpkg-query --show --showformat='${Package}\t${Version}\t${Architecture}\n'
+  bash /common/list-packages.sh
   if [[ -d /target-root/var/lib/dpkg/status.d ]]; then
     for record in /target-root/var/lib/dpkg/status.d/*; do
       [[ $record == *.files ]] || sed -n 's/^\(Package\|Version\|Architecture\): //p' "$record" | paste -s
     done
   else
-    dpkg-query --admindir=/target-root/var/lib/dpkg --show \
-      --showformat='${Package}\t${Version}\t${Architecture}\n'
+    bash /common/list-packages.sh --admindir=/target-root/var/lib/dpkg
   fi
 } | sort -u > /out/packages.tsv
 
 chmod -R a+rX "$root"
-find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle "$root"

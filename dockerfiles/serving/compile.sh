@@ -15,7 +15,11 @@
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
-log=/tree/log
+# shellcheck source=../common/phases.sh
+source /common/phases.sh
+
+# shellcheck disable=SC2034  # for phases.sh
+error_start='^(\([0-9:]+\) )?ERROR: '
 
 lines() { # FILE
   if [[ -e /request/$1 ]]; then grep -v '^$' "/request/$1" || true; fi
@@ -88,19 +92,8 @@ override() { # REPOSITORY ARCHIVE STRIP_PREFIX SUBTREE BUILD_FILE
   echo "$stamp" > "$folder.stamp"
 }
 
-# By content, not by time: an unchanged file keeps its time, and Bazel need not even hash it again.
 prepare() {
-  local tree=/source
-  # Written from the plan in any case: without it nobody knows how many there are.
-  if [[ $(wc -l < /request/patches/series) != 0 ]]; then
-    tree=/tree/incoming
-    rm -rf "$tree"
-    cp -r --preserve=mode /source "$tree"
-    bash /common/apply-patches.sh /request/patches "$tree"
-  fi
-  mkdir -p /tree/source
-  rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
-  rm -rf /tree/incoming
+  take_source
   # Out of a bundle. Bazel checks each file by its hash when it takes it.
   if [[ -d /repositories/content_addressable ]]; then
     cp -r --no-clobber /repositories/. /repository-cache/
@@ -157,64 +150,44 @@ actions() {
   bazel aquery --output=text "mnemonic('CppCompile|CppLink', ${targets[0]})"
 }
 
-# Each phase is a bash of its own: inside "phase || ..." errexit would be off, and a failed patch would pass.
-run() { # PHASE
-  local status=0
-  echo "tfbuild: $1" >&3
-  bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
-  if ((status != 0)); then
-    echo "$1" > "$log/failed"
-    echo "tfbuild: $1 failed with exit code $status" >&3
-    # In the log too, for whoever explains it: https://bazel.build/run/scripts#exit-codes
-    if [[ $1 != prepare && $1 != install ]]; then
-      echo "tfbuild: Bazel ended with exit code $status" | tee --append "$log/$1.log" >&3
-    fi
-    # From the first error on, without the flood of warnings before it.
-    { sed -E -n '/^(\([0-9:]+\) )?ERROR: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
-      head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3
-    # JVM errors are in a file of their own, with the environment of the client: not with a proxy's password.
-    if [[ -e /tree/output-base/java.log ]]; then
-      sed -E 's#(_proxy=([a-z0-9]+://)?)[^/[:space:]]*@#\1***@#gi' /tree/output-base/java.log > "$log/bazel-java.log"
-    fi
-    exit "$status"
+failed() { # PHASE STATUS
+  # In the log too, for whoever explains it: https://bazel.build/run/scripts#exit-codes
+  if [[ $1 != prepare && $1 != install ]]; then
+    echo "tfbuild: Bazel ended with exit code $2" | tee --append "$log/$1.log" >&3
+  fi
+  # JVM errors are in a file of their own, with the environment of the client: not with a proxy's password.
+  if [[ -e /tree/output-base/java.log ]]; then
+    sed -E 's#(_proxy=([a-z0-9]+://)?)[^/[:space:]]*@#\1***@#gi' /tree/output-base/java.log > "$log/bazel-java.log"
   fi
 }
 
-ended() { # STATUS
-  echo "$1" > "$log/exit-code"
-  # A server is ended in good order: the next step goes on with its output base.
+# A server is ended in good order: the next step goes on with its output base.
+ended() {
   if [[ ${BATCH:-} == --nobatch && -e /tree/output-base/server ]]; then
     bazel_program shutdown > /dev/null 2>&1 || true
   fi
 }
 
-# The complete logs are files: BuildKit clips what a step prints at 2 MiB. Only progress goes to descriptor 3.
-phases() { # PHASE...
+overrides() {
   mkdir -p /tree/overrides
   ln -sfn /tree/overrides /overrides
-  exec 3>&1
-  trap 'ended $?' EXIT
-  local phase
-  for phase; do
-    run "$phase"
-  done
 }
 
 case ${1:-} in
   fetch-all)
-    mkdir -p "$log"
-    rm -f "$log"/*
+    forget_logs
+    overrides
     # Three commands, which one server answers: it starts once, and analyses once.
     export BATCH=--nobatch
     phases prepare check fetch actions
     ;;
   compile-all)
-    mkdir -p "$log"
+    overrides
     phases compile install
     cp -r "$log" /out/log
     ;;
   collect-repositories)
-    mkdir -p "$log"
+    overrides
     phases prepare repositories
     ;;
   prepare | check | fetch | repositories | compile | actions) "$1" ;;

@@ -2,6 +2,10 @@
 # Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/ (with names,
 # for the verification), tools.txt, packages.tsv.
 set -euo pipefail
+# shellcheck source=../common/results.sh
+source /common/results.sh
+# shellcheck source=../common/symbols.sh
+source /common/symbols.sh
 
 dist=/out/dist
 rm -rf /out
@@ -12,20 +16,7 @@ server=$dist/bin/tensorflow_model_server
 install --mode=755 "/tree/bazel-bin/$BINARY" "$server"
 
 # The linker was told -rdynamic: the symbols that op registration needs are dynamic ones, which stay.
-if [[ $DEBUG_INFO == separate ]]; then
-  # gdb looks for the link in .debug beside the file, wherever the folder was moved to.
-  mkdir -p "$dist/bin/.debug"
-  "$TRIPLET-objcopy" --only-keep-debug "$server" "$dist/bin/.debug/tensorflow_model_server.debug"
-fi
-if [[ $STRIP == true ]]; then
-  # The verification names functions; what is shipped does not.
-  mkdir -p /out/symbols
-  "$TRIPLET-strip" --strip-debug -o /out/symbols/tensorflow_model_server "$server"
-  "$TRIPLET-strip" --strip-unneeded "$server"
-fi
-if [[ $DEBUG_INFO == separate ]]; then
-  "$TRIPLET-objcopy" --add-gnu-debuglink="$dist/bin/.debug/tensorflow_model_server.debug" "$server"
-fi
+separate_symbols "$server"
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"
 
 # --- for the smoke test ------------------------------------------------------------------------------------
@@ -51,4 +42,4 @@ cp /etc/tfbuild-packages.tsv /out/packages.tsv
   "$TRIPLET-ld" --version | head -n 1
 } > /out/tools.txt
 chmod -R u=rwX,go=rX /out
-find "$dist" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle "$dist"

@@ -41,6 +41,4 @@ for model in "$here"/models/*.json; do
   flatc --binary -o /smoke "$schema" "$model"
 done
 cp /source/tensorflow/lite/testdata/add.bin /source/tensorflow/lite/testdata/add_quantized.bin /smoke/
-if [[ -n $QEMU ]]; then
-  cp "/usr/bin/qemu-$QEMU-static" /smoke/qemu
-fi
+bash /common/copy-emulator.sh /smoke

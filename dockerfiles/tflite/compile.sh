@@ -9,25 +9,14 @@
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
-log=/tree/log
+# shellcheck source=../common/phases.sh
+source /common/phases.sh
 
-# By content, not by time: an unchanged file keeps its time and so its object; a changed or a reverted one
-# becomes new.
 prepare() {
-  local tree=/source name license_file
-  # Written from the plan in any case: without it nobody knows how many there are.
-  if [[ $(wc -l < /request/patches/series) != 0 ]]; then
-    tree=/tree/incoming
-    rm -rf "$tree"
-    cp -r --preserve=mode /source "$tree"
-    bash /common/apply-patches.sh /request/patches "$tree"
-  fi
-  mkdir -p /tree/source
-  rsync --recursive --links --perms --checksum --delete "$tree/" /tree/source/
-  rm -rf /tree/incoming
+  local name license_file
+  take_source
   # A copy: upstream's CMake files write into some of them.
-  mkdir -p /tree/dependencies
-  rsync --recursive --links --perms --checksum --delete /dependencies/ /tree/dependencies/
+  mirror_folder /dependencies /tree/dependencies
   # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/
   # OverridableFetchContent.cmake. Where this one lies, it does not.
   while IFS=$'\t' read -r name license_file; do
@@ -82,31 +71,11 @@ compile() {
     tee >(grep --line-buffered '^\[' >&3 || true)
 }
 
-# Each phase is a bash of its own: inside "phase || ..." errexit would be off, and a failed patch would pass.
-run() { # PHASE
-  local status=0
-  echo "tfbuild: $1" >&3
-  bash "$scripts/compile.sh" "$1" > "$log/$1.log" 2>&1 || status=$?
-  if ((status != 0)); then
-    echo "$1" > "$log/failed"
-    echo "tfbuild: $1 failed with exit code $status" >&3
-    # From the first failed edge on, without the flood of warnings before it.
-    { sed -n '/^FAILED: /,$p' "$log/$1.log" | grep --extended-regexp --invert-match 'warning:|note:' |
-      head -n 40 || true; tail -n 20 "$log/$1.log"; } | cut -c -500 >&3
-    exit "$status"
-  fi
-}
-
-# The complete logs are files: BuildKit clips what a step prints at 2 MiB. Only progress goes to descriptor 3.
 case ${1:-all} in
   all)
-    exec 3>&1
-    mkdir -p "$log" /tree/build
-    rm -f "$log"/*
-    trap 'echo $? > "$log/exit-code"' EXIT
-    for phase in prepare host_tools configure compile install; do
-      run "$phase"
-    done
+    mkdir -p /tree/build
+    forget_logs
+    phases prepare host_tools configure compile install
     cp -r "$log" /out/log
     ;;
   prepare | host_tools | configure | compile) "$1" ;;

@@ -2,6 +2,8 @@
 # What went into /out/dist, for the manifest, and times and modes that do not depend on the build.
 #   TRIPLET, HOST_TOOLS, SOURCE_DATE_EPOCH
 set -euo pipefail
+# shellcheck source=../common/results.sh
+source /common/results.sh
 
 dist=/out/dist
 
@@ -17,4 +19,4 @@ cp /etc/tfbuild-packages.tsv /out/packages.tsv
   "$TRIPLET-ld" --version | head -n 1
 } > /out/tools.txt
 chmod -R u=rwX,go=rX "$dist"
-find "$dist" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle "$dist"

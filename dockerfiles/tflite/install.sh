@@ -2,6 +2,10 @@
 # Lays out /out/dist (what the product consists of) from the build tree in /tree.
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
+# shellcheck source=../common/results.sh
+source /common/results.sh
+# shellcheck source=../common/symbols.sh
+source /common/symbols.sh
 
 dist=/out/dist
 rm -rf "$dist"
@@ -26,13 +30,9 @@ flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
 cp -r "$flatbuffers" "$dist/include/"
 
 # --- libraries that ours need and that no distribution's C++ runtime contains --------------------------------
-lddtree --list --skip-non-elfs "$dist"/lib/*.so "$dist/bin/benchmark_model" |
-  grep -v "^$dist/" | sort -u | while read -r library; do
-  case ${library##*/} in
-    ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
-  esac
+libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -r library; do
   cp --dereference "$library" "$dist/lib/"
-  package=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
+  package=$(package_of "$library")
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
@@ -49,23 +49,7 @@ done < /request/dependencies
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do
-  # gdb looks for the link in .debug beside the file, wherever the folder was moved to:
-  # https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html
-  debug_file=${file%/*}/.debug/${file##*/}.debug
-  if [[ $DEBUG_INFO == separate ]]; then
-    mkdir -p "${debug_file%/*}"
-    "$TRIPLET-objcopy" --only-keep-debug "$file" "$debug_file"
-    chmod 644 "$debug_file"
-  fi
-  if [[ $STRIP == true ]]; then
-    # With their names: the verification tells by them which functions are chosen at run time.
-    mkdir -p /out/symbols
-    "$TRIPLET-strip" --strip-debug -o "/out/symbols/${file##*/}" "$file"
-    "$TRIPLET-strip" --strip-unneeded "$file"
-  fi
-  if [[ $DEBUG_INFO == separate ]]; then
-    "$TRIPLET-objcopy" --add-gnu-debuglink="$debug_file" "$file"
-  fi
+  separate_symbols "$file"
 done
 
 # --- pkg-config ----------------------------------------------------------------------------------------------

@@ -5,6 +5,10 @@
 #   /out/python   the wheel, tagged for the machine only
 #   TRIPLET, VERSION, STRIP, SOURCE_DATE_EPOCH
 set -euo pipefail
+# shellcheck source=../common/results.sh
+source /common/results.sh
+# shellcheck source=../common/symbols.sh
+source /common/symbols.sh
 
 lite=/tree/source/tensorflow/lite
 package=/tree/wheel/tflite_runtime
@@ -22,15 +26,12 @@ cp "$lite/tools/pip_package/setup_with_binary.py" /tree/wheel/setup.py
 cp "/tree/build/tensorflow-lite/$module" "$package/"
 cp /tree/source/LICENSE "$licenses/tensorflow"
 
-lddtree --list --skip-non-elfs "$package/$module" | grep -v "^$package/" | sort -u | while read -r library; do
-  case ${library##*/} in
-    ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
-  esac
+libraries_of "$package" "$package/$module" | while read -r library; do
   cp --dereference "$library" "$built/tflite_runtime/"
   # They need each other, too.
   # shellcheck disable=SC2016  # for the loader, not for the shell
   patchelf --set-rpath '$ORIGIN' "$built/tflite_runtime/${library##*/}"
-  owner=$(dpkg-query --search "$(readlink -f "$library")" | head -n 1 | cut -d: -f1)
+  owner=$(package_of "$library")
   cp "/usr/share/doc/$owner/copyright" "$licenses/$owner"
 done
 for license in "$licenses"/*; do
@@ -38,12 +39,9 @@ for license in "$licenses"/*; do
 done
 
 if [[ $STRIP == true ]]; then
-  # With their names: the verification tells by them which functions are chosen at run time.
-  mkdir -p /out/symbols
-  "$TRIPLET-strip" --strip-debug -o "/out/symbols/$module" "$package/$module"
-  "$TRIPLET-strip" --strip-unneeded "$package/$module"
+  strip_symbols "$package/$module" /out/symbols
 fi
-find /tree/wheel "$built" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+settle /tree/wheel "$built"
 cd /tree/wheel
 PROJECT_NAME=tflite_runtime PACKAGE_VERSION=$VERSION \
   python3 setup.py build --build-lib "$built" bdist_wheel --plat-name "linux_${TRIPLET%%-*}" --dist-dir /out/python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -108,7 +109,9 @@ def test_a_patch_that_is_missing_or_another_one_is_an_error(case: Case) -> None:
 @pytest.mark.parametrize("product", ["tflite", "serving"])
 def test_both_recipes_apply_them_so(product: str) -> None:
     text = (PROJECT / "dockerfiles" / product / "compile.sh").read_text()
-    assert 'bash /common/apply-patches.sh /request/patches "$tree"' in text
+    assert re.search(r"^prepare\(\) \{\n(  local .*\n)?  take_source$", text, re.MULTILINE)
+    common = (PROJECT / "dockerfiles" / "common" / "phases.sh").read_text()
+    assert 'bash /common/apply-patches.sh /request/patches "$tree"' in common
     dockerfile = (PROJECT / "dockerfiles" / product / "Dockerfile").read_text()
     for run in dockerfile.split("RUN ")[1:]:
         if "compile.sh" in run and "compile-all" not in run:

@@ -18,8 +18,8 @@ from tfbuild.diagnose.known import MISSING_MODULE, RunOutcome, Step
 from tfbuild.diagnose.rules.binaries import image_arch
 from tfbuild.engine.facts import Engine, RunOptions, RunResult
 
-PROBE = Path("probes", "tensorflow_probe.py")
-IMPORTS_PROBE = Path("probes", "imports_probe.py")
+PROBE = Path("dockerfiles", "diagnose", "tensorflow_probe.py")
+IMPORTS_PROBE = Path("dockerfiles", "diagnose", "imports_probe.py")
 _MOUNT = "/tfbuild-probe"
 _MARK = "tfbuild-probe "
 _LOADED = "loaded"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.support.builds import Build
 from tests.support.keras import make_plan as make_keras_plan
-from tests.support.plans import PROJECT, make_server_plan
+from tests.support.plans import PROJECT, make_plan, make_plan_from_wheel, make_server_plan
 from tests.support.products import Product
 from tests.support.reporters import SilentReporter
 from tests.support.runner import RecordingRunner, Reply
@@ -36,6 +36,7 @@ from tfbuild.build.run import Run
 from tfbuild.build.steps import way_offline
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.machine.cache import prepare_cache
+from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bake import serving_definition
 from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.bake import definition
@@ -362,9 +363,10 @@ def test_a_loaded_builder_takes_the_place_of_the_stage_and_only_offline(tmp_path
     load_bundle(tmp_path / "b", prepare_cache(here.layout.cache))
     here.run()
     definition = json.loads(here.layout.bake_file.read_text())["target"]
-    assert definition["compile"]["contexts"]["builder"] == "target:loaded-builder"
+    assert definition["compile"]["contexts"]["builder"] == "target:builder"
     folder = here.layout.builder(here.plan, "builder")
-    assert definition["loaded-builder"]["context"] == str(folder)
+    assert definition["builder"]["context"] == str(folder)
+    assert "args" not in definition["builder"]
     assert (folder / "rootfs.tar").read_bytes() == b"builder"
     assert "mmdebstrap" not in here.done
     here.offline = False
@@ -372,7 +374,8 @@ def test_a_loaded_builder_takes_the_place_of_the_stage_and_only_offline(tmp_path
     (here.folder / "dist").rename(here.folder / "old")
     here.run()
     online = json.loads(here.layout.bake_file.read_text())["target"]
-    assert "builder" not in online["compile"]["contexts"]
+    assert online["builder"]["context"] == str(PROJECT / "dockerfiles" / "common")
+    assert online["builder"]["args"]["STAGE"] == "builder"
 
 
 def test_offline_with_nothing_there_names_what_and_the_commands(tmp_path: Path) -> None:
@@ -402,11 +405,10 @@ def test_an_offline_server_has_no_network_in_any_step(tmp_path: Path) -> None:
     builders = {stage: layout.builder(plan, stage) for stage in ("builder", "probe-builder")}
     targets = serving_definition(plan, layout, BakeOptions(offline=True, builders=builders))["target"]
     assert targets["fetch"]["target"] == "fetch-none"
-    contexts = targets["compile"]["contexts"]
-    assert (contexts["builder"], contexts["probe-builder"]) == (
-        "target:loaded-builder",
-        "target:loaded-probe-builder",
-    )
+    for stage, folder in builders.items():
+        assert targets[stage]["context"] == str(folder)
+    contexts = targets["smoke"]["contexts"]
+    assert [contexts[stage] for stage in builders] == [f"target:{stage}" for stage in builders]
     assert contexts["repositories"] == str(layout.repositories)
     # One linked target for each: bake takes none twice.
     linked = [value for value in contexts.values() if value.startswith("target:")]
@@ -421,6 +423,31 @@ def test_a_builder_without_its_facts_does_not_count(tmp_path: Path) -> None:
     assert read_facts(folder) is None
     write_facts(folder, RootFacts("trixie", "amd64", "m", None, sha256(b"half"), 4, "me"))
     assert read_facts(folder) is not None
+
+
+PLANS: Mapping[str, Callable[[], Plan[Any]]] = {
+    "tflite": lambda: make_plan("2.14.1-debian", "opt", Arch.ARM64),
+    "tflite/wheel": lambda: make_plan_from_wheel("2.14.0-wheel", Arch.ARM64),
+    "serving": lambda: make_server_plan("2.19.1", "opt", Arch.ARM64),
+}
+
+
+@pytest.mark.parametrize("folder", PLANS)
+def test_each_builder_is_installed_by_the_one_recipe_from_a_list_of_its_own(
+    folder: str, tmp_path: Path
+) -> None:
+    plan = PLANS[folder]()
+    recipe = recipe_of(plan)
+    targets = recipe.definition(plan, Layout(PROJECT, tmp_path, plan.build_id), BakeOptions())["target"]
+    common = PROJECT / "dockerfiles" / "common" / "builder.Dockerfile"
+    lists = PROJECT / "dockerfiles" / folder / "builders"
+    assert {each.stem for each in lists.iterdir()} == set(recipe.builders)
+    for name in recipe.builders:
+        target = targets[name]
+        assert target["args"]["STAGE"] == name
+        assert {**target, "output": 0} == {**targets[f"export-{name}"], "output": 0}
+        assert (target["dockerfile"], target["contexts"]["recipe"]) == (str(common), str(lists.parent))
+        assert set(target["args"]) == arguments(common.read_text())
 
 
 @pytest.mark.parametrize("product", ["tflite", "serving"])
@@ -439,18 +466,18 @@ def test_no_context_takes_the_place_of_a_stage_by_accident(product: str, tmp_pat
         assert not stages & set(target.get("contexts", {})), name
 
 
-@pytest.mark.parametrize("product", ["tflite", "serving"])
+@pytest.mark.parametrize("product", ["tflite", "tflite/wheel", "serving"])
 def test_no_stage_rests_on_an_argument_of_a_builder(product: str) -> None:
-    """A stage inherits the arguments of the one below it, but a builder out of a bundle has none."""
+    """A stage inherits the arguments of the one below it, but a builder is a root filesystem: it has none."""
     folder = PROJECT / "dockerfiles" / product
-    stages = re.split(r"^FROM ", (folder / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
-    builders = {
-        match[1]: arguments(stage) for stage in stages if (match := re.match(r".* AS (.*builder)\n", stage))
-    }
+    text = (folder / "Dockerfile").read_text()
+    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    builder = (PROJECT / "dockerfiles" / "common" / "builder.Dockerfile").read_text()
+    known = arguments(text) | arguments(builder)
     checked = 0
     for stage in stages:
         base = stage.split()[0]
-        for name in builders.get(base, set()) - arguments(stage):
+        for name in known - arguments(stage) if base.endswith("builder") else ():
             checked += 1
             called = scripts_of(stage, folder)
             assert not re.search(rf"\$\{{?{name}\b", called), f"{name} in a stage from {base}:\n{stage}"

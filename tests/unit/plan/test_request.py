@@ -270,6 +270,7 @@ def test_a_patch_that_is_not_there_is_told_before_the_build() -> None:
     ("path", "steps"),
     [
         ("dockerfiles/tflite/compile.sh", {"builder", "compile", "image", "verify", "dist"}),
+        ("dockerfiles/common/phases.sh", {"builder", "compile", "image", "verify", "dist"}),
         ("toolchains/cmake/x86_64-linux-gnu.cmake", {"builder", "compile", "image", "verify", "dist"}),
         ("build_configs/policies/tflite-scratch.yaml", {"verify", "dist"}),
         ("build_configs/policies/built.yaml", {"verify", "dist"}),  # which that one extends

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfbuild.base.arch import Arch
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import Root
@@ -43,9 +44,29 @@ class BakeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Builder:
+    """Installed packages that the stages of a recipe are made from; ``dockerfiles/common`` says how.
+
+    The recipe lists its packages in ``builders/NAME.sh``. A plan adds ``packages`` for the machine that
+    builds, ``target_packages``, and ``programs``: files of ``downloads`` by what they are to be called.
+    ``arch`` is what it makes things for, where that is not the target of the plan.
+    """
+
+    name: str
+    packages: tuple[str, ...] = ()
+    target_packages: tuple[str, ...] = ()
+    programs: Mapping[str, str] = field(default_factory=dict)
+    downloads: Path | None = None
+    arch: Arch | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stages:
-    """The stages of one recipe: they share contexts, arguments and secrets. ``builders`` are those that need
-    a network, and so go into a bundle."""
+    """The stages of one recipe: they share contexts, arguments and secrets.
+
+    ``builders`` need a network, and so go into a bundle. All stages are made from the first; any other is for
+    the smoke test alone, so that it is not installed before a compile.
+    """
 
     plan: Plan[Any]
     layout: Layout
@@ -53,7 +74,7 @@ class Stages:
     recipe: str  # its folder in dockerfiles/
     contexts: Mapping[str, str]
     arguments: Mapping[str, str]
-    builders: tuple[str, ...] = ()
+    builders: tuple[Builder, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)  # what the image's target has otherwise
     image_recipe: str | None = None  # where image.Dockerfile is, if not in ``recipe``
 
@@ -63,19 +84,49 @@ class Stages:
 
     def target(self, stage: str, output: str, **arguments: str) -> dict[str, Any]:
         """The target that writes ``stage`` to ``output``; ``arguments`` are for it alone."""
-        options = self.options
-        found = [*([f"id=ca,src={options.ca_bundle}"] if options.ca_bundle else []), *options.secrets]
+        builders = self.builders if stage == "smoke" else self.builders[:1]
         return {
             "context": str(self.dockerfiles / self.recipe),
             "target": stage,
-            # A named context takes the place of the stage of its name:
-            # https://docs.docker.com/reference/cli/docker/buildx/build/#build-context
-            "contexts": {**self.contexts, **{each: f"target:loaded-{each}" for each in options.builders}},
+            "contexts": {**{each.name: f"target:{each.name}" for each in builders}, **self.contexts},
             "args": {**self.arguments, **arguments},
             "output": [output],
             "attest": NO_PROVENANCE,
-            **({"secret": found} if found and self.builders else {}),
+            **(self._secrets() if builders else {}),
         }
+
+    def builder(self, builder: Builder, output: str) -> dict[str, Any]:
+        """The target that installs a builder, or, out of a bundle, the root filesystem that it is there."""
+        if builder.name in self.options.builders:
+            return root_target(self.dockerfiles, self.options.builders[builder.name])
+        common, arch = self.dockerfiles / "common", builder.arch or self.plan.arch
+        return {
+            "context": str(common),
+            "dockerfile": str(common / "builder.Dockerfile"),
+            "target": "builder",
+            "contexts": {
+                "base": "target:root",
+                "recipe": str(self.dockerfiles / self.recipe),
+                **({"downloads": str(builder.downloads)} if builder.downloads else {}),
+            },
+            "args": {
+                "STAGE": builder.name,
+                "BUILD_ARCH": str(self.plan.root.arch),
+                "TARGET_ARCH": str(arch),
+                "TRIPLET": arch.platform.triplet,
+                "BUILD_PACKAGES": " ".join(builder.packages),
+                "TARGET_PACKAGES": " ".join(builder.target_packages),
+                "PROGRAMS": " ".join(f"{name}={file}" for name, file in builder.programs.items()),
+            },
+            "output": [output],
+            "attest": NO_PROVENANCE,
+            **self._secrets(),
+        }
+
+    def _secrets(self) -> dict[str, list[str]]:
+        options = self.options
+        found = [*([f"id=ca,src={options.ca_bundle}"] if options.ca_bundle else []), *options.secrets]
+        return {"secret": found} if found else {}
 
     def folder(self, stage: str, folder: Path, **arguments: str) -> dict[str, Any]:
         """The target that writes the files of ``stage`` into ``folder``."""
@@ -96,10 +147,11 @@ class Stages:
             # A tar keeps owners and modes whoever runs the client.
             "runtime-files": self.target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
             "image": {**image, **self.image},
-            **{export_of(each): self.target(each, exported(plan, layout, each)) for each in self.builders},
+            **{each.name: self.builder(each, "type=cacheonly") for each in self.builders},
             **{
-                f"loaded-{stage}": root_target(self.dockerfiles, folder)
-                for stage, folder in self.options.builders.items()
+                export_of(each.name): self.builder(each, exported(plan, layout, each.name))
+                for each in self.builders
+                if each.name not in self.options.builders
             },
         }
         return {"target": {**targets, **common, **runtime_root_target(plan, layout, self.dockerfiles)}}
@@ -121,8 +173,6 @@ def compile_arguments(plan: Plan[Any]) -> dict[str, str]:
     """The arguments of a recipe that compiles."""
     return {
         **base_arguments(plan),
-        "BUILD_ARCH": str(plan.root.arch),
-        "TARGET_ARCH": str(plan.arch),
         "TRIPLET": plan.arch.platform.triplet,
         "BUILD_ID": plan.tree_id,
         "STRIP": "true" if plan.strip else "false",

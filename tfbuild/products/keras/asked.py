@@ -33,7 +33,7 @@ DEFAULT_VARIANT = VARIANTS[0]
 RULES = Rules(
     releases=RELEASES,
     keys=key_rules,
-    recipe=("dockerfiles/debian", "dockerfiles/keras"),
+    recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/keras"),
     policy=lambda _, values: policy_name(values),
 )
 

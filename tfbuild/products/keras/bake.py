@@ -32,6 +32,7 @@ def keras_definition(
             "app-request": str(layout.app_request),
             "app": str(layout.app),
             "model": str(layout.model),
+            "common": str(layout.project / "dockerfiles" / "common"),
         },
         arguments={
             **base_arguments(plan),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages, compile_arguments
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, compile_arguments
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel.flags import limits
@@ -22,8 +22,6 @@ def serving_definition(
     """The definition. Its nonce makes Bazel look again: a layer of an earlier run says nothing about what is
     in the cache mounts now."""
     contexts = {
-        "base": "target:root",
-        "downloads": str(layout.downloads),
         "archives": str(layout.archives),
         "source": str(layout.source(plan)),
         "request": str(layout.request),
@@ -40,11 +38,10 @@ def serving_definition(
         recipe="serving",
         contexts=contexts,
         arguments=_arguments(plan, options),
-        builders=BUILDERS,
+        builders=_builders(plan, layout),
     )
     return stages.definition(
         {
-            "builder": stages.target("builder", "type=cacheonly"),
             "fetch": stages.target("fetch-none" if options.offline else "fetch", "type=cacheonly"),
             "collect-repositories": stages.folder("collected", layout.collected),
             "compile": stages.folder("dist", layout.out),
@@ -55,16 +52,28 @@ def serving_definition(
 
 def _arguments(plan: Plan[ServingPart], options: BakeOptions) -> dict[str, str]:
     part = plan.part
-    pins = {pin.name: pin.filename for pin in plan.pins}
-    tools = (*part.compiler.packages, *((part.bazel.package,) if part.bazel.package else ()))
     jobs, memory_mib = options.jobs or plan.jobs or 1, options.memory_mib or _SOME_MEMORY_MIB
     return {
         **compile_arguments(plan),
-        "BAZEL_FILE": pins[part.bazel.pin] if part.bazel.pin else "",
-        "BUILD_PACKAGES": " ".join(tools),
-        "TARGET_PACKAGES": " ".join(plan.packages),
         "LIMITS": " ".join(limits(part.bazel.version, jobs, memory_mib)),
         "BINARY": part.binary,
         "NETWORK": "default" if part.network else "none",
         "NONCE": options.nonce,
     }
+
+
+def _builders(plan: Plan[ServingPart], layout: Layout) -> tuple[Builder, ...]:
+    builder, probe_builder = BUILDERS
+    compiler, bazel = plan.part.compiler, plan.part.bazel
+    pins = {pin.name: pin.filename for pin in plan.pins}
+    return (
+        Builder(
+            name=builder,
+            packages=(*compiler.packages, *((bazel.package,) if bazel.package else ())),
+            target_packages=plan.packages,
+            programs={"bazel": pins[bazel.pin]} if bazel.pin else {},
+            downloads=layout.downloads,
+        ),
+        # The probe runs here, whatever the server runs on.
+        Builder(name=probe_builder, arch=plan.root.arch),
+    )

@@ -34,7 +34,6 @@ RULES = Rules(
         "dockerfiles/common",
         "dockerfiles/debian",
         "dockerfiles/tflite",
-        "dockerfiles/wheel",
         "toolchains/cmake",
     ),
     policy=_policy,

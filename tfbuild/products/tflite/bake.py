@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages, compile_arguments
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, compile_arguments
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.part import TflitePart
@@ -21,8 +21,6 @@ def definition(
     part, python = plan.part, plan.part.python
     arguments = {
         **compile_arguments(plan),
-        "DEPENDENCIES": " ".join(plan.packages),
-        "TOOLS": " ".join(TOOLS) if python else "",
         "PYTHON_VERSION": python.version if python else "",
         "HOST_TOOLS": " ".join(part.host_tools),
         "VERSION": plan.library_version,
@@ -31,8 +29,6 @@ def definition(
     }
     unpacked = plan.runtime_root if python else None
     contexts = {
-        "base": "target:root",
-        "downloads": str(layout.downloads),
         "dependencies": str(layout.dependencies),
         "source": str(layout.source(plan)),
         "request": str(layout.request),
@@ -48,13 +44,30 @@ def definition(
         recipe="tflite",
         contexts=contexts,
         arguments=arguments,
-        builders=BUILDERS,
+        builders=(_builder(plan, layout),),
     )
     return stages.definition(
         {
             **({"python-root": stages.root(unpacked)} if unpacked else {}),
-            "builder": stages.target("builder", "type=cacheonly"),
             "compile": stages.folder("dist", layout.out),
             "logs": stages.folder("logs", layout.logs, LOGS_NONCE=options.nonce),
         }
+    )
+
+
+def _builder(plan: Plan[TflitePart], layout: Layout) -> Builder:
+    (name,) = BUILDERS
+    host_tools = plan.part.host_tools
+    return Builder(
+        name=name,
+        packages=(
+            # A flatc on PATH would be taken before one of the version that the source demands:
+            # https://github.com/tensorflow/tensorflow/pull/98643
+            *(() if "flatc" in host_tools else ("flatbuffers-compiler",)),
+            # What the build compiles for itself needs a native compiler.
+            *(("g++",) if host_tools else ()),
+            *(TOOLS if plan.part.python else ()),
+        ),
+        target_packages=plan.packages,
+        downloads=layout.downloads,
     )

@@ -33,16 +33,14 @@ def targets(**options: Any) -> dict[str, dict[str, Any]]:
     return serving_definition(plan, layout, BakeOptions(**options))["target"]
 
 
-def test_only_what_installs_and_what_fetches_has_the_network() -> None:
+def test_only_what_fetches_has_the_network() -> None:
     runs = re.split(r"^RUN ", (RECIPE / "Dockerfile").read_text(), flags=re.MULTILINE)[1:]
     networked = [run for run in runs if not run.startswith("--network=none")]
     done = [re.findall(r"bash /tfbuild/(.*)", run)[0] for run in networked]
     # The last is the stage for a remote cache.
     assert done == [
-        "install-builder.sh",
         "compile.sh fetch-all",
         "compile.sh compile-all",
-        "install-probe-builder.sh",
     ]
 
 
@@ -71,6 +69,9 @@ def test_every_context_that_the_recipe_mounts_is_given() -> None:
     stages = set(re.findall(r" AS (\S+)", text))
     mounted = set(re.findall(r"from=([\w-]+)", text)) - stages
     assert mounted <= set(targets()["compile"]["contexts"])
+    # Its compiler is not waited for before the server is compiled.
+    assert "probe-builder" not in targets()["compile"]["contexts"]
+    assert targets()["smoke"]["contexts"]["probe-builder"] == "target:probe-builder"
 
 
 def test_the_hashes_of_the_miniature_are_those_of_its_files(tmp_path: Path) -> None:

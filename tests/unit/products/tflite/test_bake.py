@@ -87,9 +87,9 @@ def test_the_files_that_a_definition_names_are_there() -> None:
 @pytest.mark.parametrize("arch", [Arch.AMD64, Arch.ARM64])
 def test_the_tools_run_here_and_the_image_is_for_there(arch: Arch) -> None:
     found = targets(opt(arch=arch))
-    arguments = found["compile"]["args"]
+    arguments = found["builder"]["args"]
     assert (arguments["BUILD_ARCH"], arguments["TARGET_ARCH"]) == ("amd64", str(arch))
-    assert arguments["QEMU"] == ("" if arch is Arch.AMD64 else "aarch64")
+    assert found["compile"]["args"]["QEMU"] == ("" if arch is Arch.AMD64 else "aarch64")
     assert found["image"]["platforms"] == [f"linux/{arch}"]
     assert "platforms" not in found["compile"]
 

@@ -112,7 +112,8 @@ def test_bake_gets_the_root_and_the_wheel_and_the_image_starts_python() -> None:
     assert targets["compile"]["contexts"]["python"] == "target:python-root"
     assert targets["compile"]["contexts"]["wheel"] == str(layout.wheel)
     assert targets["compile"]["args"]["PYTHON_VERSION"] == "3.13"
-    assert targets["builder"]["args"]["TOOLS"] == "python3-setuptools patchelf"
+    added = "flatbuffers-compiler python3-setuptools patchelf"
+    assert targets["builder"]["args"]["BUILD_PACKAGES"] == added
     assert targets["image"]["target"] == "image-python"
     native = definition(NATIVE, Layout(PROJECT, Path("/cache"), NATIVE.build_id))["target"]
     assert "python-root" not in native

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages, base_arguments
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, base_arguments
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.part import WheelPart
@@ -23,22 +23,20 @@ def wheel_definition(
         plan=plan,
         layout=layout,
         options=options,
-        recipe="wheel",
+        recipe="tflite/wheel",
         image_recipe="tflite",
         contexts={
-            "base": "target:root",
             "python": "target:python-root",
             "wheel": str(layout.wheel),
             "common": str(layout.project / "dockerfiles" / "common"),
         },
         arguments={**base_arguments(plan), "PYTHON_VERSION": plan.part.python},
-        builders=BUILDERS,
+        builders=tuple(Builder(name=each) for each in BUILDERS),
     )
     return stages.definition(
         {
             # Only files are taken from it: nothing of it runs, so no platform is named.
             "python-root": stages.root(plan.runtime_root),
-            "builder": stages.target("builder", "type=cacheonly"),
             "report": stages.folder("report", layout.out),
         }
     )

@@ -1,0 +1,34 @@
+#!/bin/bash
+# For scripts that lay out what a build gives, to be sourced: libraries, users, times.
+#   SOURCE_DATE_EPOCH    for settle
+set -euo pipefail
+
+# The libraries outside of FOLDER that files in it need and that no distribution's C++ runtime contains. Reads ELF
+# headers only, so it works for a foreign architecture too.
+libraries_of() { # FOLDER FILE...
+  local folder=$1 library
+  shift
+  lddtree --list --skip-non-elfs "$@" | sort -u | while read -r library; do
+    if [[ $library == "$folder"/* ]]; then continue; fi
+    case ${library##*/} in
+      ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
+    esac
+    echo "$library"
+  done
+}
+
+package_of() { # FILE
+  dpkg-query --search "$(readlink -f "$1")" | head -n 1 | cut -d: -f1
+}
+
+# A user that is not root, for images without a distribution.
+write_users() { # ETC USER_ID HOME
+  echo "root:x:0:0:root:/root:/sbin/nologin" > "$1/passwd"
+  echo "nonroot:x:$2:$2:nonroot:$3:/sbin/nologin" >> "$1/passwd"
+  printf 'root:x:0:\nnonroot:x:%s:\n' "$2" > "$1/group"
+}
+
+# No time of the build in the files.
+settle() { # FOLDER...
+  find "$@" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+}
