@@ -1,8 +1,7 @@
 """What ``--json`` prints, as types; :mod:`tfbuild.cli.schemas` makes the published schemas from them. Pure.
 
 Further documents have their types where their values come from: :mod:`tfbuild.build.buildkit.bake`,
-:mod:`tfbuild.build.dist.manifest`,
-:mod:`tfbuild.verify.verify`, :mod:`tfbuild.doctor.doctor`.
+:mod:`tfbuild.build.dist.manifest`, :mod:`tfbuild.verify.report`, :mod:`tfbuild.doctor.doctor`.
 """
 
 from __future__ import annotations

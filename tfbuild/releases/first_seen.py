@@ -1,9 +1,9 @@
 """Hashes that nobody published: recorded the first time the right content arrived, enforced from then on.
 
 A release whose source has only a git tree id gets an entry in its lock (:mod:`tfbuild.releases.lock`).
-Whoever
-commits it makes everyone else's download prove itself before anything is unpacked. The tree id stays what
-decides; a sha256 that changed while the tree did not means that the server compressed the archive anew.
+Once it is committed, everyone else's download has to prove itself before anything is unpacked. The tree id
+stays what decides; a sha256 that changed while the tree did not means that the server compressed the
+archive anew.
 """
 
 from __future__ import annotations

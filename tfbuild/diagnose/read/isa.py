@@ -1,8 +1,8 @@
 """Which CPU features TensorFlow's files in an image need.
 
 Three sources: the code itself (:mod:`tfbuild.artifacts.isa.measure`), the level that a linker recorded
-(``-z x86-64-v3``),
-which ld.so checks, and, where the code does not settle it, the known flags of the official wheels.
+(``-z x86-64-v3``), which ld.so checks, and, where the code does not settle it, the known flags of the
+official wheels.
 """
 
 from __future__ import annotations

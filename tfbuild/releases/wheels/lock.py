@@ -4,8 +4,7 @@
 architecture, variant) the files that belong to it. A wheel is named as the index names it,
 ``pypi:NAME/FILENAME``; which index serves it is for the host's pip configuration to say
 (:mod:`tfbuild.downloads.python_index`). ``requires_dist`` and ``requires_python`` are the wheel's own
-metadata:
-https://packaging.python.org/specifications/core-metadata/
+metadata: https://packaging.python.org/specifications/core-metadata/
 """
 
 from __future__ import annotations

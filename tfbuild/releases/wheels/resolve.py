@@ -3,8 +3,7 @@
 pip evaluates environment markers for the Python that runs it, also with ``--platform`` and
 ``--python-version`` (https://github.com/pypa/pip/issues/11664), so what it chooses for another machine may
 lack wheels or have too many. :func:`tfbuild.releases.wheels.rules.closure` evaluates them for the target;
-what is
-missing is asked for by name, what is not needed is left out.
+what is missing is asked for by name, what is not needed is left out.
 """
 
 from __future__ import annotations
