@@ -98,12 +98,26 @@ def _judge(program: Program) -> None:
 def commands_of(collection: Collection) -> dict[str, Command]:
     """The commands of ``collection`` by each of their names."""
     commands: dict[str, Command] = {}
-    for context in collection.to_contexts():
+    for context in contexts_of(collection):
         name = str(context.name)
         positional = tuple(arg.names[0] for arg in context.positional_args)
         command = Command(name, _flags(context), positional)
         commands |= dict.fromkeys((name, *context.aliases), command)
     return commands
+
+
+def contexts_of(collection: Collection) -> list[Any]:
+    """What invoke's parser knows of each command.
+
+    invoke takes the texts of options out of a task when it is first asked for them
+    (``Task.arg_opts``), so ``--help`` would have none after this. They are put back.
+    """
+    texts = {task: dict(task.help) for task in collection.tasks.values()}
+    try:
+        return list(collection.to_contexts())
+    finally:
+        for task, text in texts.items():
+            task.help.update(text)
 
 
 def _flags(context: Any) -> tuple[Flag, ...]:

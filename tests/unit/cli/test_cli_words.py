@@ -135,6 +135,11 @@ def test_options_of_invoke_that_help_still_do(line: str, shows: str, acts: Acts,
     assert acts.begun == []
 
 
+def test_help_says_what_each_option_is_for(acts: Acts, capsys: Captured) -> None:
+    assert run_invoke("--help", "verify") == 0
+    assert "a policy in build_configs/policies/" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection as Collected
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tfbuild.cli.environment import VARIABLES
 from tfbuild.cli.lists import list_releases_json, lock_statuses
 from tfbuild.cli.reference.keys import keys_page
 from tfbuild.cli.reference.markdown import code, page, table
+from tfbuild.cli.usage import contexts_of
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.products import table as products
 from tfbuild.verify.policy import FINDINGS, Policy
@@ -42,13 +44,12 @@ def _commands(collection: Collection) -> Iterator[str]:
     yield "Each command is `invoke COMMAND`, from the folder of this project. Square brackets hold what is"
     yield "taken where an option is not given."
     yield ""
-    for name in sorted(collection.task_names):
-        yield from _command(name, collection[name])
+    for context in sorted(contexts_of(collection), key=lambda each: str(each.name)):
+        yield from _command(context.name, collection[context.name].__doc__ or "", context.args.values())
 
 
-def _command(name: str, task: Any) -> Iterator[str]:
-    about, *rest = (task.__doc__ or "").strip().splitlines()
-    arguments = task.get_arguments()
+def _command(name: str, doc: str, arguments: Collected[Any]) -> Iterator[str]:
+    about, *rest = doc.strip().splitlines()
     target = " ".join(each.names[0].upper() for each in arguments if each.positional)
     yield f"## {name}"
     yield ""
