@@ -164,6 +164,11 @@ def test_the_first_pages_stay_short() -> None:
         assert len(PAGES[page].splitlines()) <= longest, page
 
 
+def test_every_command_is_in_the_table_of_readme() -> None:
+    rows = "\n".join(line for line in PAGES["README.md"].splitlines() if line.startswith("| `invoke"))
+    assert [name for name in COMMANDS if f"`invoke {name}" not in rows] == []
+
+
 def test_a_page_for_every_part_is_linked_from_readme() -> None:
     linked = {target.partition("#")[0] for target in re.findall(r"\]\((docs/[^)]+)\)", PAGES["README.md"])}
     pages = {page for page in PAGES if page.startswith("docs/") and "explanation" not in page}
