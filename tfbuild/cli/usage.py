@@ -98,26 +98,17 @@ def _judge(program: Program) -> None:
 def commands_of(collection: Collection) -> dict[str, Command]:
     """The commands of ``collection`` by each of their names."""
     commands: dict[str, Command] = {}
-    for context in contexts_of(collection):
+    # invoke takes the help texts out of a task whose options it reads, and reads them again for --help.
+    texts = {name: dict(task.help) for name, task in collection.tasks.items()}
+    contexts = collection.to_contexts()
+    for name, task in collection.tasks.items():
+        task.help = texts[name]
+    for context in contexts:
         name = str(context.name)
         positional = tuple(arg.names[0] for arg in context.positional_args)
         command = Command(name, _flags(context), positional)
         commands |= dict.fromkeys((name, *context.aliases), command)
     return commands
-
-
-def contexts_of(collection: Collection) -> list[Any]:
-    """What invoke's parser knows of each command.
-
-    invoke takes the texts of options out of a task when it is first asked for them
-    (``Task.arg_opts``), so ``--help`` would have none after this. They are put back.
-    """
-    texts = {task: dict(task.help) for task in collection.tasks.values()}
-    try:
-        return list(collection.to_contexts())
-    finally:
-        for task, text in texts.items():
-            task.help.update(text)
 
 
 def _flags(context: Any) -> tuple[Flag, ...]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection as Collected
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from invoke.collection import Collection
 
 from tfbuild.base.errors import MEANINGS, ExitCode
 from tfbuild.cli import schemas
-from tfbuild.cli.command_words import TAKE_REST
+from tfbuild.cli.command_words import TAKE_REST, Command, Flag
 from tfbuild.cli.environment import VARIABLES
 from tfbuild.cli.lists import list_releases_json, lock_statuses
 from tfbuild.cli.reference.keys import keys_page
 from tfbuild.cli.reference.markdown import code, page, table
-from tfbuild.cli.usage import contexts_of
+from tfbuild.cli.usage import commands_of
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.products import table as products
 from tfbuild.verify.policy import FINDINGS, Policy
@@ -44,32 +42,33 @@ def _commands(collection: Collection) -> Iterator[str]:
     yield "Each command is `invoke COMMAND`, from the folder of this project. Square brackets hold what is"
     yield "taken where an option is not given."
     yield ""
-    for context in sorted(contexts_of(collection), key=lambda each: str(each.name)):
-        yield from _command(context.name, collection[context.name].__doc__ or "", context.args.values())
+    for name, command in sorted(commands_of(collection).items()):
+        task = collection[name]
+        yield from _command(command, task.__doc__ or "", task.help)
 
 
-def _command(name: str, doc: str, arguments: Collected[Any]) -> Iterator[str]:
+def _command(command: Command, doc: str, texts: Mapping[str, str]) -> Iterator[str]:
     about, *rest = doc.strip().splitlines()
-    target = " ".join(each.names[0].upper() for each in arguments if each.positional)
-    yield f"## {name}"
+    yield f"## {command.name}"
     yield ""
     yield about
     yield ""
     examples = [line.strip() for line in rest if line.strip()]
     yield "```"
-    yield from examples or [" ".join(filter(None, ["invoke", name, target]))]
+    yield from examples or [" ".join(["invoke", command.name, *map(str.upper, command.positional)])]
     yield "```"
-    rows = [(_option(each), each.help or "") for each in arguments]
-    if name in TAKE_REST:
+    rows = [_option(flag, command, texts) for flag in command.flags]
+    if command.name in TAKE_REST:
         rows.append((code("-- WORDS"), "words for the build tool, passed on as they are"))
     yield from table(("option", "meaning"), rows)
 
 
-def _option(argument: Any) -> str:
-    name = argument.names[0]  # as it is typed; that of the parameter may have an underscore
-    value = " KEY=VALUE" if name == "set" else f" {name.upper()}" if argument.takes_value else ""
+def _option(flag: Flag, command: Command, texts: Mapping[str, str]) -> tuple[str, str]:
+    name = flag.names[0].lstrip("-")
+    value = " KEY=VALUE" if flag.repeatable else f" {name.upper()}" if flag.takes_value else ""
     option = code(f"--{name}{value}")
-    return f"{code(name.upper())} or {option}" if argument.positional else option
+    typed = f"{code(name.upper())} or {option}" if name in command.positional else option
+    return typed, texts.get(name, "")
 
 
 def _exit_codes() -> Iterator[str]:
