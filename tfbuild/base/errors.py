@@ -6,9 +6,11 @@ prints one. Anything that is not a :class:`TfBuildError` is a bug in this progra
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from types import MappingProxyType
 
 from tfbuild.base.printable import printable
 
@@ -27,6 +29,47 @@ class ExitCode(IntEnum):
     PACKAGING_FAILED = 8
     LOCKED = 9
     INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an exit code says, and what a user does next; both for the documentation."""
+
+    says: str
+    then: str
+
+
+MEANINGS: Mapping[ExitCode, Meaning] = MappingProxyType(
+    {
+        ExitCode.OK: Meaning("done", ""),
+        ExitCode.BUG: Meaning("a bug in this program", "report it, with the traceback"),
+        ExitCode.USAGE: Meaning(
+            "wrong usage or configuration", "the message names the option, or the file with line and column"
+        ),
+        ExitCode.NOTHING_MATCHES: Meaning(
+            "nothing matches the request", "`invoke list-releases`, `invoke list-configs`"
+        ),
+        ExitCode.HOST_NOT_READY: Meaning("the host is not ready", "`invoke doctor`"),
+        ExitCode.DOWNLOAD: Meaning(
+            "a download failed, or its checksum is wrong",
+            "the message names each address and its answer; `TFBUILD_MIRRORS` names a mirror",
+        ),
+        ExitCode.BUILD_FAILED: Meaning(
+            "the build failed",
+            "the log that the message names is complete; `--jobs 1` when memory ran out",
+        ),
+        ExitCode.VERIFICATION_FAILED: Meaning(
+            "verification failed", "`verify.json` beside the logs; of `diagnose`, each finding has its fix"
+        ),
+        ExitCode.PACKAGING_FAILED: Meaning(
+            "packaging failed", "the log that the message names; free disk space"
+        ),
+        ExitCode.LOCKED: Meaning(
+            "another build holds the lock", "wait for it; `TFBUILD_LOCK_WAIT` says how long"
+        ),
+        ExitCode.INTERRUPTED: Meaning("interrupted", "the same command continues"),
+    }
+)
 
 
 class TfBuildError(Exception):

@@ -1,6 +1,6 @@
 """What can be found wrong with a TensorFlow image: each finding's id, cause and fix. No effect, no decision.
 
-README.md explains the same ids to users; a test compares the two.
+docs/diagnose.md says when each is an error; a test compares the two.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
  * Prints, one fact per line: "version V", "delegated N" (nodes that a delegate runs), "left OP" (the builtin
  * code of each node that it left), "output VALUE...". The judgement is the caller's. The C API's interpreter has
  * no default delegates (tensorflow/lite/core/create_op_resolver_with_builtin_ops.cc), so XNNPACK is added
- * as an application has to; where there is no interpreter with it, one without it is made, as README says.
+ * as an application has to; where there is no interpreter with it, one without it is made, as docs/tflite.md says.
  * Exit code 1: a call failed; 2: wrong arguments. */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-"""The files that a serving build reads; their form is the contract in ARCHITECTURE.md. Pure."""
+"""The files that a serving build reads; their form is a contract, docs/explanation/serving.md. Pure."""
 
 from __future__ import annotations
 

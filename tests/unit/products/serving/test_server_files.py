@@ -126,9 +126,9 @@ def test_what_the_server_or_the_build_would_stumble_over(
 
 
 def test_the_example_of_the_documentation_gives_the_files_that_it_shows(folder: Folder) -> None:
-    readme = (Path(__file__).resolve().parents[4] / "README.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"```yaml\n(# build_configs/serve\.yaml\n.*?)```", readme, re.DOTALL)
+    page = (Path(__file__).resolve().parents[4] / "docs" / "serving.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(# build_configs/serve\.yaml\n.*?)```", page, re.DOTALL)
     folder.write(opt="description: o\n", serve=shown)
-    expected = dict(re.findall(r"```\n# (\w+\.conf)\n(.*?)```", readme, re.DOTALL))
+    expected = dict(re.findall(r"```\n# (\w+\.conf)\n(.*?)```", page, re.DOTALL))
     assert set(expected) == {"batching.conf", "monitoring.conf"}
     assert files(folder.load("serve")) == expected
