@@ -3,13 +3,12 @@ facts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from tfbuild.base.arch import Arch
 from tfbuild.base.errors import HostError
 from tfbuild.engine.docker_cli import (
     MINIMUM_BUILDKIT,
@@ -30,14 +29,6 @@ ENGINE_DISK = 5 * GIB
 CACHE_DISK = 1 * GIB
 # Nothing that is pinned here was published later; an earlier clock fails every TLS and apt date check.
 _CLOCK_FLOOR = datetime(2026, 11, 1, tzinfo=timezone.utc)
-# Levels of the CPUs that configurations name: https://gcc.gnu.org/onlinedocs/gcc/x86-Options.html
-_CPU_LEVELS: Mapping[str, int] = {
-    **dict.fromkeys(("x86-64", "core2"), 1),
-    **dict.fromkeys(("x86-64-v2", "nehalem", "westmere", "sandybridge", "ivybridge"), 2),
-    **dict.fromkeys(("x86-64-v3", "haswell", "broadwell", "skylake", "znver1", "znver2", "znver3"), 3),
-    **dict.fromkeys(("x86-64-v4", "skylake-avx512", "cascadelake", "icelake-server"), 4),
-    **dict.fromkeys(("sapphirerapids", "znver4", "znver5"), 4),
-}
 
 
 class Status(str, Enum):
@@ -61,7 +52,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class DoctorContext:
-    """What the host is checked for; sizes in bytes. ``arch`` and ``march`` are those of the build."""
+    """What the host is checked for; sizes in bytes."""
 
     cache_dir: Path
     output_dir: Path
@@ -69,8 +60,6 @@ class DoctorContext:
     engine_disk: int = ENGINE_DISK
     cache_disk: int = CACHE_DISK
     jobs: int | None = None
-    arch: Arch | None = None
-    march: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +68,7 @@ class DoctorFacts:
 
     host: HostFacts
     now: datetime
+    x86_64_level: int | None = None
     engine: EngineFacts | None = None
     engine_error: HostError | None = None
     cli: DockerCli | None = None
@@ -218,15 +208,10 @@ def check_memory(facts: DoctorFacts, context: DoctorContext) -> CheckResult:
     return CheckResult("memory", Status.WARNING, found, needed, f"--jobs {fewer}, or more memory")
 
 
-def check_cpu_level(facts: DoctorFacts, context: DoctorContext) -> CheckResult:
-    level = _CPU_LEVELS.get(context.march or "")
-    own = facts.host.x86_64_level
+def check_cpu_level(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
+    own = facts.x86_64_level
     here = f"{facts.host.arch or facts.host.machine}" + (f", level x86-64-v{own}" if own else "")
-    if level is None or own is None or context.arch not in (None, Arch.AMD64) or level <= own:
-        return CheckResult("cpu-level", Status.OK, here, "a CPU that can run the result, for the smoke test")
-    fix = "build another config (--config portable), or build on a newer CPU"
-    found = f"{here}: cannot run code for {context.march}"
-    return CheckResult("cpu-level", Status.WARNING, found, f"level x86-64-v{level} for {context.march}", fix)
+    return CheckResult("cpu-level", Status.OK, here, "a CPU that can run the result, for the smoke test")
 
 
 def check_emulation(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:

@@ -35,7 +35,6 @@ HOST = HostFacts(
     sudo=None,
     cpus=2,
     cpu_flags=frozenset(),
-    x86_64_level=3,
     memory=8 * GIB,
     cgroup_memory_limit=None,
     systemd=True,
@@ -46,6 +45,7 @@ ENGINE = EngineFacts(
 )
 READY = DoctorFacts(
     host=HOST,
+    x86_64_level=3,
     now=datetime(2030, 1, 1, tzinfo=timezone.utc),
     engine=ENGINE,
     cli=DockerCli(Path("/usr/bin/docker"), ("/usr/bin/docker", "buildx"), "0.13.1"),
@@ -135,20 +135,6 @@ def test_more_jobs_than_memory_is_a_warning_with_a_number_that_fits() -> None:
     result = _check(READY, replace(CONTEXT, jobs=64))["memory"]
     assert result.status is Status.WARNING
     assert result.fix.startswith("--jobs 4")
-
-
-@pytest.mark.parametrize(
-    ("march", "arch", "status"),
-    [
-        ("x86-64-v3", Arch.AMD64, Status.OK),
-        ("znver4", Arch.AMD64, Status.WARNING),
-        ("armv8-a", Arch.ARM64, Status.OK),
-        ("something-new", Arch.AMD64, Status.OK),
-        (None, None, Status.OK),
-    ],
-)
-def test_a_cpu_that_cannot_run_the_result(march: str | None, arch: Arch | None, status: Status) -> None:
-    assert _check(READY, replace(CONTEXT, march=march, arch=arch))["cpu-level"].status is status
 
 
 def test_a_proxys_password_is_not_printed() -> None:
