@@ -13,8 +13,9 @@ from typing import Any
 
 from tests.support.images import Image, Member, program, symlink
 from tfbuild.base.arch import Arch
+from tfbuild.base.project import PROJECT
+from tfbuild.config.cpus import load_cpus
 from tfbuild.diagnose.host import Gpu, Peer, TargetHost
-from tfbuild.machine.host import x86_64_features
 
 LIBRARIES = Path(__file__).resolve().parents[1] / "data" / "diagnose" / "lib"
 ELF = Path(__file__).resolve().parents[1] / "data" / "elf"
@@ -259,7 +260,7 @@ CASES: Mapping[str, Case] = {
         ),
         host=replace(
             AMD64,
-            cpu_flags=tuple(x86_64_features(3)),
+            cpu_flags=tuple(load_cpus(PROJECT).x86_64_features(3)),
         ),
         says="AVX512F",
     ),

@@ -26,6 +26,7 @@ from tfbuild.build.several import IndexDocument, IndexManifest
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.supply import FetchResult
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.cpus import Cpus
 from tfbuild.config.model import Kind
 from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.host import TargetHost
@@ -103,6 +104,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_file_schema()),
         "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
+        "build_configs/platforms/cpus.schema.json": _text(_schema_of(Cpus, "CPUs and what they have")),
         "build_configs/compilers/schema.json": _text(_schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),

@@ -217,7 +217,7 @@ def build_effects(
 
     def preflight() -> None:
         engine.cleanup_leftovers()
-        context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs, arch=plan.arch)
+        context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs)
         recipe = table.recipe_of(plan)
         info = engine.info()
         recipe.demand(plan, info, host.arch or plan.root.arch)

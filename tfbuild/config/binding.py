@@ -67,6 +67,7 @@ _EXPECTED = {
     "string_type": "text",
     "tuple_type": "a list",
     "list_type": "a list",
+    "frozen_set_type": "a list",
     "dict_type": "keys",
     "mapping_type": "keys",
     "model_type": "keys",

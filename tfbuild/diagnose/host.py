@@ -21,7 +21,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import UsageError
+from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
+from tfbuild.config.cpus import load_cpus
 from tfbuild.machine.host import HostFacts, gather
 
 # https://github.com/moby/moby/blob/master/daemon/config/config_linux.go (DefaultShmSize)
@@ -85,7 +87,7 @@ def gather_target(
         kernel=release or platform.release(),
         arch=facts.arch or Arch.AMD64,
         cpu_flags=tuple(sorted(facts.cpu_flags)),
-        cpu_level=facts.x86_64_level,
+        cpu_level=load_cpus(PROJECT).x86_64_level(facts.cpu_flags) if facts.arch is Arch.AMD64 else None,
         cpus=facts.cpus,
         memory=facts.memory,
         cgroup_memory_limit=facts.cgroup_memory_limit,

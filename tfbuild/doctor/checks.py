@@ -9,7 +9,6 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from tfbuild.base.arch import Arch
 from tfbuild.base.errors import HostError
 from tfbuild.engine.docker_cli import (
     MINIMUM_BUILDKIT,
@@ -53,7 +52,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class DoctorContext:
-    """What the host is checked for; sizes in bytes. ``arch`` is that of the build."""
+    """What the host is checked for; sizes in bytes."""
 
     cache_dir: Path
     output_dir: Path
@@ -61,7 +60,6 @@ class DoctorContext:
     engine_disk: int = ENGINE_DISK
     cache_disk: int = CACHE_DISK
     jobs: int | None = None
-    arch: Arch | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ class DoctorFacts:
 
     host: HostFacts
     now: datetime
+    x86_64_level: int | None = None
     engine: EngineFacts | None = None
     engine_error: HostError | None = None
     cli: DockerCli | None = None
@@ -210,7 +209,7 @@ def check_memory(facts: DoctorFacts, context: DoctorContext) -> CheckResult:
 
 
 def check_cpu_level(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
-    own = facts.host.x86_64_level
+    own = facts.x86_64_level
     here = f"{facts.host.arch or facts.host.machine}" + (f", level x86-64-v{own}" if own else "")
     return CheckResult("cpu-level", Status.OK, here, "a CPU that can run the result, for the smoke test")
 

@@ -14,9 +14,12 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
+from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.printable import joined
+from tfbuild.base.project import PROJECT
+from tfbuild.config.cpus import load_cpus
 from tfbuild.doctor.checks import FATAL_CHECKS, OTHER_CHECKS, CheckResult, DoctorContext, DoctorFacts, Status
 from tfbuild.engine import engine
 from tfbuild.engine.docker_cli import current_builder, find_docker_cli
@@ -104,8 +107,11 @@ def gather_facts(
     if cli is not None and engine_facts is not None:
         builder, _ = _outcome(lambda: current_builder(runner, cli))
     wanted = ("mmdebstrap", "newuidmap")
+    facts = host()
+    is_amd64 = facts.arch is Arch.AMD64
     return DoctorFacts(
-        host=host(),
+        host=facts,
+        x86_64_level=load_cpus(PROJECT).x86_64_level(facts.cpu_flags) if is_amd64 else None,
         now=datetime.now(timezone.utc),
         engine=engine_facts,
         engine_error=engine_error,

@@ -16,14 +16,6 @@ from pathlib import Path
 
 from tfbuild.base.arch import Arch
 
-# Flag names of /proc/cpuinfo per micro-architecture level (level 1 is every amd64 CPU). Source: x86-64
-# psABI, "Micro-Architecture Levels", https://gitlab.com/x86-psABIs/x86-64-ABI; LZCNT is shown as "abm",
-# OSXSAVE as "xsave".
-_X86_64_LEVELS: tuple[tuple[int, frozenset[str]], ...] = (
-    (2, frozenset(["cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"])),
-    (3, frozenset(["avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"])),
-    (4, frozenset(["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])),
-)
 # cgroup v1 says "no limit" with the largest multiple of the page size below 2^63.
 _NO_LIMIT = 1 << 60
 _CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -84,7 +76,6 @@ class HostFacts:
     sudo: Path | None
     cpus: int
     cpu_flags: frozenset[str]
-    x86_64_level: int | None
     memory: int
     cgroup_memory_limit: int | None
     systemd: bool
@@ -105,7 +96,6 @@ def gather(
 ) -> HostFacts:
     """All facts at once; takes a few milliseconds and starts no process."""
     machine = platform.machine()
-    flags = parse_cpu_flags(_read(root / "proc/cpuinfo"))
     sudo = which("sudo")
     return HostFacts(
         os=parse_os_release(_read(root / "etc/os-release") or _read(root / "usr/lib/os-release")),
@@ -115,8 +105,7 @@ def gather(
         user=env.get("SUDO_USER") or env.get("USER") or env.get("LOGNAME") or str(os.geteuid()),
         sudo=Path(sudo) if sudo else None,
         cpus=usable_cpus(),
-        cpu_flags=flags,
-        x86_64_level=x86_64_level(flags) if machine in ("x86_64", "amd64") else None,
+        cpu_flags=parse_cpu_flags(_read(root / "proc/cpuinfo")),
         memory=parse_meminfo(_read(root / "proc/meminfo")),
         cgroup_memory_limit=cgroup_memory_limit(root),
         # The test of sd_booted(3).
@@ -163,21 +152,6 @@ def parse_cpu_flags(cpuinfo: str) -> frozenset[str]:
         if line.partition(":")[0].strip() in ("flags", "Features")
     ]
     return frozenset.intersection(*per_cpu) if per_cpu else frozenset()
-
-
-def x86_64_level(flags: frozenset[str]) -> int:
-    """The highest micro-architecture level (1 to 4) of which ``flags`` has all features."""
-    level = 1
-    for candidate, needed in _X86_64_LEVELS:
-        if not needed <= flags:
-            break
-        level = candidate
-    return level
-
-
-def x86_64_features(level: int) -> frozenset[str]:
-    """What a CPU of micro-architecture ``level`` has beyond the first one, as named in /proc/cpuinfo."""
-    return frozenset[str]().union(*(needed for each, needed in _X86_64_LEVELS if each <= level))
 
 
 def parse_meminfo(text: str) -> int:

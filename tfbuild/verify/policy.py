@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tfbuild.artifacts.elf.facts import Relro
-from tfbuild.artifacts.isa.march import X86_MARCH, allowed
+from tfbuild.artifacts.isa.march import allowed, x86_names
 from tfbuild.base.arch import Arch
 from tfbuild.base.text import did_you_mean, matches
 from tfbuild.base.values import Finding
@@ -143,7 +143,7 @@ class ElfRules(_Model):
         for arch, march in value.items():
             if allowed(march) is None:
                 raise ValueError(
-                    f"what -march={march} has on {arch} is not known here{did_you_mean(march, X86_MARCH)}"
+                    f"what -march={march} has on {arch} is not known here{did_you_mean(march, x86_names())}"
                 )
         return value
 

@@ -16,9 +16,6 @@ from tfbuild.artifacts.examine import Beside, examine, examine_file
 from tfbuild.artifacts.isa.arm64 import classify
 from tfbuild.artifacts.isa.facts import Basis, IsaFacts, Tally, Verdict, judge
 from tfbuild.artifacts.isa.march import (
-    ARM_LEVELS,
-    X86_LEVELS,
-    X86_MARCH,
     allowed,
     arm64_level,
     cpus,
@@ -28,10 +25,13 @@ from tfbuild.artifacts.isa.march import (
 from tfbuild.artifacts.isa.measure import measure
 from tfbuild.artifacts.isa.names import family
 from tfbuild.base.arch import Arch
+from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Finding
+from tfbuild.config.cpus import load_cpus
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.policy import Context, Policy
 
+CPUS = load_cpus(PROJECT)
 DATA = Path(__file__).parents[2] / "data" / "elf"
 ARCHES = ("x86_64", "aarch64")
 # For each machine: the extension of the kernels, and a -march without and with what ordinary code shows.
@@ -338,9 +338,9 @@ def test_what_native_means_is_not_known_here() -> None:
 
 def test_the_levels_contain_each_other() -> None:
     for lower, higher in (("x86-64", "x86-64-v2"), ("x86-64-v2", "x86-64-v3"), ("x86-64-v3", "x86-64-v4")):
-        assert X86_MARCH[lower] < X86_MARCH[higher]
-    assert X86_MARCH["haswell"] >= X86_MARCH["x86-64-v3"]
-    assert X86_MARCH["znver4"] >= X86_MARCH["x86-64-v4"] <= X86_MARCH["skylake-avx512"]
+        assert CPUS.x86_64[lower] < CPUS.x86_64[higher]
+    assert CPUS.x86_64["haswell"] >= CPUS.x86_64["x86-64-v3"]
+    assert CPUS.x86_64["znver4"] >= CPUS.x86_64["x86-64-v4"] <= CPUS.x86_64["skylake-avx512"]
     neoverse_n1 = allowed("armv8.2-a+fp16+dotprod+rcpc")
     assert neoverse_n1 == frozenset({"LSE", "CRC32", "RDM", "fp16", "dotprod", "RCPC"})
     assert allowed("armv8-a+nonsense") is None
@@ -368,7 +368,8 @@ def test_levels_in_words() -> None:
     assert cpus("EM_X86_64", frozenset()) == "any 64-bit x86 CPU"
     assert "Raspberry Pi 3" in cpus("EM_AARCH64", frozenset())
     assert "Raspberry Pi 5" in cpus("EM_AARCH64", frozenset({"LSE"}))
-    assert len({level.name for level in (*X86_LEVELS, *ARM_LEVELS)}) == len(X86_LEVELS) + len(ARM_LEVELS)
+    levels = (*CPUS.x86_64_levels, *CPUS.arm64_levels)
+    assert len({level.name for level in levels}) == len(levels)
 
 
 def test_a_machine_that_is_not_decoded_has_no_instruction_set_facts() -> None:

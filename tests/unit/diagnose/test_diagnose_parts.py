@@ -45,7 +45,6 @@ def host_facts(**changes: Any) -> HostFacts:
         sudo=None,
         cpus=4,
         cpu_flags=frozenset({"avx", "sse4_2"}),
-        x86_64_level=2,
         memory=8 << 30,
         cgroup_memory_limit=4 << 30,
         systemd=True,

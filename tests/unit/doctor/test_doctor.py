@@ -35,7 +35,6 @@ HOST = HostFacts(
     sudo=None,
     cpus=2,
     cpu_flags=frozenset(),
-    x86_64_level=3,
     memory=8 * GIB,
     cgroup_memory_limit=None,
     systemd=True,
@@ -46,6 +45,7 @@ ENGINE = EngineFacts(
 )
 READY = DoctorFacts(
     host=HOST,
+    x86_64_level=3,
     now=datetime(2030, 1, 1, tzinfo=timezone.utc),
     engine=ENGINE,
     cli=DockerCli(Path("/usr/bin/docker"), ("/usr/bin/docker", "buildx"), "0.13.1"),

@@ -42,7 +42,6 @@ HOST = HostFacts(
     sudo=None,
     cpus=2,
     cpu_flags=frozenset(),
-    x86_64_level=3,
     memory=8 << 30,
     cgroup_memory_limit=None,
     systemd=False,

@@ -9,22 +9,10 @@ from hypothesis import strategies as st
 from tfbuild.machine import host
 from tfbuild.machine.host import OsRelease
 
-V2 = "cx16 lahf_lm popcnt sse4_1 sse4_2 ssse3"
-V3 = f"{V2} avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
-V4 = f"{V3} avx512f avx512bw avx512cd avx512dq avx512vl"
-
 
 def _file(root: Path, path: str, text: str) -> None:
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     (root / path).write_text(text)
-
-
-@pytest.mark.parametrize(
-    ("flags", "level"),
-    [("sse2", 1), (V2, 2), (V3, 3), (V4, 4), (V3.replace("movbe ", ""), 2), (f"{V2} avx512f", 2)],
-)
-def test_cpu_level_needs_every_feature_of_it_and_of_those_below(flags: str, level: int) -> None:
-    assert host.x86_64_level(frozenset(flags.split())) == level
 
 
 def test_only_features_that_all_cpus_have_count() -> None:

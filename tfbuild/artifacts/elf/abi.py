@@ -10,6 +10,9 @@ from typing import Any
 from elftools.elf.sections import ARMAttributesSection, RISCVAttributesSection, Section
 from elftools.elf.segments import NoteSegment, Segment
 
+from tfbuild.base.project import PROJECT
+from tfbuild.config.cpus import load_cpus
+
 _MAX_ATTRIBUTES = 256
 # Values of the build attributes: "Addenda to, and Errata in, the ABI for the Arm Architecture"
 # (https://github.com/ARM-software/abi-aa/blob/main/addenda32/addenda32.rst).
@@ -22,7 +25,6 @@ _ARM_SIMD: Mapping[int, str] = {1: "NEON", 2: "NEON with FMA", 3: "NEON of ARMv8
 # https://gitlab.com/x86-psABIs/x86-64-ABI, GNU_PROPERTY_X86_ISA_1_NEEDED; glibc refuses to load a file whose
 # levels the CPU does not have.
 _X86_ISA_NEEDED = 0xC0008002
-_X86_LEVELS = ("x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 
 
 def abi_words(sections: tuple[Section, ...], segments: tuple[Segment, ...]) -> tuple[str, ...]:
@@ -77,4 +79,4 @@ def _x86(segment: NoteSegment) -> Iterator[str]:
                 bits = each["pr_data"]
                 top = max((n for n in range(4) if isinstance(bits, int) and bits >> n & 1), default=0)
                 if top:
-                    yield f"marked as needing {_X86_LEVELS[top]}"
+                    yield f"marked as needing {load_cpus(PROJECT).x86_64_levels[top].name}"

@@ -20,9 +20,10 @@ from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.artifacts.isa.facts import Extension, IsaFacts, Verdict
 from tfbuild.artifacts.isa.measure import measure
 from tfbuild.base.errors import UsageError, VerificationError
+from tfbuild.base.project import PROJECT
+from tfbuild.config.cpus import load_cpus
 from tfbuild.diagnose.facts import TENSORFLOWS, IsaNeed, PythonEnvironment
 from tfbuild.diagnose.read.python import parse_version
-from tfbuild.machine.host import x86_64_features
 
 # GNU_PROPERTY_X86_ISA_1_NEEDED; bit N is level N + 1. https://gitlab.com/x86-psABIs/x86-64-ABI
 _ISA_NEEDED = 0xC0008002
@@ -34,25 +35,6 @@ _MEASURED_BYTES = 400 << 20
 # The part of a file's functions from which on an extension is common code, which runs in every process. The
 # framework library of tensorflow-cpu 2.21.0 has AVX in all of 18,000, F16C in 16 that convert half floats.
 _COMMON_SHARE = 0.01
-# Names in /proc/cpuinfo that are not simply the lower case ones.
-_FLAGS: Mapping[str, str] = {
-    "BF16": "bf16",
-    "CMPXCHG16B": "cx16",
-    "CRC32": "crc32",
-    "FCMA": "fcma",
-    "JSCVT": "jscvt",
-    "LSE": "atomics",
-    "LZCNT": "abm",
-    "PAuth": "paca",
-    "RCPC": "lrcpc",
-    "RCPC2": "ilrcpc",
-    "RDM": "asimdrdm",
-    "SHA": "sha_ni",
-    "SSE3": "pni",
-    "dotprod": "asimddp",
-    "fp16": "asimdhp",
-    "fp16fml": "asimdfhm",
-}
 _ARM_SHA = "sha2"
 _WHEEL_LIBRARY = re.compile(r"-packages/tensorflow/(?:libtensorflow_framework\.so|python/_pywrap_tensorflow)")
 
@@ -65,7 +47,13 @@ def read_isa(archive: ImageArchive, paths: tuple[str, ...]) -> tuple[IsaNeed, ..
         level = recorded_level(data)
         if level > 1:
             reason = f"the linker recorded that it needs x86-64-v{level}"
-            found.append(IsaNeed(path=path, features=tuple(sorted(x86_64_features(level))), reason=reason))
+            found.append(
+                IsaNeed(
+                    path=path,
+                    features=tuple(sorted(load_cpus(PROJECT).x86_64_features(level))),
+                    reason=reason,
+                )
+            )
     return tuple(found)
 
 
@@ -105,7 +93,7 @@ def flag_of(name: str, machine: str) -> str:
     """The name in /proc/cpuinfo of the extension ``name``."""
     if name == "SHA" and machine != "EM_X86_64":
         return _ARM_SHA
-    return _FLAGS.get(name, name.lower().replace(".", "_"))
+    return load_cpus(PROJECT).cpuinfo.get(name, name.lower().replace(".", "_"))
 
 
 def recorded_level(data: bytes) -> int:
