@@ -234,6 +234,8 @@ def retry_after(header: str | None, now: float) -> float | None:
     """Seconds that a ``Retry-After`` header asks for, capped; None when absent or not understood.
 
     It holds seconds or an HTTP date (RFC 9110, section 10.2.3); ``now`` is in seconds since the epoch.
+    ``urllib3.util.Retry.parse_retry_after`` takes the clock of this machine instead, has a cap only in its
+    newest versions, and raises for a number of some thousands of digits.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
