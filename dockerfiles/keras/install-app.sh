@@ -5,6 +5,8 @@
 set -euo pipefail
 # shellcheck source=../common/results.sh
 source /common/results.sh
+# shellcheck source=wheels.sh
+source /tfbuild/wheels.sh
 
 root=/application
 packages=/usr/local/lib/python$PYTHON/dist-packages
@@ -14,17 +16,12 @@ cp --recursive /model/. "$root/models/"
 cp /request/app.json "$root/etc/tfbuild/app.json"
 
 if [[ -s /request/app-requirements.txt ]]; then
-  mapfile -t platforms < /request/platforms
   mkdir -p "$root$packages"
-  python3 -m pip install --no-index --find-links /wheels --require-hashes --no-deps --no-compile \
-    --only-binary :all: --implementation cp --python-version "$PYTHON" "${platforms[@]/#/--platform=}" \
-    --disable-pip-version-check --no-cache-dir --root-user-action ignore \
-    --target "$root$packages" --requirement /request/app-requirements.txt
-  rm -rf "$root${packages:?}/bin"
-  python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / "$root$packages" \
+  unpack_wheels "$root$packages" /request/app-requirements.txt
+  compile_bytecode "$root" -j 0 "$root$packages" \
     || echo "not everything in the application's packages is Python $PYTHON"
 fi
-python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$root/app" \
+compile_bytecode "$root" "$root/app" \
   || echo "not everything in the application is Python $PYTHON"
 
 chmod -R a+rX "$root"

@@ -11,24 +11,16 @@
 set -euo pipefail
 # shellcheck source=../common/results.sh
 source /common/results.sh
+# shellcheck source=wheels.sh
+source /tfbuild/wheels.sh
 
 packages=/usr/local/lib/python$PYTHON/dist-packages
 root=/runtime
 tree=$root$packages
 mkdir -p "$root" "$tree" /out/dist /out/log
 
-# Nothing of the target runs: pip unpacks. The lock is complete, so nothing is left to resolve (and pip would
-# evaluate the markers for the wrong machine).
-mapfile -t platforms < /request/platforms
-options=(
-  --no-index --find-links /wheels --require-hashes --no-deps --no-compile --only-binary :all:
-  --implementation cp --python-version "$PYTHON" "${platforms[@]/#/--platform=}"
-  --disable-pip-version-check --no-cache-dir --root-user-action ignore
-)
-python3 -m pip install "${options[@]}" --target "$tree" --requirement /request/requirements.txt
+unpack_wheels "$tree" /request/requirements.txt
 
-# Programs in bin/ have the builder's Python in their first line; python3 -m does the same.
-rm -rf "${tree:?}/bin"
 mapfile -t groups < /request/leave-out
 python3 /tfbuild/slim.py "$tree" /tfbuild/leave-out "${groups[@]}" > /out/dist/left-out.tsv
 
@@ -39,10 +31,9 @@ ln -sf "python$PYTHON" "$root/usr/bin/python3"
 ln -sf "python$PYTHON" "$root/usr/bin/python"
 install --mode=755 /tfbuild/entry.py "$root/usr/local/bin/keras-entry"
 
-# Bytecode that is valid whatever the times of the sources are. The builder has the same Python (same suite).
 # A package may ship files that are templates or tests of syntax errors: they are told, and do not matter.
 for folder in "/usr/lib/python$PYTHON" "$packages"; do
-  python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / "$root$folder" \
+  compile_bytecode "$root" -j 0 "$root$folder" \
     >> /out/log/bytecode.log 2>&1 || echo "not everything in $folder is Python $PYTHON" >> /out/log/bytecode.log
 done
 
@@ -51,7 +42,7 @@ cp /tfbuild/quick_start.py "$tree/"
 echo "import quick_start" > "$tree/quick_start.pth"
 python3 /tfbuild/pack_modules.py "$root" "$packages" >> /out/log/bytecode.log
 find "$tree" -name __pycache__ -type d -empty -delete
-python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$tree/quick_start.py"
+compile_bytecode "$root" "$tree/quick_start.py"
 
 if [[ $RUNTIME_BASE == scratch ]]; then
   bash /tfbuild/collect-packages.sh
