@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
+from tfbuild.config.cpus import load_cpus
 from tfbuild.plan.patches import release_patches
 from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
 from tfbuild.products.saved_model import ModelFolder
@@ -89,6 +90,7 @@ def make_server_plan(
         release_lines=release_origins(PROJECT, load_release(PROJECT, Product.SERVING, release)),
         circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
         more=ServingCircumstances(
+            load_cpus(PROJECT),
             raw,
             model,
             f"releases/{release}.lock.json",

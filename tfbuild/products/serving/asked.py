@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 
 from tfbuild.base.arch import Arch
+from tfbuild.base.project import PROJECT
+from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
 from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.plan import Plan
@@ -28,7 +30,7 @@ def _builds_on(values: BuildConfig, target: Arch, host: Arch) -> Arch:
 
 RULES = Rules(
     releases=RELEASES,
-    keys=key_rules,
+    keys=lambda release: key_rules(release, load_cpus(PROJECT)),
     recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
     builds_on=_builds_on,
     compiler=compiler_of,
@@ -49,6 +51,7 @@ def plan_serving(asked: Asked) -> Plan[ServingPart]:
         raise TypeError(f"{release.path} is no release of the model server")
     lock = load_lock(root, release)
     more = ServingCircumstances(
+        load_cpus(PROJECT),
         raw=split_raw(words.raw),
         model=read_model(Path(words.model)) if words.model else None,
         lock=lock.path,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.asked import default_policy
 from tfbuild.plan.flags import Target
@@ -51,11 +52,12 @@ _STEPS = ("fetch", "root", "builder", "fetch-deps", "compile", "image", "verify"
 class ServingCircumstances:
     """What only a model server's plan depends on.
 
-    ``raw`` are the words after ``--``; ``lock`` is the path of the release's lock file and ``seen`` what it
-    says about the source; ``build_files`` are the hashes of the files in ``toolchains/bazel/overrides``.
-    ``compiler`` knows CPUs; None: nobody has asked the release's.
+    ``cpus`` is the table of CPUs; ``raw`` are the words after ``--``; ``lock`` is the path of the release's
+    lock file and ``seen`` what it says about the source; ``build_files`` are the hashes of the files in
+    ``toolchains/bazel/overrides``. ``compiler`` knows CPUs; None: nobody has asked the release's.
     """
 
+    cpus: Cpus
     raw: tuple[str, ...] = ()
     model: ModelFolder | None = None
     lock: str = ""
@@ -81,7 +83,9 @@ def make_serving_plan(
     """
     serving = release.serving
     way = _way(serving, request)
-    flags = bazel_flags(BazelInputs(config, release, serving, way, release_lines, more.compiler, more.raw))
+    flags = bazel_flags(
+        BazelInputs(config, release, serving, way, release_lines, more.cpus, more.compiler, more.raw)
+    )
     part = _part(
         serving, way, config, more, tuple(flag.text for flag in flags if flag.target is Target.BAZEL)
     )
@@ -92,7 +96,7 @@ def make_serving_plan(
         flags=flags,
         part=part,
         policy=default_policy(release, config.values),
-        keys=key_rules(release),
+        keys=key_rules(release, more.cpus),
         notes=tuple(_notes(serving, way, part, request)),
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),

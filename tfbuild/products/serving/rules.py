@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tfbuild.config.compiler_cpus import CompilerCpus, compiler_cpus
+from tfbuild.config.cpus import Cpus
 from tfbuild.plan.effect import KeyRules
 from tfbuild.products.serving.bazel.compilers import march_flags
 from tfbuild.products.serving.release import ServingRelease
@@ -16,14 +17,14 @@ def compiler_of(release: Release) -> CompilerCpus | None:
     return compiler_cpus(release.serving.compiler.kind, release.serving.compiler.version)
 
 
-def key_rules(release: Release) -> KeyRules:
+def key_rules(release: Release, cpus: Cpus) -> KeyRules:
     """An older compiler gets other words for a level of CPUs, or none: see :func:`march_flags`."""
     if not isinstance(release, ServingRelease):
         raise TypeError(f"{release.path} is no release of the model server")
     compiler = release.serving.compiler
 
     def passes_on(march: str) -> bool:
-        return march_flags(compiler.kind, compiler.version, march) == (f"-march={march}",)
+        return march_flags(cpus, compiler.kind, compiler.version, march) == (f"-march={march}",)
 
     return KeyRules(
         sections=("serving",),

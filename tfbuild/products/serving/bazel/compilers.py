@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.base.project import PROJECT
-from tfbuild.config.cpus import load_cpus
+from tfbuild.config.cpus import Cpus
 
 Version = tuple[int, ...]
 
@@ -13,18 +12,18 @@ def parse_version(text: str) -> Version:
     return tuple(int(part) for part in text.split("."))
 
 
-def since(kind: str, march: str) -> Version | None:
+def since(cpus: Cpus, kind: str, march: str) -> Version | None:
     """The first version of gcc or clang that knows ``march``, where that is known to matter."""
-    names = load_cpus(PROJECT).first_compilers
+    names = cpus.first_compilers
     first = next(
         (versions.get(march.partition("+")[0]) for each, versions in names.items() if each == kind), None
     )
     return parse_version(first) if first else None
 
 
-def march_flags(kind: str, version: str, march: str) -> tuple[str, ...] | None:
+def march_flags(cpus: Cpus, kind: str, version: str, march: str) -> tuple[str, ...] | None:
     """Flags that mean ``march`` to this compiler; None where it cannot be told."""
-    first = since(kind, march)
+    first = since(cpus, kind, march)
     if first is None or parse_version(version) >= first:
         return (f"-march={march}",)
-    return load_cpus(PROJECT).spelled_out(march)
+    return cpus.spelled_out(march)

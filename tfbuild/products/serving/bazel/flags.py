@@ -17,6 +17,7 @@ from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.products.serving.bazel.compilers import march_flags, parse_version, since
@@ -77,6 +78,7 @@ class BazelInputs:
     serving: ServerBuild
     way: Way
     lines: Mapping[str, Origin]  # where the release's file has each key
+    cpus: Cpus
     compiler: CompilerCpus | None = None  # which CPUs it knows; None: nobody has asked it
     raw: tuple[str, ...] = ()  # the words after -- on the command line
 
@@ -256,9 +258,9 @@ def _of_compile_keys(inputs: BazelInputs) -> Iterator[Flag]:
 
 def _march(march: str, inputs: BazelInputs) -> tuple[str, ...]:
     compiler = inputs.serving.compiler
-    flags = march_flags(compiler.kind, compiler.version, march)
+    flags = march_flags(inputs.cpus, compiler.kind, compiler.version, march)
     if flags is None:
-        first = ".".join(map(str, since(compiler.kind, march) or ()))
+        first = ".".join(map(str, since(inputs.cpus, compiler.kind, march) or ()))
         where = inputs.config.origins.get("compile.march", BUILT_IN)
         release = f"{inputs.release.product} {inputs.release.release}"
         raise NothingMatchesError(
