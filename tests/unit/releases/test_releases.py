@@ -164,7 +164,6 @@ def test_each_release_agrees_with_itself(release: Release) -> None:
     assert (source is None) == (release.provider == "wheels")
     assert release.product != Product.KERAS or source is None
     built = {
-        (Product.TFLITE, "2.14.1"),
         (Product.TFLITE, "2.14.1-debian"),
         (Product.KERAS, "2.18.1"),
         (Product.KERAS, "2.19.1"),
