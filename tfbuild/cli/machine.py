@@ -248,7 +248,7 @@ def checks(project: Path, *, fast: bool) -> tuple[Check, ...]:
         Check("shellcheck", (str(tools / "shellcheck"), *map(str, scripts))),
         Check("hadolint", (str(tools / "hadolint"), *map(str, recipes))),
         Check("schemas", (*python, "tfbuild.cli.schemas", "--check")),
-        Check("pytest", (*python, "pytest", *selection)),
+        Check("pytest", (*python, "pytest", "--durations=25", *selection)),
     )
 
 
