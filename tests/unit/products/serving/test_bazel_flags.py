@@ -136,6 +136,10 @@ def test_words_after_the_dashes_that_cannot_stand_there(raw: str, message: str) 
     assert message in caught.value.message
 
 
+def test_a_build_can_go_without_the_disk_cache() -> None:
+    assert options(raw=("--disk_cache=",))[-1] == "--disk_cache="
+
+
 def test_all_wrong_words_are_told_at_once() -> None:
     with pytest.raises(UsageError) as caught:
         options(raw=("--copt", "-k", "target", "--jobs=3"))

@@ -40,6 +40,8 @@ _OWNED: Mapping[str, str] = {
         _STARTUP,
     ),
 }
+# Bazel's way to say "no disk cache": nothing is placed elsewhere.
+_ALLOWED = frozenset({"--disk_cache="})
 # A remote cache or executor of the configuration gives it to the compile.
 _WANTS_NETWORK = frozenset({"--bes_backend", "--remote_downloader", "--experimental_remote_downloader"})
 # What is there often and does nothing without a value; the value is part of the word.
@@ -59,6 +61,8 @@ def word_problem(word: str, *, network: bool) -> str | None:
     name, equals, value = word.partition("=")
     if word == "--":
         return "'--' after --: what follows it would be targets, and those come from the release"
+    if word in _ALLOWED:
+        return None
     if why := _OWNED.get(name):
         return f"'{word}' after --: {why}"
     if name in _WANTS_NETWORK and not network:
