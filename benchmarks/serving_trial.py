@@ -18,7 +18,7 @@ from tests.support.archives import pack_miniatures
 from tfbuild.build.layout import Layout
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products.serving.bazel.flags import limits
-from tfbuild.products.serving.request import request_files
+from tfbuild.products.serving.bazel.request import request_files
 from tfbuild.products.table import plan_of
 
 RELEASE = "tests/data/serving-releases/2.19.1-mini.yaml"

@@ -35,8 +35,8 @@ from tfbuild.plan.words import Words
 from tfbuild.products import table
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.steps import settings
+from tfbuild.products.serving.bazel.request import request_files
 from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.serving.request import request_files
 from tfbuild.products.table import definition_of, plan_of, recipe_of
 from tfbuild.products.tflite.cmake import cmake_presets
 from tfbuild.products.tflite.part import TflitePart, WheelPart

@@ -22,8 +22,8 @@ from tfbuild.build.steps import (
 )
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.files import mark_files
+from tfbuild.products.serving.bazel.request import request_files
 from tfbuild.products.serving.part import ServingPart
-from tfbuild.products.serving.request import request_files
 from tfbuild.products.serving.smoke import (
     MODEL,
     STOP_GRACE_S,

@@ -16,8 +16,8 @@ from tfbuild.base.errors import HostError, NothingMatchesError
 from tfbuild.engine.facts import EngineFacts
 from tfbuild.plan.plan import Plan
 from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.serving.bazel.request import request_files
 from tfbuild.products.serving.preflight import require_architecture
-from tfbuild.products.serving.request import request_files
 from tfbuild.products.table import plan_text
 
 SCHEMA = json.loads((PROJECT / "schemas" / "plan.schema.json").read_text())
