@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+
+from tfbuild.base.text import TextEnum
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,13 @@ class Platform:
     loader: str
 
 
-class Arch(str, Enum):
+class Arch(TextEnum):
     """Canonical architecture names; :meth:`parse` also takes the usual aliases."""
 
     AMD64 = "amd64"
     ARM64 = "arm64"
     ARMHF = "armhf"
     RISCV64 = "riscv64"
-
-    def __str__(self) -> str:
-        return self.value
 
     @property
     def platform(self) -> Platform:

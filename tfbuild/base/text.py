@@ -6,10 +6,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from enum import Enum
 from pathlib import Path, PurePath
 
 from tfbuild.base.errors import ConfigError, TfBuildError
 from tfbuild.base.printable import printable, printable_lines
+
+
+class TextEnum(str, Enum):
+    """An enumeration whose members are text and print as it; Python 3.11 has StrEnum for that."""
+
+    def __str__(self) -> str:
+        return str(self.value)
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
+
+from tfbuild.base.text import TextEnum
 
 
-class Weight(str, Enum):
+class Weight(TextEnum):
     """``error``: will fail, or will not do what the image is for; ``warning``: works, with a risk."""
 
     ERROR = "error"
     WARNING = "warning"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -18,19 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tfbuild.artifacts.elf.facts import Relro
 from tfbuild.artifacts.isa.march import allowed, x86_names
 from tfbuild.base.arch import Arch
-from tfbuild.base.text import did_you_mean, matches
+from tfbuild.base.text import TextEnum, did_you_mean, matches
 from tfbuild.base.values import Finding
 
 
-class Severity(str, Enum):
+class Severity(TextEnum):
     """``error`` fails the verification, ``warning`` is only told, ``ignore`` leaves it out."""
 
     ERROR = "error"
     WARNING = "warning"
     IGNORE = "ignore"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 # id: what it means. All but those in _WARNINGS are errors unless a policy's ``severities`` says otherwise.

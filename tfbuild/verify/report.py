@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Literal
 
 from tfbuild.artifacts.elf.facts import ElfFacts
@@ -15,13 +14,14 @@ from tfbuild.artifacts.runs_on import RunsOn
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
 from tfbuild.base.errors import ExitCode
+from tfbuild.base.text import TextEnum
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
 from tfbuild.verify.checks.wheel import TagFacts
 from tfbuild.verify.policy import Observation, Policy
 
 
-class SubjectKind(str, Enum):
+class SubjectKind(TextEnum):
     """What was verified."""
 
     LIBRARY = "shared library"
@@ -34,9 +34,6 @@ class SubjectKind(str, Enum):
     IMAGE = "image"
     INDEX = "image of several platforms"
     PACKAGE = "zip archive with libraries"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 from typing import Annotated
 
 from pydantic import PlainSerializer
 
 from tfbuild.artifacts.isa.facts import IsaFacts
+from tfbuild.base.text import TextEnum
 
 
-class ElfKind(str, Enum):
+class ElfKind(TextEnum):
     """What a loader would take the file for."""
 
     SHARED_LIBRARY = "shared library"
@@ -20,30 +20,21 @@ class ElfKind(str, Enum):
     PIE = "position-independent executable"
     DEBUG = "separate debug information"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Libc(str, Enum):
+class Libc(TextEnum):
     """The C library that a file was linked against."""
 
     GLIBC = "glibc"
     MUSL = "musl"
     BIONIC = "bionic"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Relro(str, Enum):
+class Relro(TextEnum):
     """Which relocated data is read-only once the file is loaded."""
 
     NONE = "none"
     PARTIAL = "partial"
     FULL = "full"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, order=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import PlainSerializer
 
 from tfbuild.base.arch import Arch
+from tfbuild.base.text import TextEnum
 
 # Programs that give an interactive command line, so a way in for whoever can start a process.
 SHELLS = frozenset(
@@ -23,7 +23,7 @@ SHELLS = frozenset(
 )
 
 
-class FileType(str, Enum):
+class FileType(TextEnum):
     """Types of a tar member that an image can hold."""
 
     FILE = "file"
@@ -31,9 +31,6 @@ class FileType(str, Enum):
     SYMLINK = "symlink"
     DEVICE = "device"
     FIFO = "fifo"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, order=True)

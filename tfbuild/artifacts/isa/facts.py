@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+
+from tfbuild.base.text import TextEnum
 
 _EXAMPLES = 6
 # Measured on libraries of which the truth is known from their names: where ordinary code was compiled with
@@ -29,25 +30,19 @@ _LEGACY_SHARE = 0.2
 _ANY = 10  # functions in the old encoding from which on the lack of the newer one is no accident
 
 
-class Verdict(str, Enum):
+class Verdict(TextEnum):
     """Whether a CPU must have the extension."""
 
     ALWAYS = "always"
     CHOSEN = "chosen at run time"
     UNCLEAR = "unclear"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Basis(str, Enum):
+class Basis(TextEnum):
     """What the verdict rests on."""
 
     NAMES = "names"
     INFERRED = "inferred"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)
