@@ -136,7 +136,9 @@ def release_lines(
 
 def _state(release: Release) -> str:
     how = "compiled" if release.is_compiled else "built"
-    return f"built: {how} and verified here" if release.status == "built" else f"pinned: never {how} here"
+    return (
+        f"built: {how} and verified here" if release.status == "built" else f"pinned: not {how} here as it is"
+    )
 
 
 def _lock_note(lock: LockStatus, lacking: tuple[str, ...]) -> str:

@@ -325,7 +325,7 @@ def roots_of(
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
     notes = []
     if release.status != "built" and release.is_compiled:
-        notes.append(f"this project has never compiled {release.product} {release.release}")
+        notes.append(f"this project has not compiled {release.product} {release.release} as it is")
     if not config.values.distributable:
         notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
     if not config.values.debian.security_updates:

@@ -37,7 +37,7 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
     state = (
         f"{what} and verified by this project"
         if plan.status == "built"
-        else f"pinned; this project has never {what} it"
+        else f"pinned; this project has not {what} it as it is"
     )
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.asked.config}"

@@ -36,7 +36,7 @@ def test_pins_packages_steps_and_notes_are_complete(plan: Plan[Any]) -> None:
 
 def test_the_state_of_a_release_is_told_honestly() -> None:
     assert "(compiled and verified by this project)" in plan_text(make_plan())
-    assert "(pinned; this project has never compiled it)" in plan_text(make_plan("2.20.0"))
+    assert "(pinned; this project has not compiled it as it is)" in plan_text(make_plan("2.20.0"))
 
 
 def test_the_number_of_jobs_or_how_it_will_be_found() -> None:

@@ -85,7 +85,7 @@ def test_every_plan_is_what_the_schema_says_and_tells_its_state(plan: Plan[Any])
     document = json.loads(json.dumps({**plan.to_json(), "bake": None, "replaces": None}, default=str))
     jsonschema.validate(document, SCHEMA)
     text = plan_text(plan)
-    assert "this project has never compiled it" in text
+    assert "this project has not compiled it as it is" in text
     assert "this way has never been run" in text
     assert "estimate: " in text
     assert all(option in text for option in plan.part.arguments)
