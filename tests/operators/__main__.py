@@ -2,7 +2,8 @@
 
     python -m tests.operators models FILE           models and inputs alone, for the recording
     python -m tests.operators merge COLUMN=FILE...  the pack; the last recording has the answers
-    python -m tests.operators rebuild               the pack with its own answers: for new tolerances
+    python -m tests.operators rebuild               the pack with its own answers: for new tolerances,
+                                                    and for models whose answer is computed
 
 A recording is made by the Python of a published wheel, which needs nothing but the package and numpy::
 
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 from tests.operators.cases import all_cases
-from tests.operators.pack import FILE, compressed, pack, unpack_file
+from tests.operators.pack import FILE, compressed, known_answers, pack, unpack_file
 from tests.operators.recording import disagreements, merged, read_recording
 
 
@@ -38,7 +39,8 @@ def main(words: list[str]) -> int:
             FILE.write_bytes(compressed(pack(cases, merged(cases, recordings), tuple(recordings))))
         case ["rebuild"]:
             answers, columns = unpack_file()
-            FILE.write_bytes(compressed(pack(all_cases(), answers, columns)))
+            cases = all_cases()
+            FILE.write_bytes(compressed(pack(cases, known_answers(cases, answers), columns)))
         case _:
             print(__doc__)
             return 2

@@ -14,6 +14,7 @@ _FAMILIES: tuple[Callable[[], Iterator[Case]], ...] = (
     elementwise.binary,
     elementwise.constants,
     elementwise.fused,
+    elementwise.quotients,
     elementwise.conversions,
     layers.conv_2d,
     layers.depthwise,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from tests.operators.graph import ACTIVATIONS, FLOAT32, INT8, UINT8, Case, Graph, Kind, Shape
 
@@ -178,6 +180,48 @@ def fused() -> Iterator[Case]:
         graph = Graph(f"{code.lower()}-{kind.type}-{name}", kind)
         inputs = [graph.input(shape), graph.input((5,))]
         yield graph.case(_two(graph, code, inputs, shape, _range(code, kind), activation=name))
+
+
+# Numerator, denominator, quotient. The smaller a quotient is in its steps, the more bits the kernel shifts.
+_QUOTIENTS = (
+    (UINT8, UINT8, Kind("uint8", -4.0, 4.0)),
+    (Kind("uint8", 0.0, 1.0), Kind("uint8", 0.0, 10.0), Kind("uint8", 0.0, 10.0)),
+    (Kind("uint8", -1.0, 1.0), Kind("uint8", -20.0, 20.0), Kind("uint8", -3.0, 3.0)),
+    (Kind("uint8", 0.0, 0.25), Kind("uint8", 0.0, 25.0), Kind("uint8", 0.0, 10.0)),
+)
+
+
+def quotients() -> Iterator[Case]:
+    """DIV of uint8, which no published kernel gets right: the answers come from exact arithmetic."""
+    for number, kinds in enumerate(_QUOTIENTS):
+        for taken, given in (((16, 16), (16, 16)), ((3, 5, 17), (17,))):
+            yield _quotient(f"div-uint8-{dims(taken)}-{dims(given)}-range{number}", kinds, taken, given)
+
+
+def _quotient(name: str, kinds: tuple[Kind, Kind, Kind], taken: Shape, given: Shape) -> Case:
+    (scale, zero), (other_scale, other_zero), (made_scale, made_zero) = map(_affine, kinds)
+    graph = Graph(name, kinds[0])
+    count, others = math.prod(taken), math.prod(given)
+    # Every fifth numerator is the zero point, or next to it.
+    left = [zero + number % 3 if number % 5 == 0 else number * 37 % 256 for number in range(count)]
+    # The kernel refuses a stored 0, and the zero point is a division by zero.
+    right = [value for value in range(1, 256) if value != other_zero]
+    right = [right[number * 29 % len(right)] for number in range(others)]
+    inputs = [graph.stored_input(taken, kinds[0], left), graph.stored_input(given, kinds[1], right)]
+    case = graph.case(_two(graph, "DIV", inputs, taken, kinds[2]))
+    exact = (
+        Fraction(value - zero, right[number % others] - other_zero) * scale / (other_scale * made_scale)
+        for number, value in enumerate(left)
+    )
+    return replace(case, answer=bytes(min(255, max(0, round(each) + made_zero)) for each in exact))
+
+
+def _affine(kind: Kind) -> tuple[Fraction, int]:
+    """Scale and zero point, exactly."""
+    quantization = kind.quantization
+    assert quantization is not None
+    (scale,), (zero,) = quantization.scales, quantization.zero_points
+    return Fraction(scale), zero
 
 
 def conversions() -> Iterator[Case]:

@@ -75,6 +75,11 @@ def unpack(content: bytes) -> tuple[dict[str, Answer], tuple[str, ...]]:
     return answers, tuple(columns)
 
 
+def known_answers(cases: Sequence[Case], answers: Mapping[str, Answer]) -> dict[str, Answer]:
+    """``answers``, with those that the cases have themselves."""
+    return {**answers, **{case.name: Answer(case.answer, 0) for case in cases if case.answer}}
+
+
 def unpack_file() -> tuple[dict[str, Answer], tuple[str, ...]]:
     return unpack(gzip.decompress(FILE.read_bytes()))
 
