@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
@@ -128,6 +129,14 @@ class Unsupported(Keys):
     threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
 
 
+@dataclass(frozen=True)
+class Repin:
+    """What a dependency is taken from instead: a commit or tag, and its repository where that changes too."""
+
+    ref: str
+    repository: str | None = None
+
+
 class Release(Keys):
     """A file in ``build_configs/releases/<product>/``: what the releases of every product have."""
 
@@ -182,8 +191,8 @@ class Release(Keys):
         return False
 
     @property
-    def repinned(self) -> Mapping[str, str]:
-        """Dependencies that it pins to something else than its source does: name and ref."""
+    def repinned(self) -> Mapping[str, Repin]:
+        """Dependencies, by name, that it pins to something else than its source does."""
         return {}
 
     @property

@@ -36,10 +36,12 @@ def made_from(release: SourceRelease, declared_in: str | None = None) -> MadeFro
     ``declared_in``: see :class:`MadeFrom`.
     """
     source = release.source
-    repins = list(release.repinned.items())
+    repins = [
+        [name, *filter(None, (each.ref, each.repository))] for name, each in sorted(release.repinned.items())
+    ]
     content = f"sha256:{source.sha256}" if source.sha256 else f"tree:{source.tree}"
     return MadeFrom(
-        release=fingerprint([content, release.arches, sorted(repins)]),
+        release=fingerprint([content, release.arches, repins]),
         source=content,
         declared_in=declared_in,
     )

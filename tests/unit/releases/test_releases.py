@@ -75,6 +75,8 @@ def test_the_releases_are_listed_oldest_first() -> None:
         "2.14.0-wheel",
         "2.14.1",
         "2.14.1-debian",
+        "2.15.1",
+        "2.16.1",
         "2.17.1",
         "2.18.1",
         "2.19.1",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tfbuild.base.arch import Arch
 from tfbuild.config.types import FileStem, Keys, MacroName, Prose, Text
-from tfbuild.releases.keys import Debian, SourceRelease
+from tfbuild.releases.keys import Debian, Repin, SourceRelease
 from tfbuild.releases.load import ReleaseKind
 from tfbuild.releases.types import Commit, InnerPath, Quirk, Thread, Url
 from tfbuild.releases.wheels.keys import WheelKeys, WheelRelease, WheelSet, disagreements
@@ -34,10 +34,11 @@ class UpstreamFlag(Keys):
 
 
 class UpstreamRepin(Keys):
-    """A dependency that upstream's source pins to something that does not exist, or does not work."""
+    """A dependency that upstream's source pins to something that does not exist, or does not work well."""
 
     name: FileStem = Field(description="The dependency, as the lock calls it.")
     ref: Text = Field(description="Commit or tag to take instead of the one in the source.")
+    repository: Url | None = Field(default=None, description="Where it is, if not where the source says.")
     reason: Prose = Field(description="What is wrong with the pin in the source.")
     threads: tuple[Thread, ...] = Field(min_length=1, description="Where upstream discusses it.")
 
@@ -133,8 +134,8 @@ class UpstreamRelease(SourceRelease):
         return True
 
     @property
-    def repinned(self) -> Mapping[str, str]:
-        return {each.name: each.ref for each in self.upstream.repins}
+    def repinned(self) -> Mapping[str, Repin]:
+        return {each.name: Repin(each.ref, each.repository) for each in self.upstream.repins}
 
     @property
     def declared_elsewhere(self) -> str | None:

@@ -109,6 +109,35 @@ def test_a_wrong_pin_is_replaced_by_the_release_file(world: World) -> None:
     assert (xnnpack.commit, xnnpack.ref) == (good, good)
 
 
+def test_a_repin_of_nothing_is_an_error(world: World) -> None:
+    _, good = world.repository("XNNPACK")
+    world.want("xnnpack", good, "XNNPACK")
+    world.repins = (
+        UpstreamRepin(name="xnnpak", ref=good, reason="r", threads=("https://github.com/a/b/issues/1",)),
+    )
+    with pytest.raises(BuildError, match="has no dependency xnnpak to pin anew"):
+        world.lock()
+
+
+def test_what_a_dependency_downloads_can_be_pinned_anew_and_in_another_repository(world: World) -> None:
+    _, old = world.repository("pthreadpool")
+    _, new = world.repository("newpool")
+    nested = {"cmake/DownloadPthreadpool.cmake": download("pthreadpool", "pthreadpool", old, "0" * 64)}
+    _, xnnpack = world.repository("XNNPACK", nested)
+    world.want("xnnpack", xnnpack, "XNNPACK")
+    repin = UpstreamRepin(
+        name="pthreadpool",
+        ref=new,
+        repository="https://github.com/o/newpool",
+        reason="r",
+        threads=("https://github.com/a/b/issues/1",),
+    )
+    world.repins = (repin,)
+    locked = {each.name: each for each in world.lock().sources}
+    assert (locked["pthreadpool"].repository, locked["pthreadpool"].commit) == (repin.repository, new)
+    assert locked["pthreadpool"].hash_from.method == "git-archive"
+
+
 def download(name: str, repository: str, ref: str, sha256: str = "") -> str:
     hashed = f"URL_HASH SHA256={sha256}" if sha256 else ""
     return f"ExternalProject_Add({name} URL https://github.com/o/{repository}/archive/{ref}.zip {hashed})"

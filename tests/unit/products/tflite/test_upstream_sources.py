@@ -18,6 +18,7 @@ from tfbuild.products.tflite.lock.declared import (
     wanted_sources,
 )
 from tfbuild.products.tflite.lock.starlark_text import Published, published
+from tfbuild.releases.keys import Repin
 
 BOTH = (Arch.AMD64, Arch.ARM64)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -29,7 +30,7 @@ def declare(name: str, more: str) -> tuple[str, str]:
     return f"{MODULES}{name}.cmake", text
 
 
-def wanted(*files: tuple[str, str], repins: dict[str, str] | None = None) -> dict[str, Wanted]:
+def wanted(*files: tuple[str, str], repins: dict[str, Repin] | None = None) -> dict[str, Wanted]:
     found = wanted_sources({path: dedent(text) for path, text in files}, BOTH, repins or {})
     return {each.name: each for each in found}
 
@@ -80,7 +81,7 @@ def test_bazels_hash_of_the_same_commit_counts_and_of_another_does_not() -> None
     assert (ruy.sha256, ruy.evidence) == (SHA, "third_party/ruy/workspace.bzl")
     assert ruy.urls[0] == f"https://github.com/google/ruy/archive/{COMMIT}.zip"
     assert ruy.filename.endswith(".zip")
-    other = wanted(PLAIN, bazel, repins={"ruy": "f" * 40})["ruy"]
+    other = wanted(PLAIN, bazel, repins={"ruy": Repin("f" * 40)})["ruy"]
     assert (other.sha256, other.ref, other.strip_prefix) == (None, "f" * 40, f"ruy-{'f' * 40}")
 
 
@@ -133,7 +134,7 @@ def test_what_a_dependency_downloads_counts_where_nobody_else_hands_it_over() ->
             external("GoogleTest", "google/googletest"),
         ]
     )
-    nested = nested_sources(own["xnnpack"], files)
+    nested = nested_sources(own["xnnpack"], files, {})
     (kleidiai,) = not_given(nested, own.values())
     assert (kleidiai.name, kleidiai.arches) == ("kleidiai", (Arch.ARM64,))
     assert kleidiai.declared == "xnnpack:cmake/DownloadKleidiAI.cmake"
@@ -143,7 +144,7 @@ def test_what_a_dependency_downloads_counts_where_nobody_else_hands_it_over() ->
 
 def test_a_dependency_of_one_architecture_wants_its_own_for_that_one_only() -> None:
     parent = wanted(PLAIN, declare("neon2sse", f"GIT_REPOSITORY https://github.com/o/N GIT_TAG {COMMIT}"))
-    (nested,) = nested_sources(parent["neon2sse"], dict([external("Inner", "o/inner")]))
+    (nested,) = nested_sources(parent["neon2sse"], dict([external("Inner", "o/inner")]), {})
     assert nested.arches == (Arch.AMD64,)
 
 
@@ -166,11 +167,6 @@ def test_what_is_not_understood_is_an_error_and_not_a_guess(
 ) -> None:
     with pytest.raises(UpstreamSourceError, match=complaint):
         wanted(*files)
-
-
-def test_a_repin_of_nothing_is_an_error() -> None:
-    with pytest.raises(UpstreamSourceError, match="no dependency xnnpak"):
-        wanted(PLAIN, repins={"xnnpak": COMMIT})
 
 
 def test_modules_that_only_tests_ask_for_are_left_out() -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tfbuild.base.arch import Arch
 from tfbuild.products.tflite.lock.cmake_text import CMakeSyntaxError, Command, commands, expand, keywords
 from tfbuild.products.tflite.lock.starlark_text import Published, published
+from tfbuild.releases.keys import Repin
 from tfbuild.releases.lock import Condition
 
 LITE = "tensorflow/lite/"
@@ -87,27 +88,29 @@ class Wanted:
 
 
 def wanted_sources(
-    files: Mapping[str, str], arches: Sequence[Arch], repins: Mapping[str, str]
+    files: Mapping[str, str], arches: Sequence[Arch], repins: Mapping[str, Repin]
 ) -> tuple[Wanted, ...]:
     """What the release's own source asks for. ``files`` are its texts by their paths below the top folder,
-    ``repins`` other refs for some of the names.
+    ``repins`` other places for some of the names.
 
     :raises UpstreamSourceError: a declaration that is not understood, or none at all.
     """
     found = {each.name: each for each in _own(files, arches)}
     if not found:
         raise UpstreamSourceError(f"no FetchContent declaration in {MODULES}")
-    if strange := sorted(set(repins) - set(found)):
-        raise UpstreamSourceError(f"upstream has no dependency {', '.join(strange)} to pin to another ref")
     hashes = _bazel_hashes(files)
     chosen = (_repinned(each, repins.get(each.name)) for each in found.values())
     return tuple(sorted((_hashed(each, hashes) for each in chosen), key=lambda each: each.name))
 
 
-def nested_sources(parent: Wanted, files: Mapping[str, str]) -> tuple[Wanted, ...]:
-    """What the dependency ``parent`` would download by itself; ``files`` are those of its source."""
+def nested_sources(
+    parent: Wanted, files: Mapping[str, str], repins: Mapping[str, Repin]
+) -> tuple[Wanted, ...]:
+    """What the dependency ``parent`` would download by itself. ``files`` are those of its source, ``repins``
+    other places for some of the names."""
     found = _external(files, NESTED_DOWNLOADS, f"{parent.name}:", parent.arches)
-    return tuple(replace(each, only_with=parent.only_with) for each in found)
+    chosen = (_repinned(each, repins.get(each.name)) for each in found)
+    return tuple(replace(each, only_with=parent.only_with) for each in chosen)
 
 
 def not_given(nested: Iterable[Wanted], known: Iterable[Wanted]) -> tuple[Wanted, ...]:
@@ -233,10 +236,11 @@ def _is_github(repository: str) -> bool:
     return urlsplit(repository).netloc == "github.com"
 
 
-def _repinned(wanted: Wanted, ref: str | None) -> Wanted:
-    if ref is None:
+def _repinned(wanted: Wanted, repin: Repin | None) -> Wanted:
+    if repin is None:
         return wanted
-    return replace(wanted, ref=ref).at(ref)
+    repository = repin.repository or wanted.repository
+    return replace(wanted, repository=repository, ref=repin.ref).at(repin.ref)
 
 
 def _bazel_hashes(files: Mapping[str, str]) -> dict[tuple[str, str], Published]:

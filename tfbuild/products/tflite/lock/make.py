@@ -83,6 +83,11 @@ def make_lock(
     run = _Run(release, {each.name: each for each in old.sources}, effects)
     run.ask(run.understood(partial(wanted_sources, texts, release.arches, repins)))
     run.work_off()
+    if strange := sorted(set(repins) - {*run.locked, *run.lost}):
+        raise BuildError(
+            f"{release.product} {release.release} has no dependency {', '.join(strange)} to pin anew",
+            hint=f"see upstream.repins in {release.path}",
+        )
     lock = replace(
         old,
         made_from=made_from(release, declared_in),
@@ -149,7 +154,7 @@ class _Run:
             return
         self.locked[wanted.name], self.files[wanted.name] = entry, path
         inner = texts_in(path, entry.strip_prefix, lambda name: name.startswith(NESTED_DOWNLOADS))
-        nested = self.understood(partial(nested_sources, wanted, inner))
+        nested = self.understood(partial(nested_sources, wanted, inner, self._release.repinned))
         self._asked = [hashed_by(each, nested) for each in self._asked]
         self.ask(not_given(nested, self._asked))
 
