@@ -24,7 +24,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import DownloadError, NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Reporter
-from tfbuild.downloads.python_index import find_pip
+from tfbuild.downloads.pip_settings import find_pip
 from tfbuild.machine.programs import Runner
 from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel, UnavailableEnvironment, WheelEnvironment, WheelLock
