@@ -171,7 +171,7 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
     unclear = [name for name in unclear if name not in always]
     if unclear:
         yield (
-            f"{', '.join(unclear)}: in use, and names of functions do not tell whether they are chosen at "
+            f"{', '.join(unclear)}: in use, and names of functions do not show whether they are chosen at "
             "run time"
         )
     for name in sorted(always):

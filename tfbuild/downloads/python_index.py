@@ -87,7 +87,7 @@ class PythonIndex:
                     return f"HTTP {answer.status_code}"
                 return links(answer.content, answer.headers.get("Content-Type", "text/html"), answer.url)
         except (OSError, ValueError) as error:  # requests' errors are both
-            return f"cannot be asked ({type(error).__name__})"
+            return f"cannot be reached ({type(error).__name__})"
 
 
 def _local_page(place: str) -> tuple[str, ...] | str:

@@ -186,11 +186,11 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
     ),
     "wrong bytes under a right hash": (
         lambda: forged(document({DOWNLOAD: b"evil"}), entries({DOWNLOAD: b"evil"})),
-        "has another sha256",
+        "has a different sha256",
     ),
     "wrong bytes for Bazel": (
         lambda: forged(document({list(CONTENTS)[3]: b"e"}), entries({list(CONTENTS)[3]: b"e"})),
-        "has another sha256",
+        "has a different sha256",
     ),
     "bytes damaged": (lambda: holding(SOURCE[::-1]), "damaged: sha256"),
     "bytes missing": (lambda: holding(SOURCE[:-1]), "should have 50000"),
