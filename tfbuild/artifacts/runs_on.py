@@ -140,8 +140,8 @@ def _family(family: DistributionFamily, arch: Arch, floors: tuple[VersionFloor, 
             have = getattr(release, gap.family)
             because = f" ({', '.join(gap.symbols[:3])})" if gap.symbols else ""
             reason = (
-                f"{family.family} {release.name} has {gap.family}_{have}, "
-                f"needed is {gap.family}_{gap.version}{because}"
+                f"{family.family} {release.name} has {gap.family}_{have}; "
+                f"{gap.family}_{gap.version} is needed{because}"
             )
     if first == len(releases):
         return "", reason

@@ -196,7 +196,7 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
     "bytes missing": (lambda: holding(SOURCE[:-1]), "should have 50000"),
     "a member missing": (lambda: forged(document(), entries()[:-1]), "ends before"),
     "a member more": (lambda: forged(document(), [*entries(), entry("bases/x/root.json")]), "does not name"),
-    "in another order": (lambda: forged(document(), entries()[::-1]), "in the place of"),
+    "in another order": (lambda: forged(document(), entries()[::-1]), "is expected"),
     "a link": (
         lambda: forged(
             document(), [entry(next(iter(CONTENTS)), type=tarfile.SYMTYPE, linkname="/etc/passwd")]

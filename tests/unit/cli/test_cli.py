@@ -376,7 +376,7 @@ def test_a_dry_run_of_another_build_of_the_same_name_is_refused(invoke: Invoke, 
     )
     ended = invoke(*words, "--app", str(tmp_path / "b" / "train"))
     assert ended.code == 2
-    assert "the result of another build, and of the same name" in ended.stderr
+    assert "already has the result of another build with the same name" in ended.stderr
     assert "--name WORD" in ended.stderr
     assert invoke(*words, "--app", str(tmp_path / "b" / "train"), "--name", "other").code == 0
 
