@@ -168,9 +168,12 @@ def holding(source: bytes) -> bytes:
 
 
 HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
-    "no archive": (lambda: b"<!DOCTYPE html>" * 100, "damaged|no bundle"),
-    "another archive": (lambda: forged(b"", [])[:0] + gzip.compress(_tar([entry("a", b"x")])), "no bundle"),
-    "no contents": (lambda: gzip.compress(_tar([entry("bundle.sha256", b"x")])), "no bundle"),
+    "no archive": (lambda: b"<!DOCTYPE html>" * 100, "damaged|not a bundle"),
+    "another archive": (
+        lambda: forged(b"", [])[:0] + gzip.compress(_tar([entry("a", b"x")])),
+        "not a bundle",
+    ),
+    "no contents": (lambda: gzip.compress(_tar([entry("bundle.sha256", b"x")])), "not a bundle"),
     "contents damaged": (lambda: forged(document(), entries(), checksum="0" * 64), "contents is damaged"),
     "contents not JSON": (lambda: forged(b"{", []), "cannot be understood"),
     "contents of a list": (lambda: forged(b"[]", []), "version None"),
