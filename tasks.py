@@ -61,7 +61,7 @@ def build_serving(context: Context, options: BuildOptions, model: str = "") -> i
     help={
         **_BUILD,
         "variant": "cpu or gpu [cpu]",
-        "app": "a folder with a program, and requirements.txt where it needs more: /app in the image",
+        "app": "a folder with a program, and a requirements.txt if it needs packages: /app in the image",
         "model": "a .keras or .h5 file, or a SavedModel folder: /models/NAME in the image",
     },
 )
@@ -88,10 +88,10 @@ def build_keras(
         **_SELECT,
         "name": _BUILD["name"],
         "product": "tflite, serving or keras",
-        "variant": "of keras: cpu or gpu [cpu]",
-        "app": "of keras: the application's folder",
+        "variant": "for keras: cpu or gpu [cpu]",
+        "app": "for keras: the application's folder",
         "file": "the bundle to write",
-        "load": "a bundle to put into the cache, after every byte of it was checked",
+        "load": "a bundle to check in full and put into the cache",
     },
 )
 @friendly
@@ -143,7 +143,7 @@ def check_upstream(_context: Context, clone: str = "", release: str = "", json: 
         **_SELECT,
         "product": "tflite, serving or keras",
         "config": "a build configuration, for its mirrors [opt]",
-        "variant": "cpu or gpu, where there are such [cpu]",
+        "variant": "cpu or gpu, for releases that have both [cpu]",
         "offline": "check what is cached; download nothing",
     },
 )
@@ -164,10 +164,10 @@ def fetch(
     help={
         "product": "tflite, serving or keras",
         "release": _SELECT["release"],
-        "check": "write nothing; exit 7 where the lock is not what would be written",
-        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to take instead of the network",
+        "check": "write nothing; exit 7 if the lock would change",
+        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to use instead of the network",
         "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
-        "without-source": "read the build files that the release file names, for want of the whole source",
+        "without-source": "read the build files that the release file names, instead of the whole source",
         "app": "with keras: write the lock of this program's requirements.txt instead",
     },
 )

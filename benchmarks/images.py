@@ -29,7 +29,7 @@ from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.base.errors import BuildError
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.cli.run import run_command
-from tfbuild.downloads.python_index import find_pip
+from tfbuild.downloads.pip_settings import find_pip
 from tfbuild.engine.facts import RunOptions
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch

@@ -140,8 +140,8 @@ def _family(family: DistributionFamily, arch: Arch, floors: tuple[VersionFloor, 
             have = getattr(release, gap.family)
             because = f" ({', '.join(gap.symbols[:3])})" if gap.symbols else ""
             reason = (
-                f"{family.family} {release.name} has {gap.family}_{have}, "
-                f"needed is {gap.family}_{gap.version}{because}"
+                f"{family.family} {release.name} has {gap.family}_{have}; "
+                f"{gap.family}_{gap.version} is needed{because}"
             )
     if first == len(releases):
         return "", reason
@@ -171,7 +171,7 @@ def _conditions(files: tuple[ElfFacts, ...]) -> Iterable[str]:
     unclear = [name for name in unclear if name not in always]
     if unclear:
         yield (
-            f"{', '.join(unclear)}: in use, and names of functions do not tell whether they are chosen at "
+            f"{', '.join(unclear)}: in use, and names of functions do not show whether they are chosen at "
             "run time"
         )
     for name in sorted(always):

@@ -106,7 +106,7 @@ class Wheel(ZipPackage):
         if len(folders) != 1:
             self._zip.close()
             raise UsageError(
-                f"{path} is a zip file, but no wheel: it has no .dist-info folder",
+                f"{path} is a zip file, but not a wheel: it has no .dist-info folder",
                 hint="unpack it and verify what is in it",
             )
         self._info = folders.pop()

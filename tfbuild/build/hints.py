@@ -96,7 +96,7 @@ _EARLY: tuple[Cause, ...] = (
     ),
     cause_of(
         "patch without effect",
-        "the release's source already is what the patch would make of it: see what the patch is for, or "
+        "the release's source already has what the patch changes: check what the patch is for, or "
         "leave it out ('--set source.patches=[]')",
         r"^error: the patch .* changes nothing",
     ),

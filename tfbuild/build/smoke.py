@@ -13,8 +13,8 @@ def no_output(what: str, stderr: str = "") -> Finding:
         "error",
         f"{what}: exit code 0, and no answer was printed",
         tuple(stderr.strip().splitlines()[-10:]),
-        "the engine lost what it printed, as happens on a machine that is too busy: run the command again, "
-        "it continues; if it stays so, invoke doctor",
+        "the engine lost its output, as happens on a machine that is too busy: run the command again, "
+        "it continues; if that does not help, invoke doctor",
     )
 
 

@@ -173,7 +173,7 @@ def make_builder(run: Run[Any], target: str = "builder") -> str:
         if not run.effects.offline:
             raise
         raise DownloadError(
-            "--offline, and the builder is neither in the engine's cache nor out of a bundle",
+            "--offline, and the builder is neither in the engine's cache nor from a bundle",
             details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
             hint=way_offline(run),
             log=error.log,
@@ -269,7 +269,7 @@ def copy_patches(run: Run[Any]) -> None:
             raise ChecksumError(
                 f"the patch {patch.path} was changed while the build was going on",
                 details=(f"planned: sha256 {patch.sha256}",),
-                hint="the same command again takes the patch as it is now",
+                hint="run the same command again to use the patch as it is now",
             )
         series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")
     (patches / "series").write_text("".join(series))

@@ -173,7 +173,7 @@ def _check_listing(seen: Mapping[str, str | None], commands: Mapping[str, Comman
     if asked is not None and asked not in commands:
         raise _unknown_command(asked, commands)
     if (group := seen.get("--list")) is not None:
-        raise UsageError(f"--list takes no name, and '{group}' is none of a group", hint="invoke --list")
+        raise UsageError(f"--list takes no name, and there is no group '{group}'", hint="invoke --list")
     form = seen.get("--list-format")
     if form is not None and form not in _LIST_FORMATS:
         raise UsageError(f"--list-format takes {one_of(_LIST_FORMATS)}, not '{form}'", hint="invoke --list")
@@ -243,7 +243,7 @@ def _take(given: _Given, name: str, value: str, *, repeatable: bool = False) -> 
     hint = f"invoke --help {given.command.name}"
     if not value.strip():
         lacking = name.removeprefix("--") in given.command.positional
-        way_out = hint if lacking else f"leave {name} out for what it is without"
+        way_out = hint if lacking else f"leave {name} out to get its default"
         raise UsageError(f"{name} is empty: a variable that is not set?", hint=way_out)
     if name in given.flags and not repeatable:
         several = "several architectures in one: --arch amd64,arm64" if name == "--arch" else hint
@@ -275,8 +275,8 @@ def _check_rest(rest: Sequence[str], line: list[str], commands: Mapping[str, Com
     names = {word for word in line if word in commands}
     if not names & TAKE_REST:
         raise UsageError(
-            f"invoke {name} takes nothing after --, and there is: {shown}",
-            details=("only the words of invoke build-serving go to a compiler's command line, Bazel's",),
+            f"invoke {name} takes nothing after --, but got: {shown}",
+            details=("only invoke build-serving passes such words on, to Bazel",),
             hint=f"invoke --help {name}; for flags of a compiler: --set compile.cflags=…",
         )
 

@@ -55,7 +55,7 @@ def check_environment(env: Mapping[str, str]) -> None:
     )
     if not unknown:
         return
-    first, *others = (f"{name} is no variable of tfbuild{_suggestion(name)}" for name in unknown)
+    first, *others = (f"{name} is not a variable of tfbuild{_suggestion(name)}" for name in unknown)
     raise UsageError(
         first,
         details=(*others, f"there are: {', '.join(sorted(_NAMES))}"),

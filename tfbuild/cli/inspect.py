@@ -66,7 +66,7 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
         others = {"an image": image, "--facts": facts, "--html": html}
         if unused := [name for name, value in others.items() if value]:
             raise UsageError(
-                f"--host-facts tells of this machine only; {' and '.join(unused)} would be ignored",
+                f"--host-facts describes this machine only; {' and '.join(unused)} would be ignored",
                 hint="invoke diagnose --host-facts > machine.json, then: invoke diagnose IMAGE --facts "
                 "machine.json",
             )

@@ -130,7 +130,7 @@ def refresh(
         raise DownloadError(
             f"{what} could not be locked",
             details=tuple(f"{each.name}: {each.reason}" for each in made.lock.missing),
-            hint="with --clones DIR, from clones; or again when the network is there",
+            hint="use clones with --clones DIR, or try again when the network is back",
         )
 
 
@@ -148,7 +148,8 @@ def build_files_of(release: SourceRelease) -> UpstreamBuildFiles:
     found = release.upstream.build_files if isinstance(release, UpstreamRelease) else None
     if found is None:
         raise UsageError(
-            f"the release file of {release.product} {release.release} names no build files but its source's",
+            f"the release file of {release.product} {release.release} names no build files "
+            "besides its source's",
             hint="invoke lock, without --without-source",
         )
     return found
@@ -194,7 +195,7 @@ def _require_same_or_none(places: Sequence[tuple[Path, Pin, Path]]) -> None:
     )
     if others:
         raise UsageError(
-            "the mirror has other files in the places of those that are locked: nothing is replaced",
+            "the mirror already has different files where locked ones belong: nothing is replaced",
             details=others,
             hint="move them away, or take another folder: --mirror DIR",
         )
@@ -225,7 +226,7 @@ def _require_equal(release: SourceRelease, old: ReleaseLock, new: Lock) -> None:
     why = (
         "it is stale: the release file has changed since it was made"
         if stale
-        else "upstream's source or its hosts say something else"
+        else "upstream's source or its hosts now give something different"
     )
     raise _stale(release, old, why, differences(old.lock, new))
 
@@ -248,7 +249,7 @@ def _named(lock: Lock) -> dict[str, Mapping[str, Any]]:
 def _differences(old: Mapping[str, Mapping[str, Any]], new: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name in sorted({*old, *new}):
         if name not in new:
-            yield f"{name}: upstream does not want it any more"
+            yield f"{name}: upstream no longer needs it"
         elif name not in old:
             yield f"{name}: is not in the lock"
         else:

@@ -63,11 +63,11 @@ class BuildOptions(SelectOptions):
     """The options that all build commands have."""
 
     jobs: str = _word("parallel compile jobs [from the engine's CPUs and memory]")
-    name: str = _word("a word for what is asked beyond the configuration, in the build's name [a hash]")
+    name: str = _word("a word that names your changes to the configuration in the build's name [a hash]")
     tag: str = _word("name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]")
     output: str = _word("folder for the results [dist]")
     dry_run: bool = _switch("print the plan; no engine, no network")
-    offline: bool = _switch("any need of the network for downloads is an error")
+    offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:
         return replace(super().words(), jobs=self.jobs, name=self.name, tag=self.tag, output=self.output)

@@ -34,7 +34,8 @@ from tfbuild.doctor.doctor import fatal_checks, require_ready
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.downloads.fetch import Fetcher, new_session
 from tfbuild.downloads.mirrors import url_resolver
-from tfbuild.downloads.python_index import PythonIndex, pip_settings
+from tfbuild.downloads.pip_settings import pip_settings
+from tfbuild.downloads.python_index import PythonIndex
 from tfbuild.engine.docker_cli import find_docker_cli
 from tfbuild.engine.engine import connect
 from tfbuild.machine.apt import debian_archive_mirrors, debian_security_mirrors

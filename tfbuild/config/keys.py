@@ -115,11 +115,11 @@ class ResourceKeys(Keys):
 
     jobs: JobCount | None = Field(
         default=None,
-        description="Compile jobs at a time; null: reckoned from the engine's CPUs and memory.",
+        description="Compile jobs at a time; null: calculated from the engine's CPUs and memory.",
     )
     memory_per_job_mib: PositiveInt = Field(
         default=2048,  # TensorFlow's largest translation units need between 1 and 2 GiB in GCC
-        description="Memory in MiB to reckon per compile job when the number of jobs is computed.",
+        description="Memory in MiB to allow for each compile job when the number of jobs is calculated.",
     )
 
 

@@ -235,7 +235,7 @@ CATALOG: Mapping[str, Explanation] = {
         "look at the quoted line; the first word of ENTRYPOINT must exist in the image",
     ),
     "run-restricted": Explanation(
-        "the program wants what this run does not give it",
+        "the program needs something that this run does not provide",
         "the run has no network, no capabilities and a root that cannot be written",
         "run it where it has what it needs, and look at what it prints there",
     ),

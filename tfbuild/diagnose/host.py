@@ -108,7 +108,7 @@ def load_target(path: Path) -> TargetHost:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}", hint=hint) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is no JSON document", details=(str(error),), hint=hint) from error
+        raise UsageError(f"{path} is not a JSON document", details=(str(error),), hint=hint) from error
     known = [field.name for field in fields(TargetHost)]
     if isinstance(document, dict) and (strange := sorted(set(document) - set(known))):
         problems = tuple(f"{name}: no such fact{did_you_mean(name, known)}" for name in strange)
@@ -117,7 +117,7 @@ def load_target(path: Path) -> TargetHost:
         return TypeAdapter(TargetHost).validate_json(json.dumps(document))
     except ValidationError as error:
         problems = tuple(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"{path} is no facts file", details=problems, hint=hint) from error
+        raise UsageError(f"{path} is not a facts file", details=problems, hint=hint) from error
 
 
 def target_json(target: TargetHost) -> dict[str, Any]:

@@ -251,7 +251,9 @@ def check_debian_mirror(facts: DoctorFacts, _context: DoctorContext) -> CheckRes
     if facts.mirrors:
         return CheckResult("debian-mirror", Status.OK, ", ".join(facts.mirrors), needed)
     fix = "name one in the configuration, or add one to apt's sources"
-    return CheckResult("debian-mirror", Status.WARNING, "apt here knows no Debian mirror", needed, fix)
+    return CheckResult(
+        "debian-mirror", Status.WARNING, "apt on this machine has no Debian mirror", needed, fix
+    )
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -92,7 +92,7 @@ def setup(
     remaining = plan_setup(look())
     if remaining:
         raise HostError(
-            "everything was done, and still something is missing",
+            "setup has finished, but something is still missing",
             details=tuple(f"still to do: {action}" for action in remaining),
             hint="invoke doctor shows the versions that were found",
         )
@@ -240,7 +240,7 @@ class _Doer:
         raise HostError(
             f"the engine was started and did not answer within {_ENGINE_START_S:.0f} s",
             details=tuple(excerpt),
-            hint="its log tells why; then run invoke setup again",
+            hint="read its log for the reason, then run invoke setup again",
             log=None if action.systemd else ENGINE_LOG,
         )
 

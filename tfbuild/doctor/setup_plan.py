@@ -198,7 +198,7 @@ def _newer_suite(
     own = [s for s in main_archive_sources(theirs, os.codename) if os.codename in s.suites]
     if not own:
         raise HostError(
-            f"apt here has no source of Debian's archive for {os.codename}, which would tell the mirror",
+            f"apt on this machine has no source for Debian {os.codename}, so the mirror to use is unknown",
             hint=f"add one to /etc/apt/sources.list.d, or {BY_HAND}",
         )
     wanted = (

@@ -118,7 +118,7 @@ class Attempts:
             return self._checksum_error(hint)
         if not self.urls:
             return DownloadError(
-                f"nothing is known about where to download {self.pin.name}",
+                f"no address is known for {self.pin.name}",
                 details=(_expected(self.pin),),
                 hint=_joined(_MIRRORS_HINT, hint),
             )
@@ -199,7 +199,7 @@ def described(cause: BaseException) -> str:
     ):  # of http.client and of urllib3; the caller tells the numbers
         return "the connection ended"
     if isinstance(cause, ValueError):  # what http.client says of a chunk without a length
-        return "the answer is broken off or garbled"
+        return "the answer is cut off or garbled"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     text = str(cause)

@@ -128,7 +128,7 @@ class GitSources:
         raise RefError(
             f"{repository} has no {ref}",
             details=(f"looked for in the clone {clone}", *_lines(ended)),
-            hint="git fetch in the clone, if it is old; else the pin is wrong",
+            hint="run git fetch in the clone if it is old; otherwise the pin is wrong",
         )
 
     def _at_host(self, repository: str, ref: str) -> Resolved:
@@ -167,7 +167,7 @@ class GitSources:
         shutil.rmtree(folder, ignore_errors=True)
         if any(text in ended.stderr for text in _NO_SUCH_REF):
             raise RefError(f"{repository} has no {commit}", details=_lines(ended))
-        raise DownloadError(f"{repository} does not give {commit}", details=_lines(ended))
+        raise DownloadError(f"{repository} does not serve {commit}", details=_lines(ended))
 
     def _git(self, *words: str, env: dict[str, str] | None = None) -> Captured:
         return self._runner.capture(

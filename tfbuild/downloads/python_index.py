@@ -3,65 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tfbuild.base.errors import DownloadError, HostError
+from tfbuild.base.errors import DownloadError
 from tfbuild.base.urls import WAY_OUT_OFFLINE, is_local, safe_url
-from tfbuild.downloads.simple_index import (
-    ACCEPT,
-    IndexSettings,
-    choose,
-    links,
-    page_url,
-    parse_settings,
-    split_pypi,
-)
-from tfbuild.machine.programs import Runner
+from tfbuild.downloads.index_pages import ACCEPT, choose, links, page_url, split_pypi
+from tfbuild.downloads.pip_settings import IndexSettings
 
 if TYPE_CHECKING:
     import requests
 
-
 _TIMEOUTS = (15.0, 60.0)  # seconds: to connect, without a byte
-_WIDE = {"COLUMNS": "400"}  # pip breaks the lines of its help, and URLs with them
-
-
-def find_pip(runner: Runner) -> tuple[str, ...]:
-    """The command of the host's pip: that of this Python, else what PATH has.
-
-    :raises HostError: there is none.
-    """
-    for command in ((sys.executable, "-m", "pip"), ("python3", "-m", "pip"), ("pip3",), ("pip",)):
-        try:
-            if runner.capture((*command, "--version"), timeout_s=60).ok:
-                return command
-        except HostError:
-            continue
-    raise HostError(
-        "there is no pip on this machine", hint="apt install python3-pip, or python3 -m ensurepip"
-    )
-
-
-def pip_settings(runner: Runner) -> IndexSettings:
-    """The indexes of the host's pip: its files, its environment, and its built-in default."""
-    pip = find_pip(runner)
-    listed = runner.capture((*pip, "config", "list"), timeout_s=60)
-    told = runner.capture((*pip, "download", "--help"), env=_WIDE, timeout_s=60)
-    if not (listed.ok and told.ok):
-        raise HostError(
-            "pip does not tell its configuration",
-            details=tuple((listed.stderr + told.stderr).splitlines()[-5:]),
-            hint="python3 -m pip config list",
-        )
-    return parse_settings(listed.stdout, told.stdout)
-
-
 _HINT = "pip config list shows the indexes; TFBUILD_MIRRORS=pypi:=URL/ names another place"
+_CLOSED = "pip's configuration forbids every index (no-index), and names no other place (find-links)"
 
 
 class PythonIndex:
@@ -92,7 +50,7 @@ class PythonIndex:
                 *self._settings.find_links,
                 *(page_url(index, name) for index in self._settings.indexes),
             )
-            asked: list[str] = []
+            asked = [] if places else [_CLOSED]
             found: list[str] = []
             for place in sorted(places, key=lambda each: not is_local(each)):
                 if found and not is_local(place):
@@ -104,7 +62,7 @@ class PythonIndex:
                 here = choose(page, filename)
                 found += here
                 if not here:
-                    asked.append(f"{safe_url(place)}: has no such file")
+                    asked.append(f"{safe_url(place)}: has no {'such file' if page else 'files'}")
         if not found:
             offline = self._new_session is None
             raise DownloadError(
@@ -127,9 +85,9 @@ class PythonIndex:
                 answer = session.get(place, headers={"Accept": ACCEPT}, timeout=_TIMEOUTS)
                 if answer.status_code != 200:
                     return f"HTTP {answer.status_code}"
-                return links(answer.text, answer.headers.get("Content-Type", "text/html"), answer.url)
+                return links(answer.content, answer.headers.get("Content-Type", "text/html"), answer.url)
         except (OSError, ValueError) as error:  # requests' errors are both
-            return f"cannot be asked ({type(error).__name__})"
+            return f"cannot be reached ({type(error).__name__})"
 
 
 def _local_page(place: str) -> tuple[str, ...] | str:
@@ -138,7 +96,7 @@ def _local_page(place: str) -> tuple[str, ...] | str:
     page = path / "index.html" if path.is_dir() else path
     try:
         if page.is_file() and page.suffix in {".html", ".htm"}:
-            return links(page.read_text(encoding="utf-8"), "text/html", page.absolute().as_uri())
+            return links(page.read_bytes(), "text/html", page.absolute().as_uri())
         if path.is_dir():
             with os.scandir(path) as entries:
                 return tuple(sorted((path.absolute() / each.name).as_uri() for each in entries))

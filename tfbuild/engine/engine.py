@@ -361,7 +361,7 @@ def _heard(run: Callable[[], RunResult], speaks: bool) -> RunResult:
     second = replace(run(), repeated=True)
     if first.exit_code == 0 or second.exit_code != 0:
         return second
-    text = f"it printed nothing and ended with exit code {first.exit_code}; run once more, it ended well"
+    text = f"it printed nothing and ended with exit code {first.exit_code}; a second run succeeded"
     return replace(second, exit_code=first.exit_code, stderr=text)
 
 

@@ -192,7 +192,7 @@ def _refuse_special(path: Path, found: os.stat_result, option: str) -> None:
 
 def _require_writable_folder(folder: Path, found: os.stat_result, path: Path, option: str) -> None:
     if not stat.S_ISDIR(found.st_mode):
-        what = "it is no folder" if _absolute(path) == folder else f"{shown(folder)} is no folder"
+        what = "it is not a folder" if _absolute(path) == folder else f"{shown(folder)} is not a folder"
         raise UsageError(f"cannot write {shown(path)}: {what}", hint=f"another {option}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(

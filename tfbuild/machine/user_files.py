@@ -27,7 +27,7 @@ def require_replaceable_file(path: Path, is_ours: Callable[[Path], bool], what: 
         raise UsageError(f"cannot write {path}: it is not a file", hint=hint)
     if status.st_size and not is_ours(path):
         raise UsageError(
-            f"{path} is there and is not {what} of tfbuild: it is not replaced",
+            f"{path} exists and is not {what} of tfbuild: it is not replaced",
             hint=hint,
         )
 
@@ -35,7 +35,7 @@ def require_replaceable_file(path: Path, is_ours: Callable[[Path], bool], what: 
 def _require_makeable(path: Path, hint: str) -> None:
     if path.is_symlink():
         raise UsageError(
-            f"cannot write {path}: it is a link to {path.readlink()}, which is nowhere", hint=hint
+            f"cannot write {path}: it is a link to {path.readlink()}, which does not exist", hint=hint
         )
     if not path.parent.is_dir():
         raise UsageError(f"cannot write {path}: there is no folder {path.parent}", hint=hint)

@@ -30,8 +30,8 @@ class Estimates:
         found = []
         if memory < self.memory_gib << 30:
             found.append(
-                f"the engine has {memory / (1 << 30):.1f} GiB of memory, {self.memory_gib} are reckoned: "
-                "if the compiler is killed, --jobs 1"
+                f"the engine has {memory / (1 << 30):.1f} GiB of memory, and the build needs about "
+                f"{self.memory_gib} GiB: if the compiler is killed, use --jobs 1"
             )
         hours = self.cpu_hours / max(1, cpus)
         if hours > _LONG_H:

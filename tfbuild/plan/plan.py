@@ -408,7 +408,7 @@ def _steps(plan: Plan[Part], specifics: Specifics[Part], recipe: str) -> tuple[S
         "fetch": (f"fetch {count} pinned file{'s' if count > 1 else ''}", fetch),
         "root": (f"Debian root filesystem ({plan.root.suite}, {_arches_of_roots(plan)})", root),
         "builder": (f"builder image for {plan.arch}", builder),
-        "fetch-deps": ("fetch what Bazel wants from the network", compiled),
+        "fetch-deps": ("fetch what Bazel needs from the network", compiled),
         "compile": (specifics.title, compiled),
         "wheel": ("platform tag of the wheel", compiled),
         "install": (f"install {len(plan.pins)} wheels without network", compiled),

@@ -42,7 +42,7 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
     yield f"  release   {plan.release} ({state})"
     yield f"  config    {plan.asked.config}"
     if plan.config != plan.asked.config:
-        yield f"  name      {plan.config}, of what is asked beyond the configuration:"
+        yield f"  name      {plan.config}, for these changes to the configuration:"
         yield from (f"              {_asked_line(each)}" for each in plan.asked.beyond)
     yield f"  arch      {plan.arch} ({plan.image.platform}), built on {plan.root.arch}"
     yield f"  image     {plan.image.tag} ({plan.image.base}, user {plan.image.user})"

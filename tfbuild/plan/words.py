@@ -48,7 +48,7 @@ def parse_arch(word: str, default: Arch) -> Arch:
         raise NothingMatchesError(
             f"unknown arch '{word}'{did_you_mean(word, known)}",
             details=(f"there are: {', '.join(known)}",),
-            hint="invoke list-releases tells which release can be built for which",
+            hint="invoke list-releases shows which architectures each release can be built for",
         )
     return arch
 
@@ -73,9 +73,7 @@ def split_raw(text: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
-        raise UsageError(
-            f"the words after -- cannot be told apart: {error}", hint="close the quotes"
-        ) from None
+        raise UsageError(f"the words after -- cannot be split: {error}", hint="close the quotes") from None
 
 
 def parse_epoch(env: Mapping[str, str]) -> int | None:

@@ -45,7 +45,7 @@ def read_model(folder: Path, name: str = "") -> ModelFolder:
         raise UsageError(f"--model takes a folder, and there is none at {where}", hint=_LAYOUT)
     if any((folder / each).is_file() for each in _SAVED_MODEL):
         raise UsageError(
-            f"{where} is a SavedModel, but the server wants it in a numbered folder",
+            f"{where} is a SavedModel, but the server needs it in a numbered folder",
             hint=f"mkdir MODEL, copy {where} to MODEL/1, and --model MODEL",
         )
     versions = sorted(

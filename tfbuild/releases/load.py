@@ -131,7 +131,7 @@ def _refuse_config(file: Path, word: str) -> None:
     if document.problems or keys & {"product", "release", "provider"}:
         return
     is_config = {"extends", "compile", "description"} & keys
-    what = f"this is a configuration: --config {file.stem}" if is_config else "this is no release file"
+    what = f"this is a configuration: --config {file.stem}" if is_config else "this is not a release file"
     raise ConfigError((ConfigProblem(word, 1, 1, what),), hint="invoke list-releases; invoke list-configs")
 
 

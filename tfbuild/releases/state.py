@@ -69,7 +69,7 @@ def unlocked(release: Release, lock: Lock, arch: Arch, asked: Iterable[Condition
     """Why a build would have to download something without a hash; empty: it would not."""
     status = lock_status(release, lock)
     if status == "none":
-        return ("which sources upstream's build downloads has not been locked",)
+        return ("the sources that upstream's build downloads have not been locked",)
     if status == "stale":
         return ("the lock was made from another state of the release file",)
     wanted = tuple(asked)

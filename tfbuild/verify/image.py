@@ -91,7 +91,7 @@ def _verify_image(
     ]
     if rules.roles and not ours:
         files = sorted(glob for role in rules.roles.values() for glob in role.files)
-        message = "the image has none of the files that the policy is about"
+        message = "the image has none of the files that the policy covers"
         found.append(Observation("image-nothing", message, tuple(files)))
     inner = replace(context, arch=context.arch or facts.config.arch)
     found += check_image(facts, links, rules, context)

@@ -70,7 +70,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "image-version-missing": "a library in the image lacks a symbol version that is needed",
         "image-label": "an OCI label is missing or has another value than expected",
         "image-created": "the creation time is not the expected one",
-        "image-nothing": "no file in the image is one that the policy is about",
+        "image-nothing": "the policy covers no file in the image",
         "elf-library-not-found": "a needed library is there, but the loader does not look where it is",
         "file-not-examined": "nothing that runs in it is of a kind that is understood here",
         "file-partly-examined": "some of what runs in it is of a kind that is not understood here",
@@ -164,7 +164,7 @@ class ImageRules(_Model):
     )
     max_uncompressed_mb_from: dict[VersionText, float] = Field(
         default_factory=dict,
-        description="The same from a version on, which the image's label tells: what is packed has grown.",
+        description="The same from a version on, read from the image's label: what is packed has grown.",
     )
     allow_root: bool = False
     allow_setid: bool = False

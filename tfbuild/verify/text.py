@@ -213,7 +213,7 @@ def isa_lines(isa: IsaFacts) -> Iterator[str]:
 
 def _functions(isa: IsaFacts) -> str:
     if not isa.functions:
-        return "no function can be told from another"
+        return "single functions cannot be identified"
     return f"{isa.functions} functions, {100 * isa.named // isa.functions} % of them with names"
 
 

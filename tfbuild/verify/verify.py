@@ -343,7 +343,7 @@ def _unknown(path: Path, start: bytes) -> UsageError:
     what = "it is a text" if is_text(start) else f"it starts with {start[:8]!r}"
     what = what if start else "it is empty"
     return UsageError(
-        f"{path} is nothing that can be verified",
+        f"{path} cannot be verified",
         details=(what,),
         hint="give a shared library, a program, a static archive, a wheel, a dist folder or an image",
     )

@@ -73,8 +73,8 @@ def judge_package(path: Path, rules: Policy, context: Context) -> JudgedPackage:
     if not inside.elf and not inside.observations:
         what = "".join(f"; {each.files} files are a {each.kind}" for each in inside.foreign)
         raise UsageError(
-            f"{path} is a zip file, but no wheel: it has no .dist-info folder, and no library for Linux or "
-            f"Android{what}",
+            f"{path} is a zip file, but not a wheel: it has no .dist-info folder, and no library for "
+            f"Linux or Android{what}",
             hint="unpack it and verify what is in it",
         )
     found = (

@@ -61,7 +61,7 @@ def test_a_wheel_whose_tag_promises_too_much(tmp_path: Path) -> None:
     text = render(report)
     assert "Wheel of tflite-runtime 2.14.0 for cp311-cp311" in text
     assert "Debian 13 (trixie) or newer; Ubuntu 24.04 (noble) or newer" in text
-    assert "Debian 12 (bookworm) has GLIBC_2.36, needed is GLIBC_2.38 (strlcpy)" in text
+    assert "Debian 12 (bookworm) has GLIBC_2.36; GLIBC_2.38 is needed (strlcpy)" in text
 
 
 def test_a_wheel_whose_tag_is_right(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", "a")
-    with pytest.raises(UsageError, match="a zip file, but no wheel"):
+    with pytest.raises(UsageError, match="a zip file, but not a wheel"):
         verify_path(path, DEFAULT)
     path.write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(VerificationError, match="damaged wheel"):

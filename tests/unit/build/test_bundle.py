@@ -168,9 +168,12 @@ def holding(source: bytes) -> bytes:
 
 
 HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
-    "no archive": (lambda: b"<!DOCTYPE html>" * 100, "damaged|no bundle"),
-    "another archive": (lambda: forged(b"", [])[:0] + gzip.compress(_tar([entry("a", b"x")])), "no bundle"),
-    "no contents": (lambda: gzip.compress(_tar([entry("bundle.sha256", b"x")])), "no bundle"),
+    "no archive": (lambda: b"<!DOCTYPE html>" * 100, "damaged|not a bundle"),
+    "another archive": (
+        lambda: forged(b"", [])[:0] + gzip.compress(_tar([entry("a", b"x")])),
+        "not a bundle",
+    ),
+    "no contents": (lambda: gzip.compress(_tar([entry("bundle.sha256", b"x")])), "not a bundle"),
     "contents damaged": (lambda: forged(document(), entries(), checksum="0" * 64), "contents is damaged"),
     "contents not JSON": (lambda: forged(b"{", []), "cannot be understood"),
     "contents of a list": (lambda: forged(b"[]", []), "version None"),
@@ -186,17 +189,17 @@ HOSTILE: Mapping[str, tuple[Callable[[], bytes], str]] = {
     ),
     "wrong bytes under a right hash": (
         lambda: forged(document({DOWNLOAD: b"evil"}), entries({DOWNLOAD: b"evil"})),
-        "has another sha256",
+        "has a different sha256",
     ),
     "wrong bytes for Bazel": (
         lambda: forged(document({list(CONTENTS)[3]: b"e"}), entries({list(CONTENTS)[3]: b"e"})),
-        "has another sha256",
+        "has a different sha256",
     ),
     "bytes damaged": (lambda: holding(SOURCE[::-1]), "damaged: sha256"),
     "bytes missing": (lambda: holding(SOURCE[:-1]), "should have 50000"),
     "a member missing": (lambda: forged(document(), entries()[:-1]), "ends before"),
     "a member more": (lambda: forged(document(), [*entries(), entry("bases/x/root.json")]), "does not name"),
-    "in another order": (lambda: forged(document(), entries()[::-1]), "in the place of"),
+    "in another order": (lambda: forged(document(), entries()[::-1]), "is expected"),
     "a link": (
         lambda: forged(
             document(), [entry(next(iter(CONTENTS)), type=tarfile.SYMTYPE, linkname="/etc/passwd")]

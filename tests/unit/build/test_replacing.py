@@ -64,7 +64,9 @@ def test_a_build_of_an_earlier_version_of_this_program_is_replaced(tmp_path: Pat
 
 def test_another_program_of_the_same_folder_name_is_not_replaced(tmp_path: Path) -> None:
     store(tmp_path, asked(app("1" * 40, "/a/train")))
-    with pytest.raises(UsageError, match="the result of another build, and of the same name") as caught:
+    with pytest.raises(
+        UsageError, match="already has the result of another build with the same name"
+    ) as caught:
         replaced_folder(asked(app("2" * 40, "/b/train")), tmp_path)
     assert caught.value.exit_code == ExitCode.USAGE
     assert "it is of: --config opt, --app /a/train" in caught.value.details

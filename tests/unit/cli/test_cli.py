@@ -184,7 +184,7 @@ def test_a_lock_wait_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         (["check-upstream", "--clone", "/nowhere", "--release", "2.19.2"], 3, "did you mean '2.19.1'?"),
         (["fetch", "--product", "tflite", "--arch", "riscv64"], 3, "cannot be built for riscv64"),
         (["verify", "/nowhere/at/all"], 2, "there is no file or folder /nowhere/at/all"),
-        (["verify", "tasks.py"], 2, "tasks.py is nothing that can be verified"),
+        (["verify", "tasks.py"], 2, "tasks.py cannot be verified"),
         (
             ["verify", "tasks.py", "--policy", "defualt"],
             3,
@@ -376,7 +376,7 @@ def test_a_dry_run_of_another_build_of_the_same_name_is_refused(invoke: Invoke, 
     )
     ended = invoke(*words, "--app", str(tmp_path / "b" / "train"))
     assert ended.code == 2
-    assert "the result of another build, and of the same name" in ended.stderr
+    assert "already has the result of another build with the same name" in ended.stderr
     assert "--name WORD" in ended.stderr
     assert invoke(*words, "--app", str(tmp_path / "b" / "train"), "--name", "other").code == 0
 
@@ -390,7 +390,7 @@ def test_a_dry_run_of_another_build_of_the_same_name_is_refused(invoke: Invoke, 
         (["--arch", "riscv64"], 3, "serving 2.20.0 cannot be built for riscv64"),
         (["--model", "/nowhere"], 2, "--model takes a folder, and there is none at /nowhere"),
         (["--", "//a:b"], 2, "'//a:b' after --: only options of Bazel can stand there"),
-        (["--", "'--copt=-DA"], 2, "the words after -- cannot be told apart"),
+        (["--", "'--copt=-DA"], 2, "the words after -- cannot be split"),
         (["--", "--config=opt"], 3, "Bazel's --config=opt cannot be used"),
         (["--set", "serving.batching.max_batch_size=2"], 2, "batching is off"),
         (["--set", "serving.bazel_config=mkl"], 2, "did you mean 'serving.bazel_configs'?"),
@@ -756,7 +756,7 @@ def test_a_page_that_cannot_be_written_is_no_traceback(invoke: Invoke, tmp_path:
         (
             ["--product", "tflite", "--release", "2.14.1", "--without-source"],
             2,
-            "the release file of tflite 2.14.1 names no build files but its source's",
+            "the release file of tflite 2.14.1 names no build files besides its source's",
         ),
         (["--product", "tflite", "--release", "2.14.2"], 3, "there is no tflite release '2.14.2'"),
         (["--product", "serving", "--release", "2.19.1", "--check"], 7, "has no sha256 of"),

@@ -161,15 +161,15 @@ def test_help_says_what_each_option_is_for(acts: Acts, capsys: Captured) -> None
         ("build-tflite --set --dry-run", "--set needs a value"),
         ("build-tflite --config --dry-run", "--config needs a value"),
         ("lock --check", "invoke lock needs 'product'"),
-        ("build-tflite -- foo", "invoke build-tflite takes nothing after --, and there is: foo"),
+        ("build-tflite -- foo", "invoke build-tflite takes nothing after --, but got: foo"),
         ("build-tflite --dry-run -- --copt=x", "takes nothing after --"),
         ("build-keras --dry-run -- x", "invoke build-keras takes nothing after --"),
         ("verify tasks.py -- x", "invoke verify takes nothing after --"),
         ("list-configs -- x", "invoke list-configs takes nothing after --"),
         ("-- build-tflite", "a command comes before --"),
         ("bundle --product tflite --file x.bundle -- --copt=x", "a bundle of tflite takes nothing after --"),
-        ("diagnose nope:1 --host-facts", "--host-facts tells of this machine only"),
-        ("diagnose --html x.html --host-facts", "--host-facts tells of this machine only"),
+        ("diagnose nope:1 --host-facts", "--host-facts describes this machine only"),
+        ("diagnose --html x.html --host-facts", "--host-facts describes this machine only"),
         ("list-configs diagnose --json", "invoke diagnose needs 'image'"),
     ],
 )
@@ -276,7 +276,7 @@ def test_a_variable_that_nobody_reads_is_told(
 ) -> None:
     monkeypatch.setenv(name, "3")
     err = refused(["build-tflite"], acts, capsys)
-    assert f"{name} is no variable of tfbuild" in err
+    assert f"{name} is not a variable of tfbuild" in err
     assert (f"did you mean '{meant}'?" in err) == bool(meant)
 
 
@@ -383,13 +383,13 @@ def test_pipes_devices_and_loops_are_refused_without_waiting(
             "cannot write /nope/x.bundle: there is no folder /nope",
         ),
         ("bundle --product tflite --file /usr", "cannot write /usr: it is a folder"),
-        ("build-tflite --output /etc/passwd", "cannot write /etc/passwd: it is no folder"),
+        ("build-tflite --output /etc/passwd", "cannot write /etc/passwd: it is not a folder"),
         (
             "build-tflite --output /etc/passwd/x --dry-run",
-            "cannot write /etc/passwd/x: /etc/passwd is no folder",
+            "cannot write /etc/passwd/x: /etc/passwd is not a folder",
         ),
         ("diagnose a:1 --html /nope/x.html", "cannot write /nope/x.html: there is no folder /nope"),
-        ("lock --product tflite --mirror /etc/passwd", "cannot write /etc/passwd: it is no folder"),
+        ("lock --product tflite --mirror /etc/passwd", "cannot write /etc/passwd: it is not a folder"),
         ("lock --product tflite --clones /nope", "--clones takes a folder, and there is none at /nope"),
         ("check-upstream --clone /etc/passwd", "--clone takes a folder, and /etc/passwd is a file"),
         ("build-tflite --output ~nobody-of-this-name/x", "there is no such home folder"),

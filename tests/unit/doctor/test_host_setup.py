@@ -377,7 +377,7 @@ def test_systemd_starts_the_engine_where_it_runs(tmp_path: Path) -> None:
 
 def test_what_is_still_missing_afterwards_is_an_error(tmp_path: Path) -> None:
     host = Host(replace(_os(BARE, "ubuntu", "22.04"), debian_keyring=False))
-    with pytest.raises(HostError, match="still something is missing") as caught:
+    with pytest.raises(HostError, match="something is still missing") as caught:
         host.run(tmp_path)
     assert any("debian-archive-keyring" in line for line in caught.value.details)
 

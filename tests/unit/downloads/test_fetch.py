@@ -494,7 +494,7 @@ def test_what_is_no_url_is_told_and_not_repeated(bench: Bench, url: str) -> None
 
 
 def test_a_pin_without_urls_says_that_nothing_is_known(bench: Bench) -> None:
-    with pytest.raises(DownloadError, match="nothing is known"):
+    with pytest.raises(DownloadError, match="no address is known"):
         bench.fetcher().fetch(pin())
 
 

@@ -78,7 +78,7 @@ class Case:
 CASES = {
     "truncated": Case(web.cut(BODY, 70_000), "the connection ended, after 70000 of 262144", again=True),
     "truncated, chunked": Case(
-        web.cut_chunked(BODY, 70_000), "broken off or garbled, after 70000 of unknown bytes", again=True
+        web.cut_chunked(BODY, 70_000), "cut off or garbled, after 70000 of unknown bytes", again=True
     ),
     "a length that is a lie": Case(
         web.cut(OTHER, len(BODY), promised=2 * len(BODY)), "the connection ended, after", again=True

@@ -14,8 +14,8 @@ from tfbuild.base.errors import DownloadError, HostError
 from tfbuild.base.urls import parse_mirror_rules
 from tfbuild.downloads.fetch import new_session
 from tfbuild.downloads.mirrors import url_resolver
-from tfbuild.downloads.python_index import PythonIndex, find_pip, head_size, pip_settings
-from tfbuild.downloads.simple_index import IndexSettings
+from tfbuild.downloads.pip_settings import IndexSettings, find_pip, pip_settings
+from tfbuild.downloads.python_index import PythonIndex, head_size
 from tfbuild.machine.runner import SubprocessRunner
 
 WHEEL = "demo-1.0-py3-none-any.whl"
@@ -55,6 +55,29 @@ def test_what_was_asked_is_told_without_passwords(tmp_path: Path) -> None:
     assert "offline" in text
     assert "s3cr3t" not in text
     assert "invoke bundle --load FILE" in str(caught.value.hint)
+
+
+def test_pip_without_any_index_or_links_is_reported_and_mirrors_are_enough() -> None:
+    nothing = PythonIndex(lambda: IndexSettings((), ()), lambda: new_session({}))
+    with pytest.raises(DownloadError) as caught:
+        nothing.urls(URL)
+    assert "no-index" in "\n".join(caught.value.details)
+    rules = parse_mirror_rules("pypi:=https://mirror.example/wheels/")
+    assert len(url_resolver(rules, python_index=nothing.urls)(URL)) == 1
+
+
+@pytest.mark.real_sockets
+def test_a_page_that_nobody_can_read_is_told_from_one_without_the_file() -> None:
+    with web.running() as site:
+        site.on("/a/demo/", web.whole(b"not json", content_type="application/vnd.pypi.simple.v1+json"))
+        site.on("/b/demo/", web.whole(b'<a href="other.whl">other.whl</a>', content_type="text/html"))
+        settings = IndexSettings((f"{site.url}/a", f"{site.url}/b"), ())
+        with pytest.raises(DownloadError) as caught:
+            PythonIndex(lambda: settings, lambda: new_session({})).urls(URL)
+        assert caught.value.details == (
+            f"{site.url}/a/demo/: has no files",
+            f"{site.url}/b/demo/: has no such file",
+        )
 
 
 @pytest.mark.real_sockets

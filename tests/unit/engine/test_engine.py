@@ -248,7 +248,7 @@ def test_a_silent_failure_that_does_not_come_again_stays_a_failure() -> None:
     api.stdout = [*[b""] * 6, b"answer"]
     result = _engine(api).run_once("image", [], SPEAKS)
     assert (result.exit_code, result.stdout) == (139, "answer")
-    assert "exit code 139; run once more, it ended well" in result.stderr
+    assert "exit code 139; a second run succeeded" in result.stderr
 
 
 def test_a_program_that_may_be_silent_is_not_run_twice(no_pauses: list[float]) -> None:

@@ -94,7 +94,7 @@ def test_a_page_is_refused_before_the_image_is_read(
     words = {"as_json": False, "html": str(tmp_path / "notes.html"), "facts": "", "host_facts": False}
     code = run_command(lambda: inspect.diagnose("no such image", **words))  # type: ignore[arg-type]
     assert code == ExitCode.USAGE
-    assert "notes.html is there and is not a page of tfbuild" in capsys.readouterr().err
+    assert "notes.html exists and is not a page of tfbuild" in capsys.readouterr().err
     assert (tmp_path / "notes.html").read_text() == "precious"
     image = docker_archive(tmp_path / "image.tar", CASES["clean"].image())
     words["html"] = str(tmp_path / "new.html")

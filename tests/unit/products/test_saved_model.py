@@ -58,7 +58,7 @@ def test_a_model_without_variables_is_one(model: Path) -> None:
 
 def test_the_version_folder_itself_is_told_from_a_model(model: Path) -> None:
     error = refused(model / "00000123")
-    assert "wants it in a numbered folder" in error.message
+    assert "needs it in a numbered folder" in error.message
     assert "MODEL/1" in str(error.hint)
 
 

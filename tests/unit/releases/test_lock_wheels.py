@@ -81,6 +81,30 @@ def test_what_the_index_lacks_is_in_the_lock_with_pips_reason() -> None:
     assert caught.value.details == ("No matching distribution found for tensorflow==9.0",)
 
 
+def test_what_pip_lacks_for_this_machine_alone_does_not_hinder_the_target() -> None:
+    """pip, on amd64, wants what only amd64 needs, and fails: the dependencies are then followed here."""
+    torch = locked("torch", "2", "np<2", "cuda; platform_machine == 'x86_64'")
+    old, new = locked("np", "1.9"), locked("np", "2.4")
+
+    def run(argv: tuple[str, ...]) -> None:
+        asked = argv[argv.index("--target") + 2 :]
+        found = [torch, *([new] if "np" in asked else []), *([old] if "np<2" in asked else [])]
+        Path(argv[argv.index("--report") + 1]).write_text(json.dumps({"install": list(map(item, found))}))
+
+    failed = Reply((), returncode=1, stderr="ERROR: No matching distribution found for cuda\n", times=1)
+    runner = RecordingRunner([Reply((), times=1), failed, Reply((), effect=run)])
+    wanted = release()
+    one = wanted.wheels.sets[0].model_copy(
+        update={"requirements": ("torch", "win; sys_platform == 'win32'", "np; sys_platform == 'linux'")}
+    )
+    wanted = release(wheels=wanted.wheels.model_copy(update={"sets": (one,)}))
+    lock = lock_wheels(wanted, runner=runner, reporter=SilentReporter())
+    assert [each.filename for each in lock.wheels] == [old.filename, torch.filename]
+    assert ["--no-deps" in command for command in runner.commands[1:]] == [False, True, True]
+    assert runner.commands[2][-2:] == ("torch", "np")
+    assert runner.commands[3][-3:] == ("torch", "np", "np<2")
+
+
 def test_a_contradiction_in_what_pip_chose_is_no_lock() -> None:
     bad = locked("np", "2.4")
     with pytest.raises(NothingMatchesError) as caught:

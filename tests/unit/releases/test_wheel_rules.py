@@ -31,6 +31,16 @@ def test_what_is_needed_is_found_through_extras_and_markers_of_the_target() -> N
     assert (arm.missing, arm.conflicts) == ((), ())
 
 
+def test_a_requirement_of_ones_own_is_needed_only_where_its_marker_holds() -> None:
+    wheels = {"np": locked("np", "1.5")}
+    wanted = [Wanted("np<2; python_version < '3.12'", "x"), Wanted("np>=2; python_version >= '3.12'", "y")]
+    for python, conflicts in (("3.11", []), ("3.13", [wanted[1]])):
+        found = closure(wanted, wheels, marker_environment(python, Arch.AMD64))
+        assert [each.wanted for each in found.conflicts] == conflicts
+    absent = closure([Wanted("pywin32; sys_platform == 'win32'", "x")], {}, HERE)
+    assert absent.missing == ()
+
+
 def test_a_conflict_names_the_wheel_and_who_wants_another() -> None:
     wheels = {each.name: each for each in (locked("tf", "2.10", "np<2,>=1.2"), locked("np", "2.1"))}
     found = closure([Wanted("tf==2.10", "config:3"), Wanted("keras<3", "app.txt:1")], wheels, HERE)

@@ -94,8 +94,8 @@ def test_the_prose_says_what_is_needed_and_what_to_do() -> None:
     ("start", "words"),
     [
         (b"\x1f\x8b\x08", "compressed with gzip"),
-        (b"#!/bin/sh\n", "nothing that can be verified"),
-        (b"", "nothing that can be verified"),
+        (b"#!/bin/sh\n", "cannot be verified"),
+        (b"", "cannot be verified"),
         (tar_bytes([Member("etc/passwd", b"x")]), "a tar file without an image"),
     ],
 )

@@ -145,7 +145,7 @@ def write_bundle(target: Path, bundle: Bundle, files: Mapping[str, Path]) -> str
 
 def require_bundle_place(target: Path) -> None:
     """Raises :class:`tfbuild.base.errors.UsageError` where no bundle can be written, or something else is."""
-    require_replaceable_file(target, _is_bundle, "a bundle", "another name: --file FILE")
+    require_replaceable_file(target, _is_bundle, "a bundle", "choose another name: --file FILE")
 
 
 def _is_bundle(file: Path) -> bool:
@@ -227,7 +227,7 @@ def _add(tar: tarfile.TarFile, member: BundleMember, file: Path) -> None:
             tar.addfile(_header(member.path, size), cast(IO[bytes], Reader()))
     if size != member.size or digest.hexdigest() != member.sha256:
         raise ChecksumError(
-            f"{file} is not what it was when it was checked",
+            f"{file} has changed since it was checked",
             details=(f"Expected: sha256 {member.sha256}, {member.size} bytes",),
             hint="delete it and run the same command again",
         )
@@ -244,7 +244,7 @@ def _contents(members: Iterator[Member]) -> Bundle:
     checksum = _text_of(next(members, None), _CHECKSUM, 200)
     contents = _text_of(next(members, None), _CONTENTS, _LARGEST_CONTENTS)
     if checksum != f"{hashlib.sha256(contents).hexdigest()}  {_CONTENTS}\n".encode():
-        raise ArchiveError("its table of contents is damaged: the checksum is another")
+        raise ArchiveError("its table of contents is damaged: its checksum is wrong")
     try:
         document = json.loads(contents)
         version = document.get("version") if isinstance(document, dict) else None
@@ -259,7 +259,7 @@ def _contents(members: Iterator[Member]) -> Bundle:
 
 def _text_of(member: Member | None, name: str, limit: int) -> bytes:
     if member is None or member.name != name or member.size > limit:
-        raise ArchiveError(f"it is no bundle: {name} is not where it should be")
+        raise ArchiveError(f"it is not a bundle: {name} is not where it should be")
     with member.open() as content:
         return content.read(limit + 1)
 
@@ -269,19 +269,19 @@ def _check_members(members: Iterable[BundleMember]) -> None:
     for member in members:
         place = _PLACES.fullmatch(member.path)
         if place is None:
-            raise ArchiveError(f"it wants to place {member.path!r}, where no bundle may")
+            raise ArchiveError(f"it would write {member.path!r}, which no bundle may")
         if member.path in seen:
             raise ArchiveError(f"it names {member.path!r} twice")
         seen.add(member.path)
         # Beside "file" there are markers, empty ones, for the URLs that a file is known by.
         hashed = place["download"] or (place["cached"] if place["name"] == "file" else None)
         if hashed and hashed != member.sha256:
-            raise ArchiveError(f"{member.path!r} has another sha256: {member.sha256}")
+            raise ArchiveError(f"{member.path!r} has a different sha256: {member.sha256}")
 
 
 def _check_place(member: Member, expected: BundleMember) -> None:
     if member.name != expected.path:
-        raise ArchiveError(f"it holds {member.name!r} in the place of {expected.path!r}")
+        raise ArchiveError(f"it holds {member.name!r} where {expected.path!r} is expected")
     if member.size != expected.size:
         raise ArchiveError(f"{member.name!r} has {member.size} bytes, and should have {expected.size}")
 
@@ -304,7 +304,7 @@ def _extract(member: Member, expected: BundleMember, staging: Path) -> None:
 
 @contextmanager
 def _explained(file: Path) -> Iterator[None]:
-    details = (f"File: {file}", "nothing of it was placed")
+    details = (f"File: {file}", "nothing was unpacked")
     hint = "copy it again, and compare its sha256 with the one that 'invoke bundle' printed when it was made"
     try:
         yield

@@ -89,7 +89,7 @@ def _require_same(plan: Plan[Any], output: Path, manifest: Mapping[str, Any]) ->
     if stored is None or _placed(plan.asked).is_same_as(_placed(stored)):
         return
     raise UsageError(
-        f"{output} has the result of another build, and of the same name",
+        f"{output} already has the result of another build with the same name",
         details=(f"it is of: {_told(stored)}", f"asked for: {_told(plan.asked)}"),
         hint="--name WORD gives this build a name of its own; --output DIR writes it elsewhere",
     )

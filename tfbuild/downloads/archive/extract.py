@@ -121,8 +121,8 @@ class _Writer:
             source = self._names.written(member.link)
             if source is None:
                 raise ArchiveError(
-                    f"the hard link {member.name!r} leads to {member.link!r}, which is not wanted",
-                    hint="take in that path as well",
+                    f"the hard link {member.name!r} leads to {member.link!r}, which is not selected",
+                    hint="include that path as well",
                 )
             Path(self._at(target)).hardlink_to(self._at(source))
         for target, member in self._deferred:

@@ -177,7 +177,7 @@ def _requirements(path: Path) -> Iterator[AskedLine]:
                 raise InvalidRequirement("options and URLs cannot be pinned")
         except InvalidRequirement as error:
             why = str(error).splitlines()[0]
-            problems.append(ConfigProblem(str(path), number, 1, f"'{text}' is no requirement: {why}"))
+            problems.append(ConfigProblem(str(path), number, 1, f"'{text}' is not a requirement: {why}"))
             continue
         yield AskedLine(text, Origin(str(path), number))
     if problems:
@@ -217,7 +217,8 @@ def _kind(path: Path) -> Literal["keras", "h5"]:
     if path.suffix in {".h5", ".hdf5"}:
         return "h5"
     raise UsageError(
-        f"{path}: the kind of a model is told by its name", hint="FILE.keras, FILE.h5 or a SavedModel folder"
+        f"{path}: its name does not say what kind of model it is",
+        hint="FILE.keras, FILE.h5 or a SavedModel folder",
     )
 
 
@@ -226,7 +227,7 @@ def _saved_model(folder: Path) -> str:
     if not pb.is_file():
         held = ", ".join(sorted(each.name for each in folder.iterdir())[:5]) or "nothing"
         raise UsageError(
-            f"{folder} is no SavedModel: no saved_model.pb in it",
+            f"{folder} is not a SavedModel: no saved_model.pb in it",
             details=(f"it holds: {held}",),
             hint="tf.saved_model.save, or model.export('DIR')",
         )

@@ -54,7 +54,7 @@ def plan_keras(asked: Asked) -> Plan[KerasPart]:
     found = resolve(replace(asked, words=words), RULES)
     release = found.release
     if not isinstance(release, KerasRelease):
-        raise TypeError(f"{release.path} is no release of Keras")
+        raise TypeError(f"{release.path} is not a release of Keras")
     app = read_app(Path(words.app), named=bool(words.name)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
     run = run_settings(found.config, app.settings if app else None)

@@ -15,7 +15,7 @@ def keras_definition(
 ) -> BakeFile:
     """The definition. Nothing in it has a network, so there is neither a secret nor a job count."""
     if plan.runtime_root is None:
-        raise TypeError(f"{plan.build_id} says nothing of the packages in its image")
+        raise TypeError(f"{plan.build_id} does not list the packages in its image")
     stage = "gpu" if plan.part.variant == "gpu" else "image"
     suffix = "-healthcheck" if plan.part.healthcheck else ""
     stages = Stages(

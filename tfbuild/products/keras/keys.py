@@ -12,7 +12,7 @@ from tfbuild.config.types import EnvironmentName, Keys, PythonVersion, Requireme
 
 # What an image of Keras leaves out, with the reason; dockerfiles/keras/leave-out has the files.
 LEFT_OUT: Mapping[str, str] = {
-    "headers": "headers of TensorFlow and NumPy, numpy.distutils: only who compiles custom ops needs them",
+    "headers": "headers of TensorFlow and NumPy, numpy.distutils: needed only to compile custom ops",
     "tests": "test suites of the packages and their data",
     "static": "static libraries and generated C sources for ahead-of-time compilation",
     "symbols": "symbol tables that only a debugger reads",

@@ -256,10 +256,10 @@ def conflict_problems(
             yield _problem(str(_place(each.wheel.filename, more)), text)
             continue
         wanted, place = each.wanted, _place(each.wheel.filename, more)
-        who = f"{wanted.by} requires" if wanted.wheel else "asked for is"
+        who = f"{wanted.by} requires" if wanted.wheel else "you asked for"
         yield _problem(
             str(_place(wanted.wheel, more)) if wanted.wheel else wanted.by,
-            f"{who} {_bare(wanted.requirement)}, and the locked wheel is {each.wheel.name} "
+            f"{who} {_bare(wanted.requirement)}, but the locked wheel is {each.wheel.name} "
             f"{each.wheel.version} ({place}){_reason(each.wheel, base, more)}",
         )
 

@@ -48,7 +48,7 @@ def plan_serving(asked: Asked) -> Plan[ServingPart]:
     found = resolve(asked, RULES)
     release = found.release
     if not isinstance(release, ServingRelease):
-        raise TypeError(f"{release.path} is no release of the model server")
+        raise TypeError(f"{release.path} is not a release of the model server")
     lock = load_lock(root, release)
     more = ServingCircumstances(
         load_cpus(PROJECT),

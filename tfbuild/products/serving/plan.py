@@ -135,7 +135,7 @@ def _way(serving: ServerBuild, request: Request) -> Way:
     if way is None:
         able = [f"{each.arch} on {each.build_arch}" for each in serving.ways]
         if request.arch is request.build_arch:
-            hint = "without serving.build_on=target it is cross-compiled, where the release has a way"
+            hint = "without serving.build_on=target it is cross-compiled, if the release supports that"
         else:
             hint = f"--set serving.build_on=target builds on an engine that is {request.arch} itself"
         raise NothingMatchesError(

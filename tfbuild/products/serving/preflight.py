@@ -22,11 +22,11 @@ def require_architecture(plan: Plan[Any], engine: EngineFacts, host: Arch) -> No
     if machine is wanted or machine is None:
         return
     if wanted is not host:
-        otherwise = "without serving.build_on=target it is cross-compiled, where the release has a way"
+        otherwise = "without serving.build_on=target it is cross-compiled, if the release supports that"
     else:
         otherwise = f"on this engine: --arch {machine} --set serving.build_on=target"
     raise HostError(
-        f"{plan.build_id} is to be built on {wanted}, and the engine is {machine}",
+        f"{plan.build_id} must be built on {wanted}, but the engine is {machine}",
         details=(otherwise,),
-        hint=f"take an engine on an {wanted} machine: export DOCKER_HOST=ssh://USER@MACHINE",
+        hint=f"use an engine on an {wanted} machine: export DOCKER_HOST=ssh://USER@MACHINE",
     )

@@ -13,14 +13,14 @@ from tfbuild.releases.keys import Release
 def compiler_of(release: Release) -> CompilerCpus | None:
     """What compiles ``release``; None where nobody has asked that compiler. Reads files."""
     if not isinstance(release, ServingRelease):
-        raise TypeError(f"{release.path} is no release of the model server")
+        raise TypeError(f"{release.path} is not a release of the model server")
     return compiler_cpus(release.serving.compiler.kind, release.serving.compiler.version)
 
 
 def key_rules(release: Release, cpus: Cpus) -> KeyRules:
     """An older compiler gets other words for a level of CPUs, or none: see :func:`march_flags`."""
     if not isinstance(release, ServingRelease):
-        raise TypeError(f"{release.path} is no release of the model server")
+        raise TypeError(f"{release.path} is not a release of the model server")
     compiler = release.serving.compiler
 
     def passes_on(march: str) -> bool:

@@ -48,8 +48,8 @@ CAUSES = (
     ),
     cause_of(
         "remote cache or executor out of reach",
-        "Bazel could not use its remote cache or executor: see that the address is right and can be reached "
-        "from a container, or leave it out with '--set serving.remote_cache=null' or "
+        "Bazel could not use its remote cache or executor: check that the address is right and can be "
+        "reached from a container, or leave it out with '--set serving.remote_cache=null' or "
         "'--set serving.remote_executor=null'",
         r"^tfbuild: Bazel ended with exit code 34\b",
         r"Failed to query remote execution capabilities",

@@ -86,7 +86,7 @@ class Clone:
 def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamReport:
     """Compare ``release`` with the clone in the folder ``clone``.
 
-    :raises UsageError: the release has no commit, or the folder is no git repository.
+    :raises UsageError: the release has no commit, or the folder is not a git repository.
     :raises NothingMatchesError: the clone does not have the commit.
     """
     if not isinstance(release, ServingRelease) or release.revision is None:
@@ -95,7 +95,7 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
     at = Clone(git_dir, release.revision, runner)
     if at.ask("rev-parse", "--git-dir") is None:
         raise UsageError(
-            f"{clone} is no git repository", hint="git clone https://github.com/tensorflow/serving"
+            f"{clone} is not a git repository", hint="git clone https://github.com/tensorflow/serving"
         )
     if at.ask("cat-file", "-e", f"{release.revision}^{{commit}}") is None:
         raise NothingMatchesError(

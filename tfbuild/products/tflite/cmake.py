@@ -39,7 +39,7 @@ def tflite_cmake_flags(
             Target.CMAKE,
             "CMAKE_BUILD_TYPE=Release",
             str(BUILT_IN),
-            "upstream would set it; the level is ours",
+            "upstream would set it; this project sets the level",
         ),
         switch("TFLITE_ENABLE_XNNPACK", values.of(TfliteKeys).xnnpack, "tflite.xnnpack"),
         switch("TFLITE_ENABLE_GPU", values.of(TfliteKeys).gpu_delegate, "tflite.gpu_delegate"),

@@ -46,7 +46,7 @@ _FIXED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"CMAKE_(TOOLCHAIN_FILE|STRIP|OBJCOPY|SYSROOT|LIBRARY_ARCHITECTURE|CROSSCOMPILING\w*)", _TOOLCHAIN),
         (r"CMAKE_(HOST_)?SYSTEM(_NAME|_PROCESSOR|_VERSION)", _TOOLCHAIN),
         (r"CMAKE_FIND_ROOT_PATH\w*", _TOOLCHAIN),
-        (r"CMAKE_(GENERATOR\w*|MAKE_PROGRAM)", "the build is made with Ninja"),
+        (r"CMAKE_(GENERATOR\w*|MAKE_PROGRAM)", "the build uses Ninja"),
         (r"BUILD_SHARED_LIBS", "the build makes the shared libraries that a release has, and no others"),
         (r"CMAKE_CXX_STANDARD(_REQUIRED)?|CMAKE_POSITION_INDEPENDENT_CODE|CMAKE_MODULE_PATH", _UPSTREAM),
         (r"CMAKE_(FIND_PACKAGE_(PREFER_CONFIG|TARGETS_GLOBAL)|PREFIX_PATH)", _SUPERPROJECT),

@@ -110,7 +110,7 @@ def unused_entries(run: Run[TflitePart]) -> list[Finding]:
             "warning",
             f"tflite.cmake_definitions.{name} changes nothing: no CMake file of the release asks for it",
             evidence=("CMake: Manually-specified variables were not used by the project",),
-            fix=f"see that the name is right, or leave it out: '{name}'",
+            fix=f"check the name, or leave it out: '{name}'",
         )
         for name in run.plan.part.entries
         if name in unused

@@ -2,8 +2,9 @@
 
 pip evaluates environment markers for the Python that runs it, also with ``--platform`` and
 ``--python-version`` (https://github.com/pypa/pip/issues/11664), so what it chooses for another machine may
-lack wheels or have too many. :func:`tfbuild.releases.wheels.rules.closure` evaluates them for the target;
-what is missing is asked for by name, what is not needed is left out.
+lack wheels or have too many, or it fails over one that the target does not need.
+:func:`tfbuild.releases.wheels.rules.closure` evaluates them for the target; what is missing is asked for by
+name, what is not needed is left out. docs/explanation/choosing-wheels.md compares this with uv.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import DownloadError, NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Reporter
-from tfbuild.downloads.python_index import find_pip
+from tfbuild.downloads.pip_settings import find_pip
 from tfbuild.machine.programs import Runner
 from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel, UnavailableEnvironment, WheelEnvironment, WheelLock
-from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
+from tfbuild.releases.wheels.rules import Wanted, active, closure, marker_environment
 
 _OLDEST_GLIBC = 5  # manylinux1, https://peps.python.org/pep-0513/
 _LEGACY = ("manylinux2014", "manylinux2010", "manylinux1")
-_ROUNDS = 6
+# As deep as a chain of requirements that only the target has.
+_ROUNDS = 20
 SizeOf = Callable[[str], int | None]
 
 
@@ -148,28 +150,48 @@ def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
 
     :raises NoWheels: the index has none.
     """
-    python, arch, there = wish.python, wish.arch, wish.base
-    environment = marker_environment(python.version, arch)
+    # What the distribution has is asked of nobody: it may have no wheel at all.
+    if not wish.python.provided:
+        try:
+            return _chosen(wish, runner=runner, pip=pip, size_of=size_of, alone=False)
+        except NoWheels:
+            pass  # perhaps because of what only this machine would need
+    return _chosen(wish, runner=runner, pip=pip, size_of=size_of, alone=True)
+
+
+def _chosen(
+    wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf, alone: bool
+) -> tuple[LockedWheel, ...]:
+    """In rounds: what the target needs and pip did not choose is asked for as well in the next.
+
+    ``alone`` leaves all dependencies to the rounds, so no marker is evaluated for this machine; but pip
+    cannot go back to an older version then, since it does not see who asks for what.
+    """
+    there = wish.base
+    environment = marker_environment(wish.python.version, wish.arch)
     fixed = tuple(f"{each.name}=={each.version}" for each in there.values())
     wanted = tuple(Wanted(each, "the release") for each in wish.requirements)
-    asked = wish.requirements
+    asked = tuple(_without_marker(each) for each in active(wish.requirements, (), environment))
     for _ in range(_ROUNDS):
-        report = _report(asked, python, arch, runner=runner, pip=pip, constraints=fixed)
+        report = _report(
+            asked, wish.python, wish.arch, runner=runner, pip=pip, constraints=fixed, alone=alone
+        )
         found: dict[str, Any] = {canonicalize_name(i["metadata"]["name"]): i for i in report["install"]}
         wheels = {**{name: _wheel(item) for name, item in found.items() if name not in there}, **there}
         needs = closure(wanted, wheels, environment)
-        missing = _lacking(needs.missing, python)
-        if not missing:
-            if needs.conflicts:
-                wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
-                raise NoWheels(f"{wheel.name} {wheel.version} does not fit {by.by if by else 'this Python'}")
+        unfit = (*_lacking(needs.missing, wish.python), *(each.wanted for each in needs.conflicts))
+        if not unfit:
             return tuple(
                 _sized(wheels[name], found[name]["download_info"]["url"], size_of)
                 for name in needs.names
                 if name not in there
             )
-        asked = (*asked, *(_without_marker(each.requirement) for each in missing))
-    raise NoWheels(f"requirements that lead to ever new ones: {', '.join(asked)}")
+        more = {_without_marker(each.requirement) for each in unfit if each}
+        if more <= set(asked):
+            wheel, by = needs.conflicts[0].wheel, needs.conflicts[0].wanted
+            raise NoWheels(f"{wheel.name} {wheel.version} does not fit {by.by if by else 'this Python'}")
+        asked = (*asked, *sorted(more - set(asked)))
+    raise NoWheels(f"each round of requirements brought new ones: {', '.join(asked)}")
 
 
 def _lacking(missing: Sequence[Wanted], python: WheelPython) -> list[Wanted]:
@@ -198,6 +220,7 @@ def _report(
     runner: Runner,
     pip: tuple[str, ...],
     constraints: tuple[str, ...],
+    alone: bool,
 ) -> dict[str, Any]:
     """https://pip.pypa.io/en/stable/reference/installation-report/"""
     with tempfile.TemporaryDirectory(prefix="tfbuild-lock-") as folder:
@@ -205,15 +228,13 @@ def _report(
         # --target is what pip wants with --platform; nothing is put there.
         target = ("--target", str(Path(folder, "unused")))
         tags = platforms(load_platforms(PROJECT).require_suite(python.suite).GLIBC, arch)
-        # What the distribution has is asked of nobody: it may have no wheel at all.
-        alone = ("--no-deps",) if python.provided else ()
         held = Path(folder, "constraints.txt")
         held.write_text("".join(f"{line}\n" for line in constraints), encoding="utf-8")
         argv = (
             *pip, "install", "--dry-run", "--ignore-installed", "--quiet", "--report", str(report),
             "--only-binary", ":all:", "--implementation", "cp", "--python-version", python.version,
             *(word for tag in tags for word in ("--platform", tag)),
-            "--constraint", str(held), *alone, *target, *requirements,
+            "--constraint", str(held), *(("--no-deps",) if alone else ()), *target, *requirements,
         )  # fmt: skip
         answer = runner.capture(argv, timeout_s=1800)
         if not answer.ok:

@@ -66,8 +66,11 @@ class Closure:
 
 
 def closure(wanted: Iterable[Wanted], wheels: Mapping[str, LockedWheel], environment: Environment) -> Closure:
-    """Everything that ``wanted`` needs, with extras, out of ``wheels`` (by normalized name)."""
-    pending = list(wanted)
+    """Everything that ``wanted`` needs, with extras, out of ``wheels`` (by normalized name).
+
+    What a marker of ``wanted`` itself keeps for another environment is not needed.
+    """
+    pending = [each for each in wanted if active((each.requirement,), (), environment)]
     seen: set[tuple[str, frozenset[str]]] = set()
     names: list[str] = []
     missing: list[Wanted] = []

@@ -122,7 +122,7 @@ def _hardening(facts: ElfFacts, policy: Policy) -> Iterator[Observation]:
         full = rules.min_relro is Relro.FULL
         yield Observation(
             "elf-relro",
-            f"{facts.path} has RELRO {facts.relro}, at least {rules.min_relro} is asked for",
+            f"{facts.path} has RELRO {facts.relro}, at least {rules.min_relro} is required",
             fix="link with -Wl,-z,relro" + (",-z,now" if full else ""),
         )
     if rules.require_bind_now and not facts.bind_now and not facts.static:

@@ -65,7 +65,7 @@ def _rights(facts: ImageFacts, policy: Policy) -> Iterator[Observation]:
         )
     for id, paths, allowed, what, fix in (
         ("image-setid", facts.setid, rules.allow_setid, "set-user-id or set-group-id programs", "chmod a-s"),
-        ("image-shell", facts.shells, rules.allow_shells, "shells", "take a base without a shell"),
+        ("image-shell", facts.shells, rules.allow_shells, "shells", "use a base without a shell"),
         (
             "image-open-directory",
             facts.open_directories,
@@ -94,7 +94,7 @@ def _closure(closure: Closure, rules: ImageRules) -> Iterator[Observation]:
             first_lines(
                 [f"{gap.owner} needs {gap.version}, {gap.found} lacks it" for gap in closure.unmet], SHOWN
             ),
-            "take a base of the same release as the builder, or build against an older one",
+            "use a base of the same release as the builder, or build against an older one",
         )
 
 

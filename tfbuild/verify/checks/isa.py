@@ -51,7 +51,7 @@ def _exceeded(name: str, isa: IsaFacts, march: str, permitted: frozenset[str]) -
             "isa-unclear",
             f"{name} is meant for {march} and has {_names(unclear)}; whether it asks first is unclear",
             tuple(_evidence(e) for e in unclear),
-            "verify the file before it is stripped, or beside its .debug file: names of functions tell",
+            "verify the file before it is stripped, or beside its .debug file: the names of functions decide",
         )
 
 

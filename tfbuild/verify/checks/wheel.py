@@ -82,7 +82,7 @@ def check_wheel(
     if fits.foreign:
         yield Observation(
             "wheel-library",
-            f"the wheel needs {', '.join(fits.foreign)}, which a manylinux wheel has to bring",
+            f"the wheel needs {', '.join(fits.foreign)}, which a manylinux wheel must contain",
             fix="auditwheel repair copies them into the wheel",
         )
     yield from _tags(claimed, fits, platforms)

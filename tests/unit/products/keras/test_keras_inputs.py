@@ -100,7 +100,7 @@ def test_models_are_told_apart_by_name_and_bytes(tmp_path: Path) -> None:
     [
         ("a.keras", b"\x89HDF\r\n\x1a\n", "a .keras file is a zip archive"),
         ("a.h5", b"PK\x03\x04", "an .h5 file is HDF5"),
-        ("a.tflite", b"\x1c\x00\x00\x00TFL3", "told by its name"),
+        ("a.tflite", b"\x1c\x00\x00\x00TFL3", "does not say what kind of model"),
         ("a.h5", b"version https://git-lfs.github.com/spec/v1\n", "pointer of Git LFS"),
     ],
 )

@@ -123,7 +123,7 @@ def test_keras_2_is_refused_with_both_sides(release: str) -> None:
     error = refused("keras.requirements=keras<3", release=release)
     assert error.exit_code == 2
     lock = re.escape(f"build_configs/releases/keras/{release}.wheels.json")
-    assert re.search(rf"asked for is keras<3, .* keras 3\.\S+ \({lock}:[0-9]+\)", said(error))
+    assert re.search(rf"you asked for keras<3, .* keras 3\.\S+ \({lock}:[0-9]+\)", said(error))
     assert re.search(rf"tensorflow-cpu {release} requires keras>=3\.\S+ \({lock}:[0-9]+\)", said(error))
 
 
@@ -227,7 +227,7 @@ def test_a_locked_wheel_that_wants_another_tensorflow_is_refused(tmp_path: Path)
     app = application(tmp_path, "old-addons\n")
     with_lock(app, locked("old-addons", "0.23", "numpy<2"))
     error = refused(app=app)
-    assert re.search(r"old-addons 0\.23 requires numpy<2, and the locked wheel is numpy 2", said(error))
+    assert re.search(r"old-addons 0\.23 requires numpy<2, but the locked wheel is numpy 2", said(error))
     assert f"{app / APP_LOCK}:" in said(error)
 
 

@@ -153,7 +153,7 @@ def test_what_an_engine_lacks_is_told_in_its_own_numbers() -> None:
     assert needs.disk == 60 << 30
     assert needs.doubts(memory=64 << 30, cpus=64) == ()
     few, slow = needs.doubts(memory=6 << 30, cpus=2)
-    assert few.startswith("the engine has 6.0 GiB of memory, 16 are reckoned")
+    assert few.startswith("the engine has 6.0 GiB of memory, and the build needs about 16 GiB")
     assert slow == "about 15 hours on the 2 CPUs of the engine"
 
 
@@ -178,7 +178,7 @@ def test_an_engine_of_the_architecture_that_builds_will_do(arch: Arch, build_arc
 
 def test_a_native_build_on_another_engine_ends_before_it_begins() -> None:
     plan = make_server_plan("2.19.1", "opt", Arch.ARM64, build_arch=Arch.ARM64)
-    with pytest.raises(HostError, match="is to be built on arm64, and the engine is amd64") as caught:
+    with pytest.raises(HostError, match="must be built on arm64, but the engine is amd64") as caught:
         require_architecture(plan, engine_of("linux/amd64"), Arch.AMD64)
     assert caught.value.exit_code == 4
     assert "without serving.build_on=target" in caught.value.details[0]

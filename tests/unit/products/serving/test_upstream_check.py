@@ -160,7 +160,7 @@ def test_wrong_pins_are_found_out(release: ServingRelease, clone: Path) -> None:
 def test_a_folder_that_is_no_clone_or_lacks_the_commit(
     release: ServingRelease, clone: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="is no git repository"):
+    with pytest.raises(UsageError, match="is not a git repository"):
         check(release, tmp_path / "nowhere")
     with pytest.raises(NothingMatchesError) as caught:
         check(release.model_copy(update={"revision": "1" * 40}), clone)

@@ -116,7 +116,8 @@ class _Run:
         except UpstreamSourceError as error:
             what = f"{self._release.product} {self._release.release}"
             raise BuildError(
-                f"how the source of {what} declares its dependencies is not understood", details=(str(error),)
+                f"the way the source of {what} declares its dependencies is not understood",
+                details=(str(error),),
             ) from error
 
     def ask(self, wanted: Iterable[Wanted]) -> None:

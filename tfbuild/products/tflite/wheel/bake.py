@@ -18,7 +18,7 @@ def wheel_definition(
 ) -> BakeFile:
     """The definition; nothing is compiled."""
     if plan.runtime_root is None:
-        raise TypeError(f"{plan.build_id} says nothing of the packages in its image")
+        raise TypeError(f"{plan.build_id} does not list the packages in its image")
     stages = Stages(
         plan=plan,
         layout=layout,

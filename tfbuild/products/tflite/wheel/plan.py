@@ -71,7 +71,7 @@ def make_wheel_plan(
         policy=policy_name(config.values),
         keys=wheel_rules(),
         flavour=FLAVOUR,
-        notes=("the official wheel; nothing is compiled, so compile.* says nothing here",),
+        notes=("the official wheel; nothing is compiled, so compile.* has no effect",),
         pins=pins,
         compiled_from=tuple(pin.sha256 for pin in pins),
         image_from=(part.python, part.package),
