@@ -195,16 +195,24 @@ def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
 
 
 def git_revision(root: Path) -> str:
-    """The commit of this project, from its .git folder; empty where there is none."""
+    """The commit of this project, from its .git folder, or that of the worktree that it is; empty where there
+    is none.
+
+    https://git-scm.com/docs/gitrepository-layout
+    """
+    folder = root / ".git"
     try:
-        head = (root / ".git" / "HEAD").read_text().strip()
+        if folder.is_file():
+            folder = root / folder.read_text().strip().removeprefix("gitdir: ")
+        head = (folder / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         name = head.removeprefix("ref: ")
-        loose = root / ".git" / name
-        if loose.exists():
-            return loose.read_text().strip()
-        packed = (root / ".git" / "packed-refs").read_text().splitlines()
+        common = folder / "commondir"  # branches of a worktree are with the main one's
+        shared = folder / common.read_text().strip() if common.exists() else folder
+        if (shared / name).exists():
+            return (shared / name).read_text().strip()
+        packed = (shared / "packed-refs").read_text().splitlines()
         return next((line.split()[0] for line in packed if line.endswith(f" {name}")), "")
     except OSError:
         return ""

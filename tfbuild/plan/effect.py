@@ -55,6 +55,11 @@ class KeyRules:
         rules = (*self.idle.items(), *foreign.items())
         return next((why for start, why in rules if f"{path}.".startswith(f"{start}.")), None)
 
+    def reads(self, path: str, model: ConfigModel) -> bool:
+        """Whether a build can do anything with the key ``path``."""
+        refused = any(f"{path}.".startswith(f"{start}.") for start in self.impossible)
+        return not refused and self.why_idle(path, model) is None
+
 
 def notes_without_effect(config: ResolvedConfig, rules: KeyRules, *, jobs: bool) -> Iterator[str]:
     """A line for each key that was given and that this build does not read; ``jobs``: --jobs was given."""

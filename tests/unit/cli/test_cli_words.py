@@ -19,8 +19,8 @@ from tfbuild.base.errors import ConfigError, ConfigProblem, ExitCode, UsageError
 from tfbuild.base.image_names import require_image_reference
 from tfbuild.base.text import github_annotations
 from tfbuild.cli import wiring
-from tfbuild.cli.command_words import TAKE_REST, Command, Flag, judge
-from tfbuild.cli.environment import PREFIX, TEST_PREFIX, VARIABLES, check_environment
+from tfbuild.cli.line.command_words import TAKE_REST, Command, Flag, judge
+from tfbuild.cli.line.environment import PREFIX, TEST_PREFIX, VARIABLES, check_environment
 from tfbuild.cli.run import run_command
 from tfbuild.downloads.attempts import is_unknown_host
 from tfbuild.machine.path_words import expanded, input_folder, input_path, output_file, output_folder
