@@ -146,7 +146,7 @@ def test_help_says_what_each_option_is_for(acts: Acts, capsys: Captured) -> None
         ("--list nope", "--list takes no name"),
         ("--list --list-format xml", "--list-format takes 'flat', 'nested' or 'json', not 'xml'"),
         ("build", "unknown command 'build'; did you mean 'build-keras', 'build-serving' or 'build-tflite'?"),
-        ("list", "did you mean 'list-configs' or 'list-releases'?"),
+        ("list", "did you mean 'list-configs', 'list-keys' or 'list-releases'?"),
         ("verify A B", "invoke verify takes one target; 'B' is one too many"),
         ("build-tflite --dry-run true", "'--dry-run' takes no value, and 'true' is no command"),
         ("build-tflite --dry-run=true", "'--dry-run' takes no value, not even 'true'"),
