@@ -163,32 +163,9 @@ VALUES: dict[str, SearchStrategy[str]] = {
 }
 _OF_BUILDS = ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name")
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "build-tflite": (
-        "--release",
-        "--config",
-        "--arch",
-        "--set",
-        "--jobs",
-        "--tag",
-        "--output",
-        "--from",
-        "--name",
-    ),
-    "build-serving": (
-        "--release",
-        "--config",
-        "--arch",
-        "--set",
-        "--jobs",
-        "--tag",
-        "--output",
-        "--model",
-        "--name",
-    ),
-    "build-keras": (
-        *("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--model", "--name"),
-        *("--app", "--variant", "--name"),
-    ),
+    "build-tflite": (*_OF_BUILDS, "--from"),
+    "build-serving": (*_OF_BUILDS, "--model"),
+    "build-keras": (*_OF_BUILDS, "--model", "--app", "--variant"),
     "bundle": (
         "--product",
         "--release",
@@ -197,6 +174,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         "--set",
         "--variant",
         "--app",
+        "--name",
         "--file",
         "--load",
     ),

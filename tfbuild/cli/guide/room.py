@@ -49,10 +49,10 @@ class RoomTaken:
 
 def du(output: str, *, as_json: bool) -> int:
     """``invoke du``"""
-    from tfbuild.cli.wiring import connect
+    from tfbuild.cli.wiring import held_in_engine
 
     dist = output_folder(output, "--output") if output else Path("dist")
-    taken = room_taken(dist, cache_root(os.environ), lambda: connect().holds_of_ours())
+    taken = room_taken(dist, cache_root(os.environ), held_in_engine)
     if as_json:
         write_json(dump(taken))
     else:
