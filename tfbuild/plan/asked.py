@@ -16,6 +16,7 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel
@@ -132,7 +133,8 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     if build_arch is not named_arch:
         beyond = (*beyond, Extra("build-arch", str(build_arch)))
     _refuse_foreign_native(config, arch, build_arch)
-    require_possible(config, release, rules.keys(release), arch, rules.compiler(release))
+    compiler = rules.compiler(release)
+    require_possible(config, release, rules.keys(release), arch, compiler, compiler_options(compiler))
     request = Request(
         product=release.product,
         release=release.release,
