@@ -242,7 +242,7 @@ def list_keys(_context: Context, prefix: str, json: bool = False) -> int:
     help={
         "name": "a configuration; invoke list-configs [opt]",
         "product": "only the keys that this product reads: tflite, serving or keras",
-        "arch": _SELECT["arch"],
+        "arch": "one architecture: amd64, arm64 or another [this machine's]",
         "set": _SELECT["set"],
         "all": "the built-in defaults too",
         "json": "machine-readable; always has all",

@@ -39,16 +39,17 @@ class CompilerOptions:
         """Why this compiler takes no ``flag`` for ``arch``; None where it does, or is not asked by name."""
         if not _CHECKED.match(flag) or _UNCHECKED.match(flag):
             return None
-        known = self.of_all | self.of_targets[arch] if arch in self.of_targets else None
-        if known is None and flag.startswith("-m"):
-            return None  # nobody has asked it for this architecture
-        known = known or self.of_all
-        if _is_in(flag, known):
+        asked = arch in self.of_targets
+        if not asked and flag.startswith("-m"):
+            return None
+        known = self.of_all.union(self.of_targets[arch] if asked else frozenset())
+        # Of a compiler that only warns of a -W that it does not know, none was asked for.
+        if _is_in(flag, known) or not any(each.startswith(flag[:2]) for each in known):
             return None
         option = flag.partition("=")[0]
-        for other, options in self.of_targets.items():
-            if _is_in(flag, options):
-                return f"{self.title} knows no {option} for {arch}: it is an option of {other}"
+        if others := [str(other) for other, options in self.of_targets.items() if _is_in(flag, options)]:
+            told = f"{self.title} knows no {option} for {arch}: it is an option of {', '.join(others)}"
+            return told if asked else None
         if f"{option}=" in known:
             return f"{self.title} takes {option} with a value only: {option}=…"
         return f"{self.title} knows no option {option}{did_you_mean(option, _bare(known))}"

@@ -59,7 +59,30 @@ def test_an_option_of_the_cpu_is_judged_where_the_compiler_was_asked(gcc: Compil
 
 def test_one_that_nobody_has_asked_judges_nothing() -> None:
     assert compiler_options(None) is None
-    assert compiler_options(compiler_cpus("clang", "18")) is None
+    known = compiler_cpus("clang", "18")
+    assert known
+    assert compiler_options(known.model_copy(update={"version": "99"})) is None
+
+
+@pytest.mark.parametrize(
+    ("flag", "arch", "problem"),
+    [
+        ("-fno-plt", Arch.AMD64, None),
+        ("-finline-limit=100", Arch.AMD64, None),  # of GCC: taken without a word
+        ("-Wwhat-nobody-knows", Arch.AMD64, None),  # a warning of its own
+        ("-mavx2", Arch.AMD64, None),
+        ("-mavx2", Arch.ARM64, "clang 18 knows no -mavx2 for arm64: it is an option of amd64"),
+        ("-moutline-atomics", Arch.ARM64, None),
+        ("-ffixed-x10", Arch.AMD64, "clang 18 knows no -ffixed-x10 for amd64: it is an option of arm64"),
+        ("-ffixed-x10", Arch.ARMHF, None),
+        ("-ffunctoin-sections", Arch.AMD64, "clang 18 knows no option -ffunctoin-sections; did you mean"),
+    ],
+)
+def test_clang_was_asked_for_each_target(flag: str, arch: Arch, problem: str | None) -> None:
+    options = compiler_options(compiler_cpus("clang", "18"))
+    assert options
+    found = options.problem(flag, arch)
+    assert found is None if problem is None else (found or "").startswith(problem)
 
 
 @pytest.mark.parametrize("text", ["-fx\n", "[amd64]\n-mx\n", "[all]\n-fx\n[amd46]\n-mx\n", "[all\n"])
