@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from invoke.collection import Collection
 from invoke.context import Context
 from invoke.main import program
 from invoke.tasks import task
 
 from tfbuild.cli.run import BuildOptions, SelectOptions, friendly, help_of, with_options
-from tfbuild.cli.usage import exit_with_usage
+from tfbuild.cli.usage import exit_with_usage, list_in_groups
 
 exit_with_usage(program)
 
@@ -202,6 +201,115 @@ def lock(
     )
 
 
+@task(
+    auto_shortflags=False,
+    positional=["word"],
+    help={"word": "the id of a finding, an exit code, or a state such as pinned", "json": "machine-readable"},
+)
+@friendly
+def explain(_context: Context, word: str, json: bool = False) -> int:
+    """Tell what a finding of verify or diagnose, an exit code or a state means, and what to do.
+
+    invoke explain elf-version
+    invoke explain 7
+    """
+    from tfbuild.cli.guide.explain import explain
+
+    return explain(word, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["prefix"],
+    help={"prefix": "what their names begin with, as compile. [all]", "json": "machine-readable"},
+)
+@friendly
+def list_keys(_context: Context, prefix: str, json: bool = False) -> int:
+    """List the keys of configurations and of --set: type, default, who reads them, what they do.
+
+    invoke list-keys
+    invoke list-keys compile.
+    """
+    from tfbuild.cli.guide.keys import list_keys
+
+    return list_keys(prefix, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    positional=["name"],
+    help={
+        "name": "a configuration; invoke list-configs [opt]",
+        "product": "only the keys that this product reads: tflite, serving or keras",
+        "arch": "one architecture: amd64, arm64 or another [this machine's]",
+        "set": _SELECT["set"],
+        "all": "the built-in defaults too",
+        "json": "machine-readable; always has all",
+    },
+)
+@friendly
+def show_config(
+    _context: Context,
+    name: str,
+    product: str = "",
+    arch: str = "",
+    set: list[str] | None = None,
+    all: bool = False,
+    json: bool = False,
+) -> int:
+    """Show the values of a configuration, each with the file and line that gives it.
+
+    invoke show-config size
+    invoke show-config opt --product serving --arch arm64 --json
+    """
+    from tfbuild.cli.guide.configs import ShowRequest, show_config
+
+    request = ShowRequest(name=name, product=product, arch=arch, sets=tuple(set or ()), everything=all)
+    return show_config(request, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["name"],
+    help={
+        "name": "what it shall be called",
+        "extends": "the configuration whose values hold unless the new one gives others [opt]",
+        "description": "a sentence for invoke list-configs",
+    },
+)
+@friendly
+def new_config(_context: Context, name: str, extends: str = "", description: str = "") -> int:
+    """Write a small file for a configuration of your own into build_configs/, with comments.
+
+    invoke new-config pi4-small --extends cortex-a72 --description "Raspberry Pi 4, small"
+    """
+    from tfbuild.cli.guide.configs import new_config
+
+    return new_config(name, extends, description)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def version(_context: Context, json: bool = False) -> int:
+    """Print the version of this program, with its revision and its Python."""
+    from tfbuild.cli.guide.about import version
+
+    return version(as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    help={"output": "the folder that builds wrote to [dist]", "json": "machine-readable, in bytes"},
+)
+@friendly
+def du(_context: Context, output: str = "", json: bool = False) -> int:
+    """Show what results, caches and the engine hold of this program, with the command that frees it."""
+    from tfbuild.cli.guide.room import du
+
+    return du(output, as_json=json)
+
+
 @task(auto_shortflags=False, help={"json": "machine-readable"})
 @friendly
 def list_configs(_context: Context, json: bool = False) -> int:
@@ -319,22 +427,14 @@ def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task,
     return test(fast=fast)
 
 
-ns = Collection(
-    build_keras,
-    build_serving,
-    build_tflite,
-    bundle,
-    check_upstream,
-    clean,
-    diagnose,
-    doctor,
-    fetch,
-    list_configs,
-    list_releases,
-    lock,
-    setup,
-    test,
-    verify,
-)
+_GROUPS = {
+    "Start here": (setup, doctor, list_configs, list_releases, explain, version),
+    "Build": (build_keras, build_serving, build_tflite),
+    "Configure": (list_keys, new_config, show_config),
+    "Judge results": (diagnose, verify),
+    "Supply": (bundle, check_upstream, fetch, lock),
+    "Keep house": (clean, du, test),
+}
+ns = list_in_groups(program, _GROUPS)
 # invoke's own form prints ANSI codes even with NO_COLOR.
 ns.configure({"run": {"echo_format": "+ {command}"}})

@@ -11,6 +11,7 @@ from invoke.main import program
 
 from tfbuild.base.errors import HostError
 from tfbuild.cli import lock, machine, wiring
+from tfbuild.cli.guide import configs, room
 from tfbuild.doctor import setup as host_setup
 from tfbuild.products.serving import upstream
 
@@ -21,6 +22,8 @@ _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (upstream, ("check_upstream",)),
     (machine, ("clean_up", "run_tests")),
     (host_setup, ("setup",)),
+    (configs, ("write_config",)),
+    (room, ("room_taken",)),
 )
 
 

@@ -16,7 +16,7 @@ import tasks
 from tests.support.commands import Acts, run_invoke
 from tests.support.diagnosis import saved_model
 from tests.support.plans import PROJECT
-from tfbuild.cli.command_words import Flag, judge
+from tfbuild.cli.line.command_words import Flag, judge
 from tfbuild.cli.usage import commands_of
 
 CORE = (Flag(("--list", "-l"), True, optional=True), Flag(("--echo", "-e"), False))

@@ -9,7 +9,9 @@ from typing import Any
 from tfbuild.build.run import Recipe
 from tfbuild.config.model import Contradictions, Section
 from tfbuild.plan.asked import Asked
+from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
+from tfbuild.releases.keys import Release
 from tfbuild.releases.load import ReleaseKind
 
 
@@ -17,7 +19,8 @@ from tfbuild.releases.load import ReleaseKind
 class Product:
     """A product: its release files, its keys, its plans, and what carries them out.
 
-    ``sections`` are its keys in a configuration, ``contradictions`` what they must not say at the same time.
+    ``sections`` are its keys in a configuration, ``contradictions`` what they must not say at the same time;
+    ``keys`` says what the keys of a configuration are to a release.
     ``plan`` makes a plan of a request, ``recipe`` tells what carries it out; ``parts`` are the types of
     :attr:`Plan.part` that there are. ``out_of_reach`` is what helps where upstream cannot be reached,
     ``takes_raw`` whether words after ``--`` go to its build tool.
@@ -26,6 +29,7 @@ class Product:
     name: str
     releases: ReleaseKind
     sections: tuple[Section, ...]
+    keys: Callable[[Release], KeyRules]
     parts: tuple[type, ...]
     plan: Callable[[Asked], Plan[Any]]
     recipe: Callable[[Plan[Any]], Recipe[Any]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 from invoke.context import Context
 
 from tfbuild.base.errors import Interrupted, TfBuildError
-from tfbuild.cli.environment import check_environment, debug_wanted
+from tfbuild.cli.line.environment import check_environment, debug_wanted
 from tfbuild.machine.path_words import expected_error
 from tfbuild.machine.terminal import prepare_streams, write_text
 

@@ -12,10 +12,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union
-
-from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
+from typing import Any
 
 from tfbuild.artifacts.elf.c_api import ApiList
 from tfbuild.artifacts.platforms import Platforms
@@ -23,11 +20,16 @@ from tfbuild.build.bundle.file import Bundle, BundleDocument
 from tfbuild.build.dist.folder import BuildDocument
 from tfbuild.build.dist.manifest import Manifest, VerifyRecord
 from tfbuild.build.several import IndexDocument, IndexManifest
+from tfbuild.cli.guide.about import VersionDocument
+from tfbuild.cli.guide.configs import ShownConfig
+from tfbuild.cli.guide.explain import Explanations
+from tfbuild.cli.guide.keys import KeyList
+from tfbuild.cli.guide.room import RoomTaken
+from tfbuild.cli.json_schema import JsonObject, config_schema, document_schema, release_schema, schema_of
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.supply import FetchResult
 from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.cpus import Cpus
-from tfbuild.config.model import Kind
 from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.host import TargetHost
 from tfbuild.diagnose.known import known_errors_schema
@@ -35,13 +37,10 @@ from tfbuild.doctor.doctor import DoctorReport
 from tfbuild.machine.terminal import write_lines
 from tfbuild.plan.document import PlanDocument
 from tfbuild.plan.several import IndexPlanDocument
-from tfbuild.products import table
 from tfbuild.products.serving.upstream import UpstreamReport
 from tfbuild.releases.lock import Lock
 from tfbuild.verify.policy_file import policy_file_schema
 from tfbuild.verify.report import VerifyReport
-
-JsonObject = dict[str, Any]
 
 # Each type of a JSON document with the name of its schema in schemas/ and its title.
 _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
@@ -55,6 +54,11 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (VerifyReport, "verify", "invoke verify --json"),
     (ConfigList, "list-configs", "invoke list-configs --json"),
     (ReleaseList, "list-releases", "invoke list-releases --json"),
+    (KeyList, "list-keys", "invoke list-keys --json"),
+    (ShownConfig, "show-config", "invoke show-config --json"),
+    (Explanations, "explain", "invoke explain --json"),
+    (VersionDocument, "version", "invoke version --json"),
+    (RoomTaken, "du", "invoke du --json"),
     (FetchResult, "fetch", "invoke fetch --json"),
     (Bundle, "bundle", "bundle.json in a bundle"),
     (BundleDocument, "bundle-result", "invoke bundle --json"),
@@ -65,48 +69,16 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
 )
 
 
-def config_schema() -> JsonObject:
-    """The schema of ``build_configs/*.yaml``. Lists also have a ``key+`` form, which appends."""
-    keys = table.model()
-    schema = _schema_of(keys.file, "tfbuild configuration")
-    groups = {"": [schema, schema["$defs"][keys.values.__name__]], **_groups(schema, keys.values, "")}
-    for key in keys.keys.values():
-        section, _, leaf = key.path.rpartition(".")
-        if key.kind is Kind.LIST:
-            for group in groups[section]:
-                _add_append_form(group, leaf)
-    return schema
-
-
-def release_schema() -> JsonObject:
-    """The schema of ``build_configs/releases/*/*.yaml``."""
-    return _schema_of(Union[table.release_models()], "tfbuild release")  # noqa: UP007 - only known here
-
-
-def document_schema(document: Any, title: str) -> JsonObject:
-    """The schema of what :func:`tfbuild.base.documents.dump` makes of ``document``: all keys, and no
-    others."""
-    if (
-        hasattr(document, "__parameters__") and document.__parameters__
-    ):  # of a plan's part: that of any product
-        document = document[Union[table.parts()]]  # noqa: UP007 - the types are only known here
-    schema: JsonObject = TypeAdapter(document).json_schema(
-        mode="serialization", schema_generator=_AllKeysPresent
-    )
-    head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
-    return {**head, **_close_objects(_without_titles(schema))}
-
-
 def documents() -> Mapping[str, str]:
     """The text of each schema file, by its path in the project."""
     return {
         "build_configs/schema.json": _text(config_schema()),
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_file_schema()),
-        "build_configs/platforms/schema.json": _text(_schema_of(Platforms, "Linux platforms")),
-        "build_configs/platforms/cpus.schema.json": _text(_schema_of(Cpus, "CPUs and what they have")),
-        "build_configs/compilers/schema.json": _text(_schema_of(CompilerCpus, "CPUs that a compiler knows")),
-        "build_configs/api/schema.json": _text(_schema_of(ApiList, "C functions of a release")),
+        "build_configs/platforms/schema.json": _text(schema_of(Platforms, "Linux platforms")),
+        "build_configs/platforms/cpus.schema.json": _text(schema_of(Cpus, "CPUs and what they have")),
+        "build_configs/compilers/schema.json": _text(schema_of(CompilerCpus, "CPUs that a compiler knows")),
+        "build_configs/api/schema.json": _text(schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
         "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),
         **{
@@ -130,79 +102,6 @@ def main(arguments: Sequence[str]) -> int:
             (root / path).write_text(documents()[path], encoding="utf-8")
             write_lines([f"wrote {path}"], sys.stderr)
     return 1 if check and stale else 0
-
-
-def _schema_of(model: Any, title: str) -> JsonObject:
-    schema = _close_maps(_without_titles(TypeAdapter(model).json_schema()))
-    head = {"$schema": GenerateJsonSchema.schema_dialect, "title": title}
-    return {**head, **schema}
-
-
-def _groups(schema: JsonObject, model: type[BaseModel], prefix: str) -> dict[str, list[JsonObject]]:
-    """The definition of each section, by its dotted path."""
-    found: dict[str, list[JsonObject]] = {}
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            found[prefix + name] = [schema["$defs"][inner.__name__]]
-            found |= _groups(schema, inner, f"{prefix}{name}.")
-    return found
-
-
-def _add_append_form(group: JsonObject, leaf: str) -> None:
-    plain = group["properties"][leaf]
-    appended = {key: value for key, value in plain.items() if key != "default"}
-    appended["description"] = f"Appends to '{leaf}' of the layers below."
-    group["properties"][f"{leaf}+"] = appended
-    both = {"required": [leaf, f"{leaf}+"]}
-    group.setdefault("allOf", []).append({"not": both})
-
-
-def _without_titles(node: Any) -> Any:
-    """pydantic titles every key with its own name; an editor shows that anyway."""
-    if isinstance(node, list):
-        return [_without_titles(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: {name: _without_titles(each) for name, each in value.items()}
-        if key in {"properties", "$defs"}
-        else _without_titles(value)
-        for key, value in node.items()
-        if not (key == "title" and isinstance(value, str))
-    }
-
-
-def _close_maps(node: Any) -> Any:
-    """A map with constrained names refuses the others, as the loader does."""
-    if isinstance(node, list):
-        return [_close_maps(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    closed = {key: _close_maps(value) for key, value in node.items()}
-    if "patternProperties" in closed:
-        closed.setdefault("additionalProperties", False)
-    return closed
-
-
-class _AllKeysPresent(GenerateJsonSchema):
-    """What is written always has every key, also those that have a default."""
-
-    def field_is_required(self, field: Any, total: bool) -> bool:
-        del field, total
-        return True
-
-
-def _close_objects(node: Any) -> Any:
-    """Fields of a document are part of the interface: none appears without a new version."""
-    if isinstance(node, list):
-        return [_close_objects(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    closed = {key: _close_objects(value) for key, value in node.items()}
-    if node.get("type") == "object" and "properties" in node:
-        closed["additionalProperties"] = False
-    return closed
 
 
 def _text(schema: JsonObject) -> str:

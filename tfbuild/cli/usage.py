@@ -9,16 +9,18 @@ interface: pyproject.toml names the versions that this was tested with.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
+from invoke.tasks import Task
 
 from tfbuild.base.errors import ExitCode, UsageError
-from tfbuild.cli.command_words import Command, Flag, judge
-from tfbuild.machine.terminal import prepare_streams, silence
+from tfbuild.cli.line.command_words import Command, Flag, judge
+from tfbuild.cli.line.completion import candidates, read_typed
+from tfbuild.machine.terminal import prepare_streams, silence, write_lines
 
 
 def exit_with_usage(program: Program) -> None:
@@ -55,12 +57,50 @@ def exit_with_usage(program: Program) -> None:
     _let_readers_leave(program)
 
 
+def list_in_groups(program: Program, groups: Mapping[str, Sequence[Task[Any]]]) -> Collection:
+    """The commands of ``groups``; ``--list`` and a bare ``invoke`` show them by group."""
+
+    def list_flat() -> None:
+        named = {group: {task.name for task in tasks} for group, tasks in groups.items()}
+        pairs = program._make_pairs(program.scoped_collection)
+        width = max(len(name) for name, _ in pairs)
+        for group, names in named.items():
+            print(f"{group}:")
+            program.print_columns(
+                [(f"{name:<{width}}", text) for name, text in pairs if name.replace("-", "_") in names]
+            )
+        print("invoke --help COMMAND tells the options of a command.")
+
+    program.list_flat = list_flat  # type: ignore[method-assign]
+
+    def no_tasks_given() -> None:
+        list_flat()
+        raise Exit
+
+    program.no_tasks_given = no_tasks_given  # type: ignore[method-assign]
+    return Collection(*(task for tasks in groups.values() for task in tasks))
+
+
+def _complete(program: Program) -> None:
+    """Answer the completion of a shell, where invoke's own answer knows no values."""
+    from tfbuild.cli.guide.values import values_of
+
+    typed = read_typed(program.core.remainder)
+    found = candidates(typed, commands_of(program.collection), values_of)
+    if found is None:
+        return
+    write_lines(found)
+    raise Exit
+
+
 def _let_readers_leave(program: Program) -> None:
     """What invoke prints itself (``--list | head -1``) ends without a traceback too."""
     answer = program.parse_cleanup
 
     def parse_cleanup() -> None:
         try:
+            if program.args.complete.value:
+                _complete(program)
             answer()
         except OSError as error:
             silence(sys.stdout)
@@ -90,9 +130,9 @@ def _judge(program: Program) -> None:
         # invoke would take --help for the target of verify.
         program.core[0].args["help"].value = judged.help_for
         program.core.unparsed = []
-    if judged.without_image is not None:
+    for place, name in reversed(judged.left_out):
         # invoke knows positional arguments without a default only.
-        program.core.unparsed.insert(judged.without_image + 1, "--image=")
+        program.core.unparsed.insert(place + 1, f"--{name}=")
 
 
 def commands_of(collection: Collection) -> dict[str, Command]:

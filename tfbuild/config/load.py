@@ -82,14 +82,21 @@ class _File:
 
 
 def load_config(
-    root: Path, name: str, arch: Arch, sets: Sequence[str] = (), *, model: ConfigModel
+    root: Path,
+    name: str,
+    arch: Arch,
+    sets: Sequence[str] = (),
+    *,
+    model: ConfigModel,
+    to_build: bool = True,
 ) -> ResolvedConfig:
-    """The configuration ``name`` of the project in ``root``, for ``arch``.
+    """The configuration ``name`` of the project in ``root``, for ``arch``. One that is only there to be
+    extended will not do ``to_build``.
 
     Raises :class:`NothingMatchesError` for an unknown config, or one that has no meaning for
     ``arch``; :class:`ConfigError` with all problems of all files and ``--set`` values at once.
     """
-    if not _is_offered(root, name):
+    if not (_is_offered(root, name) if to_build else name in _names(root)):
         raise _unknown(root, name)
     files, problems = _load_chain(root, name, model)
     settings: list[Setting] = []

@@ -16,7 +16,7 @@ _COMPILE_FLAGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-march(=|$)"), "there is a key for this: use compile.march"),
     (re.compile(r"-mtune(=|$)"), "there is a key for this: use compile.mtune"),
     (re.compile(r"-mcpu(=|$)"), _WHY_NOT_MCPU),
-    (re.compile(r"-O([0-9sgz]|fast)?$"), "there is a key for this: use compile.optimisation"),
+    (re.compile(r"-O"), "there is a key for this: use compile.optimisation"),
     (re.compile(r"-flto(=|$)"), "there is a key for this: use compile.lto"),
 )
 

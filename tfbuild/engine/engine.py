@@ -27,11 +27,13 @@ from tfbuild.engine.facts import (
     LABEL_PID,
     MINIMUM_API,
     EngineFacts,
+    Held,
     ImageFacts,
     RunOptions,
     RunResult,
     Server,
     classify,
+    held_of_ours,
     image_facts,
     is_leftover,
     too_old,
@@ -110,6 +112,11 @@ class DockerEngine:
                 return image_facts(self._client.api.inspect_image(ref))
             except docker.errors.ImageNotFound:
                 return None
+
+    def holds_of_ours(self) -> tuple[Held, ...]:
+        """Our images and the cache mounts of our builds."""
+        with _engine_errors("asking the engine for what it holds"):
+            return held_of_ours(self._client.df())
 
     def save_image(self, ref: str, path: Path) -> None:
         """Write the image as an archive (``docker save``) to ``path``, which appears when complete."""

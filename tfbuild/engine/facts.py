@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -84,6 +85,41 @@ class ImageFacts:
     env: tuple[str, ...]
     working_dir: str
     layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Something of ours in the engine: an image, or a cache mount of BuildKit; ``size`` in bytes.
+
+    Images share layers, so the sizes of several may be more than what they take together.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    size: int
+    is_mount: bool
+
+
+# How BuildKit describes a cache mount, and how the Dockerfiles of this project name theirs.
+_MOUNT_ID = re.compile(r'with id "/?(tfbuild-[^"]+)"')
+
+
+def held_of_ours(usage: Mapping[str, Any]) -> tuple[Held, ...]:
+    """What of the engine's answer to ``docker system df`` is ours, the largest first.
+
+    https://docs.docker.com/reference/api/engine/version/v1.45/#tag/System/operation/SystemDataUsage
+    """
+    images = (
+        Held(str(each["Id"]), tuple(each.get("RepoTags") or ()), int(each["Size"]), is_mount=False)
+        for each in usage.get("Images") or ()
+        if any(name.startswith(f"{LABEL}.") for name in each.get("Labels") or ())
+    )
+    mounts = (
+        Held(str(each["ID"]), (found[1],), int(each["Size"]), is_mount=True)
+        for each in usage.get("BuildCache") or ()
+        if (found := _MOUNT_ID.search(str(each.get("Description", ""))))
+    )
+    return tuple(sorted((*images, *mounts), key=lambda each: (-each.size, each.names)))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel
@@ -132,7 +133,8 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     if build_arch is not named_arch:
         beyond = (*beyond, Extra("build-arch", str(build_arch)))
     _refuse_foreign_native(config, arch, build_arch)
-    require_possible(config, release, rules.keys(release), arch, rules.compiler(release))
+    compiler = rules.compiler(release)
+    require_possible(config, release, rules.keys(release), arch, compiler, compiler_options(compiler))
     request = Request(
         product=release.product,
         release=release.release,
@@ -195,16 +197,24 @@ def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
 
 
 def git_revision(root: Path) -> str:
-    """The commit of this project, from its .git folder; empty where there is none."""
+    """The commit of this project, from its .git folder, or that of the worktree that it is; empty where there
+    is none.
+
+    https://git-scm.com/docs/gitrepository-layout
+    """
+    folder = root / ".git"
     try:
-        head = (root / ".git" / "HEAD").read_text().strip()
+        if folder.is_file():
+            folder = root / folder.read_text().strip().removeprefix("gitdir: ")
+        head = (folder / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         name = head.removeprefix("ref: ")
-        loose = root / ".git" / name
-        if loose.exists():
-            return loose.read_text().strip()
-        packed = (root / ".git" / "packed-refs").read_text().splitlines()
+        common = folder / "commondir"  # branches of a worktree are with the main one's
+        shared = folder / common.read_text().strip() if common.exists() else folder
+        if (shared / name).exists():
+            return (shared / name).read_text().strip()
+        packed = (shared / "packed-refs").read_text().splitlines()
         return next((line.split()[0] for line in packed if line.endswith(f" {name}")), "")
     except OSError:
         return ""

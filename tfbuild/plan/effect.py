@@ -13,6 +13,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compiler_options import CompilerOptions
 from tfbuild.config.layers import BUILT_IN
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig
 from tfbuild.config.model import ConfigModel, Kind, Section
@@ -55,6 +56,11 @@ class KeyRules:
         rules = (*self.idle.items(), *foreign.items())
         return next((why for start, why in rules if f"{path}.".startswith(f"{start}.")), None)
 
+    def reads(self, path: str, model: ConfigModel) -> bool:
+        """Whether a build can do anything with the key ``path``."""
+        refused = any(f"{path}.".startswith(f"{start}.") for start in self.impossible)
+        return not refused and self.why_idle(path, model) is None
+
 
 def notes_without_effect(config: ResolvedConfig, rules: KeyRules, *, jobs: bool) -> Iterator[str]:
     """A line for each key that was given and that this build does not read; ``jobs``: --jobs was given."""
@@ -82,10 +88,15 @@ def _compiles(config: ResolvedConfig) -> bool:
 
 
 def require_possible(
-    config: ResolvedConfig, release: Release, rules: KeyRules, arch: Arch, compiler: CompilerCpus | None
+    config: ResolvedConfig,
+    release: Release,
+    rules: KeyRules,
+    arch: Arch,
+    compiler: CompilerCpus | None,
+    options: CompilerOptions | None = None,
 ) -> None:
-    """Refuse what would have to be ignored, or would fail hours later. ``compiler`` knows CPUs; None: nothing
-    is compiled, or nobody has asked it.
+    """Refuse what would have to be ignored, or would fail hours later. ``compiler`` knows CPUs,
+    ``options`` are its own; None: nothing is compiled, or nobody has asked it.
 
     :raises ConfigError: all such values, with their places.
     :raises NothingMatchesError: the release cannot be built so; its file says why.
@@ -93,6 +104,7 @@ def require_possible(
     problems = (
         *_impossible(config, rules),
         *_unknown_cpus(config, rules, arch, compiler),
+        *_unknown_options(config, arch, options),
         *_unknown_keys(config, release),
     )
     if problems:
@@ -167,6 +179,16 @@ def _unknown_keys(config: ResolvedConfig, release: Release) -> Iterator[ConfigPr
                 f"'unsupported' names an unknown key '{each.key}'{did_you_mean(each.key, config.model.keys)}"
             )
             yield ConfigProblem(release.path, 1, 1, text)
+
+
+def _unknown_options(
+    config: ResolvedConfig, arch: Arch, options: CompilerOptions | None
+) -> Iterator[ConfigProblem]:
+    for group in ("cflags", "cxxflags", "ldflags"):
+        flags: tuple[str, ...] = getattr(config.values.compile, group)
+        for index, flag in enumerate(flags if options else ()):
+            if options and (problem := options.problem(flag, arch)):
+                yield config.problem(f"compile.{group}.{index}", problem)
 
 
 def _unknown_cpus(

@@ -19,6 +19,7 @@ from tfbuild.config.load import ConfigInfo, ResolvedConfig
 from tfbuild.config.model import ConfigModel, config_model
 from tfbuild.plan import asked, text
 from tfbuild.plan.asked import Asked
+from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products import keras, serving, tflite
@@ -103,14 +104,21 @@ def load_release(root: Path, product: str, name: str) -> Release:
     return releases.load_release(root, parse_product(product).releases, name)
 
 
+def key_rules(release: Release) -> KeyRules:
+    """What the keys of a configuration are to a build of ``release``."""
+    return parse_product(release.product).keys(release)
+
+
 def list_releases(root: Path) -> tuple[Release, ...]:
     """All releases of all products."""
     return releases.list_releases(root, release_kinds())
 
 
-def load_config(root: Path, name: str, arch: Arch, sets: Sequence[str] = ()) -> ResolvedConfig:
+def load_config(
+    root: Path, name: str, arch: Arch, sets: Sequence[str] = (), *, to_build: bool = True
+) -> ResolvedConfig:
     """:func:`tfbuild.config.load.load_config` with the keys of all products."""
-    return load.load_config(root, name, arch, sets, model=model())
+    return load.load_config(root, name, arch, sets, model=model(), to_build=to_build)
 
 
 def list_configs(root: Path) -> tuple[ConfigInfo, ...]:

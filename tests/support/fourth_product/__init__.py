@@ -143,6 +143,7 @@ PRODUCT = Product(
     name=RULES.releases.product,
     releases=RULES.releases,
     sections=(Section("archive", ArchiveKeys, "A library that answers.", "build-archive"),),
+    keys=RULES.keys,
     parts=(ArchivePart,),
     plan=plan_archive,
     recipe=lambda _: RECIPE,

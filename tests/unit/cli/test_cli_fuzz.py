@@ -22,7 +22,7 @@ from hypothesis.strategies import SearchStrategy
 from tests.support.commands import Acts, run_invoke
 from tests.support.plans import PROJECT
 from tfbuild.base.errors import ExitCode
-from tfbuild.cli.environment import VARIABLES, debug_wanted
+from tfbuild.cli.line.environment import VARIABLES, debug_wanted
 from tfbuild.doctor import doctor
 from tfbuild.products import table
 
@@ -137,6 +137,7 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--config": st.one_of(configs, places, anything),
     "--arch": st.one_of(arches, anything),
     "--set": sets,
+    "--name": st.one_of(st.sampled_from(["fast", "a-b", "A", "-x"]), configs, anything),
     "--jobs": st.one_of(st.integers().map(str), anything),
     "--tag": anything,
     "--output": st.one_of(places, anything),
@@ -155,14 +156,16 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--facts": places,
     "--target": places,
     "--image": places,
+    "--prefix": st.one_of(st.sampled_from(["compile.", "comp", "tflite", "x"]), anything),
+    "--word": st.one_of(st.sampled_from(["7", "elf-version", "pinned"]), anything),
+    "--extends": st.one_of(configs, anything),
+    "--description": anything,
 }
+_OF_BUILDS = ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name")
 OPTIONS: dict[str, tuple[str, ...]] = {
-    "build-tflite": ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--from"),
-    "build-serving": ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--model"),
-    "build-keras": (
-        *("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--model"),
-        *("--app", "--variant"),
-    ),
+    "build-tflite": (*_OF_BUILDS, "--from"),
+    "build-serving": (*_OF_BUILDS, "--model"),
+    "build-keras": (*_OF_BUILDS, "--model", "--app", "--variant"),
     "bundle": (
         "--product",
         "--release",
@@ -171,6 +174,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         "--set",
         "--variant",
         "--app",
+        "--name",
         "--file",
         "--load",
     ),
@@ -178,14 +182,29 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "clean": (),
     "diagnose": ("--html", "--facts"),
     "doctor": (),
+    "du": ("--output",),
+    "explain": (),
     "fetch": ("--release", "--arch", "--config", "--set", "--variant"),
     "list-configs": (),
+    "list-keys": (),
     "list-releases": (),
     "lock": ("--release", "--clones", "--mirror", "--app"),
+    "new-config": ("--extends", "--description"),
     "setup": (),
+    "show-config": ("--product", "--arch", "--set"),
     "verify": ("--policy",),
+    "version": (),
 }
-POSITIONAL = {"diagnose": "--image", "verify": "--target", "fetch": "--product", "lock": "--product"}
+POSITIONAL = {
+    "diagnose": "--image",
+    "explain": "--word",
+    "fetch": "--product",
+    "list-keys": "--prefix",
+    "lock": "--product",
+    "new-config": "--name",
+    "show-config": "--name",
+    "verify": "--target",
+}
 MISTYPED = (
     "--cofnig",
     "--dryrun",

@@ -19,8 +19,8 @@ from tfbuild.base.errors import ConfigError, ConfigProblem, ExitCode, UsageError
 from tfbuild.base.image_names import require_image_reference
 from tfbuild.base.text import github_annotations
 from tfbuild.cli import wiring
-from tfbuild.cli.command_words import TAKE_REST, Command, Flag, judge
-from tfbuild.cli.environment import PREFIX, TEST_PREFIX, VARIABLES, check_environment
+from tfbuild.cli.line.command_words import TAKE_REST, Command, Flag, judge
+from tfbuild.cli.line.environment import PREFIX, TEST_PREFIX, VARIABLES, check_environment
 from tfbuild.cli.run import run_command
 from tfbuild.downloads.attempts import is_unknown_host
 from tfbuild.machine.path_words import expanded, input_folder, input_path, output_file, output_folder
@@ -146,7 +146,7 @@ def test_help_says_what_each_option_is_for(acts: Acts, capsys: Captured) -> None
         ("--list nope", "--list takes no name"),
         ("--list --list-format xml", "--list-format takes 'flat', 'nested' or 'json', not 'xml'"),
         ("build", "unknown command 'build'; did you mean 'build-keras', 'build-serving' or 'build-tflite'?"),
-        ("list", "did you mean 'list-configs' or 'list-releases'?"),
+        ("list", "did you mean 'list-configs', 'list-keys' or 'list-releases'?"),
         ("verify A B", "invoke verify takes one target; 'B' is one too many"),
         ("build-tflite --dry-run true", "'--dry-run' takes no value, and 'true' is no command"),
         ("build-tflite --dry-run=true", "'--dry-run' takes no value, not even 'true'"),

@@ -10,7 +10,7 @@ import pytest
 import tasks
 from tests.support.plans import PROJECT
 from tfbuild.base.errors import MEANINGS, ExitCode
-from tfbuild.cli.environment import VARIABLES
+from tfbuild.cli.line.environment import VARIABLES
 from tfbuild.cli.reference.__main__ import main
 from tfbuild.cli.reference.pages import FOLDER, pages
 from tfbuild.cli.usage import commands_of

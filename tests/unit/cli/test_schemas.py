@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfbuild.cli import schemas
+from tfbuild.cli import json_schema, schemas
 from tfbuild.config.binding import bind
 from tfbuild.config.layers import drop_append_marks
 from tfbuild.config.yaml_source import parse_yaml
@@ -22,8 +22,8 @@ from tfbuild.products import table
 from tfbuild.products.table import model
 
 PROJECT = Path(__file__).resolve().parents[3]
-CONFIG = jsonschema.Draft202012Validator(schemas.config_schema())
-RELEASE = jsonschema.Draft202012Validator(schemas.release_schema())
+CONFIG = jsonschema.Draft202012Validator(json_schema.config_schema())
+RELEASE = jsonschema.Draft202012Validator(json_schema.release_schema())
 
 
 def schema_accepts(validator: Any, text: str) -> bool:

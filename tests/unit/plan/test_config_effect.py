@@ -243,5 +243,6 @@ def test_every_compiler_knows_the_cpus_of_the_shipped_configs_or_gets_other_word
                     assert compiler.problem(option, name, arch) is None
 
 
-def test_the_script_that_made_the_data_is_there() -> None:
-    assert os.access(PROJECT / "toolchains" / "read-cpus.sh", os.X_OK)
+@pytest.mark.parametrize("script", ["read-cpus.sh", "read-options.sh", "read-clang-options.sh"])
+def test_the_script_that_made_the_data_is_there(script: str) -> None:
+    assert os.access(PROJECT / "toolchains" / script, os.X_OK)

@@ -307,6 +307,20 @@ def test_the_revision_comes_from_the_git_folder(tmp_path: Path, files: dict[str,
     assert git_revision(tmp_path) == revision
 
 
+def test_a_worktree_has_the_revision_of_its_own_branch(tmp_path: Path) -> None:
+    """Its .git is a file, and branches are the main one's: https://git-scm.com/docs/gitrepository-layout"""
+    own = tmp_path / "main" / ".git" / "worktrees" / "w"
+    own.mkdir(parents=True)
+    (own / "HEAD").write_text("ref: refs/heads/w\n")
+    (own / "commondir").write_text("../..\n")
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / ".git").write_text(f"gitdir: {own}\n")
+    branch = tmp_path / "main" / ".git" / "refs" / "heads" / "w"
+    branch.parent.mkdir(parents=True)
+    branch.write_text("ab12\n")
+    assert git_revision(tmp_path / "w") == "ab12"
+
+
 def test_a_git_folder_that_is_a_file_is_no_error(tmp_path: Path) -> None:
     (tmp_path / ".git").write_text("gitdir: ../elsewhere\n")
     assert git_revision(tmp_path) == ""

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
+from tfbuild.cli.guide.keys import KeyEntry, keys, sections
 from tfbuild.cli.reference.markdown import code, page, table
-from tfbuild.cli.schemas import config_schema
-from tfbuild.config.model import ConfigModel, Kind
+from tfbuild.config.model import ConfigModel
 from tfbuild.products import table as products
 
-_NAMES = {
-    "array": Kind.LIST.value,
-    "object": Kind.MAP.value,
-    "boolean": "true, false",
-    "integer": "number",
-}
-_HEAD = ("key", "value", "default", "meaning")
+_HEAD = ("key", "value", "default", "read by", "meaning")
 
 
 def keys_page() -> str:
@@ -28,34 +20,37 @@ def keys_page() -> str:
 
 
 def _lines(model: ConfigModel) -> Iterator[str]:
-    yield "Files in `build_configs/` and `--set KEY=VALUE` take these keys. A list also has the form `KEY+`,"
-    yield "which appends to the list of the configuration that is extended; a map is merged entry by entry."
+    yield "Files in `build_configs/` and `--set KEY=VALUE` take these keys; `invoke list-keys compile.` lists"
+    yield "those of a section in a terminal. A list also has the form `KEY+`, which appends to the list of"
+    yield "the configuration that is extended; a map is merged entry by entry."
     yield "[Configurations](../configurations.md) explains how the layers work."
     yield ""
-    schema = config_schema()
-    definitions = schema["$defs"]
+    entries = keys()
     yield "## The file itself"
     yield ""
     yield "`--set` does not take these."
     yield ""
-    own = {name: schema["properties"][name] for name in model.file.model_fields if name in model.file_only}
-    yield from table(_HEAD, [(code(name), *_facts(each, definitions)) for name, each in own.items()])
-    for section, paths in _sections(model).items():
+    yield from _table(each for each in entries if not each.set)
+    by_name = {each.key: each for each in entries}
+    for section, paths in sections().items():
         yield f"## {section}" if section else "## Top level"
         yield ""
         about = _about(model, section)
         if about:
             yield about
             yield ""
-        rows = [(path, _property(model.values, path, definitions)) for path in paths]
-        yield from table(_HEAD, [(code(path), *_facts(each, definitions)) for path, each in rows])
+        yield from _table(by_name[path] for path in paths)
 
 
-def _sections(model: ConfigModel) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path in sorted(model.keys, key=lambda path: path.count(".") > 0):
-        found.setdefault(path.rpartition(".")[0], []).append(path)
-    return found
+def _table(entries: Iterable[KeyEntry]) -> Iterator[str]:
+    rows = [
+        (code(each.key), each.value, code(each.default), _readers(each), each.meaning) for each in entries
+    ]
+    yield from table(_HEAD, rows)
+
+
+def _readers(entry: KeyEntry) -> str:
+    return "all" if entry.products == products.names() else ", ".join(entry.products)
 
 
 def _about(model: ConfigModel, section: str) -> str:
@@ -69,50 +64,3 @@ def _about(model: ConfigModel, section: str) -> str:
         text, group = field.description or (inner.__doc__ or "").strip(), inner
     command = next((each.command for each in model.products if each.name == section), "")
     return f"{text} Read by `{command}`." if command else text
-
-
-def _property(values: type[BaseModel], path: str, definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    *sections, leaf = path.split(".")
-    group: Any = values
-    for name in sections:
-        group = group.model_fields[name].annotation
-    found: Mapping[str, Any] = definitions[group.__name__]["properties"][leaf]
-    return found
-
-
-def _facts(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[str, str, str]:
-    kind = _kind(schema, definitions)
-    empty: Any = {Kind.LIST.value: [], Kind.MAP.value: {}}.get(kind)
-    default = schema.get("default", empty)
-    shown = "" if default is None else code(json.dumps(default, ensure_ascii=False).strip('"'))
-    return kind, shown, str(schema.get("description", ""))
-
-
-def _kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """What may stand there, in a few words."""
-    if "$ref" in schema:
-        return _kind(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    choices = [each for each in schema.get("anyOf", [schema]) if each.get("type") != "null"]
-    if len(choices) > 1:
-        kinds = dict.fromkeys(_kind(each, definitions) for each in choices)
-        return _joined(kinds)
-    (only,) = choices
-    if only is not schema:
-        return _kind(only, definitions)
-    if "enum" in only:
-        return _words(only["enum"])
-    # A list of types is text, whatever YAML would call it.
-    return _NAMES.get(str(only.get("type")), "text")
-
-
-def _joined(kinds: Mapping[str, None]) -> str:
-    # Text that a number or a truth value may be written as says nothing further.
-    for only in ("true, false", "number"):
-        if only in kinds:
-            return only
-    return " or ".join(kinds)
-
-
-def _words(values: list[Any]) -> str:
-    texts = [each for each in values if isinstance(each, str)]
-    return "true, false" if "off" in texts else ", ".join(texts)

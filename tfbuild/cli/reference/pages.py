@@ -10,8 +10,9 @@ from invoke.collection import Collection
 
 from tfbuild.base.errors import MEANINGS, ExitCode
 from tfbuild.cli import schemas
-from tfbuild.cli.command_words import TAKE_REST, Command, Flag
-from tfbuild.cli.environment import VARIABLES
+from tfbuild.cli.guide.explain import STATES
+from tfbuild.cli.line.command_words import TAKE_REST, Command, Flag
+from tfbuild.cli.line.environment import VARIABLES
 from tfbuild.cli.lists import list_releases_json, lock_statuses
 from tfbuild.cli.reference.keys import keys_page
 from tfbuild.cli.reference.markdown import code, page, table
@@ -19,6 +20,7 @@ from tfbuild.cli.usage import commands_of
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.products import table as products
 from tfbuild.verify.policy import FINDINGS, Policy
+from tfbuild.verify.remedies import REMEDIES
 
 FOLDER = "docs/reference"
 
@@ -76,6 +78,13 @@ def _exit_codes() -> Iterator[str]:
     yield ""
     rows = [(str(int(each)), MEANINGS[each].says, MEANINGS[each].then) for each in ExitCode]
     yield from table(("code", "meaning", "next"), rows)
+    yield "## States"
+    yield ""
+    yield "Words that lists and reports have for the state of something. `invoke explain` prints what stands"
+    yield "here and on the pages of findings."
+    yield ""
+    states = [(code(each.word), each.kind, each.means, each.then) for each in STATES]
+    yield from table(("word", "what", "meaning", "next"), states)
 
 
 def _variables() -> Iterator[str]:
@@ -92,8 +101,8 @@ def _verify_findings() -> Iterator[str]:
     yield "[Verify](../verify.md) explains the command."
     yield ""
     policy = Policy(description="as built in")
-    rows = [(code(id), str(policy.severity(id)), text) for id, text in FINDINGS.items()]
-    yield from table(("finding", "severity", "meaning"), rows)
+    rows = [(code(id), str(policy.severity(id)), text, REMEDIES[id]) for id, text in FINDINGS.items()]
+    yield from table(("finding", "severity", "meaning", "what to do"), rows)
 
 
 def _diagnose_findings() -> Iterator[str]:
@@ -105,9 +114,7 @@ def _diagnose_findings() -> Iterator[str]:
 
 
 def _releases(root: Path) -> Iterator[str]:
-    yield "This project has compiled (or made of wheels) and verified the `built` releases. Of the `pinned`"
-    yield "ones the hashes are known, and no build has been run. `invoke lock` makes a lock that is `none` or"
-    yield "`stale`; an `incomplete` one lacks sources that not every build needs."
+    yield "[States](exit-codes.md#states) says what each status, and each state of a lock, means."
     releases = products.list_releases(root)
     entries = list_releases_json(releases, lock_statuses(root, releases))["releases"]
     head = ("release", "status", "architectures", "made from", "lock", "description")

@@ -30,6 +30,7 @@ PRODUCT = Product(
     name=RULES.releases.product,
     releases=RULES.releases,
     sections=keys.SECTIONS,
+    keys=RULES.keys,
     parts=(KerasPart,),
     plan=plan_keras,
     recipe=lambda _plan: WHEELS,

@@ -38,6 +38,7 @@ PRODUCT = Product(
     name=RULES.releases.product,
     releases=RULES.releases,
     sections=keys.SECTIONS,
+    keys=RULES.keys,
     contradictions=files.contradictions,
     parts=(ServingPart,),
     plan=plan_serving,

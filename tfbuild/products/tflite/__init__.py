@@ -53,6 +53,7 @@ PRODUCT = Product(
     name=RULES.releases.product,
     releases=RULES.releases,
     sections=keys.SECTIONS,
+    keys=RULES.keys,
     contradictions=keys.contradictions,
     parts=(TflitePart, WheelPart),
     plan=plan_tflite,

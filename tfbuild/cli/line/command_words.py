@@ -45,6 +45,8 @@ _MEANT = {
 }
 # Words after -- are Bazel's, and a bundle is of a build.
 TAKE_REST = frozenset({"build-serving", "bundle"})
+# Commands that are complete without their argument, with a flag that makes them so or without any.
+_COMPLETE_WITHOUT: Mapping[str, str] = {"diagnose": "--host-facts", "list-keys": "", "show-config": ""}
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,12 @@ class Command:
 class Judged:
     """A command line that can be followed; ``help_for`` is the command that it asks about.
 
-    ``without_image`` is the place of a ``diagnose`` among the words that is complete without its argument.
+    ``left_out`` are the commands that are complete without their argument: the place of each among the words,
+    and the argument's name.
     """
 
     help_for: str | None = None
-    without_image: int | None = None
+    left_out: tuple[tuple[int, str], ...] = ()
     completion: bool = False
 
 
@@ -184,7 +187,7 @@ def _check_listing(seen: Mapping[str, str | None], commands: Mapping[str, Comman
 
 def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequence[Flag]) -> Judged:
     given: _Given | None = None
-    without_image: int | None = None
+    left_out: list[tuple[int, str]] = []
     words = iter(line)
     for word in words:
         if given is None:
@@ -202,14 +205,14 @@ def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequ
             _take(given, f"--{lacking[0]}", word)
             given.positional_by_place = True
         elif word in commands:
-            without_image = given.place if _lacks_image(given) else without_image
+            left_out += _left_out(given)
             given = _Given(commands[word], place=len(line) - length_hint(words) - 1)
         else:
             raise _stray(word, given, commands)
         given.last = ""
     if given:
-        without_image = given.place if _lacks_image(given) else without_image
-    return Judged(without_image=without_image)
+        left_out += _left_out(given)
+    return Judged(left_out=tuple(left_out))
 
 
 def _flag(given: _Given, word: str, words: Iterator[str]) -> bool:
@@ -251,18 +254,18 @@ def _take(given: _Given, name: str, value: str, *, repeatable: bool = False) -> 
     given.flags.add(name)
 
 
-def _lacks_image(given: _Given) -> bool:
-    """Whether the command is complete without its argument: a machine's facts are asked for without an image.
+def _left_out(given: _Given) -> list[tuple[int, str]]:
+    """The arguments that the command is complete without, with its place.
 
     :raises UsageError: it is not complete.
     """
     lacking = given.lacking()
-    complete = given.command.name == "diagnose" and "--host-facts" in given.flags
-    if lacking and not complete:
+    enough = _COMPLETE_WITHOUT.get(given.command.name)
+    if lacking and enough != "" and enough not in given.flags:
         names = ", ".join(f"'{name}'" for name in lacking)
         name = given.command.name
         raise UsageError(f"invoke {name} needs {names}", hint=f"invoke --help {name}")
-    return bool(lacking)
+    return [(given.place, name) for name in lacking]
 
 
 def _check_rest(rest: Sequence[str], line: list[str], commands: Mapping[str, Command]) -> None:
