@@ -1,0 +1,53 @@
+#!/bin/bash
+# Looks at the linked server: what would load, start, and then answer wrongly or crash. Each fault is told with the
+# names of its symbols.
+#   TRIPLET
+#   /tree/build   the server and its objects      /tree/wheel/tensorflow   the libraries that it is linked with
+set -euo pipefail
+
+server=/tree/build/tensorflow_model_server
+nm=$TRIPLET-nm
+faults=0
+
+fault() { # TEXT, and symbols on the standard input
+  faults=$((faults + 1))
+  echo "error: $1" >&2
+  c++filt | sort -u | head -n 8 | sed 's/^/  /' >&2
+}
+
+# Names as the linker has them, without versions.
+names() { # OPTION FILE
+  "$nm" --dynamic "$1" --format=posix "$2" | sed 's/[@ ].*//' | sort -u
+}
+
+# --- nothing is left to be found when the server starts ----------------------------------------------------------
+names --defined-only "$server" > /tmp/exported
+{
+  cat /tmp/exported
+  for library in /tree/wheel/tensorflow/libtensorflow_*.so.*; do names --defined-only "$library"; done
+} | sort -u > /tmp/there
+# Of the C and C++ libraries everything has a version.
+"$nm" --dynamic --undefined-only --format=posix "$server" | grep -v '@' | grep -v ' w ' | sed 's/ .*//' | sort -u > /tmp/wanted
+comm -23 /tmp/wanted /tmp/there > /tmp/missing
+if [[ -s /tmp/missing ]]; then
+  fault "no library has these symbols, which the server needs" < /tmp/missing
+fi
+
+# --- nothing of the linked archives is seen from outside: TensorFlow has copies of some, and would call ours ------
+# By the name of a function itself, without its arguments.
+c++filt --no-params < /tmp/exported | paste - /tmp/exported |
+  grep --extended-regexp '^(grpc::|grpc_|gpr_|re2::|SSL_|CRYPTO_|EVP_|X509_|BN_|ares_|curl_|evhttp_|evbuffer_|event_|inflate|deflate)' |
+  cut -f 2 > /tmp/leaked || true
+if [[ -s /tmp/leaked ]]; then
+  fault "the server exports symbols of libraries that TensorFlow has its own copies of" < /tmp/leaked
+fi
+
+# --- gRPC's headers see the wheel's Abseil, gRPC's archive was compiled with another ------------------------------
+find /tree/build -name '*.grpc.pb.cc.o' -exec "$nm" --undefined-only --format=posix {} + |
+  c++filt | grep --extended-regexp 'absl::.*(Mutex|CondVar)' > /tmp/mixed || true
+if [[ -s /tmp/mixed ]]; then
+  fault "stubs of gRPC call Abseil's Mutex, whose layout differs between the wheel and gRPC's archive" < /tmp/mixed
+fi
+
+echo "$(wc -l < /tmp/wanted) symbols of the wheel's libraries, all there; $(wc -l < /tmp/exported) exported"
+exit $((faults > 0))
