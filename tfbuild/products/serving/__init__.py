@@ -7,8 +7,8 @@ from typing import Any
 from tfbuild.build.buildkit.secrets import java_secret
 from tfbuild.build.product import Product
 from tfbuild.build.run import Recipe
-from tfbuild.products.serving import bake, files, keys, steps
 from tfbuild.plan.plan import Plan
+from tfbuild.products.serving import bake, files, keys, steps
 from tfbuild.products.serving.asked import RULES, plan_serving
 from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.plan import describe

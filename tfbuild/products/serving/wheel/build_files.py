@@ -1,8 +1,8 @@
 """Which files upstream's BUILD files make a target of; pure.
 
 Starlark's syntax is a subset of Python's (https://github.com/bazelbuild/starlark/blob/master/spec.md), so
-Python's own parser reads it. The few forms that TensorFlow Serving uses are evaluated here; nothing is run, and
-what is not understood is an error where the closure needs it.
+Python's own parser reads it. The few forms that TensorFlow Serving uses are evaluated here; nothing is run,
+and what is not understood is an error where the closure needs it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _DEFAULT = "//conditions:default"
 
 
 class NotUnderstood(Exception):
-    """A form of Starlark that this evaluator does not know, or a label without a target; the message says where."""
+    """A form of Starlark that is not known here, or a label without a target; the message says where."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ class _File:
         services = any(self.value(given[key]) for key in _SERVICES if key in given)
         self._add(Target(label, rule, own, labels, services))
         if rule in _PROTO_RULES:
-            # serving.bzl: NAME_cc_proto and, since 2.20, NAME_cc_grpc_proto stand for NAME_proto; of TensorFlow's
-            # own macro it is NAME_cc.
+            # serving.bzl: NAME_cc_proto and, since 2.20, NAME_cc_grpc_proto stand for NAME_proto; of
+            # TensorFlow's own macro it is NAME_cc.
             stem = label.removesuffix("_proto")
             for other in (f"{stem}_cc_proto", f"{stem}_cc_grpc_proto", f"{label}_cc"):
                 self._add(Target(other, "alias", (), (label,)))

@@ -153,7 +153,7 @@ def _series(version: str) -> str:
 def _flags(
     config: ResolvedConfig, release: ServingWheelRelease, lines: Mapping[str, Origin]
 ) -> Iterator[Flag]:
-    """What the compiler and the linker get; the release's macros are those that the wheel was compiled with."""
+    """What compiler and linker get; the release's macros are those that the wheel was compiled with."""
     where = str(lines.get("wheel.defines", BUILT_IN))
     shared = [
         Flag(
@@ -296,10 +296,11 @@ def describe(part: WheelServerPart) -> Iterator[str]:
     sources, wheel = part.sources, part.wheel
     yield f"  wheel     {wheel.filename}"
     yield f"            {wheel.git_version}, compiled with {wheel.compiler}"
-    yield f"  compiler  {part.compiler.kind} {part.compiler.version} ({part.compiler.cc}), protoc {part.protobuf}"
+    compiler = part.compiler
+    yield f"  compiler  {compiler.kind} {compiler.version} ({compiler.cc}), protoc {part.protobuf}"
     yield f"  source    TensorFlow {part.tensorflow.version} inside, commit {part.tensorflow.commit}"
-    own = len(sources.tensorflow_sources)
-    yield f"  compiles  {len(sources.sources)} files and {len(sources.protos)} protos of Serving's, {own} of TensorFlow's"
+    own, others = len(sources.sources), len(sources.tensorflow_sources)
+    yield f"  compiles  {own} files and {len(sources.protos)} protos of Serving's, {others} of TensorFlow's"
     yield f"            as {sources.listed_in} says, which is compared with the source first"
     for argument in part.server_args:
         yield f"  server    {argument}"

@@ -1,4 +1,4 @@
-"""The keys of a release that links TensorFlow Serving's source with the libraries of an official TensorFlow wheel."""
+"""The keys of a release that links TensorFlow Serving's source with the libraries of TensorFlow's wheel."""
 
 from __future__ import annotations
 

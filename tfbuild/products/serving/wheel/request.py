@@ -1,4 +1,4 @@
-"""The files that the compile of such a server reads: lists with an item in a line, and what CMake is told. Pure."""
+"""The files that such a compile reads: lists with an item in a line, and what CMake is told. Pure."""
 
 from __future__ import annotations
 

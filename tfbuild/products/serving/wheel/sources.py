@@ -1,4 +1,4 @@
-"""The list of what is compiled of Serving's source: stored beside its release, and compared with the source."""
+"""The list of what is compiled of Serving's source: stored beside its release, compared with the source."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read_list(path: Path, shown: str) -> SourceList:
         raise NothingMatchesError(
             f"there is no list of sources: {shown}",
             details=("it says which files of Serving's source are compiled",),
-            hint="a release file of your own has its list beside it: copy that of the release it is made from",
+            hint="a release file of your own has its list beside it: copy that of the release it is like",
         ) from None
     refuse_broken_json(text, shown)
     try:

@@ -31,7 +31,7 @@ _GIT_VERSION = re.compile(rb"\0(v[0-9][A-Za-z0-9.-]{1,40}-[0-9]+-g[0-9a-f]{7,40}
 
 
 def fetch(run: Run[WheelServerPart]) -> str:
-    """Downloads and sources; and whether they are what the plan takes them for, before anything is compiled."""
+    """Downloads and sources, and whether they are what the plan takes them for: told before any compile."""
     plan, layout, part = run.plan, run.layout, run.plan.part
     run.downloads = run.effects.fetch_all(plan.pins, plan.unhashed)
     wheel = run.downloads[_pin_of(run, part.wheel.filename)]
