@@ -53,11 +53,11 @@ case ${1:-all} in
   all)
     mkdir -p /tree/build
     forget_logs
-    phases prepare configure compile gate install
+    phases prepare isolate configure compile gate install
     cp -r "$log" /out/log
     ;;
   prepare | configure | compile) "$1" ;;
-  gate | install) bash "$scripts/$1.sh" ;;
+  isolate | gate | install) bash "$scripts/$1.sh" ;;
   *)
     echo "usage: compile.sh" >&2
     exit 2

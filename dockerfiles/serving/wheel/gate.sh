@@ -35,7 +35,7 @@ fi
 
 # --- nothing of the linked archives is seen from outside: TensorFlow has copies of some, and would call ours ------
 # By the name of a function itself, without its arguments.
-c++filt --no-params < /tmp/exported | paste - /tmp/exported |
+paste <(c++filt --no-params < /tmp/exported) /tmp/exported |
   grep --extended-regexp '^(grpc::|grpc_|gpr_|re2::|SSL_|CRYPTO_|EVP_|X509_|BN_|ares_|curl_|evhttp_|evbuffer_|event_|inflate|deflate)' |
   cut -f 2 > /tmp/leaked || true
 if [[ -s /tmp/leaked ]]; then
@@ -48,6 +48,16 @@ find /tree/build -name '*.grpc.pb.cc.o' -exec "$nm" --undefined-only --format=po
 if [[ -s /tmp/mixed ]]; then
   fault "stubs of gRPC call Abseil's Mutex, whose layout differs between the wheel and gRPC's archive" < /tmp/mixed
 fi
+
+# --- a library comes from one place: half of it from an archive and half from the wheel would be two versions ------
+paste <(c++filt --no-params < /tmp/wanted) /tmp/wanted > /tmp/imported
+"$nm" --defined-only --format=posix "$server" | sed -n 's/^\([^ ]*\) [Tt] .*/\1/p' | c++filt --no-params > /tmp/own
+for family in 're2::' '(grpc(_core)?::|grpc_|gpr_)' '(SSL|CRYPTO|EVP|X509|BN)_' 'ares_' 'curl_' '(event|evhttp|evbuffer)_'; do
+  grep --extended-regexp "^$family" /tmp/imported | cut -f 2 > /tmp/both || true
+  if [[ -s /tmp/both ]] && grep --quiet --extended-regexp "^$family" /tmp/own; then
+    fault "a part of this library is in the server, and these are in the wheel" < /tmp/both
+  fi
+done
 
 echo "$(wc -l < /tmp/wanted) symbols of the wheel's libraries, all there; $(wc -l < /tmp/exported) exported"
 exit $((faults > 0))

@@ -112,6 +112,7 @@ class ServerSources:
     tensorflow_protos: tuple[str, ...]
     tensorflow_services: tuple[str, ...]
     archives: tuple[str, ...]  # static libraries of the builder, as patterns
+    isolated: tuple[str, ...]  # a namespace, and the archives in which it gets another name
     listed_in: str  # the release's list, and what else it has to be compared with in the source
     external: tuple[str, ...]
 

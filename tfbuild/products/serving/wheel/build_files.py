@@ -2,7 +2,7 @@
 
 Starlark's syntax is a subset of Python's (https://github.com/bazelbuild/starlark/blob/master/spec.md), so
 Python's own parser reads it. The few forms that TensorFlow Serving uses are evaluated here; nothing is run,
-and what is not understood is an error where the closure needs it.
+and what is not understood of a rule that compiles is an error.
 """
 
 from __future__ import annotations

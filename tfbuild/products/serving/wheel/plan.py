@@ -33,6 +33,7 @@ from tfbuild.releases.keys import Release
 
 # What makes code for another CPU than the wheel's: inline functions that both have would be for two.
 CPU_FLAGS = ("-march=", "-mtune=")
+_SHORT = 7  # digits of a commit, as git shortens it
 PUBLIC_SOURCE_FOLDER = "/usr/src/tensorflow-serving"
 # What the builder has besides the compiler and what is linked in.
 _TOOLS = ("ccache", "cmake", "g++", "ninja-build", "protobuf-compiler", "protobuf-compiler-grpc")
@@ -70,7 +71,7 @@ def make_wheel_server_plan(
     """
     build = release.wheel
     wheel = require_wheel(release, request.arch, release_lines)
-    flags = (*_flags(config, release, release_lines), *_cmake_flags(request, config, build, release_lines))
+    flags = (*_flags(config, release, release_lines), *_cmake_flags(request, config, release, release_lines))
     part = _part(build, wheel, config, more, flags)
     pins = release.pins(request.arch, request.build_arch, more.seen)
     specifics = Specifics(
@@ -183,8 +184,9 @@ def _flags(
 
 
 def _cmake_flags(
-    request: Request, config: ResolvedConfig, build: WheelBuild, lines: Mapping[str, Origin]
+    request: Request, config: ResolvedConfig, release: ServingWheelRelease, lines: Mapping[str, Origin]
 ) -> Iterator[Flag]:
+    build = release.wheel
     where, platform = str(lines.get("wheel.compiler", BUILT_IN)), request.arch.platform
     yield Flag(Target.CMAKE, f"CMAKE_CXX_COMPILER={_compiler(build, request)}", where)
     yield Flag(Target.CMAKE, "CMAKE_BUILD_TYPE=Release", str(BUILT_IN))
@@ -195,6 +197,8 @@ def _cmake_flags(
         )
         if build.compiler.kind == "clang":
             yield Flag(Target.CMAKE, f"CMAKE_CXX_COMPILER_TARGET={platform.triplet}", str(BUILT_IN))
+    revision = str(lines.get("revision", BUILT_IN))
+    yield Flag(Target.CMAKE, f"REVISION={release.revision[:_SHORT]}", revision, "what --version says")
     if config.values.compile.ccache:
         origin = str(config.origins.get("compile.ccache", BUILT_IN))
         yield Flag(Target.CMAKE, "CMAKE_CXX_COMPILER_LAUNCHER=ccache", origin)
@@ -204,6 +208,7 @@ def _cmake_flags(
         ("WHEEL", "/tree/wheel/tensorflow"),
         ("REQUEST", "/request"),
         ("ARCHIVES", f"/usr/lib/{platform.multiarch}"),
+        ("ISOLATED", "/tree/archives"),
     ):
         yield Flag(Target.CMAKE, f"{name}={folder}", str(BUILT_IN))
 
@@ -262,6 +267,7 @@ def _part(
             tensorflow_protos=tensorflow.protos,
             tensorflow_services=tensorflow.services,
             archives=build.archives,
+            isolated=tuple(" ".join((each.namespace, *each.archives)) for each in build.isolated),
             listed_in=more.listed_in,
             external=more.sources.external,
         ),

@@ -71,6 +71,16 @@ class WheelDefine(Keys):
     reason: Prose = Field(description="What goes wrong without it.")
 
 
+class Isolated(Keys):
+    """A namespace that Serving takes from the wheel, and of which archives bring another version."""
+
+    namespace: MacroName = Field(description="Of C++.")
+    archives: tuple[ArchivePattern, ...] = Field(
+        min_length=1, description="The archives that define or use it: there it gets another name."
+    )
+    reason: Prose = Field(description="What goes wrong without it.")
+
+
 class WheelBuild(Keys):
     """TensorFlow Serving, linked with a wheel's libraries."""
 
@@ -83,6 +93,7 @@ class WheelBuild(Keys):
     archives: tuple[ArchivePattern, ...] = Field(
         min_length=1, description="Static libraries of the suite that are linked in, as file name patterns."
     )
+    isolated: tuple[Isolated, ...] = Field(default=(), description="Namespaces that are there twice.")
     options: tuple[Flag, ...] = Field(default=(), description="Further options of the compiler.")
     version_pattern: Pattern = Field(description="Regular expression of the first line of --version.")
     needs: Needs = Field(description="What a build from nothing takes.")

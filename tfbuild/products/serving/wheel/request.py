@@ -20,6 +20,7 @@ def request_files(part: WheelServerPart) -> Mapping[str, str]:
         "tensorflow-protos": _lines(sources.tensorflow_protos),
         "tensorflow-services": _lines(sources.tensorflow_services),
         "archives": _lines(sources.archives),
+        "isolated": _lines(sources.isolated),
         "server-args": _lines(part.server_args),
         **{file.name: file.text for file in part.server_files},
     }
