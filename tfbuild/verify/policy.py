@@ -130,7 +130,7 @@ class ElfRules(_Model):
     require_pie: bool = Field(default=False, description="Programs can be loaded at any address.")
     unmeasured: tuple[Glob, ...] = Field(
         default=(),
-        description="Names of files in lib/ and bin/ whose instructions are not read: a second takes 5 to 20 MB.",
+        description="Files of lib/ and bin/ whose instructions are not read: a second takes 5 to 20 MB.",
     )
     max_march: dict[Arch, str] = Field(
         default_factory=dict,

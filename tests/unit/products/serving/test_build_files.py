@@ -135,8 +135,6 @@ def test_build_files_of_a_folder_are_read_where_they_are(tmp_path: Path) -> None
 
 
 LINKED = [each for each in list_releases(PROJECT) if each.product == "serving" and each.origin == "wheel"]
-    each for each in list_releases(PROJECT) if each.product == Product.SERVING and each.origin == "wheel"
-]
 
 
 @pytest.mark.parametrize("release", LINKED, ids=lambda each: each.release)

@@ -1,4 +1,4 @@
-"""Plans of a model server that is linked with a wheel: what is refused, what changes which step, what is told."""
+"""Plans of a model server that is linked with a wheel: what is refused, what changes a step, what is told."""
 
 from __future__ import annotations
 
