@@ -136,6 +136,7 @@ class WheelServerPart:
     tree: TensorFlowTree
     wheel: LinkedWheel
     compiler: CompilerTool
+    packages: tuple[str, ...]  # for the target, besides the pinned ones
     protobuf: str
     sources: ServerSources
     cmake_cache: tuple[tuple[str, str], ...]

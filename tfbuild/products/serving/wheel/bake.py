@@ -56,7 +56,7 @@ def _builders(plan: Plan[WheelServerPart]) -> tuple[Builder, ...]:
         Builder(
             name=builder,
             packages=builder_packages(plan.part.compiler, plan.arch, plan.root.arch),
-            target_packages=plan.packages,
+            target_packages=(*plan.packages, *plan.part.packages),
         ),
         # The probe runs here, whatever the server runs on.
         Builder(name=probe_builder, arch=plan.root.arch),

@@ -85,7 +85,7 @@ def make_wheel_server_plan(
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),
         compiled_from=(part.cmake_cache, part.sources, part.tree, _sha256_of(pins, part.wheel.filename)),
-        builder_from=(part.compiler, _TOOLS),
+        builder_from=(part.compiler, part.packages, _TOOLS),
         image_from=(
             part.server_args,
             part.server_files,
@@ -257,6 +257,7 @@ def _part(
         compiler=CompilerTool(
             build.compiler.kind, build.compiler.version, build.compiler.packages, build.compiler.cxx
         ),
+        packages=build.packages,
         protobuf=build.protobuf,
         sources=ServerSources(
             target=build.target,

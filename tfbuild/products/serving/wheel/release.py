@@ -90,6 +90,9 @@ class WheelBuild(Keys):
     protobuf: DottedVersion = Field(description="Version of the suite's protoc, and of its libraries.")
     target: Label = Field(description="The target of upstream's BUILD files that is the server.")
     defines: tuple[WheelDefine, ...] = Field(default=(), description="Macros of every file.")
+    packages: tuple[PackageName, ...] = Field(
+        default=(), description="Further packages for the target, in the version that the suite has."
+    )
     archives: tuple[ArchivePattern, ...] = Field(
         min_length=1, description="Static libraries of the suite that are linked in, as file name patterns."
     )
