@@ -43,10 +43,17 @@ if [[ -s /tmp/leaked ]]; then
 fi
 
 # --- gRPC's headers see the wheel's Abseil, gRPC's archive was compiled with another ------------------------------
-find /tree/build -name '*.grpc.pb.cc.o' -exec "$nm" --undefined-only --format=posix {} + |
-  c++filt | grep --extended-regexp 'absl::.*(Mutex|CondVar)' > /tmp/mixed || true
-if [[ -s /tmp/mixed ]]; then
-  fault "stubs of gRPC call Abseil's Mutex, whose layout differs between the wheel and gRPC's archive" < /tmp/mixed
+# A mutex of both is one word, and its destructor reads a bit of it that nobody sets; what locks or waits is another
+# matter.
+mapfile -t stubs < <(find /tree/build -name '*.grpc.pb.cc.o')
+if [[ ${#stubs[@]} == 0 ]]; then
+  fault "there is no stub of gRPC to look at" < /dev/null
+else
+  "$nm" --undefined-only --format=posix "${stubs[@]}" | cut -d ' ' -f 1 | c++filt |
+    grep --extended-regexp '^absl::.*(Mutex|CondVar)' | grep --invert-match '::Mutex::~Mutex()' > /tmp/mixed || true
+  if [[ -s /tmp/mixed ]]; then
+    fault "stubs of gRPC call Abseil's Mutex, which the wheel and gRPC's archive have in two versions" < /tmp/mixed
+  fi
 fi
 
 # --- a library comes from one place: half of it from an archive and half from the wheel would be two versions ------
