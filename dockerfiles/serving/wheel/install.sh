@@ -46,8 +46,9 @@ cp -r /tree/source/tensorflow_serving/servables/tensorflow/testdata/saved_model_
 
 # --- what it was made with ---------------------------------------------------------------------------------------
 cp /etc/tfbuild-packages.tsv /out/packages.tsv
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' /tree/build/CMakeCache.txt)
 {
-  sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' /tree/build/CMakeCache.txt | xargs -I{} {} --version | head -n 1
+  "$compiler" --version | head -n 1
   "$TRIPLET-ld" --version | head -n 1
   protoc --version
   cmake --version | head -n 1
