@@ -70,7 +70,7 @@ def test_what_the_gate_finds_ends_the_build_with_the_name_of_the_symbol(
     # All that is linked in becomes visible to the wheel's libraries.
     words = ("--arch", "amd64", "--output", str(tmp_path), "--set", "serving.linkopts=-rdynamic")
     ran = serve(*words, release=LINKED, timeout_s=3600)
-    assert ran.exit_code == 6
+    assert ran.returncode == 6
     assert "the server exports symbols of libraries that TensorFlow has its own copies of" in ran.stderr
     assert "grpc::" in ran.stderr
     assert not list(tmp_path.rglob("tensorflow_model_server"))
@@ -83,7 +83,7 @@ def test_a_source_with_other_build_files_is_not_compiled(serve: Serve, mirror: P
     stored["sources"].remove("tensorflow_serving/model_servers/model.cc")
     release.with_suffix(".sources.json").write_text(json.dumps(stored))
     ran = serve("--arch", "amd64", "--output", str(tmp_path / "dist"), release=str(release))
-    assert ran.exit_code == 7
+    assert ran.returncode == 7
     assert "tensorflow_serving/model_servers/model.cc: in the source, not in the list" in ran.stderr
 
 

@@ -40,8 +40,8 @@ def changed(plan: Plan[Any]) -> set[str]:
     return {step.id for step in BASE.steps if keys[step.id] != step.key}
 
 
-def words(**more: str) -> Plan[Any]:
-    asked = Words(**{"release": LINKED_RELEASE, "arch": "amd64", **more})
+def words(release: str = LINKED_RELEASE, arch: str = "amd64", raw: str = "") -> Plan[Any]:
+    asked = Words(release=release, arch=arch, raw=raw)
     return plan_of(PROJECT, Product.SERVING, asked, env={}, build_arch=Arch.AMD64)
 
 
