@@ -38,20 +38,26 @@ def build_tflite(_context: Context, options: BuildOptions, from_: str = "source"
 @task(
     auto_shortflags=False,
     iterable=["set"],
-    help={**_BUILD, "model": "a SavedModel folder (MODEL/1/saved_model.pb) to put into the image"},
+    help={
+        **_BUILD,
+        "from": "source: Bazel compiles TensorFlow; wheel: its official wheel is linked in [source]",
+        "model": "a SavedModel folder (MODEL/1/saved_model.pb) to put into the image",
+    },
 )
 @friendly
 @with_options(BuildOptions)
-def build_serving(context: Context, options: BuildOptions, model: str = "") -> int:
+def build_serving(context: Context, options: BuildOptions, from_: str = "", model: str = "") -> int:
     """Build tensorflow_model_server and its runtime image. Words after -- go to Bazel as they are.
 
     invoke build-serving --dry-run
+    invoke build-serving --from wheel --dry-run
     invoke build-serving --release 2.19.1 --config portable --model ./half_plus_two
     invoke build-serving --set serving.monitoring.prometheus=true -- --copt=-fno-plt
     """
     from tfbuild.cli.build import build
 
-    return build("serving", replace(options.words(), model=model, raw=context.remainder), options)
+    words = replace(options.words(), origin=from_, model=model, raw=context.remainder)
+    return build("serving", words, options)
 
 
 @task(

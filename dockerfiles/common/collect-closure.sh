@@ -33,6 +33,8 @@ mkdir /tmp/closure
 cp "$@" /tmp/closure/
 lddtree --list --skip-non-elfs /tmp/closure/* | grep -v '^/tmp/closure/' | sort -u > /tmp/closure.txt
 while read -r library; do
+  # One of ours, which lies elsewhere in the image.
+  if [[ -e /tmp/closure/${library##*/} ]]; then continue; fi
   real=$(readlink -f "$library")
   case $library in
     */ld-linux*) destination=$library ;;

@@ -13,10 +13,20 @@ cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
 # Static: it needs nothing that the image might not have.
 "$TRIPLET-gcc" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
   "$scripts/entry/tf_serving_entrypoint.c" -o "$root/usr/bin/tf_serving_entrypoint"
-install -D --mode=644 /out/dist/share/licenses/tensorflow-serving "$root/usr/share/doc/tensorflow-serving/copyright"
+for license in /out/dist/share/licenses/*; do
+  install -D --mode=644 "$license" "$root/usr/share/doc/${license##*/}/copyright"
+done
+# Where TensorFlow is not linked in.
+libraries=()
+for library in /out/dist/lib/*.so.*; do
+  if [[ -e $library ]]; then
+    install -D --mode=755 "$library" "$root/usr/lib/${library##*/}"
+    libraries+=("$root/usr/lib/${library##*/}")
+  fi
+done
 cp -r --no-preserve=mode /model/. "$root/models/"
 for file in server-args batching.conf monitoring.conf; do
   if [[ -s /request/$file ]]; then install --mode=644 "/request/$file" "$root/etc/tensorflow-serving/$file"; fi
 done
 chmod -R u=rwX,go=rX "$root/models"
-bash /common/collect-closure.sh "$root/usr/bin/tensorflow_model_server"
+bash /common/collect-closure.sh "$root/usr/bin/tensorflow_model_server" "${libraries[@]}"

@@ -15,6 +15,7 @@ from tests.support.plans import (
     PROJECT,
     all_plans,
     all_server_plans,
+    make_linked_server_plan,
     make_plan,
     make_plan_from_wheel,
     make_server_plan,
@@ -77,6 +78,9 @@ REPRESENTATIVE = {
     "server-amd64": make_server_plan(),
     "server-arm64-cross": make_server_plan("2.19.1", "portable", Arch.ARM64),
     "server-arm64-native": make_server_plan("2.20.0", "neoverse-n1", Arch.ARM64, build_arch=Arch.ARM64),
+    # Linked with TensorFlow's wheel.
+    "server-wheel-amd64": make_linked_server_plan(),
+    "server-wheel-arm64": make_linked_server_plan("2.16.1-wheel", Arch.ARM64),
     "server-amd64-by-hand": make_server_plan(
         "2.16.1",
         "debug",
@@ -112,6 +116,7 @@ BAKED = {
     "tflite": "opt-amd64",
     "tflite-wheel": "wheel-litert-amd64",
     "serving": "server-amd64",
+    "serving-wheel": "server-wheel-amd64",
     "keras": "keras-amd64",
 }
 

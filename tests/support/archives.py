@@ -12,19 +12,27 @@ from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 
-# Archive: its top folder, and the folder of this project that is packed.
+# Archive: its top folder, and the folders of this project that are packed; a later one's files win.
 MINIATURES = {
-    "serving-mini.tar": ("serving-mini", "serving-mini"),
-    "tensorflow-mini.tar": ("tensorflow-mini", "serving-mini-tensorflow"),
-    "boost-mini.tar": ("boost_1_75_0", "serving-mini-boost"),
+    "serving-mini.tar": ("serving-mini", ("serving-mini",)),
+    "serving-mini-wheel.tar": ("serving-mini", ("serving-mini", "serving-mini-wheel")),
+    "tensorflow-mini.tar": ("tensorflow-mini", ("serving-mini-tensorflow",)),
+    "boost-mini.tar": ("boost_1_75_0", ("serving-mini-boost",)),
 }
 
 
-def pack(folder: Path, top: str, path: Path) -> str:
-    """Write the files of ``folder`` to the tar ``path``, below ``top``; its sha256."""
+def pack(folder: Path, top: str, path: Path, *over: Path) -> str:
+    """Write the files of ``folder``, and of those ``over`` it, to the tar ``path``, below ``top``; its
+    sha256."""
+    files = {
+        source.relative_to(each): source
+        for each in (folder, *over)
+        for source in each.rglob("*")
+        if source.is_file()
+    }
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for source in sorted(each for each in folder.rglob("*") if each.is_file()):
-            member = tarfile.TarInfo(f"{top}/{source.relative_to(folder)}")
+        for name, source in sorted(files.items()):
+            member = tarfile.TarInfo(f"{top}/{name}")
             member.size = source.stat().st_size
             member.mode = 0o755 if os.access(source, os.X_OK) else 0o644
             with source.open("rb") as content:
@@ -34,7 +42,10 @@ def pack(folder: Path, top: str, path: Path) -> str:
 
 def pack_miniatures(folder: Path) -> dict[str, str]:
     """The archives of the miniature upstream in ``folder``; their hashes by name."""
-    return {name: pack(DATA / data, top, folder / name) for name, (top, data) in MINIATURES.items()}
+    return {
+        name: pack(DATA / first, top, folder / name, *(DATA / each for each in over))
+        for name, (top, (first, *over)) in MINIATURES.items()
+    }
 
 
 def fresh_archive(folder: Path) -> tuple[Path, str]:

@@ -18,6 +18,8 @@ from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
 from tfbuild.products.serving.rules import compiler_of
+from tfbuild.products.serving.wheel.plan import WheelCircumstances, make_wheel_server_plan
+from tfbuild.products.serving.wheel.sources import SourceList, read_list
 from tfbuild.products.table import list_configs, load_config
 from tfbuild.products.tflite.plan import make_tflite_plan
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
@@ -28,6 +30,7 @@ from tfbuild.releases.wheels.lock import read_wheel_lock, wheel_lock_path
 PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN_RELEASE = "2.14.1-debian"
 SERVING_RELEASE = "2.20.0"
+LINKED_RELEASE = "2.16.1-wheel"
 
 
 def make_plan(
@@ -101,6 +104,33 @@ def make_server_plan(
     )
 
 
+def make_linked_server_plan(
+    release: str = LINKED_RELEASE,
+    arch: Arch = Arch.AMD64,
+    *sets: str,
+    config: str = "opt",
+    model: ModelFolder | None = None,
+    sources: SourceList | None = None,
+    seen: str | None = None,
+) -> Plan[Any]:
+    """The plan of a model server that is linked with a wheel; as :func:`make_plan`."""
+    found = load_release(PROJECT, Product.SERVING, release)
+    return make_wheel_server_plan(
+        Request(Product.SERVING, release, config, arch, Arch.AMD64, sets),
+        load_config(PROJECT, config, arch, sets),
+        found,
+        release_lines=release_origins(PROJECT, found),
+        circumstances=Circumstances((), "5" * 64, "recipe", "", recorder="7" * 64),
+        more=WheelCircumstances(
+            sources or read_list(PROJECT / found.sources_path, found.sources_path),
+            found.sources_path,
+            f"releases/{release}.lock.json",
+            seen,
+            model,
+        ),
+    )
+
+
 def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "recipe") -> Plan[Any]:
     """A plan from an official wheel; as :func:`make_plan`."""
     shown = wheel_lock_path(release_file(Product.TFLITE, release))
@@ -133,7 +163,9 @@ def all_server_plans() -> tuple[Plan[Any], ...]:
 
 def _server_plans() -> Iterator[Plan[Any]]:
     for release in list_releases(PROJECT):
-        for config in list_configs(PROJECT) if release.product == Product.SERVING else ():
+        if release.product != Product.SERVING or release.origin == "wheel":
+            continue
+        for config in list_configs(PROJECT):
             for way in release.serving.ways:
                 if config.arches and way.arch not in config.arches:
                     continue

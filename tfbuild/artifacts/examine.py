@@ -37,9 +37,13 @@ class Beside:
         return cls(found, read_headers(folder / "include"), "the headers in include/")
 
 
-def examine_file(path: Path, beside: Beside | None = None) -> ElfFacts:
-    """As :func:`examine`, for a file. Raises UsageError when it cannot be read."""
-    return examine(read_whole(path), str(path), beside)
+def examine_file(path: Path, beside: Beside | None = None, *, code: bool = True) -> ElfFacts:
+    """As :func:`examine`, for a file. Raises UsageError when it cannot be read.
+
+    Without ``code`` its headers are all that is read: the instructions of hundreds of megabytes take minutes.
+    """
+    data = read_whole(path)
+    return examine(data, str(path), beside) if code else parse_elf(data, str(path))
 
 
 def examine(data: bytes, name: str, beside: Beside | None = None) -> ElfFacts:

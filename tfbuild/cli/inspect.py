@@ -16,7 +16,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
     from tfbuild.base.documents import dump
     from tfbuild.machine.runner import SubprocessRunner
     from tfbuild.plan.asked import find_release
-    from tfbuild.products.serving.release import RELEASES
+    from tfbuild.products.serving.asked import RULES
     from tfbuild.products.serving.upstream import check_upstream, report_lines
 
     if not clone:
@@ -24,7 +24,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
             "where is the clone of tensorflow/serving?",
             hint="invoke check-upstream --clone PATH --release 2.20.0",
         )
-    found = find_release(PROJECT, RELEASES, release)
+    found = find_release(PROJECT, RULES.releases, release)
     report = check_upstream(found, input_folder(clone, "--clone"), SubprocessRunner())
     if as_json:
         write_json(dump(report))

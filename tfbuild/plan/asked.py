@@ -57,7 +57,7 @@ def find_release(root: Path, kind: ReleaseKind, name: str, origin: str = "") -> 
             never_built=kind.never_built_will_do,
         )
     release = load_release(root, kind, name)
-    found = "source" if release.is_compiled else "wheel"
+    found = release.origin
     if origin and origin != found:
         raise UsageError(
             f"{kind.product} {release.release} is built from {found}, not from {origin}",

@@ -149,7 +149,7 @@ class Release(Keys):
     )
     arches: tuple[Arch, ...] = Field(min_length=1, description="Architectures that it can be built for.")
     provider: Literal["debian", "upstream", "wheels"] = Field(
-        description="Who publishes the archive and dependencies; 'wheels': no source, a lock has all."
+        description="Who publishes the library: 'wheels' of a Python index have it compiled already."
     )
     licenses: Text = Field(description="SPDX expression of the source.")
     homepage: Url = Field(description="For the image's labels.")
@@ -184,6 +184,11 @@ class Release(Keys):
     def is_compiled(self) -> bool:
         """Whether there is a source; else it is put together from what others have compiled."""
         return False
+
+    @property
+    def origin(self) -> Literal["source", "wheel"]:
+        """What ``--from`` calls it: where the library that it is about comes from."""
+        return "source" if self.is_compiled else "wheel"
 
     @property
     def needs_lock(self) -> bool:

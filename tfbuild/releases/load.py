@@ -191,13 +191,13 @@ def default_release(
     """The newest release of ``product`` that this project has built and verified.
 
     ``never_built``: simply the newest will do, as with what takes more than most machines have; the plan says
-    what was never done. ``wheels``: of those that are official wheels, by their date, since their names
-    changed; else of those that are compiled, where the product has any.
+    what was never done. ``wheels``: of those that come from official wheels, by their date, since their names
+    changed; else of those that come from source, where the product has any.
     """
     own = [each for each in releases if each.product == product]
-    compiled = [each for each in own if each.is_compiled]
+    compiled = [each for each in own if each.origin == "source"]
     if wheels:
-        found = [each for each in own if not each.is_compiled]
+        found = [each for each in own if each.origin == "wheel"]
     else:
         found = [each for each in compiled or own if never_built or each.status == "built"]
     if not found:

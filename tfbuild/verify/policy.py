@@ -128,6 +128,10 @@ class ElfRules(_Model):
         default=False, description="All functions are found when a file is loaded."
     )
     require_pie: bool = Field(default=False, description="Programs can be loaded at any address.")
+    unmeasured: tuple[Glob, ...] = Field(
+        default=(),
+        description="Files of lib/ and bin/ whose instructions are not read: a second takes 5 to 20 MB.",
+    )
     max_march: dict[Arch, str] = Field(
         default_factory=dict,
         description="Per architecture the lowest CPU that has to suffice, in the words of GCC's -march.",

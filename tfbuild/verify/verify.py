@@ -25,7 +25,7 @@ from tfbuild.artifacts.whole_file import read_whole, require_regular
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
-from tfbuild.base.text import did_you_mean
+from tfbuild.base.text import did_you_mean, matches
 from tfbuild.base.values import SaveImage
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
@@ -161,10 +161,16 @@ def _siblings(path: Path, facts: ElfFacts) -> frozenset[str]:
 
 
 def _runs_on(
-    files: tuple[ElfFacts, ...], *, image: bool = False, beside: frozenset[str] = frozenset()
+    files: tuple[ElfFacts, ...],
+    *,
+    image: bool = False,
+    beside: frozenset[str] = frozenset(),
+    unmeasured: tuple[str, ...] = (),
 ) -> RunsOn | None:
     loaded = tuple(each for each in files if each.kind is not ElfKind.DEBUG)
-    return runs_on(loaded, load_platforms(PROJECT), image=image, beside=beside) if loaded else None
+    left = tuple(each.path for each in loaded if matches(Path(each.path).name, unmeasured))
+    platforms = load_platforms(PROJECT)
+    return runs_on(loaded, platforms, image=image, beside=beside, unmeasured=left) if loaded else None
 
 
 def _verify_static(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
@@ -231,7 +237,7 @@ def _verify_dist(
             hint="give a folder below dist/, or a single file",
         )
     context = context if context.arch else _with_arch(context, Arch.parse(path.resolve().name))
-    read = _read_parts(path, parts, beside)
+    read = _read_parts(path, parts, beside, policy.policy.elf.unmeasured)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
     found = list(read.damaged)
     if not read.elf and not read.static and not judged_wheels:
@@ -260,7 +266,7 @@ def _verify_dist(
             static=read.static[0] if read.static else None,
             wheel=wheel.facts if wheel else None,
             tag=wheel.tag if wheel else None,
-            runs_on=_runs_on(elf),
+            runs_on=_runs_on(elf, unmeasured=policy.policy.elf.unmeasured),
             foreign=(*read.foreign, *(each for wheel in judged_wheels for each in wheel.foreign)),
         ),
         found,
@@ -278,7 +284,7 @@ class _Parts:
     damaged: tuple[Observation, ...]
 
 
-def _read_parts(path: Path, parts: list[Path], beside: Beside) -> _Parts:
+def _read_parts(path: Path, parts: list[Path], beside: Beside, unmeasured: tuple[str, ...]) -> _Parts:
     damaged: list[Observation] = []
     elf: list[ElfFacts] = []
     static: list[ArchiveFacts] = []
@@ -296,7 +302,7 @@ def _read_parts(path: Path, parts: list[Path], beside: Beside) -> _Parts:
         kind = kind_of(head, name)
         try:
             if head.startswith(ELF_MAGIC):
-                elf.append(examine_file(file, beside))
+                elf.append(examine_file(file, beside, code=not matches(file.name, unmeasured)))
             elif kind is STATIC:
                 static.append(read_archive(read_whole(file), str(file)))
             elif kind is not None:

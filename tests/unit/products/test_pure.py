@@ -24,6 +24,7 @@ from tfbuild.plan.words import Words
 from tfbuild.products import table
 from tfbuild.products.keras import asked as keras
 from tfbuild.products.serving import asked as serving
+from tfbuild.products.serving.wheel import plan as wheel_server
 from tfbuild.products.tflite import asked as tflite
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -33,12 +34,14 @@ PURE = (
     (tflite, "make_tflite_plan"),
     (tflite, "make_wheel_plan"),
     (serving, "make_serving_plan"),
+    (wheel_server, "make_wheel_server_plan"),
     (keras, "make_keras_plan"),
 )
 REQUESTS = {
     f"{release.product}-{release.release}-{arch}": (release.product, Words(release.release, arch=str(arch)))
     for release in table.list_releases(PROJECT)
     for arch in release.arches
+    if release.release != "2.15.1-wheel"  # which is refused
 } | {
     "python": ("tflite", Words(sets=("runtime.flavour=python",))),
     "patched": ("tflite", Words(config="size", sets=("compile.optimisation=2",), name="mine", jobs="3")),

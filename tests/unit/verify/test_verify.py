@@ -151,6 +151,16 @@ def test_a_whole_dist_folder(dist: Path) -> None:
     assert "SHA256SUMS: 5 of 5" in render(report)
 
 
+def test_the_instructions_of_what_a_policy_names_are_not_read_and_that_is_told(dist: Path) -> None:
+    rules = STRICT.policy.model_dump()
+    rules["elf"]["unmeasured"] = ["libtensorflowlite_c.so"]
+    report = checked(verify_path(dist, NamedPolicy("large", Policy.model_validate(rules))))
+    measured = {Path(facts.path).name: facts.isa is not None for facts in report.facts.elf}
+    assert measured == {"benchmark_model": True, "libtensorflowlite_c.so": False}
+    assert report.facts.runs_on is not None
+    assert "libtensorflowlite_c.so not measured, being too large" in report.facts.runs_on.cpus
+
+
 def test_every_difference_from_the_sums_is_an_error(dist: Path) -> None:
     (dist / "include" / "c_api.h").write_text("/* changed */\n")
     (dist / "logs" / "01-fetch.log").unlink()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tfbuild.build.buildkit.secrets import java_secret
 from tfbuild.build.product import Product
 from tfbuild.build.run import Recipe
+from tfbuild.plan.plan import Plan
 from tfbuild.products.serving import bake, files, keys, steps
 from tfbuild.products.serving.asked import RULES, plan_serving
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.plan import describe
 from tfbuild.products.serving.preflight import require_architecture
+from tfbuild.products.serving.wheel import bake as wheel_bake
+from tfbuild.products.serving.wheel import plan as wheel_plan
+from tfbuild.products.serving.wheel import steps as wheel_steps
 
 
 def _wants_network(part: ServingPart) -> tuple[str, ...]:
@@ -34,14 +40,32 @@ BAZEL = Recipe[ServingPart](
     secrets=java_secret,
     ingredients=steps.repositories,
 )
+WHEEL = Recipe[WheelServerPart](
+    definition=wheel_bake.definition,
+    steps={"fetch": wheel_steps.fetch, "compile": wheel_steps.compile_},
+    smoke=steps.smoke,
+    tests="questions",
+    artifacts=wheel_steps.ARTIFACTS,
+    builders=wheel_bake.BUILDERS,
+    demand=require_architecture,
+    describe=wheel_plan.describe,
+    needs=lambda part: part.needs,
+)
+
+
+def recipe(plan: Plan[Any]) -> Recipe[Any]:
+    """What carries out ``plan``, one of this product."""
+    return WHEEL if isinstance(plan.part, WheelServerPart) else BAZEL
+
+
 PRODUCT = Product(
     name=RULES.releases.product,
     releases=RULES.releases,
     sections=keys.SECTIONS,
     keys=RULES.keys,
     contradictions=files.contradictions,
-    parts=(ServingPart,),
+    parts=(ServingPart, WheelServerPart),
     plan=plan_serving,
-    recipe=lambda _plan: BAZEL,
+    recipe=recipe,
     takes_raw=True,
 )

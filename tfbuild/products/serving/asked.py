@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tfbuild.base.arch import Arch
+from tfbuild.base.errors import UsageError
 from tfbuild.base.project import PROJECT
+from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
-from tfbuild.plan.asked import Asked, Rules, resolve
+from tfbuild.plan.asked import Asked, Resolved, Rules, default_policy, resolve
+from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import split_raw
 from tfbuild.products.saved_model import read_model
 from tfbuild.products.serving.bazel.flags import tf_revision_refused
 from tfbuild.products.serving.keys import ServingKeys
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
-from tfbuild.products.serving.release import RELEASES, ServingRelease
+from tfbuild.products.serving.release import ServingRelease
+from tfbuild.products.serving.release import disagreements as bazel_disagreements
 from tfbuild.products.serving.rules import compiler_of, key_rules
-from tfbuild.releases.load import load_lock
+from tfbuild.products.serving.wheel import plan as wheel_plan
+from tfbuild.products.serving.wheel import rules as wheel_rules
+from tfbuild.products.serving.wheel.release import ServingWheelRelease
+from tfbuild.products.serving.wheel.release import disagreements as wheel_disagreements
+from tfbuild.products.serving.wheel.sources import read_list
+from tfbuild.releases.keys import Release
+from tfbuild.releases.load import ReleaseKind, load_lock
 
 _BUILD_FILES = "toolchains/bazel/overrides"
 
@@ -28,27 +40,85 @@ def _builds_on(values: BuildConfig, target: Arch, host: Arch) -> Arch:
     return target if values.of(ServingKeys).build_on == "target" else host
 
 
+def _disagreements(release: Release) -> Iterator[tuple[str, str]]:
+    yield from bazel_disagreements(release)
+    yield from wheel_disagreements(release)
+
+
+def _keys(release: Release) -> KeyRules:
+    if isinstance(release, ServingWheelRelease):
+        return wheel_rules.key_rules(release)
+    return key_rules(release, load_cpus(PROJECT))
+
+
+def _policy(release: Release, values: BuildConfig) -> str:
+    named = wheel_plan.policy_name if isinstance(release, ServingWheelRelease) else default_policy
+    return named(release, values)
+
+
+def _compiler(release: Release) -> CompilerCpus | None:
+    of = wheel_rules.compiler_of if isinstance(release, ServingWheelRelease) else compiler_of
+    return of(release)
+
+
 RULES = Rules(
-    releases=RELEASES,
-    keys=lambda release: key_rules(release, load_cpus(PROJECT)),
+    releases=ReleaseKind(
+        "serving",
+        {"upstream": ServingRelease, "wheels": ServingWheelRelease},
+        _disagreements,
+        never_built_will_do=True,
+    ),
+    keys=_keys,
     recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
+    policy=_policy,
     builds_on=_builds_on,
-    compiler=compiler_of,
+    compiler=_compiler,
 )
 
 
-def plan_serving(asked: Asked) -> Plan[ServingPart]:
+def plan_serving(asked: Asked) -> Plan[Any]:
     """The plan of ``invoke build-serving``.
 
     :raises UsageError: also where TF_REVISION is set, --model is no model, or a word after -- no option.
     """
-    root, words = asked.root, asked.words
     if asked.env.get("TF_REVISION"):
         raise tf_revision_refused("in the environment")
     found = resolve(asked, RULES)
     release = found.release
+    if isinstance(release, ServingWheelRelease):
+        return _with_wheel(asked, found, release)
     if not isinstance(release, ServingRelease):
         raise TypeError(f"{release.path} is not a release of the model server")
+    return _with_bazel(asked, found, release)
+
+
+def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> Plan[WheelServerPart]:
+    root, words = asked.root, asked.words
+    if words.raw:
+        raise UsageError(
+            f"words after -- go to Bazel, and {release.product} {release.release} is not built by it",
+            hint="--set serving.copts=... reaches the compiler, --set serving.linkopts=... the linker",
+        )
+    wheel_plan.require_wheel(release, found.request.arch, found.lines)
+    lock = load_lock(root, release)
+    return wheel_plan.make_wheel_server_plan(
+        found.request,
+        found.config,
+        release,
+        release_lines=found.lines,
+        circumstances=found.circumstances,
+        more=wheel_plan.WheelCircumstances(
+            sources=read_list(root / release.sources_path, release.sources_path),
+            listed_in=release.sources_path,
+            lock=lock.path,
+            seen=lock.seen(release),
+            model=read_model(Path(words.model)) if words.model else None,
+        ),
+    )
+
+
+def _with_bazel(asked: Asked, found: Resolved, release: ServingRelease) -> Plan[ServingPart]:
+    root, words = asked.root, asked.words
     lock = load_lock(root, release)
     more = ServingCircumstances(
         load_cpus(PROJECT),

@@ -88,3 +88,64 @@ class ServingPart:
     server_args: tuple[str, ...]
     server_files: tuple[TextFile, ...]
     model: ModelFolder | None
+
+
+@dataclass(frozen=True)
+class LinkedWheel:
+    """The wheel whose libraries are linked with; ``libraries`` are what they need of it besides."""
+
+    filename: str
+    git_version: str
+    compiler: str
+    libraries: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServerSources:
+    """What is compiled: paths in Serving's source, and in TensorFlow's where the name says so."""
+
+    target: str
+    sources: tuple[str, ...]
+    protos: tuple[str, ...]
+    services: tuple[str, ...]
+    tensorflow_sources: tuple[str, ...]
+    tensorflow_protos: tuple[str, ...]
+    tensorflow_services: tuple[str, ...]
+    archives: tuple[str, ...]  # static libraries of the builder, as patterns
+    isolated: tuple[str, ...]  # a namespace, and the archives in which it gets another name
+    listed_in: str  # the release's list, and what else it has to be compared with in the source
+    external: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TensorFlowTree:
+    """What is extracted of TensorFlow's archive, the pin ``pin``."""
+
+    pin: str
+    sha256: str
+    strip_prefix: str
+    subtrees: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WheelServerPart:
+    """TensorFlow Serving's source, linked with the libraries of a wheel."""
+
+    product: Literal["serving"]
+    tensorflow: TensorFlow
+    tree: TensorFlowTree
+    wheel: LinkedWheel
+    compiler: CompilerTool
+    packages: tuple[str, ...]  # for the target, besides the pinned ones
+    protobuf: str
+    sources: ServerSources
+    cmake_cache: tuple[tuple[str, str], ...]
+    needs: Estimates
+    version_pattern: str
+    server_args: tuple[str, ...]
+    server_files: tuple[TextFile, ...]
+    model: ModelFolder | None
+
+
+# What both have: how the server starts and what it says of itself.
+ServerPart = ServingPart | WheelServerPart

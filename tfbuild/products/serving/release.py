@@ -12,7 +12,6 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.values import Pin
 from tfbuild.config.types import Flag, Keys, MacroName, PositiveInt, Prose, Text
 from tfbuild.releases.keys import Debian, Release, SourceRelease
-from tfbuild.releases.load import ReleaseKind
 from tfbuild.releases.types import Commit, Download, FileName, InnerPath, PackageName, Sha256
 
 
@@ -186,6 +185,3 @@ def disagreements(release: Release) -> Iterator[tuple[str, str]]:
         yield "serving", "'ways' and 'arches' name different architectures"
     if serving.compiler.origin == "suite" and not serving.compiler.packages:
         yield "serving", "a compiler of the suite comes from packages: 'compiler.packages' names none"
-
-
-RELEASES = ReleaseKind("serving", {"upstream": ServingRelease}, disagreements, never_built_will_do=True)

@@ -15,7 +15,7 @@ from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.smoke import no_output, repeated
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.serving.files import MONITORING
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.part import ServerPart
 
 MODEL = "half_plus_two"
 VALUES = (1.0, 2.0, 5.0)
@@ -50,7 +50,7 @@ class Questions:
     # The probe has its own loader and libraries: the image need not have them.
     _program: tuple[str, ...] = field(default=("lib/loader", "--library-path", "lib", "probe"), repr=False)
 
-    def server_arguments(self, part: ServingPart) -> tuple[str, ...]:
+    def server_arguments(self, part: ServerPart) -> tuple[str, ...]:
         """Monitoring is on in the test, with the image's own file where it has one."""
         if any(file.name == MONITORING for file in part.server_files):
             return ()
@@ -71,7 +71,7 @@ class Questions:
         return (f"{self.folder}/{loader}", option, f"{self.folder}/{libraries}", f"{self.folder}/{program}")
 
 
-def metrics_path(part: ServingPart) -> str:
+def metrics_path(part: ServerPart) -> str:
     """Where the metrics page is: as the image's own monitoring file says, else where the test's says."""
     text = next((file.text for file in part.server_files if file.name == MONITORING), "")
     found = _PATH.search(text)

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.base.values import Finding, SmokeOutcome
@@ -23,7 +24,7 @@ from tfbuild.build.steps import (
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.files import mark_files
 from tfbuild.products.serving.bazel.request import request_files
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.part import ServerPart, ServingPart
 from tfbuild.products.serving.smoke import (
     MODEL,
     STOP_GRACE_S,
@@ -121,9 +122,9 @@ def compile_(run: Run[ServingPart]) -> str:
     return f"{jobs_of(run)} jobs"
 
 
-def smoke(run: Run[ServingPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
+def smoke(run: Run[Any]) -> tuple[list[SmokeOutcome], list[Finding]]:
     """The server in a fresh container of the candidate, asked by a second one in the same network."""
-    part = run.plan.part
+    part: ServerPart = run.plan.part
     emulator = (f"{_FOLDER}/qemu",) if (run.layout.smoke / "qemu").exists() else ()
     version = _version(run, emulator)
     findings = list(judge_version(version, part.version_pattern))
@@ -134,14 +135,14 @@ def smoke(run: Run[ServingPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
     return [SmokeOutcome("version", version.exit_code, first, (), None, ()), *outcomes], [*findings, *wrong]
 
 
-def _files(run: Run[ServingPart]) -> dict[str, Path]:
+def _files(run: Run[Any]) -> dict[str, Path]:
     folder = run.layout.smoke
     return {
         f"{_FOLDER}/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()
     }
 
 
-def _version(run: Run[ServingPart], emulator: tuple[str, ...]) -> RunResult:
+def _version(run: Run[Any], emulator: tuple[str, ...]) -> RunResult:
     command = (*emulator, _SERVER, "--version")
     files = {name: path for name, path in _files(run).items() if name == f"{_FOLDER}/qemu"}
     options = RunOptions(
@@ -155,9 +156,10 @@ def _version(run: Run[ServingPart], emulator: tuple[str, ...]) -> RunResult:
     return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
 
 
-def _ask(run: Run[ServingPart], emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResult]:
+def _ask(run: Run[Any], emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResult]:
     """What the probes heard, the server's log, and how it ended when it was asked to."""
-    plan, part = run.plan, run.plan.part
+    plan = run.plan
+    part: ServerPart = plan.part
     questions = Questions(_FOLDER, _START_EMULATED_S if emulator else _START_S, metrics_path(part))
     options = RunOptions(
         platform=plan.image.platform,

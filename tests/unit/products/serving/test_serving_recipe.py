@@ -24,6 +24,7 @@ from tfbuild.products.serving.bake import serving_definition
 
 RECIPE = PROJECT / "dockerfiles" / "serving"
 MINI = "tests/data/serving-releases/2.19.1-mini.yaml"
+LINKED = "tests/data/serving-releases/2.16.1-miniwheel.yaml"
 OWN_BAZEL = "tests/data/serving-releases/2.19.1-minibazel.yaml"
 
 
@@ -76,10 +77,11 @@ def test_every_context_that_the_recipe_mounts_is_given() -> None:
 
 def test_the_hashes_of_the_miniature_are_those_of_its_files(tmp_path: Path) -> None:
     made = pack_miniatures(tmp_path)
-    release = load_release(PROJECT, Product.SERVING, MINI)
-    assert release.serving is not None
+    release, linked = (load_release(PROJECT, Product.SERVING, name) for name in (MINI, LINKED))
+    assert linked.wheel.tensorflow.archive.sha256 == made["tensorflow-mini.tar"]
     named = {
         "serving-mini.tar": release.source.sha256,
+        "serving-mini-wheel.tar": linked.source.sha256,
         "tensorflow-mini.tar": release.serving.archives[0].sha256,
         "boost-mini.tar": release.serving.overrides[0].download.sha256,
     }

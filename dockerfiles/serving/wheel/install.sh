@@ -1,0 +1,57 @@
+#!/bin/bash
+# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/ (the server with
+# names, for the verification), tools.txt, packages.tsv.
+#   TRIPLET, MULTIARCH, STRIP, DEBUG_INFO, WHEEL_LIBRARIES, SOURCE_DATE_EPOCH
+set -euo pipefail
+# shellcheck source=../../common/results.sh
+source /common/results.sh
+# shellcheck source=../../common/symbols.sh
+source /common/symbols.sh
+
+wheel=/tree/wheel/tensorflow
+dist=/out/dist
+rm -rf /out
+mkdir -p "$dist"/{bin,lib,share/licenses} /out/smoke/protos
+
+# --- the server, and the wheel's libraries ----------------------------------------------------------------------
+install --mode=755 /tree/build/tensorflow_model_server "$dist/bin/"
+separate_symbols "$dist/bin/tensorflow_model_server"
+libraries=("$wheel"/libtensorflow_{cc,framework}.so.2)
+read -ra more <<< "$WHEEL_LIBRARIES"
+for library in "${libraries[@]}" "${more[@]/#//tree/wheel/}"; do
+  install --mode=755 "$library" "$dist/lib/"
+  if [[ $STRIP == true ]]; then
+    "$TRIPLET-strip" --strip-unneeded "$dist/lib/${library##*/}"
+  fi
+done
+
+# --- licences: Serving's, TensorFlow's with all that is in its libraries, and those of the archives --------------
+cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"
+cat "$wheel/include/LICENSE" "$wheel/THIRD_PARTY_NOTICES.txt" > "$dist/share/licenses/tensorflow"
+while read -r pattern; do
+  for archive in "/usr/lib/$MULTIARCH"/$pattern; do package_of "$archive"; done
+done < /request/archives | sort -u | while read -r package; do
+  cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
+done
+
+# --- for the smoke test ------------------------------------------------------------------------------------------
+for proto in tensorflow_serving/apis/{model,predict}.proto; do
+  install -D --mode=644 "/tree/source/$proto" "/out/smoke/protos/$proto"
+done
+for proto in tensorflow/core/framework/{tensor,tensor_shape,types,resource_handle}.proto; do
+  install -D --mode=644 "$wheel/include/$proto" "/out/smoke/protos/$proto"
+done
+cp -r /tree/source/tensorflow_serving/servables/tensorflow/testdata/saved_model_half_plus_two_cpu \
+  /out/smoke/half_plus_two
+
+# --- what it was made with ---------------------------------------------------------------------------------------
+cp /etc/tfbuild-packages.tsv /out/packages.tsv
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' /tree/build/CMakeCache.txt)
+{
+  "$compiler" --version | head -n 1
+  "$TRIPLET-ld" --version | head -n 1
+  protoc --version
+  cmake --version | head -n 1
+} > /out/tools.txt
+chmod -R u=rwX,go=rX /out
+settle "$dist"

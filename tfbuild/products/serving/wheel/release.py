@@ -1,0 +1,145 @@
+"""The keys of a release that links TensorFlow Serving's source with the libraries of TensorFlow's wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tfbuild.base.arch import Arch
+from tfbuild.base.values import Pin
+from tfbuild.config.types import Flag, Keys, MacroName, Prose, Text
+from tfbuild.products.serving.release import (
+    AbsolutePath,
+    DottedVersion,
+    Label,
+    Needs,
+    Pattern,
+    TensorFlowPin,
+)
+from tfbuild.releases.keys import Debian, Release, SourceRelease
+from tfbuild.releases.types import Commit, Download, FileName, InnerPath, PackageName
+
+# As TensorFlow writes it from "git describe": tf.version.GIT_VERSION.
+GitVersion = Annotated[str, Field(pattern=r"^v[0-9][A-Za-z0-9.-]*-[0-9]+-g[0-9a-f]{7,40}$")]
+ArchivePattern = Annotated[str, Field(pattern=r"^lib[A-Za-z0-9+_*-]+\.a$")]
+
+
+class TensorFlowFiles(TensorFlowPin):
+    """TensorFlow's source at the commit that Serving pins, for the files that the wheel lacks."""
+
+    archive: Download = Field(description="The archive of that commit.")
+    strip_prefix: FileName = Field(description="The one folder at the top of the archive.")
+    subtrees: tuple[InnerPath, ...] = Field(min_length=1, description="What of it is extracted.")
+    sources: tuple[InnerPath, ...] = Field(
+        default=(), description="Files to compile: what the wheel's libraries do not export."
+    )
+    protos: tuple[InnerPath, ...] = Field(default=(), description="Messages that the wheel has no header of.")
+    services: tuple[InnerPath, ...] = Field(
+        default=(), description="Services whose stubs are made for the gRPC that is linked in."
+    )
+
+
+class ServerWheel(Keys):
+    """The wheel of one architecture, and what it says of itself."""
+
+    arch: Arch = Field(description="Architecture.")
+    download: Download = Field(description="The file, as a Python index has it.")
+    git_version: GitVersion = Field(description="tf.version.GIT_VERSION.")
+    compiler: Text = Field(description="tf.version.COMPILER_VERSION.")
+    protobuf: DottedVersion = Field(description="Version of protobuf whose headers it has.")
+    libraries: tuple[InnerPath, ...] = Field(
+        default=(), description="Libraries in it that TensorFlow's own need, such as OpenMP's."
+    )
+
+
+class WheelCompiler(Keys):
+    """What compiles Serving's source: the family and major version that the wheel was compiled with."""
+
+    kind: Literal["gcc", "clang"] = Field(description="Family.")
+    version: DottedVersion = Field(description="Version in the builder's suite.")
+    packages: tuple[PackageName, ...] = Field(min_length=1, description="Packages of the suite that hold it.")
+    cxx: AbsolutePath = Field(description="The C++ compiler in the builder.")
+
+
+class WheelDefine(Keys):
+    """A macro that what is compiled here has to share with what is in the wheel."""
+
+    name: MacroName = Field(description="-DNAME")
+    value: Text | None = Field(default=None, description="-DNAME=value; null: no value.")
+    reason: Prose = Field(description="What goes wrong without it.")
+
+
+class Isolated(Keys):
+    """A namespace that Serving takes from the wheel, and of which archives bring another version."""
+
+    namespace: MacroName = Field(description="Of C++.")
+    archives: tuple[ArchivePattern, ...] = Field(
+        min_length=1, description="The archives that define or use it: there it gets another name."
+    )
+    reason: Prose = Field(description="What goes wrong without it.")
+
+
+class WheelBuild(Keys):
+    """TensorFlow Serving, linked with a wheel's libraries."""
+
+    tensorflow: TensorFlowFiles = Field(description="The TensorFlow that Serving's WORKSPACE pins.")
+    wheels: tuple[ServerWheel, ...] = Field(min_length=1, description="The official wheels.")
+    compiler: WheelCompiler = Field(description="Compiler for the target.")
+    protobuf: DottedVersion = Field(description="Version of the suite's protoc, and of its libraries.")
+    target: Label = Field(description="The target of upstream's BUILD files that is the server.")
+    defines: tuple[WheelDefine, ...] = Field(default=(), description="Macros of every file.")
+    packages: tuple[PackageName, ...] = Field(
+        default=(), description="Further packages for the target, in the version that the suite has."
+    )
+    archives: tuple[ArchivePattern, ...] = Field(
+        min_length=1, description="Static libraries of the suite that are linked in, as file name patterns."
+    )
+    isolated: tuple[Isolated, ...] = Field(default=(), description="Namespaces that are there twice.")
+    options: tuple[Flag, ...] = Field(default=(), description="Further options of the compiler.")
+    version_pattern: Pattern = Field(description="Regular expression of the first line of --version.")
+    needs: Needs = Field(description="What a build from nothing takes.")
+
+    def find(self, arch: Arch) -> ServerWheel | None:
+        """The wheel for ``arch``."""
+        return next((each for each in self.wheels if each.arch is arch), None)
+
+
+class ServingWheelRelease(SourceRelease):
+    """A release of TensorFlow Serving that takes TensorFlow from its wheel."""
+
+    provider: Literal["wheels"] = Field(description="TensorFlow's libraries come out of its official wheel.")
+    debian: Debian = Field(description="The builder image, and the packages that are linked in.")
+    revision: Commit = Field(description="Serving's commit.")
+    wheel: WheelBuild = Field(description="How Serving's source and the wheel go together.")
+
+    @property
+    def origin(self) -> Literal["source", "wheel"]:
+        return "wheel"
+
+    @property
+    def sources_path(self) -> str:
+        """The path of the list of what is compiled, as :attr:`path` is."""
+        return f"{self.path.removesuffix('.yaml')}.sources.json"
+
+    def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
+        wheel = self.wheel.find(arch)
+        downloads = (self.wheel.tensorflow.archive, *([wheel.download] if wheel else ()))
+        return (*super().pins(arch, build_arch, seen), *(each.pin() for each in downloads))
+
+
+def commit_in(git_version: str) -> str:
+    """The commit, or its beginning, that a wheel was made of."""
+    return git_version.rpartition("-g")[2]
+
+
+def disagreements(release: Release) -> Iterator[tuple[str, str]]:
+    """What the types cannot say: key and text."""
+    if not isinstance(release, ServingWheelRelease):
+        return
+    arches = [each.arch for each in release.wheel.wheels]
+    if len(set(arches)) != len(arches):
+        yield "wheel", "two wheels are for the same arch"
+    if set(arches) != set(release.arches):
+        yield "wheel", "'wheels' and 'arches' name different architectures"
