@@ -1,5 +1,6 @@
 #!/bin/bash
 # Lays out /out/dist (what the product consists of) from the build tree in /tree.
+#   LITE, VERSION
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 # shellcheck source=../common/results.sh
@@ -19,12 +20,19 @@ cp /tree/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
   --exclude='*_test.h' --exclude='*test_util*' --exclude='*_test_common.h' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
   --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
-  /tree/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
+  "/tree/source/$LITE/" "$dist/include/$LITE/"
 for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
   [[ -d /tree/source/$extra ]] || continue
   rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
     "/tree/source/./$extra/" "$dist/include/"
 done
+if [[ $LITE != tensorflow/lite ]]; then
+  # Programs that were written for TFLite include it by TensorFlow's path.
+  (cd "$dist/include/$LITE" && find . -name '*.h' -printf '%P\n') | while read -r header; do
+    mkdir -p "$dist/include/tensorflow/lite/$(dirname "$header")"
+    echo "#include \"$LITE/$header\"" > "$dist/include/tensorflow/lite/$header"
+  done
+fi
 flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
 [[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
 cp -r "$flatbuffers" "$dist/include/"
@@ -35,7 +43,11 @@ libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -
   package=$(package_of "$library")
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
-cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
+if [[ $LITE == tensorflow/lite ]]; then
+  cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
+else
+  cp /tree/source/LICENSE "$dist/share/licenses/litert"
+fi
 # What is linked in statically.
 while IFS=$'\t' read -r name license_file; do
   [[ -n $license_file ]] || continue

@@ -37,7 +37,7 @@ from tfbuild.machine.user_files import beside_of, require_replaceable_file
 from tfbuild.products.keras.asked import application_to_lock
 from tfbuild.products.tflite.lock.make import LockEffects, Made, make_lock
 from tfbuild.products.tflite.lock.texts import build_file_texts, source_texts
-from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease
+from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease, lite_folder
 from tfbuild.releases.keys import SourceRelease
 from tfbuild.releases.load import load_lock
 from tfbuild.releases.lock import Lock, write_lock
@@ -307,9 +307,11 @@ def _read(
     release: SourceRelease, source: tuple[Pin, Path] | None, git: GitSources, scratch: Path
 ) -> ReadFrom:
     if source:
-        return ReadFrom(source_texts(source[1], release.source.strip_prefix), source=source)
+        return ReadFrom(
+            source_texts(source[1], release.source.strip_prefix, lite_folder(release)), source=source
+        )
     files = build_files_of(release)
-    return ReadFrom(build_file_texts(files, git, scratch), declared_in=files.place)
+    return ReadFrom(build_file_texts(files, git, scratch, lite_folder(release)), declared_in=files.place)
 
 
 def _source(release: SourceRelease, old: ReleaseLock, *, check: bool, reporter: Reporter) -> tuple[Pin, Path]:

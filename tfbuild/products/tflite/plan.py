@@ -13,12 +13,13 @@ from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, as
 from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, source_flags, tflite_cmake_flags
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.operators import OperatorLimit, native_cases, script_case
-from tfbuild.products.tflite.part import TflitePart
+from tfbuild.products.tflite.part import TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
-from tfbuild.products.tflite.release import TfliteSource, TfliteWheelRelease, UpstreamRelease
+from tfbuild.products.tflite.release import TfliteSource, TfliteWheelRelease, Upstream, UpstreamRelease
 from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import python_cases, smoke_cases
+from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Condition, Lock
 from tfbuild.releases.state import ReleaseLock, for_build
@@ -44,6 +45,7 @@ def make_tflite_plan(
         *dependency_flags(locked.dependencies, lock.path),
     )
     _refuse_overridden(config, flags)
+    upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
     limits, xnnpack = operator_limits(release), values.of(TfliteKeys).xnnpack
     part = TflitePart(
         product="tflite",
@@ -56,7 +58,10 @@ def make_tflite_plan(
         if python
         else native_cases(release.version, limits, xnnpack=xnnpack),
         dependencies=locked.dependencies,
-        host_tools=release.upstream.host_tools if isinstance(release, UpstreamRelease) else (),
+        host_tools=upstream.host_tools,
+        folder=upstream.folder,
+        tensorflow=_tensorflow_part(upstream),
+        build_packages=upstream.build_packages,
         python=python,
         entries=tuple(sorted(values.of(TfliteKeys).cmake_definitions)),
         unconfirmed=locked.unconfirmed,
@@ -75,10 +80,17 @@ def make_tflite_plan(
         notes=tuple(_notes(release, locked.reasons, lock.lock)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
-        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
+        compiled_from=(
+            part.cmake_cache,
+            part.dependencies,
+            part.host_tools,
+            *((part.tensorflow,) if part.tensorflow else ()),
+            *made_with,
+        ),
         # What is installed in the builder; sources are given to the steps that read them.
         builder_from=(
-            *(pin for pin in pins if pin.name != release.source.name),
+            *(pin for pin in pins if pin.name not in {release.source.name, *part.placed}),
+            *part.build_packages,
             *(TOOLS if python else ()),
         ),
         roots=roots,
@@ -86,6 +98,14 @@ def make_tflite_plan(
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def _tensorflow_part(upstream: Upstream) -> TensorflowPart | None:
+    asked = upstream.tensorflow
+    if asked is None:
+        return None
+    files = tuple(PlacedFile(asked.pin(each).name, each.sha256, each.path) for each in asked.files)
+    return TensorflowPart(asked.license_file, files)
 
 
 def policy_name(values: BuildConfig) -> str:

@@ -8,7 +8,6 @@ import pytest
 
 from tfbuild.base.arch import Arch
 from tfbuild.products.tflite.lock.declared import (
-    MODULES,
     UpstreamSourceError,
     Wanted,
     archive_url,
@@ -18,7 +17,9 @@ from tfbuild.products.tflite.lock.declared import (
     wanted_sources,
 )
 from tfbuild.products.tflite.lock.starlark_text import Published, published
+from tfbuild.products.tflite.release import LITE
 
+MODULES = f"{LITE}/tools/cmake/modules/"
 BOTH = (Arch.AMD64, Arch.ARM64)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA = "ab" * 32
