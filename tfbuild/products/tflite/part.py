@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tfbuild.products.tflite.operators import OperatorCase
-from tfbuild.products.tflite.smoke import SmokeCase
 from tfbuild.products.tflite.release import LITE
+from tfbuild.products.tflite.smoke import SmokeCase
 from tfbuild.releases.dependency import Declared, Dependency, PlacedFile
 
 

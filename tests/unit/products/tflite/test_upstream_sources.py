@@ -49,6 +49,15 @@ def test_a_git_repository_becomes_the_archive_of_its_commit() -> None:
     assert ruy.declared == f"{MODULES}ruy.cmake"
 
 
+def test_litert_declares_its_dependencies_in_a_folder_of_another_name() -> None:
+    (path, text), folder = PLAIN, "tflite"
+    moved = path.replace(LITE, folder)
+    (ruy,) = wanted_sources({moved: text}, BOTH, {}, folder)
+    assert (ruy.ref, ruy.declared) == (COMMIT, "tflite/tools/cmake/modules/ruy.cmake")
+    with pytest.raises(UpstreamSourceError, match="no FetchContent declaration in tflite/tools"):
+        wanted_sources({path: text}, BOTH, {}, folder)
+
+
 def test_a_url_of_tensorflows_mirror_is_also_looked_for_where_it_comes_from() -> None:
     mirrored = (
         f"https://storage.googleapis.com/mirror.tensorflow.org/github.com/o/NEON/archive/{COMMIT}.tar.gz"

@@ -2,8 +2,8 @@
 
 Three kinds of declaration, in the order in which they count: FetchContent in ``tools/cmake/modules/*.cmake``
 of tensorflow/lite (tflite in LiteRT), ExternalProject in its ``cmake/Download*.cmake``, and the same in the
-``cmake/`` of a dependency, whose CMakeLists.txt runs it unless ``<NAME>_SOURCE_DIR`` is set. Hashes come from CMake's own
-``URL_HASH`` and from Bazel's files, which pin the same commits for the same release.
+``cmake/`` of a dependency, whose CMakeLists.txt runs it unless ``<NAME>_SOURCE_DIR`` is set. Hashes come from
+CMake's own ``URL_HASH`` and from Bazel's files, which pin the same commits for the same release.
 """
 
 from __future__ import annotations
