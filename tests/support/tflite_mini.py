@@ -1,4 +1,4 @@
-"""TFLite's upstream, or LiteRT's, in miniature: repositories as clones, the source as an archive, a release."""
+"""TFLite's upstream or LiteRT's in miniature: repositories as clones, a source as an archive, a release."""
 
 from __future__ import annotations
 
