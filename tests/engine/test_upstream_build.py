@@ -158,12 +158,13 @@ def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
 def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
     engine: DockerEngine, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    litert = make_litert_miniature(tmp_path / "litert-mini")
+    litert, copied = make_litert_miniature(tmp_path / "litert-mini"), tmp_path / "copied"
     words = ("--product", "tflite", "--release", str(litert.release), "--clones", str(litert.clones))
-    ran = invoke("lock", *words, "--mirror", str(litert.mirror), env={"TFBUILD_MIRRORS": litert.mirrors})
+    ran = invoke("lock", *words, "--mirror", str(copied), env={"TFBUILD_MIRRORS": litert.mirrors})
     assert ran.ok, ran.stderr
+    assert (copied / "mini.invalid/tensorflow/third_party/mini/mini.h").is_file()
     assert '"declared": "tflite/tools/cmake/modules/eigen.cmake"' in litert.lock.read_text()
-    monkeypatch.setenv("TFBUILD_MIRRORS", litert.mirrors)
+    monkeypatch.setenv("TFBUILD_MIRRORS", f"https://={copied}/")
     plan = table.plan_of(
         PROJECT, "tflite", Words(release=str(litert.release)), env=os.environ, build_arch=host_arch()
     )

@@ -120,7 +120,8 @@ def refresh(
     """
     made = make_lock(release, read.texts, old.lock, effects, declared_in=read.declared_in)
     if mirror and not check:
-        copy_to_mirror(mirror, (*((read.source,) if read.source else ()), *_archives(made)))
+        source = (read.source,) if read.source else ()
+        copy_to_mirror(mirror, (*source, *_archives(made), *_single_files(release, effects)))
     if check:
         _require_equal(release, old, made.lock)
     elif made.lock.text() != old.lock.text():
@@ -208,6 +209,11 @@ def differences(old: Lock, new: Lock) -> tuple[str, ...]:
 def _archives(made: Made) -> Iterator[tuple[Pin, Path]]:
     for each in made.lock.sources:
         yield each.pin(), made.files[each.name]
+
+
+def _single_files(release: SourceRelease, effects: LockEffects) -> Iterator[tuple[Pin, Path]]:
+    for pin in release.single_files if isinstance(release, UpstreamRelease) else ():
+        yield pin, effects.fetch(pin)
 
 
 def _write(path: Path, lock: Lock, shown: str) -> None:

@@ -170,9 +170,13 @@ class UpstreamRelease(SourceRelease):
 
     def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
         """See :meth:`SourceRelease.pins`; the files of TensorFlow come last."""
+        return (*super().pins(arch, build_arch, seen), *self.single_files)
+
+    @property
+    def single_files(self) -> tuple[Pin, ...]:
+        """The files of TensorFlow that a source outside of it opens."""
         tensorflow = self.upstream.tensorflow
-        files = tuple(map(tensorflow.pin, tensorflow.files)) if tensorflow else ()
-        return (*super().pins(arch, build_arch, seen), *files)
+        return tuple(map(tensorflow.pin, tensorflow.files)) if tensorflow else ()
 
     @property
     def repinned(self) -> Mapping[str, str]:
