@@ -36,6 +36,12 @@ fi
 flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
 [[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
 cp -r "$flatbuffers" "$dist/include/"
+# LiteRT's own headers include Abseil's. Those are of the version that is linked in, and none else will do.
+if grep --quiet '^#include "absl/' "$dist/include/$LITE"/*.h && [[ -d /tree/dependencies/abseil-cpp ]]; then
+  rsync --recursive --prune-empty-dirs --chmod=D755,F644 --exclude='*_test*' --exclude='*benchmark*' \
+    --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
+    /tree/dependencies/abseil-cpp/absl/ "$dist/include/absl/"
+fi
 
 # --- libraries that ours need and that no distribution's C++ runtime contains --------------------------------
 libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -r library; do

@@ -51,7 +51,7 @@ def test_the_builder_gets_what_the_build_runs_besides() -> None:
     plan = make_plan(RELEASE)
     document = definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))
     arguments = document["target"]["builder"]["args"]
-    assert "python3-minimal" in arguments["BUILD_PACKAGES"].split()
+    assert "python3" in arguments["BUILD_PACKAGES"].split()
     assert document["target"]["compile"]["args"]["LITE"] == "tflite"
 
 
