@@ -16,7 +16,14 @@ from tfbuild.products.tflite.operators import OperatorLimit, native_cases, scrip
 from tfbuild.products.tflite.part import TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
-from tfbuild.products.tflite.release import TfliteSource, TfliteWheelRelease, Upstream, UpstreamRelease
+from tfbuild.products.tflite.release import (
+    LITE,
+    TfliteSource,
+    TfliteWheelRelease,
+    Upstream,
+    UpstreamRelease,
+    lite_folder,
+)
 from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import python_cases, smoke_cases
 from tfbuild.releases.dependency import PlacedFile
@@ -56,7 +63,7 @@ def make_tflite_plan(
         else smoke_cases(xnnpack=xnnpack, dynamic=release.dynamic_graphs),
         operators=(script_case(release.version, limits, python.package, xnnpack=xnnpack),)
         if python
-        else native_cases(release.version, limits, xnnpack=xnnpack),
+        else native_cases(upstream.comes_after or release.version, limits, xnnpack=xnnpack),
         dependencies=locked.dependencies,
         host_tools=upstream.host_tools,
         folder=upstream.folder,
@@ -75,7 +82,7 @@ def make_tflite_plan(
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        policy=policy_name(values),
+        policy=policy_name(values, release),
         keys=source_rules(),
         notes=tuple(_notes(release, locked.reasons, lock.lock)),
         pins=(*pins, *locked.pins),
@@ -108,10 +115,13 @@ def _tensorflow_part(upstream: Upstream) -> TensorflowPart | None:
     return TensorflowPart(asked.license_file, files)
 
 
-def policy_name(values: BuildConfig) -> str:
-    """The policy that a configuration names, else the one for the flavour."""
+def policy_name(values: BuildConfig, release: Release) -> str:
+    """The policy that a configuration names, else the one for the flavour. How large an image may be is told
+    by TensorFlow Lite's versions, and LiteRT has others."""
     if values.runtime.flavour == "native":
-        return values.policy or f"tflite-{values.runtime.base}"
+        litert = lite_folder(release) != LITE and values.runtime.base == "scratch"
+        kind = "litert" if litert else "tflite"
+        return values.policy or f"{kind}-{values.runtime.base}"
     return values.policy or f"tflite-{values.runtime.flavour}-scratch"  # there is no other base for them
 
 

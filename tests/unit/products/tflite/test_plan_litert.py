@@ -14,6 +14,7 @@ from tfbuild.build.layout import Layout
 from tfbuild.plan.words import Words
 from tfbuild.products.table import plan_of
 from tfbuild.products.tflite.bake import definition
+from tfbuild.verify.verify import load_policy
 
 RELEASE = "2.2.0-litert"
 LITERT = load_release(PROJECT, Product.TFLITE, RELEASE)
@@ -53,6 +54,14 @@ def test_the_builder_gets_what_the_build_runs_besides() -> None:
     arguments = document["target"]["builder"]["args"]
     assert "python3" in arguments["BUILD_PACKAGES"].split()
     assert document["target"]["compile"]["args"]["LITE"] == "tflite"
+
+
+def test_it_counts_as_newer_than_the_tensorflow_lite_before_it() -> None:
+    plan = make_plan(RELEASE)
+    assert {each.column for each in plan.part.operators} == {"2.21.0"}
+    assert (plan.policy, make_plan("2.21.0").policy) == ("litert-scratch", "tflite-scratch")
+    assert load_policy(PROJECT, plan.policy).policy.image.max_mb(plan.library_version) == 40
+    assert make_plan(RELEASE, "opt", Arch.AMD64, "runtime.base=debian").policy == "tflite-debian"
 
 
 def test_its_lock_lacks_nothing_but_what_the_gpu_would_need() -> None:
