@@ -23,7 +23,7 @@ def definition(
         **compile_arguments(plan),
         "PYTHON_VERSION": python.version if python else "",
         "HOST_TOOLS": " ".join(part.host_tools),
-        "LITE": part.folder,
+        "LITE_FOLDER": part.folder,
         "VERSION": plan.library_version,
         "XNNPACK": "true" if part.xnnpack else "false",
         "JOBS": str(options.jobs or plan.jobs or 1),

@@ -53,7 +53,7 @@ def test_the_builder_gets_what_the_build_runs_besides() -> None:
     document = definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))
     arguments = document["target"]["builder"]["args"]
     assert "python3" in arguments["BUILD_PACKAGES"].split()
-    assert document["target"]["compile"]["args"]["LITE"] == "tflite"
+    assert document["target"]["compile"]["args"]["LITE_FOLDER"] == "tflite"
 
 
 def test_it_counts_as_newer_than_the_tensorflow_lite_before_it() -> None:
