@@ -1,6 +1,6 @@
 #!/bin/bash
 # Compiles the smoke programs against the dist folder alone, as a user of it would, and the models.
-#   TRIPLET, QEMU (name of the emulator, empty for the build machine's own architecture), XNNPACK, PYTHON_VERSION
+#   TRIPLET, QEMU (name of the emulator, empty for the build machine's own architecture), XNNPACK, PYTHON_VERSION, LITE_FOLDER
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")/smoke
 
@@ -35,10 +35,12 @@ fi
 # The one that was compiled for the build, where there is one.
 PATH=/out/host-tools:$PATH
 # It moved there with the headers that the converter has too.
-schema=/source/tensorflow/compiler/mlir/lite/schema/schema.fbs
-[[ -e $schema ]] || schema=/source/tensorflow/lite/schema/schema.fbs
+for schema in "tensorflow/compiler/mlir/lite" "$LITE_FOLDER/converter" "$LITE_FOLDER"; do
+  schema=/source/$schema/schema/schema.fbs
+  [[ ! -e $schema ]] || break
+done
 for model in "$here"/models/*.json; do
   flatc --binary -o /smoke "$schema" "$model"
 done
-cp /source/tensorflow/lite/testdata/add.bin /source/tensorflow/lite/testdata/add_quantized.bin /smoke/
+cp "/source/$LITE_FOLDER/testdata/add.bin" "/source/$LITE_FOLDER/testdata/add_quantized.bin" /smoke/
 bash /common/copy-emulator.sh /smoke

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Lays out /out/dist (what the product consists of) from the build tree in /tree.
+#   LITE_FOLDER, VERSION
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 # shellcheck source=../common/results.sh
@@ -19,15 +20,28 @@ cp /tree/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 rsync --recursive --mkpath --prune-empty-dirs --chmod=D755,F644 \
   --exclude='*_test.h' --exclude='*test_util*' --exclude='*_test_common.h' --exclude='*_tester.h' --exclude-from="$scripts/header-excludes" \
   --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
-  /tree/source/tensorflow/lite/ "$dist/include/tensorflow/lite/"
+  "/tree/source/$LITE_FOLDER/" "$dist/include/$LITE_FOLDER/"
 for extra in tensorflow/core/public tensorflow/compiler/mlir/lite; do
   [[ -d /tree/source/$extra ]] || continue
   rsync --recursive --relative --prune-empty-dirs --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
     "/tree/source/./$extra/" "$dist/include/"
 done
+if [[ $LITE_FOLDER != tensorflow/lite ]]; then
+  # Programs that were written for TFLite include it by TensorFlow's path.
+  (cd "$dist/include/$LITE_FOLDER" && find . -name '*.h' -printf '%P\n') | while read -r header; do
+    mkdir -p "$dist/include/tensorflow/lite/$(dirname "$header")"
+    echo "#include \"$LITE_FOLDER/$header\"" > "$dist/include/tensorflow/lite/$header"
+  done
+fi
 flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
 [[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
 cp -r "$flatbuffers" "$dist/include/"
+# LiteRT's own headers include Abseil's. Those are of the version that is linked in, and none else will do.
+if grep --quiet '^#include "absl/' "$dist/include/$LITE_FOLDER"/*.h && [[ -d /tree/dependencies/abseil-cpp ]]; then
+  rsync --recursive --prune-empty-dirs --chmod=D755,F644 --exclude='*_test*' --exclude='*benchmark*' \
+    --include='*/' --include='*.h' --include='*.inc' --exclude='*' \
+    /tree/dependencies/abseil-cpp/absl/ "$dist/include/absl/"
+fi
 
 # --- libraries that ours need and that no distribution's C++ runtime contains --------------------------------
 libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -r library; do
@@ -35,7 +49,11 @@ libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -
   package=$(package_of "$library")
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
 done
-cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
+if [[ $LITE_FOLDER == tensorflow/lite ]]; then
+  cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
+else
+  cp /tree/source/LICENSE "$dist/share/licenses/litert"
+fi
 # What is linked in statically.
 while IFS=$'\t' read -r name license_file; do
   [[ -n $license_file ]] || continue

@@ -3,14 +3,14 @@
 # tensorflow/lite/tools/pip_package/build_pip_package_with_cmake.sh does. Libraries that no platform tag allows lie
 # beside the module in it. Which tag it may have is decided later, from what it needs.
 #   /out/python   the wheel, tagged for the machine only
-#   TRIPLET, VERSION, STRIP, SOURCE_DATE_EPOCH
+#   TRIPLET, LITE_FOLDER, VERSION, STRIP, SOURCE_DATE_EPOCH
 set -euo pipefail
 # shellcheck source=../common/results.sh
 source /common/results.sh
 # shellcheck source=../common/symbols.sh
 source /common/symbols.sh
 
-lite=/tree/source/tensorflow/lite
+lite=/tree/source/$LITE_FOLDER
 package=/tree/wheel/tflite_runtime
 # What setup.py takes for built already, and packs too: upstream's list of data files has no *.so.N.
 built=/tree/wheel-lib

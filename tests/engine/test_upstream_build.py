@@ -20,7 +20,7 @@ from tests.engine.conftest import PROJECT, Invoke
 from tests.support.patches import diff_of, write_patch
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
-from tests.support.tflite_mini import Miniature, make_miniature
+from tests.support.tflite_mini import Miniature, make_litert_miniature, make_miniature
 from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.build.layout import Layout
@@ -153,6 +153,29 @@ def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
     log = caught.value.log.read_text()
     assert "Downloading FXDIV" in log
     assert "the lock does not cover it" in log
+
+
+def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
+    engine: DockerEngine, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litert, copied = make_litert_miniature(tmp_path / "litert-mini"), tmp_path / "copied"
+    words = ("--product", "tflite", "--release", str(litert.release), "--clones", str(litert.clones))
+    ran = invoke("lock", *words, "--mirror", str(copied), env={"TFBUILD_MIRRORS": litert.mirrors})
+    assert ran.ok, ran.stderr
+    assert (copied / "mini.invalid/tensorflow/third_party/mini/mini.h").is_file()
+    assert '"declared": "tflite/tools/cmake/modules/eigen.cmake"' in litert.lock.read_text()
+    monkeypatch.setenv("TFBUILD_MIRRORS", f"https://={copied}/")
+    plan = table.plan_of(
+        PROJECT, "tflite", Words(release=str(litert.release)), env=os.environ, build_arch=host_arch()
+    )
+    dist = compile_only(plan, litert, tmp_path / "dist").layout.out / "dist"
+    assert b"tensorflow-file" in (dist / "lib" / "libtensorflowlite.so").read_bytes()
+    assert (dist / "include" / "tflite" / "c" / "c_api.h").is_file()
+    forwarding = dist / "include" / "tensorflow" / "lite" / "c" / "c_api.h"
+    assert forwarding.read_text() == '#include "tflite/c/c_api.h"\n'
+    assert {"litert", "tensorflow", "eigen"} <= {
+        each.name for each in (dist / "share" / "licenses").iterdir()
+    }
 
 
 def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(

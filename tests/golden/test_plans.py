@@ -74,6 +74,7 @@ REPRESENTATIVE = {
     # Upstream's own dependencies, from the lock.
     "upstream-amd64": make_plan("2.14.1", "opt", Arch.AMD64),
     "upstream-arm64": make_plan("2.14.1", "opt", Arch.ARM64),
+    "litert-amd64": make_plan("2.2.0-litert", "opt", Arch.AMD64),
     # The model server: the default, an old compiler and a cross build, everything set by hand.
     "server-amd64": make_server_plan(),
     "server-arm64-cross": make_server_plan("2.19.1", "portable", Arch.ARM64),

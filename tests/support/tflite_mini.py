@@ -1,7 +1,9 @@
-"""The upstream of TFLite in miniature: its repositories as clones, its source as an archive, its release."""
+"""TFLite's upstream or LiteRT's in miniature: repositories as clones, a source as an archive, a release."""
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from tests.support.archives import DATA, pack
 from tests.support.git_repositories import new_repository
 
 _MINIATURE = DATA / "tflite-mini"
+_TENSORFLOW = DATA / "litert-mini"
 _RELEASE = DATA / "tflite-releases" / "2.14.1-mini.yaml"
 
 
@@ -39,8 +42,33 @@ def make_miniature(folder: Path) -> Miniature:
             {str(each.relative_to(source)): each.read_bytes() for each in source.rglob("*") if each.is_file()}
         )
         repository.git("tag", "v1.2.3" if source.name == "flatbuffers" else "v1.0")
-    archive = made.mirror / "mini.invalid" / "tensorflow-mini.tar"
-    archive.parent.mkdir(parents=True)
-    sha256 = pack(_MINIATURE / "source", "tensorflow-mini", archive)
-    made.release.write_text(_RELEASE.read_text().replace("0" * 64, sha256))
+    _write_release(made, _MINIATURE / "source", _RELEASE.read_text())
     return made
+
+
+def make_litert_miniature(folder: Path) -> Miniature:
+    """The same as LiteRT has it: TFLite in tflite/, and single files of TensorFlow beside it."""
+    made = make_miniature(folder)
+    source = folder / "source"
+    shutil.copytree(_MINIATURE / "source" / "tensorflow" / "lite", source / "tflite")
+    shutil.copyfile(_MINIATURE / "source" / "LICENSE", source / "LICENSE")
+    shutil.copytree(_TENSORFLOW, made.mirror / "mini.invalid" / "tensorflow")
+    paths = sorted(each.relative_to(_TENSORFLOW) for each in _TENSORFLOW.rglob("*") if each.is_file())
+    files = "".join(f"      - {{path: {each}, sha256: {_sha256(_TENSORFLOW / each)}}}\n" for each in paths)
+    upstream = (
+        "upstream:\n  folder: tflite\n  build_packages: [python3]\n  tensorflow:\n"
+        "    url: https://mini.invalid/tensorflow\n    license_file: LICENSE\n"
+        f"    evidence: [Written for this project.]\n    files:\n{files}"
+    )
+    _write_release(made, source, _RELEASE.read_text().replace("upstream:\n", upstream))
+    return made
+
+
+def _write_release(made: Miniature, source: Path, text: str) -> None:
+    archive = made.mirror / "mini.invalid" / "tensorflow-mini.tar"
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    made.release.write_text(text.replace("0" * 64, pack(source, "tensorflow-mini", archive)))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -37,7 +37,7 @@ from tfbuild.machine.user_files import beside_of, require_replaceable_file
 from tfbuild.products.keras.asked import application_to_lock
 from tfbuild.products.tflite.lock.make import LockEffects, Made, make_lock
 from tfbuild.products.tflite.lock.texts import build_file_texts, source_texts
-from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease
+from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease, lite_folder
 from tfbuild.releases.keys import SourceRelease
 from tfbuild.releases.load import load_lock
 from tfbuild.releases.lock import Lock, write_lock
@@ -120,7 +120,8 @@ def refresh(
     """
     made = make_lock(release, read.texts, old.lock, effects, declared_in=read.declared_in)
     if mirror and not check:
-        copy_to_mirror(mirror, (*((read.source,) if read.source else ()), *_archives(made)))
+        source = (read.source,) if read.source else ()
+        copy_to_mirror(mirror, (*source, *_archives(made), *_single_files(release, effects)))
     if check:
         _require_equal(release, old, made.lock)
     elif made.lock.text() != old.lock.text():
@@ -209,6 +210,11 @@ def differences(old: Lock, new: Lock) -> tuple[str, ...]:
 def _archives(made: Made) -> Iterator[tuple[Pin, Path]]:
     for each in made.lock.sources:
         yield each.pin(), made.files[each.name]
+
+
+def _single_files(release: SourceRelease, effects: LockEffects) -> Iterator[tuple[Pin, Path]]:
+    for pin in release.single_files if isinstance(release, UpstreamRelease) else ():
+        yield pin, effects.fetch(pin)
 
 
 def _write(path: Path, lock: Lock, shown: str) -> None:
@@ -308,9 +314,11 @@ def _read(
     release: SourceRelease, source: tuple[Pin, Path] | None, git: GitSources, scratch: Path
 ) -> ReadFrom:
     if source:
-        return ReadFrom(source_texts(source[1], release.source.strip_prefix), source=source)
+        return ReadFrom(
+            source_texts(source[1], release.source.strip_prefix, lite_folder(release)), source=source
+        )
     files = build_files_of(release)
-    return ReadFrom(build_file_texts(files, git, scratch), declared_in=files.place)
+    return ReadFrom(build_file_texts(files, git, scratch, lite_folder(release)), declared_in=files.place)
 
 
 def _source(release: SourceRelease, old: ReleaseLock, *, check: bool, reporter: Reporter) -> tuple[Pin, Path]:

@@ -18,6 +18,15 @@ class Dependency:
     license_file: str
 
 
+@dataclass(frozen=True)
+class PlacedFile:
+    """A single file among the sources: the name of its pin, its hash, and where it lies in its project."""
+
+    pin: str
+    sha256: str
+    path: str
+
+
 @dataclass(frozen=True, order=True)
 class Declared:
     """What a source says that its build would download."""

@@ -150,8 +150,9 @@ def test_functions_that_a_header_declares() -> None:
     assert declared_functions(HEADER) == {"TfLiteVersion", "TfLiteInterpreterInvoke", "TfLiteModelCreate"}
 
 
-def test_headers_beside_a_library_are_read(tmp_path: Path) -> None:
-    folder = tmp_path / "tensorflow" / "lite" / "core" / "c"
+@pytest.mark.parametrize("lite", ["tensorflow/lite", "tflite"])
+def test_headers_beside_a_library_are_read(tmp_path: Path, lite: str) -> None:
+    folder = tmp_path / lite / "core" / "c"
     folder.mkdir(parents=True)
     (folder / "c_api.h").write_text(HEADER)
     (folder / "c_api_for_testing.h").write_text(HEADER.replace("TfLiteVersion", "TfLiteTest"))

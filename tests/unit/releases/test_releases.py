@@ -14,6 +14,7 @@ from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
 from tfbuild.cli.lists import list_releases_json, lock_statuses
+from tfbuild.products.tflite.release import lite_folder
 from tfbuild.releases.keys import Release, source_of
 from tfbuild.releases.load import default_release, release_key, release_origins, require_arch
 
@@ -71,6 +72,7 @@ FROM_WHEELS = {(Product.TFLITE, "2.14.0-wheel"), (Product.TFLITE, "2.3.0-litert"
 
 def test_the_releases_are_listed_oldest_first() -> None:
     assert [each.release for each in RELEASES if each.product == Product.TFLITE] == [
+        "2.2.0-litert",
         "2.3.0-litert",
         "2.14.0-wheel",
         "2.14.1",
@@ -409,7 +411,7 @@ def test_a_patch_says_what_it_is_for_in_its_first_line_and_changes_only_sources(
         assert first.endswith(".")
         changed = [line.removeprefix("+++ b/") for line in lines if line.startswith("+++ ")]
         assert changed
-        assert all(path.startswith("tensorflow/lite/") for path in changed)
+        assert all(path.startswith(f"{lite_folder(release)}/") for path in changed)
 
 
 def test_two_releases_of_one_source_have_the_same_patches_under_the_same_name() -> None:

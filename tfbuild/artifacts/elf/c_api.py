@@ -18,7 +18,8 @@ from tfbuild.config.yaml_source import read_yaml
 
 API_FOLDER = Path("build_configs", "api")
 # The C interface itself; those of delegates are there when the delegate is.
-_HEADERS = ("tensorflow/lite/c", "tensorflow/lite/core/c", "tensorflow/lite/core/async/c")
+_ROOTS = ("tensorflow/lite", "tflite")  # TensorFlow's and LiteRT's folder
+_HEADERS = tuple(f"{root}/{folder}" for root in _ROOTS for folder in ("c", "core/c", "core/async/c"))
 C_PREFIX = "TfLite"
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _DECLARATION = re.compile(rf"\bTFL_CAPI_EXPORT\b[^;{{}}()]*?\b({C_PREFIX}\w+)\s*\(")

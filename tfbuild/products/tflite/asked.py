@@ -20,7 +20,7 @@ from tfbuild.releases.wheels.lock import read_lock_of
 
 
 def _policy(release: Release, values: BuildConfig) -> str:
-    return wheel_policy_name(values) if isinstance(release, WheelRelease) else policy_name(values)
+    return wheel_policy_name(values) if isinstance(release, WheelRelease) else policy_name(values, release)
 
 
 def _keys(release: Release) -> KeyRules:

@@ -23,6 +23,7 @@ def definition(
         **compile_arguments(plan),
         "PYTHON_VERSION": python.version if python else "",
         "HOST_TOOLS": " ".join(part.host_tools),
+        "LITE_FOLDER": part.folder,
         "VERSION": plan.library_version,
         "XNNPACK": "true" if part.xnnpack else "false",
         "JOBS": str(options.jobs or plan.jobs or 1),
@@ -67,6 +68,7 @@ def _builder(plan: Plan[TflitePart], layout: Layout) -> Builder:
             # What the build compiles for itself needs a native compiler.
             *(("g++",) if host_tools else ()),
             *(TOOLS if plan.part.python else ()),
+            *plan.part.build_packages,
         ),
         target_packages=plan.packages,
         downloads=layout.downloads,

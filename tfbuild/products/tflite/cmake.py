@@ -10,13 +10,15 @@ from tfbuild.base.values import Origin
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, SOURCE_FOLDER, Flag, Target
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.release import UpstreamRelease
+from tfbuild.products.tflite.release import LITE, UpstreamRelease, lite_folder
 from tfbuild.releases.dependency import Dependency
 from tfbuild.releases.keys import Release
 
 # Where the locked sources lie in the builder, each in a folder of its name, and what debug information says.
 DEPENDENCY_FOLDER = "/tree/dependencies"
 PUBLIC_DEPENDENCY_FOLDER = "/usr/src"
+# Files of TensorFlow, where the source is not TensorFlow's.
+TENSORFLOW = "tensorflow"
 HOST_TOOLS_FOLDER = "/tree/host-tools/bin"
 
 
@@ -33,7 +35,7 @@ def tflite_cmake_flags(
         return Flag(Target.CMAKE, f"{name}={'ON' if on else 'OFF'}", of(path), reason)
 
     flags = [
-        Flag(Target.CMAKE, f"TENSORFLOW_SOURCE_DIR={SOURCE_FOLDER}", str(BUILT_IN)),
+        *_source_flags(release, lines),
         Flag(Target.CMAKE, f"TFBUILD_PROVIDER={release.provider}", str(lines.get("provider", BUILT_IN))),
         Flag(
             Target.CMAKE,
@@ -56,6 +58,17 @@ def tflite_cmake_flags(
     for name, value in values.of(TfliteKeys).cmake_definitions.items():
         flags.append(Flag(Target.CMAKE, f"{name}={value}", of(f"tflite.cmake_definitions.{name}")))
     return tuple(flags)
+
+
+def _source_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:
+    """Where TensorFlow lies, and TFLite where that is not in it."""
+    tensorflow = release.upstream.tensorflow if isinstance(release, UpstreamRelease) else None
+    folder = f"{DEPENDENCY_FOLDER}/{TENSORFLOW}" if tensorflow else SOURCE_FOLDER
+    where = str(lines.get("upstream.tensorflow", BUILT_IN)) if tensorflow else str(BUILT_IN)
+    yield Flag(Target.CMAKE, f"TENSORFLOW_SOURCE_DIR={folder}", where)
+    if (lite := lite_folder(release)) != LITE:
+        where = str(lines.get("upstream.folder", BUILT_IN))
+        yield Flag(Target.CMAKE, f"TFBUILD_LITE_SOURCE_DIR={SOURCE_FOLDER}/{lite}", where)
 
 
 def dependency_flags(dependencies: Sequence[Dependency], lock: str) -> tuple[Flag, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from tfbuild.products.tflite.operators import OperatorCase
+from tfbuild.products.tflite.release import LITE
 from tfbuild.products.tflite.smoke import SmokeCase
-from tfbuild.releases.dependency import Declared, Dependency
+from tfbuild.releases.dependency import Declared, Dependency, PlacedFile
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,14 @@ class PythonPart:
 
     version: str  # 3.13
     package: str  # what a program imports
+
+
+@dataclass(frozen=True)
+class TensorflowPart:
+    """The files of TensorFlow that a source outside of it opens, and which of them is the licence."""
+
+    license_file: str
+    files: tuple[PlacedFile, ...]
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,20 @@ class TflitePart:
     operators: tuple[OperatorCase, ...]
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
+    folder: str = LITE  # where TFLite lies in the source
+    tensorflow: TensorflowPart | None = None
+    build_packages: tuple[str, ...] = ()  # of the suite, whose programs the build runs
     python: PythonPart | None = None
     entries: tuple[str, ...] = ()  # names in cmake_cache that the configuration asked for itself
     # What the source has to declare, and what the release file pins to something else: of a lock that was not
     # read from the source, to be compared before the compile.
     unconfirmed: tuple[Declared, ...] = ()
     repinned: tuple[str, ...] = ()
+
+    @property
+    def placed(self) -> Mapping[str, str]:
+        """Where each single file lies in TensorFlow, by the name of its pin."""
+        return {each.pin: each.path for each in self.tensorflow.files} if self.tensorflow else {}
 
 
 @dataclass(frozen=True)

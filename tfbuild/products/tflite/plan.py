@@ -13,12 +13,20 @@ from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, as
 from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, source_flags, tflite_cmake_flags
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.operators import OperatorLimit, native_cases, script_case
-from tfbuild.products.tflite.part import TflitePart
+from tfbuild.products.tflite.part import TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
-from tfbuild.products.tflite.release import TfliteSource, TfliteWheelRelease, UpstreamRelease
+from tfbuild.products.tflite.release import (
+    LITE,
+    TfliteSource,
+    TfliteWheelRelease,
+    Upstream,
+    UpstreamRelease,
+    lite_folder,
+)
 from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import python_cases, smoke_cases
+from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Condition, Lock
 from tfbuild.releases.state import ReleaseLock, for_build
@@ -44,6 +52,7 @@ def make_tflite_plan(
         *dependency_flags(locked.dependencies, lock.path),
     )
     _refuse_overridden(config, flags)
+    upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
     limits, xnnpack = operator_limits(release), values.of(TfliteKeys).xnnpack
     part = TflitePart(
         product="tflite",
@@ -54,9 +63,12 @@ def make_tflite_plan(
         else smoke_cases(xnnpack=xnnpack, dynamic=release.dynamic_graphs),
         operators=(script_case(release.version, limits, python.package, xnnpack=xnnpack),)
         if python
-        else native_cases(release.version, limits, xnnpack=xnnpack),
+        else native_cases(upstream.comes_after or release.version, limits, xnnpack=xnnpack),
         dependencies=locked.dependencies,
-        host_tools=release.upstream.host_tools if isinstance(release, UpstreamRelease) else (),
+        host_tools=upstream.host_tools,
+        folder=upstream.folder,
+        tensorflow=_tensorflow_part(upstream),
+        build_packages=upstream.build_packages,
         python=python,
         entries=tuple(sorted(values.of(TfliteKeys).cmake_definitions)),
         unconfirmed=locked.unconfirmed,
@@ -70,15 +82,22 @@ def make_tflite_plan(
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        policy=policy_name(values),
+        policy=policy_name(values, release),
         keys=source_rules(),
         notes=tuple(_notes(release, locked.reasons, lock.lock)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
-        compiled_from=(part.cmake_cache, part.dependencies, part.host_tools, *made_with),
+        compiled_from=(
+            part.cmake_cache,
+            part.dependencies,
+            part.host_tools,
+            *((part.tensorflow,) if part.tensorflow else ()),
+            *made_with,
+        ),
         # What is installed in the builder; sources are given to the steps that read them.
         builder_from=(
-            *(pin for pin in pins if pin.name != release.source.name),
+            *(pin for pin in pins if pin.name not in {release.source.name, *part.placed}),
+            *part.build_packages,
             *(TOOLS if python else ()),
         ),
         roots=roots,
@@ -88,10 +107,21 @@ def make_tflite_plan(
     return assemble(request, config, release, circumstances, specifics)
 
 
-def policy_name(values: BuildConfig) -> str:
-    """The policy that a configuration names, else the one for the flavour."""
+def _tensorflow_part(upstream: Upstream) -> TensorflowPart | None:
+    asked = upstream.tensorflow
+    if asked is None:
+        return None
+    files = tuple(PlacedFile(asked.pin(each).name, each.sha256, each.path) for each in asked.files)
+    return TensorflowPart(asked.license_file, files)
+
+
+def policy_name(values: BuildConfig, release: Release) -> str:
+    """The policy that a configuration names, else the one for the flavour. How large an image may be is told
+    by TensorFlow Lite's versions, and LiteRT has others."""
     if values.runtime.flavour == "native":
-        return values.policy or f"tflite-{values.runtime.base}"
+        litert = lite_folder(release) != LITE and values.runtime.base == "scratch"
+        kind = "litert" if litert else "tflite"
+        return values.policy or f"{kind}-{values.runtime.base}"
     return values.policy or f"tflite-{values.runtime.flavour}-scratch"  # there is no other base for them
 
 

@@ -8,11 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tfbuild.base.arch import Arch
-from tfbuild.config.types import FileStem, Keys, MacroName, Prose, Text
-from tfbuild.releases.keys import Debian, Repin, SourceRelease
+from tfbuild.base.values import Pin
+from tfbuild.config.types import FileStem, Keys, MacroName, PositiveInt, Prose, Text
+from tfbuild.releases.keys import Debian, Release, Repin, SourceRelease
 from tfbuild.releases.load import ReleaseKind
-from tfbuild.releases.types import Commit, InnerPath, Quirk, Thread, Url
+from tfbuild.releases.types import Commit, InnerPath, PackageName, Quirk, ReleaseName, Sha256, Thread, Url
 from tfbuild.releases.wheels.keys import WheelKeys, WheelRelease, WheelSet, disagreements
+
+# TensorFlow's own folder of TFLite.
+LITE = "tensorflow/lite"
 
 
 class UpstreamCMake(Keys):
@@ -57,9 +61,45 @@ class UpstreamBuildFiles(Keys):
         return f"{self.repository}/tree/{self.commit}/{self.folder}"
 
 
+class UpstreamFile(Keys):
+    """A file of another project that the build opens, with a hash of its own."""
+
+    path: InnerPath = Field(description="Where that project has it, and the build finds it.")
+    sha256: Sha256 = Field(description="Of its bytes.")
+    size: PositiveInt | None = Field(default=None, description="Bytes, where known.")
+
+
+class UpstreamFiles(Keys):
+    """The few files of TensorFlow that a source outside of TensorFlow opens."""
+
+    url: Url = Field(description="Where they lie: this, a slash and the path is the address of a file.")
+    license_file: InnerPath = Field(description="Which of them is the licence of all.")
+    files: tuple[UpstreamFile, ...] = Field(min_length=1, description="The files.")
+    evidence: tuple[Prose, ...] = Field(min_length=1, description="How it is known that these are the files.")
+
+    def pin(self, file: UpstreamFile) -> Pin:
+        """Of one of the files. Its name in the cache has the hash: other releases may have another state."""
+        flat = file.path.replace("/", "-")
+        filename = f"tensorflow-{file.sha256[:12]}-{flat}"
+        return Pin(f"tensorflow-{flat}", (f"{self.url}/{file.path}",), file.sha256, filename, file.size)
+
+
 class Upstream(Keys):
     """How upstream's own dependencies are compiled; which ones there are is in the release's lock."""
 
+    folder: InnerPath = Field(
+        default=LITE, description="Where TFLite lies in the source; LiteRT has it in tflite."
+    )
+    comes_after: ReleaseName | None = Field(
+        default=None,
+        description="Of a source that counts versions anew: the TensorFlow Lite that was there before it.",
+    )
+    tensorflow: UpstreamFiles | None = Field(
+        default=None, description="What the build opens of TensorFlow; null: the source has TensorFlow whole."
+    )
+    build_packages: tuple[PackageName, ...] = Field(
+        default=(), description="Further packages of the suite whose programs the build runs."
+    )
     host_tools: tuple[Literal["flatc"], ...] = Field(
         default=(),
         description="Programs that the build runs; made from the locked sources for the machine that builds.",
@@ -133,6 +173,16 @@ class UpstreamRelease(SourceRelease):
     def needs_lock(self) -> bool:
         return True
 
+    def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
+        """See :meth:`SourceRelease.pins`; the files of TensorFlow come last."""
+        return (*super().pins(arch, build_arch, seen), *self.single_files)
+
+    @property
+    def single_files(self) -> tuple[Pin, ...]:
+        """The files of TensorFlow that a source outside of it opens."""
+        tensorflow = self.upstream.tensorflow
+        return tuple(map(tensorflow.pin, tensorflow.files)) if tensorflow else ()
+
     @property
     def repinned(self) -> Mapping[str, Repin]:
         return {each.name: Repin(each.ref, each.repository) for each in self.upstream.repins}
@@ -151,6 +201,12 @@ class TfliteWheelRelease(WheelRelease):
 
 
 TfliteSource = DebianRelease | UpstreamRelease
+
+
+def lite_folder(release: Release) -> str:
+    """Where TFLite lies in the source of ``release``."""
+    return release.upstream.folder if isinstance(release, UpstreamRelease) else LITE
+
 
 RELEASES = ReleaseKind(
     "tflite",

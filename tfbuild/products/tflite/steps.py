@@ -21,7 +21,7 @@ from tfbuild.build.steps import (
 )
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.engine.facts import RunOptions, RunResult
-from tfbuild.products.tflite.cmake import cmake_presets
+from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.part import TflitePart, WheelPart
@@ -59,6 +59,7 @@ def _confirm_lock(run: Run[TflitePart]) -> None:
         part.unconfirmed,
         lock=f"the lock of {plan.product} {plan.release}",
         repinned=part.repinned,
+        folder=part.folder,
     )
 
 
@@ -71,6 +72,10 @@ def _unpack_dependencies(run: Run[TflitePart]) -> None:
         path = run.downloads[each.name]
         extract(path, kept, strip_prefix=each.strip_prefix, on_wait=run.effects.reporter.note)
         shutil.copytree(kept, layout.dependencies / each.name, symlinks=True, copy_function=os.link)
+    for name, place in run.plan.part.placed.items():
+        target = layout.dependencies / TENSORFLOW / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run.downloads[name], target)
 
 
 def _write_request(run: Run[TflitePart]) -> None:
@@ -79,10 +84,12 @@ def _write_request(run: Run[TflitePart]) -> None:
     empty_folders(layout.request, layout.downloads, layout.wheel)
     presets = cmake_presets(dict(plan.part.cmake_cache), plan.arch)
     (layout.request / "CMakePresets.json").write_text(json.dumps(presets, indent=2) + "\n")
-    names = "".join(f"{each.name}\t{each.license_file}\n" for each in plan.part.dependencies)
-    (layout.request / "dependencies").write_text(names)
+    licenses = [(each.name, each.license_file) for each in plan.part.dependencies]
+    if plan.part.tensorflow:
+        licenses.append((TENSORFLOW, plan.part.tensorflow.license_file))
+    (layout.request / "dependencies").write_text("".join(f"{name}\t{file}\n" for name, file in licenses))
     copy_patches(run)
-    elsewhere = {plan.tree.name, *(each.name for each in plan.part.dependencies)}
+    elsewhere = {plan.tree.name, *(each.name for each in plan.part.dependencies), *plan.part.placed}
     for pin in plan.pins:
         if pin.name not in elsewhere:
             shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)

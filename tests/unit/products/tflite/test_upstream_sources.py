@@ -8,7 +8,6 @@ import pytest
 
 from tfbuild.base.arch import Arch
 from tfbuild.products.tflite.lock.declared import (
-    MODULES,
     UpstreamSourceError,
     Wanted,
     archive_url,
@@ -18,8 +17,10 @@ from tfbuild.products.tflite.lock.declared import (
     wanted_sources,
 )
 from tfbuild.products.tflite.lock.starlark_text import Published, published
+from tfbuild.products.tflite.release import LITE
 from tfbuild.releases.keys import Repin
 
+MODULES = f"{LITE}/tools/cmake/modules/"
 BOTH = (Arch.AMD64, Arch.ARM64)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA = "ab" * 32
@@ -47,6 +48,15 @@ def test_a_git_repository_becomes_the_archive_of_its_commit() -> None:
     assert (ruy.sha256, ruy.filename, ruy.strip_prefix) == (None, f"ruy-{COMMIT}.tar.gz", f"ruy-{COMMIT}")
     assert (ruy.variables, ruy.arches, ruy.only_with) == (("FETCHCONTENT_SOURCE_DIR_RUY",), BOTH, None)
     assert ruy.declared == f"{MODULES}ruy.cmake"
+
+
+def test_litert_declares_its_dependencies_in_a_folder_of_another_name() -> None:
+    (path, text), folder = PLAIN, "tflite"
+    moved = path.replace(LITE, folder)
+    (ruy,) = wanted_sources({moved: text}, BOTH, {}, folder)
+    assert (ruy.ref, ruy.declared) == (COMMIT, "tflite/tools/cmake/modules/ruy.cmake")
+    with pytest.raises(UpstreamSourceError, match="no FetchContent declaration in tflite/tools"):
+        wanted_sources({path: text}, BOTH, {}, folder)
 
 
 def test_a_url_of_tensorflows_mirror_is_also_looked_for_where_it_comes_from() -> None:

@@ -1,9 +1,9 @@
 """What upstream's CMake build of TFLite would download, read from its source; pure.
 
 Three kinds of declaration, in the order in which they count: FetchContent in ``tools/cmake/modules/*.cmake``
-of tensorflow/lite, ExternalProject in its ``cmake/Download*.cmake``, and the same in the ``cmake/`` of a
-dependency, whose CMakeLists.txt runs it unless ``<NAME>_SOURCE_DIR`` is set. Hashes come from CMake's own
-``URL_HASH`` and from Bazel's files, which pin the same commits for the same release.
+of tensorflow/lite (tflite in LiteRT), ExternalProject in its ``cmake/Download*.cmake``, and the same in the
+``cmake/`` of a dependency, whose CMakeLists.txt runs it unless ``<NAME>_SOURCE_DIR`` is set. Hashes come from
+CMake's own ``URL_HASH`` and from Bazel's files, which pin the same commits for the same release.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 from tfbuild.base.arch import Arch
 from tfbuild.products.tflite.lock.cmake_text import CMakeSyntaxError, Command, commands, expand, keywords
 from tfbuild.products.tflite.lock.starlark_text import Published, published
+from tfbuild.products.tflite.release import LITE
 from tfbuild.releases.keys import Repin
 from tfbuild.releases.lock import Condition
 
-LITE = "tensorflow/lite/"
-MODULES = f"{LITE}tools/cmake/modules/"
-OWN_DOWNLOADS = f"{LITE}cmake/"
+# In TFLite's folder.
+MODULES = "tools/cmake/modules/"
+OWN_DOWNLOADS = "cmake/"
 BAZEL_FILES = ("tensorflow/workspace2.bzl", "tensorflow/workspace3.bzl", "third_party/")
 # Where XNNPACK, and what it wants, download further sources; their CMakeLists.txt say under which variable.
 NESTED_DOWNLOADS = "cmake/"
@@ -88,16 +89,16 @@ class Wanted:
 
 
 def wanted_sources(
-    files: Mapping[str, str], arches: Sequence[Arch], repins: Mapping[str, Repin]
+    files: Mapping[str, str], arches: Sequence[Arch], repins: Mapping[str, Repin], folder: str = LITE
 ) -> tuple[Wanted, ...]:
     """What the release's own source asks for. ``files`` are its texts by their paths below the top folder,
-    ``repins`` other places for some of the names.
+    ``repins`` other places for some of the names, ``folder`` is where TFLite lies in it.
 
     :raises UpstreamSourceError: a declaration that is not understood, or none at all.
     """
-    found = {each.name: each for each in _own(files, arches)}
+    found = {each.name: each for each in _own(files, arches, folder)}
     if not found:
-        raise UpstreamSourceError(f"no FetchContent declaration in {MODULES}")
+        raise UpstreamSourceError(f"no FetchContent declaration in {folder}/{MODULES}")
     hashes = _bazel_hashes(files)
     chosen = (_repinned(each, repins.get(each.name)) for each in found.values())
     return tuple(sorted((_hashed(each, hashes) for each in chosen), key=lambda each: each.name))
@@ -128,13 +129,14 @@ def hashed_by(wanted: Wanted, others: Iterable[Wanted]) -> Wanted:
     return replace(wanted, urls=hit.urls, sha256=hit.sha256, evidence=hit.evidence)
 
 
-def _own(files: Mapping[str, str], arches: Sequence[Arch]) -> Iterator[Wanted]:
+def _own(files: Mapping[str, str], arches: Sequence[Arch], folder: str) -> Iterator[Wanted]:
+    modules = f"{folder}/{MODULES}"
     for path in sorted(files):
-        name = path.removeprefix(MODULES)
+        name = path.removeprefix(modules)
         # Find*.cmake are asked for by tests only, or include one of the others.
-        if path.startswith(MODULES) and re.fullmatch(r"(?!Find|Overridable)[^/]+\.cmake", name):
+        if path.startswith(modules) and re.fullmatch(r"(?!Find|Overridable)[^/]+\.cmake", name):
             yield from _fetch_content(path, files[path], arches)
-    yield from _external(files, OWN_DOWNLOADS, "", arches)
+    yield from _external(files, f"{folder}/{OWN_DOWNLOADS}", "", arches)
 
 
 def _fetch_content(path: str, text: str, arches: Sequence[Arch]) -> Iterator[Wanted]:

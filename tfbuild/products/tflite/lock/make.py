@@ -27,6 +27,7 @@ from tfbuild.products.tflite.lock.declared import (
 )
 from tfbuild.products.tflite.lock.license_text import LICENSE_FILES, find_license, in_license_folder
 from tfbuild.products.tflite.lock.texts import texts_in
+from tfbuild.products.tflite.release import lite_folder
 from tfbuild.releases.keys import SourceRelease
 from tfbuild.releases.lock import HashMethod, HashOrigin, Lock, LockedSource, MissingSource
 from tfbuild.releases.state import made_from
@@ -81,7 +82,8 @@ def make_lock(
     """
     repins = dict(release.repinned)
     run = _Run(release, {each.name: each for each in old.sources}, effects)
-    run.ask(run.understood(partial(wanted_sources, texts, release.arches, repins)))
+    folder = lite_folder(release)
+    run.ask(run.understood(partial(wanted_sources, texts, release.arches, repins, folder)))
     run.work_off()
     if strange := sorted(set(repins) - {*run.locked, *run.lost}):
         raise BuildError(

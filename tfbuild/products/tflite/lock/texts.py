@@ -11,25 +11,27 @@ from tfbuild.downloads.archive.readers import BROKEN, Kind, Limits, read_members
 from tfbuild.downloads.git import GitSources
 from tfbuild.products.tflite.lock.declared import (
     BAZEL_FILES,
-    LITE,
     MODULES,
     OWN_DOWNLOADS,
     UpstreamSourceError,
     wanted_sources,
 )
-from tfbuild.products.tflite.release import UpstreamBuildFiles
+from tfbuild.products.tflite.release import LITE, UpstreamBuildFiles
 from tfbuild.releases.dependency import Declared
 
 # A build file is some KiB; XNNPACK's lists of kernels are the largest.
 _MAX_TEXT = 4 << 20
 
 
-def source_texts(archive: Path, prefix: str) -> dict[str, str]:
-    """The texts of a release's source that say what its build downloads, by their paths below ``prefix``."""
-    return texts_in(archive, prefix, _is_asked)
+def source_texts(archive: Path, prefix: str, folder: str = LITE) -> dict[str, str]:
+    """The texts of a release's source that say what its build downloads, by their paths below ``prefix``;
+    ``folder`` is where TFLite lies in it."""
+    return texts_in(archive, prefix, lambda name: _is_asked(name, folder))
 
 
-def build_file_texts(place: UpstreamBuildFiles, git: GitSources, scratch: Path) -> dict[str, str]:
+def build_file_texts(
+    place: UpstreamBuildFiles, git: GitSources, scratch: Path, folder: str = LITE
+) -> dict[str, str]:
     """The same from another repository, by the paths that they have in the source.
 
     :raises DownloadError: the repository is out of reach.
@@ -38,9 +40,9 @@ def build_file_texts(place: UpstreamBuildFiles, git: GitSources, scratch: Path) 
     git.folder(place.repository, place.commit, place.folder, "files", made)
 
     def own(name: str) -> str:
-        return LITE + name.removeprefix(f"{place.folder}/")
+        return f"{folder}/{name.removeprefix(f'{place.folder}/')}"
 
-    found = texts_in(made, "files", lambda name: _is_asked(own(name)))
+    found = texts_in(made, "files", lambda name: _is_asked(own(name), folder))
     return {own(name): text for name, text in found.items()}
 
 
@@ -70,6 +72,7 @@ def require_declared(
     *,
     lock: str,
     repinned: Iterable[str],
+    folder: str = LITE,
 ) -> None:
     """Compare a lock that was read elsewhere (``expected``) with the source itself, for ``arch``.
 
@@ -78,7 +81,7 @@ def require_declared(
     :raises DownloadError: the source asks for something else; all differences at once.
     """
     try:
-        wanted = wanted_sources(source_texts(archive, prefix), (arch,), {})
+        wanted = wanted_sources(source_texts(archive, prefix, folder), (arch,), {}, folder)
     except UpstreamSourceError as error:
         differences = [str(error)]
     else:
@@ -100,7 +103,7 @@ def _differences(expected: set[Declared], actual: set[Declared]) -> Iterable[str
         yield f"{each.name}: the lock has {each.repository} {each.ref}"
 
 
-def _is_asked(name: str) -> bool:
+def _is_asked(name: str, folder: str) -> bool:
     if name.startswith(BAZEL_FILES):
         return name.endswith(".bzl")
-    return name.startswith((MODULES, OWN_DOWNLOADS)) and name.endswith(".cmake")
+    return name.startswith((f"{folder}/{MODULES}", f"{folder}/{OWN_DOWNLOADS}")) and name.endswith(".cmake")

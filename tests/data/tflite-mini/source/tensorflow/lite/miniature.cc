@@ -10,6 +10,11 @@
 #else
 #define NEON2SSE_WORD "no-neon2sse"
 #endif
+#ifdef HAVE_TENSORFLOW_FILES
+#include "third_party/mini/mini.h"
+#else
+#define TENSORFLOW_WORD "all-of-tensorflow"
+#endif
 
 extern "C" const char* TfLiteVersion() {
   static const char* const words[] = {EIGEN_WORD, FLATBUFFERS_WORD, GENERATED_WORD, NEON2SSE_WORD,
@@ -18,5 +23,5 @@ extern "C" const char* TfLiteVersion() {
 }
 
 namespace tflite {
-const char* Miniature() { return EIGEN_WORD " " FLATBUFFERS_WORD " " GENERATED_WORD " " NEON2SSE_WORD " " PTHREADPOOL_WORD; }
+const char* Miniature() { return EIGEN_WORD " " FLATBUFFERS_WORD " " GENERATED_WORD " " NEON2SSE_WORD " " PTHREADPOOL_WORD " " TENSORFLOW_WORD; }
 }  // namespace tflite

@@ -1,0 +1,77 @@
+"""LiteRT from source: TFLite in a folder of its own, and single files of TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.plans import PROJECT, make_plan
+from tests.support.products import Product, load_release
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import NothingMatchesError
+from tfbuild.build.layout import Layout
+from tfbuild.plan.words import Words
+from tfbuild.products.table import plan_of
+from tfbuild.products.tflite.bake import definition
+from tfbuild.verify.verify import load_policy
+
+RELEASE = "2.2.0-litert"
+LITERT = load_release(PROJECT, Product.TFLITE, RELEASE)
+
+
+def test_each_file_of_tensorflow_has_a_hash_of_its_own_and_a_place() -> None:
+    plan = make_plan(RELEASE)
+    pins = {each.name: each for each in plan.pins}
+    placed = plan.part.placed
+    assert len(placed) == len(LITERT.upstream.tensorflow.files) > 10
+    for name, path in placed.items():
+        assert pins[name].urls == (f"{LITERT.upstream.tensorflow.url}/{path}",)
+    assert plan.part.tensorflow.license_file in placed.values()
+    assert {each.sha256 for each in plan.part.tensorflow.files} == {pins[name].sha256 for name in placed}
+
+
+def test_cmake_is_told_where_litert_and_where_tensorflow_lies() -> None:
+    cache = dict(make_plan(RELEASE).part.cmake_cache)
+    assert cache["TFBUILD_LITE_SOURCE_DIR"] == "/tree/source/tflite"
+    assert cache["TENSORFLOW_SOURCE_DIR"] == "/tree/dependencies/tensorflow"
+    plain = dict(make_plan("2.21.0").part.cmake_cache)
+    assert plain["TENSORFLOW_SOURCE_DIR"] == "/tree/source"
+    assert "TFBUILD_LITE_SOURCE_DIR" not in plain
+
+
+def test_another_file_of_tensorflow_means_another_compile_and_the_same_builder() -> None:
+    plan = make_plan(RELEASE)
+    keys = {step.id: step.key for step in plan.steps}
+    assert not {pin.name for pin in plan.pins} & set(plan.part.build_packages)
+    builder = {step.id: step.key for step in make_plan(RELEASE, "opt", Arch.AMD64, "tflite.ruy=false").steps}
+    assert (keys["builder"] == builder["builder"], keys["compile"] == builder["compile"]) == (True, False)
+
+
+def test_the_builder_gets_what_the_build_runs_besides() -> None:
+    plan = make_plan(RELEASE)
+    document = definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))
+    arguments = document["target"]["builder"]["args"]
+    assert "python3" in arguments["BUILD_PACKAGES"].split()
+    assert document["target"]["compile"]["args"]["LITE_FOLDER"] == "tflite"
+
+
+def test_it_counts_as_newer_than_the_tensorflow_lite_before_it() -> None:
+    plan = make_plan(RELEASE)
+    assert {each.column for each in plan.part.operators} == {"2.21.0"}
+    assert (plan.policy, make_plan("2.21.0").policy) == ("litert-scratch", "tflite-scratch")
+    assert load_policy(PROJECT, plan.policy).policy.image.max_mb(plan.library_version) == 40
+    assert make_plan(RELEASE, "opt", Arch.AMD64, "runtime.base=debian").policy == "tflite-debian"
+
+
+def test_its_lock_lacks_nothing_but_what_the_gpu_would_need() -> None:
+    for arch in (Arch.AMD64, Arch.ARM64):
+        assert make_plan(RELEASE, "opt", arch).unlocked == ()
+
+
+@pytest.mark.parametrize("key", ["tflite.gpu_delegate=true", "runtime.flavour=python"])
+def test_what_it_cannot_do_is_refused_with_a_reason(key: str) -> None:
+    words = Words(release=RELEASE, sets=(key,))
+    with pytest.raises(NothingMatchesError, match=f"cannot be built with {key}") as caught:
+        plan_of(PROJECT, "tflite", words, env={}, build_arch=Arch.AMD64)
+    assert caught.value.hint
