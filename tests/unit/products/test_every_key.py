@@ -67,7 +67,7 @@ KINDS: Mapping[str, Kind] = {
 }
 # Where the example that reaches every key by --set is of no use: another value that can be built.
 OTHER_EXAMPLES: Mapping[str, str] = {
-    "compile.cxxflags": "[-fa]",
+    "compile.cxxflags": "[-fwrapv]",
     "mirrors": "https://=http://m.example/,debian:=http://d.example/debian,pypi:=http://p.example/",
     "policy": "wide",
     "resources.jobs": "5",
