@@ -89,10 +89,10 @@ def column_for(version: str, package: str = "") -> str:
 
 
 def native_cases(
-    version: str, limits: tuple[OperatorLimit, ...], *, xnnpack: bool
+    version: str, limits: tuple[OperatorLimit, ...], *, xnnpack: bool, package: str = ""
 ) -> tuple[OperatorCase, ...]:
-    """Through the C API and the C++ API."""
-    column = column_for(version) if xnnpack else ""
+    """Through the C API and the C++ API; compared with ``package``, else with TensorFlow's."""
+    column = column_for(version, package) if xnnpack else ""
     return tuple(
         OperatorCase(f"operators, {api}", program, column, limits)
         for program, api in (("operators-c", "c"), ("operators-cc", "c++"))

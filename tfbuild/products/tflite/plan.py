@@ -63,7 +63,7 @@ def make_tflite_plan(
         else smoke_cases(xnnpack=xnnpack, dynamic=release.dynamic_graphs),
         operators=(script_case(release.version, limits, python.package, xnnpack=xnnpack),)
         if python
-        else native_cases(upstream.comes_after or release.version, limits, xnnpack=xnnpack),
+        else native_cases(release.version, limits, xnnpack=xnnpack, package=upstream.published_as or ""),
         dependencies=locked.dependencies,
         host_tools=upstream.host_tools,
         folder=upstream.folder,

@@ -12,7 +12,7 @@ from tfbuild.base.values import Pin
 from tfbuild.config.types import FileStem, Keys, MacroName, PositiveInt, Prose, Text
 from tfbuild.releases.keys import Debian, Release, Repin, SourceRelease
 from tfbuild.releases.load import ReleaseKind
-from tfbuild.releases.types import Commit, InnerPath, PackageName, Quirk, ReleaseName, Sha256, Thread, Url
+from tfbuild.releases.types import Commit, InnerPath, PackageName, Quirk, Sha256, Thread, Url
 from tfbuild.releases.wheels.keys import WheelKeys, WheelRelease, WheelSet, disagreements
 
 # TensorFlow's own folder of TFLite.
@@ -90,9 +90,10 @@ class Upstream(Keys):
     folder: InnerPath = Field(
         default=LITE, description="Where TFLite lies in the source; LiteRT has it in tflite."
     )
-    comes_after: ReleaseName | None = Field(
+    published_as: Literal["ai_edge_litert"] | None = Field(
         default=None,
-        description="Of a source that counts versions anew: the TensorFlow Lite that was there before it.",
+        description="The Python package that upstream makes of this source, where it is not TensorFlow's: "
+        "XNNPACK must run in a build what it runs there.",
     )
     tensorflow: UpstreamFiles | None = Field(
         default=None, description="What the build opens of TensorFlow; null: the source has TensorFlow whole."
