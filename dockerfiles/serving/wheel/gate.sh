@@ -35,9 +35,10 @@ fi
 
 # --- nothing of the linked archives is seen from outside: TensorFlow has copies of some, and would call ours ------
 # By the name of a function itself, without its arguments.
-paste <(c++filt --no-params < /tmp/exported) /tmp/exported |
-  grep --extended-regexp '^(grpc::|grpc_|gpr_|re2::|SSL_|CRYPTO_|EVP_|X509_|BN_|ares_|curl_|evhttp_|evbuffer_|event_|inflate|deflate)' |
-  cut -f 2 > /tmp/leaked || true
+paste <(c++filt --no-params < /tmp/exported) /tmp/exported > /tmp/exported-names
+awk -F '\t' '
+  $1 ~ /^(grpc::|grpc_|gpr_|re2::|SSL_|CRYPTO_|EVP_|X509_|BN_|ares_|curl_|evhttp_|evbuffer_|event_|inflate|deflate)/ { print $2 }
+' /tmp/exported-names > /tmp/leaked
 if [[ -s /tmp/leaked ]]; then
   fault "the server exports symbols of libraries that TensorFlow has its own copies of" < /tmp/leaked
 fi
@@ -49,8 +50,8 @@ mapfile -t stubs < <(find /tree/build -name '*.grpc.pb.cc.o')
 if [[ ${#stubs[@]} == 0 ]]; then
   fault "there is no stub of gRPC to look at" < /dev/null
 else
-  "$nm" --undefined-only --format=posix "${stubs[@]}" | cut -d ' ' -f 1 | c++filt |
-    grep --extended-regexp '^absl::.*(Mutex|CondVar)' | grep --invert-match '::Mutex::~Mutex()' > /tmp/mixed || true
+  "$nm" --undefined-only --format=posix "${stubs[@]}" | cut -d ' ' -f 1 | c++filt > /tmp/stubs
+  sed -n -E '/^absl::.*(Mutex|CondVar)/{/::Mutex::~Mutex\(\)/!p}' /tmp/stubs > /tmp/mixed
   if [[ -s /tmp/mixed ]]; then
     fault "stubs of gRPC call Abseil's Mutex, which the wheel and gRPC's archive have in two versions" < /tmp/mixed
   fi
@@ -60,7 +61,7 @@ fi
 paste <(c++filt --no-params < /tmp/wanted) /tmp/wanted > /tmp/imported
 "$nm" --defined-only --format=posix "$server" | sed -n 's/^\([^ ]*\) [Tt] .*/\1/p' | c++filt --no-params > /tmp/own
 for family in 're2::' '(grpc(_core)?::|grpc_|gpr_)' '(SSL|CRYPTO|EVP|X509|BN)_' 'ares_' 'curl_' '(event|evhttp|evbuffer)_'; do
-  grep --extended-regexp "^$family" /tmp/imported | cut -f 2 > /tmp/both || true
+  awk -F '\t' -v family="^$family" '$1 ~ family { print $2 }' /tmp/imported > /tmp/both
   if [[ -s /tmp/both ]] && grep --quiet --extended-regexp "^$family" /tmp/own; then
     fault "a part of this library is in the server, and these are in the wheel" < /tmp/both
   fi
