@@ -214,7 +214,7 @@ def lock(
 )
 @friendly
 def explain(_context: Context, word: str, json: bool = False) -> int:
-    """Tell what a finding of verify or diagnose, an exit code or a state means, and what to do.
+    """Explain a finding of verify or diagnose, an exit code or a state, and say what to do.
 
     invoke explain elf-version
     invoke explain 7
@@ -345,7 +345,7 @@ def list_releases(_context: Context, json: bool = False) -> int:
 )
 @friendly
 def verify(_context: Context, target: str, policy: str = "", json: bool = False) -> int:
-    """Tell what a binary or image needs, and what is wrong with it; exit 0 or 7.
+    """Report what a binary or image needs, and what is wrong with it; exit 0 or 7.
 
     invoke verify dist/tflite/2.14.1-debian/opt/amd64
     invoke verify tfbuild/tflite:2.14.1-debian-opt-amd64 --json
@@ -375,7 +375,7 @@ def diagnose(
     facts: str = "",
     host_facts: bool = False,
 ) -> int:
-    """Tell why a TensorFlow image does not work here: cause and fix; exit 0 or 7.
+    """Explain why a TensorFlow image does not work here: cause and fix; exit 0 or 7.
 
     invoke diagnose registry.example/team/model:1.4 --html report.html
     invoke diagnose --host-facts > gpu-node.json

@@ -177,7 +177,7 @@ class Release(Keys):
         return self._path
 
     def read_from(self, path: str) -> None:
-        """Tell the release its file; for the loader."""
+        """Remember the release's file; for the loader."""
         self._path = path
 
     @property
