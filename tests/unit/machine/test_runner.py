@@ -184,6 +184,16 @@ class TestNotStarting:
             SubprocessRunner().run([sys.executable, "-V"], log=tmp_path / "file" / "01.log")
 
 
+@pytest.fixture(autouse=True)
+def _signals_are_not_ignored() -> Iterator[None]:
+    """Programs inherit what their parent ignores: nohup's hangup, the interrupt of a job in the background."""
+    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 class TestNothingSurvives:
     @pytest.mark.parametrize("ignored", [(), ("SIGINT",), ("SIGINT", "SIGTERM")], ids=str)
     def test_interrupt(self, pids: Path, ignored: tuple[str, ...]) -> None:
