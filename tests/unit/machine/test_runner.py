@@ -186,9 +186,11 @@ class TestNotStarting:
 
 @pytest.fixture(autouse=True)
 def _signals_are_not_ignored() -> Iterator[None]:
-    """Programs inherit what their parent ignores: nohup's hangup, the interrupt of a job in the background."""
-    usual = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    """Programs inherit what their parent ignores: nohup's hangup, the interrupt of a background job."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
