@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from tests.operators.cases import all_cases
 from tests.operators.pack import pack, unpack_file
+from tests.operators.recording import KNOWN
 
 # A flatbuffer whose root lies far outside: reading it is a segmentation fault.
 _BROKEN = b"\xff\xff\xff\x7fTFL3".ljust(64, b"\0")
+
+
+def _known_faults(models: Iterable[str], column: str) -> list[str]:
+    """What a published package gets wrong (``column`` names it, empty: for armhf); a build from source nothing."""
+    if column and "-" not in column:
+        return []
+    known = [each.models for each in KNOWN if (column or "tflite-runtime-2.14.0") in each.columns]
+    return [name for name in models if any(fnmatchcase(name, pattern) for pattern in known)]
 
 
 def require_operators(manifest: Mapping[str, Any], case: str, column: str) -> None:
@@ -28,7 +38,7 @@ def require_operators(manifest: Mapping[str, Any], case: str, column: str) -> No
     assert {each["id"] for each in met} <= {"operator-limit"}
     wrong = sum(count["models"] - count["right"] for count in counts.values())
     assert wrong == sum(len(each["evidence"]) for each in met)
-    assert wrong < 20
+    assert wrong <= len(_known_faults(answers, column)) * len(counts)
     assert counts["reference"]["delegated"] == 0
     if column:
         bit = 1 << columns.index(column)
