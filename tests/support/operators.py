@@ -17,7 +17,7 @@ _BROKEN = b"\xff\xff\xff\x7fTFL3".ljust(64, b"\0")
 
 
 def _known_faults(models: Iterable[str], column: str) -> list[str]:
-    """What a published package gets wrong (``column`` names it, empty: for armhf); a build from source nothing."""
+    """What a published package gets wrong (``column``; empty: for armhf). A build from source: nothing."""
     if column and "-" not in column:
         return []
     known = [each.models for each in KNOWN if (column or "tflite-runtime-2.14.0") in each.columns]
