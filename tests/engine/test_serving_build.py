@@ -180,8 +180,8 @@ def test_a_changed_copt_compiles_again_and_reverting_it_does_not(
         back = serve(*words, "--tag", tag, "--", "--execution_log_json_file=/tree/log/execution.json")
         assert back.ok, back.stderr[-4000:]
         spawns = _spawns(_log("compile-execution", "opt-back", "json"))
-        # The disk cache has every object of the first build. Only what is compiled with the time of the build (the
-        # version, a stamp of the link) may run: it does where the time is another than that of the first build.
+        # The disk cache has every object of the first build. Only what is compiled with the time of the build
+        # (the version, a stamp of the link) may run: it does where that time is another one.
         compiled = [each["mnemonic"] for each in spawns if not each["cacheHit"]]
         assert set(compiled) <= {"CppLinkstampCompile"}, compiled
         assert sum(each["cacheHit"] for each in spawns) > 10

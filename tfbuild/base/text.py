@@ -163,8 +163,8 @@ def _pattern(glob: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-# Longer names are cut in messages: a whole file in a variable is a common slip.
-_LONGEST_SHOWN = 80
+# Longer names are cut in messages: a whole file in a variable is a common slip. Paths of CI runners pass 80.
+_LONGEST_SHOWN = 200
 
 
 def shown(path: Path | str) -> str:

@@ -240,7 +240,10 @@ def checks(project: Path, *, fast: bool) -> tuple[Check, ...]:
     files = [path for folder in _FOLDERS for path in sorted((project / folder).rglob("*"))]
     scripts = [*(path for path in files if path.suffix == ".sh"), project / ".ci" / "run"]
     recipes = [path for path in files if path.name.endswith("Dockerfile")]
-    selection = ("-m", "not engine") if fast else ()
+    pytest = (*python, "pytest", "--durations=25")
+    # The engine works on one build at a time; the other tests share nothing and take all cores.
+    unit = Check("pytest, without an engine", (*pytest, "--numprocesses=auto", "-m", "not engine"))
+    engine = Check("pytest, with the engine", (*pytest, "tests/engine"))
     return (
         Check("ruff check", (*python, "ruff", "check", ".")),
         Check("ruff format", (*python, "ruff", "format", "--check", ".")),
@@ -248,7 +251,8 @@ def checks(project: Path, *, fast: bool) -> tuple[Check, ...]:
         Check("shellcheck", (str(tools / "shellcheck"), *map(str, scripts))),
         Check("hadolint", (str(tools / "hadolint"), *map(str, recipes))),
         Check("schemas", (*python, "tfbuild.cli.schemas", "--check")),
-        Check("pytest", (*python, "pytest", "--durations=25", *selection)),
+        unit,
+        *(() if fast else (engine,)),
     )
 
 

@@ -7,6 +7,7 @@ two equal keys. Types are decided later, by the models. All problems of a file a
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -93,8 +94,13 @@ def read_yaml(file: Path, path: str) -> YamlDocument:
     return _empty(path, (), (ConfigProblem(path, 1, 1, message),))
 
 
+@functools.lru_cache(maxsize=256)
 def parse_yaml(text: str, path: str) -> YamlDocument:
-    """Reads one YAML document whose root is a mapping. Never raises for bad input."""
+    """Reads one YAML document whose root is a mapping. Never raises for bad input.
+
+    The document is frozen, so a text is parsed once: a plan for several platforms reads each release file for
+    each of them.
+    """
     lines = tuple(_LINE_BREAK.split(text))
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
