@@ -37,7 +37,16 @@ from tfbuild.build.dist.ownership import (
 from tfbuild.build.dist.replacing import replaced_folder, replaced_image, replaced_text
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
-from tfbuild.build.steps import existing, jobs_of, make_builder, make_image, make_roots, step_of
+from tfbuild.build.steps import (
+    compile_source,
+    existing,
+    fetch_source,
+    jobs_of,
+    make_builder,
+    make_image,
+    make_roots,
+    step_of,
+)
 from tfbuild.engine.facts import ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
@@ -48,7 +57,14 @@ from tfbuild.verify.verify import load_policy, verify_path
 
 def steps_of(recipe: Recipe[Any]) -> Mapping[str, Callable[[Run[Any]], str]]:
     """What carries out each step up to the image, by its id."""
-    return {"root": make_roots, "builder": make_builder, "image": make_image, **recipe.steps}
+    return {
+        "fetch": fetch_source,
+        "root": make_roots,
+        "builder": make_builder,
+        "compile": compile_source,
+        "image": make_image,
+        **recipe.steps,
+    }
 
 
 def execute(

@@ -86,10 +86,10 @@ class Recipe(Generic[Part]):
     """
 
     definition: Callable[[Plan[Part], Layout, BakeOptions], BakeFile]
-    steps: Mapping[str, Callable[[Run[Part]], str]]
     smoke: Callable[[Run[Part]], Smoke]
     tests: str
     artifacts: tuple[str, ...]
+    steps: Mapping[str, Callable[[Run[Part]], str]] = field(default_factory=dict)
     builders: tuple[str, ...] = ()
     binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
     causes: tuple[Cause, ...] = ()  # of failures, besides those that any build has

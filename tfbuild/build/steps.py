@@ -26,7 +26,7 @@ from tfbuild.build.hints import failure_summary
 from tfbuild.build.roots import bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run
 from tfbuild.downloads.archive.extract import extract
-from tfbuild.machine.files import hash_file
+from tfbuild.machine.files import hash_file, mark_files
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.roots import RECORDER
@@ -181,6 +181,35 @@ def make_builder(run: Run[Any], target: str = "builder") -> str:
     return ""
 
 
+def fetch_source(run: Run[Any]) -> str:
+    """Downloads, and the source where BuildKit gets to see it."""
+    run.downloads = run.effects.fetch_all(run.plan.pins, run.plan.unhashed)
+    unpack_source(run)
+    return write_fetch_log(run)
+
+
+def compile_source(run: Run[Any]) -> str:
+    """The target ``compile``, which fills ``run.layout.out``; with its complete logs also when it fails.
+
+    :raises BuildError: with the first error of its last phase.
+    """
+    empty_folders(run.layout.out)
+    try:
+        bake_targets(run, ("compile",), run.log("compile"), BuildError)
+    except BuildError as error:
+        raise explained(run, error) from error
+    # BuildKit gets them back, for the image.
+    mark_files(run.layout.out)
+    copy_logs(run, run.layout.out / "log")
+    return f"{jobs_of(run)} jobs"
+
+
+def copy_logs(run: Run[Any], folder: Path) -> None:
+    """The logs of the phases, from ``folder`` to those of the run."""
+    for log in sorted(folder.glob("*.*")):
+        shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
+
+
 def explained(run: Run[Any], error: BuildError) -> BuildError:
     """The same failure with the complete logs, which a failed build step leaves in its cache mount."""
     shutil.rmtree(run.layout.logs, ignore_errors=True)
@@ -190,8 +219,7 @@ def explained(run: Run[Any], error: BuildError) -> BuildError:
     except TfBuildError:
         return error
     transcript.unlink(missing_ok=True)
-    for log in sorted(run.layout.logs.glob("*.*")):
-        shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
+    copy_logs(run, run.layout.logs)
     try:
         # The times of the files say nothing: they were copied in any order.
         phase = (run.layout.logs / "failed").read_text().strip()

@@ -220,9 +220,9 @@ class Specifics(Generic[Part]):
     part: Part
     policy: str
     keys: KeyRules
-    notes: tuple[str, ...]
     pins: tuple[Pin, ...]
     compiled_from: tuple[object, ...]  # what the compiler sees, besides source, patches and builder
+    notes: tuple[str, ...] = ()
     builder_from: tuple[object, ...] = ()  # what only this product's builder has
     image_from: tuple[object, ...] = ()
     verified_by: tuple[object, ...] = ()

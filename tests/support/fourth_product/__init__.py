@@ -11,13 +11,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages, compile_arguments
 from tfbuild.build.layout import Layout
 from tfbuild.build.product import Product
 from tfbuild.build.run import Recipe, Run
-from tfbuild.build.steps import bake_targets, empty_folders, jobs_of, unpack_source, write_fetch_log
 from tfbuild.config.model import Section
 from tfbuild.config.types import Keys
 from tfbuild.engine.facts import RunOptions
@@ -66,10 +64,8 @@ def plan_archive(asked: Asked) -> Plan[ArchivePart]:
     assert isinstance(release, ArchiveRelease)
     part = ArchivePart("archive", config.values.of(ArchiveKeys).answer)
     flags = compile_flags(config, release, found.lines, public="/usr/src/answer")
-    epoch = found.circumstances.epoch_of(release)
-    builder = root_of(
-        config.values, suite_of(release), request.build_arch, epoch, include=("gcc", "libc6-dev")
-    )
+    epoch, packages = found.circumstances.epoch_of(release), ("gcc", "libc6-dev")
+    builder = root_of(config.values, suite_of(release), request.build_arch, epoch, include=packages)
     specifics = Specifics(
         title="compile the archive",
         image_title="Answer",
@@ -77,7 +73,6 @@ def plan_archive(asked: Asked) -> Plan[ArchivePart]:
         part=part,
         policy=default_policy(release, config.values),
         keys=RULES.keys(release),
-        notes=(),
         pins=release.pins(request.arch),
         compiled_from=(part, tuple(flag.text for flag in flags)),
         roots=(builder, None),
@@ -88,39 +83,18 @@ def plan_archive(asked: Asked) -> Plan[ArchivePart]:
 def definition(plan: Plan[ArchivePart], layout: Layout, options: BakeOptions) -> BakeFile:
     """The stages of ``dockerfiles/archive/Dockerfile``."""
     words = [flag.text for flag in plan.flags if flag.target in {Target.COMPILE, Target.C, Target.OPTIMISE}]
+    own = {"CFLAGS": " ".join(words), "ANSWER": str(plan.part.answer)}
+    contexts = {"base": "target:root", "source": str(layout.source(plan))}
     stages = Stages(
         plan=plan,
         layout=layout,
         options=options,
         recipe="archive",
-        contexts={"base": "target:root", "source": str(layout.source(plan))},
-        arguments={
-            **compile_arguments(plan),
-            "CFLAGS": " ".join(words),
-            "ANSWER": str(plan.part.answer),
-            "JOBS": str(options.jobs or 1),
-        },
+        contexts=contexts,
+        arguments={**compile_arguments(plan), **own},
     )
-    return stages.definition(
-        {
-            "builder": stages.target("builder", "type=cacheonly"),
-            "compile": stages.folder("dist", layout.out),
-        }
-    )
-
-
-def fetch(run: Run[ArchivePart]) -> str:
-    """The source."""
-    run.downloads = run.effects.fetch_all(run.plan.pins, run.plan.unhashed)
-    unpack_source(run)
-    return write_fetch_log(run)
-
-
-def compile_(run: Run[ArchivePart]) -> str:
-    """The archive, and a program that is linked with it."""
-    empty_folders(run.layout.out)
-    bake_targets(run, ("compile",), run.log("compile"), BuildError)
-    return f"{jobs_of(run)} jobs"
+    builder = stages.target("builder", "type=cacheonly")
+    return stages.definition({"builder": builder, "compile": stages.folder("dist", layout.out)})
 
 
 def smoke(run: Run[ArchivePart]) -> tuple[list[SmokeOutcome], list[Finding]]:
@@ -133,17 +107,14 @@ def smoke(run: Run[ArchivePart]) -> tuple[list[SmokeOutcome], list[Finding]]:
 
 RECIPE = Recipe[ArchivePart](
     definition=definition,
-    steps={"fetch": fetch, "compile": compile_},
     smoke=smoke,
     tests="answers",
     artifacts=("lib/libanswer.a",),
     describe=lambda part: (f"  answer    {part.answer}",),
 )
 PRODUCT = Product(
-    name=RULES.releases.product,
-    releases=RULES.releases,
+    rules=RULES,
     sections=(Section("archive", ArchiveKeys, "A library that answers.", "build-archive"),),
-    keys=RULES.keys,
     parts=(ArchivePart,),
     plan=plan_archive,
     recipe=lambda _: RECIPE,

@@ -27,10 +27,8 @@ WHEELS = Recipe[KerasPart](
     config_words=_config_words,
 )
 PRODUCT = Product(
-    name=RULES.releases.product,
-    releases=RULES.releases,
+    rules=RULES,
     sections=keys.SECTIONS,
-    keys=RULES.keys,
     parts=(KerasPart,),
     plan=plan_keras,
     recipe=lambda _plan: WHEELS,

@@ -27,7 +27,7 @@ def _wants_network(part: ServingPart) -> tuple[str, ...]:
 
 BAZEL = Recipe[ServingPart](
     definition=bake.serving_definition,
-    steps={"fetch": steps.fetch, "fetch-deps": steps.fetch_dependencies, "compile": steps.compile_},
+    steps={"fetch": steps.fetch, "fetch-deps": steps.fetch_dependencies},
     smoke=steps.smoke,
     tests="questions",
     artifacts=steps.ARTIFACTS,
@@ -42,7 +42,7 @@ BAZEL = Recipe[ServingPart](
 )
 WHEEL = Recipe[WheelServerPart](
     definition=wheel_bake.definition,
-    steps={"fetch": wheel_steps.fetch, "compile": wheel_steps.compile_},
+    steps={"fetch": wheel_steps.fetch},
     smoke=steps.smoke,
     tests="questions",
     artifacts=wheel_steps.ARTIFACTS,
@@ -59,10 +59,8 @@ def recipe(plan: Plan[Any]) -> Recipe[Any]:
 
 
 PRODUCT = Product(
-    name=RULES.releases.product,
-    releases=RULES.releases,
+    rules=RULES,
     sections=keys.SECTIONS,
-    keys=RULES.keys,
     contradictions=files.contradictions,
     parts=(ServingPart, WheelServerPart),
     plan=plan_serving,

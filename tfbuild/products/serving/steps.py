@@ -17,7 +17,6 @@ from tfbuild.build.steps import (
     copy_patches,
     empty_folders,
     explained,
-    jobs_of,
     unpack_source,
     write_fetch_log,
 )
@@ -106,20 +105,6 @@ def fetch_dependencies(run: Run[ServingPart]) -> str:
             ) from error
         raise found from error
     return "flags and targets are known to Bazel"
-
-
-def compile_(run: Run[ServingPart]) -> str:
-    """The compile, with its complete logs and profile also when it fails."""
-    empty_folders(run.layout.out)
-    try:
-        bake_targets(run, ("compile",), run.log("compile"), BuildError)
-    except BuildError as error:
-        raise explained(run, error) from error
-    # BuildKit gets them back, for the image.
-    mark_files(run.layout.out)
-    for log in sorted((run.layout.out / "log").glob("*.*")):
-        shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
-    return f"{jobs_of(run)} jobs"
 
 
 def smoke(run: Run[Any]) -> tuple[list[SmokeOutcome], list[Finding]]:

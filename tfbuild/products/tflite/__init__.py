@@ -50,10 +50,8 @@ def recipe(plan: Plan[Any]) -> Recipe[Any]:
 
 
 PRODUCT = Product(
-    name=RULES.releases.product,
-    releases=RULES.releases,
+    rules=RULES,
     sections=keys.SECTIONS,
-    keys=RULES.keys,
     contradictions=keys.contradictions,
     parts=(TflitePart, WheelPart),
     plan=plan_tflite,

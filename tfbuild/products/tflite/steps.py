@@ -6,16 +6,13 @@ import json
 import os
 import shutil
 
-from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
 from tfbuild.build.smoke import repeated
 from tfbuild.build.steps import (
-    bake_targets,
+    compile_source,
     copy_patches,
     empty_folders,
-    explained,
-    jobs_of,
     unpack_source,
     write_fetch_log,
 )
@@ -97,15 +94,9 @@ def _write_request(run: Run[TflitePart]) -> None:
 
 def compile_(run: Run[TflitePart]) -> str:
     """The compile, with its complete logs also when it fails."""
-    shutil.rmtree(run.layout.out, ignore_errors=True)
-    try:
-        bake_targets(run, ("compile",), run.log("compile"), BuildError)
-    except BuildError as error:
-        raise explained(run, error) from error
-    for log in sorted((run.layout.out / "log").glob("*.log")):
-        shutil.copyfile(log, run.log(f"compile-{log.stem}"))
+    done = compile_source(run)
     run.findings += unused_entries(run)
-    return f"{jobs_of(run)} jobs"
+    return done
 
 
 def unused_entries(run: Run[TflitePart]) -> list[Finding]:

@@ -7,14 +7,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from tfbuild.base.errors import BuildError, VerificationError
+from tfbuild.base.errors import VerificationError
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
-    bake_targets,
     copy_patches,
     empty_folders,
-    explained,
-    jobs_of,
     unpack_source,
     write_fetch_log,
 )
@@ -85,17 +82,3 @@ def require_commit(wheel: Path, expected: str) -> None:
             details=(f"release file: {expected}", f"the wheel:    {', '.join(sorted(found)) or 'nothing'}"),
             hint="nothing was compiled; read 'git_version' of the release file",
         )
-
-
-def compile_(run: Run[WheelServerPart]) -> str:
-    """Compile and link, with the complete logs also where it fails."""
-    empty_folders(run.layout.out)
-    try:
-        bake_targets(run, ("compile",), run.log("compile"), BuildError)
-    except BuildError as error:
-        raise explained(run, error) from error
-    # BuildKit gets them back, for the image.
-    mark_files(run.layout.out)
-    for log in sorted((run.layout.out / "log").glob("*.*")):
-        shutil.copyfile(log, run.log(f"compile-{log.stem}").with_suffix(log.suffix))
-    return f"{jobs_of(run)} jobs"
