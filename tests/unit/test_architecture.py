@@ -257,7 +257,7 @@ def test_a_plan_is_printed_without_what_carries_it_out() -> None:
 
 
 def test_tasks_hold_no_work() -> None:
-    tree = ast.parse((PROJECT / "tasks.py").read_text(encoding="utf-8"))
+    tree = ast.parse((PACKAGE / "tasks.py").read_text(encoding="utf-8"))
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     ours_only = {str(name) for name in modules if str(name).startswith("tfbuild")}
     assert {".".join(name.split(".")[:2]) for name in ours_only} == {"tfbuild.cli"}

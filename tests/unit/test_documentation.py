@@ -54,7 +54,7 @@ def blocks(text: str) -> Iterator[tuple[str, str]]:
 def command_lines() -> Iterator[Line]:
     """The commands in blocks of code and in the help of the commands themselves."""
     texts = [(page, block) for page, text in PAGES.items() for _, block in blocks(text)]
-    texts.append(("tasks.py", (PROJECT / "tasks.py").read_text(encoding="utf-8")))
+    texts.append(("tasks.py", (PROJECT / "tfbuild" / "tasks.py").read_text(encoding="utf-8")))
     for page, text in texts:
         for line in text.splitlines():
             for variables, words in re.findall(_COMMAND, line):

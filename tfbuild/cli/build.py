@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfbuild.base.errors import ExitCode
 from tfbuild.base.project import PROJECT
-from tfbuild.machine.path_words import expanded, input_path, input_word, output_folder
+from tfbuild.cli.line.own_files import release_word
+from tfbuild.machine.path_words import input_word, output_folder
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
 def checked_words(words: Words, root: Path) -> Words:
     """The words of a build, with the paths among them looked at and ``~`` in them replaced.
 
-    ``root`` is the project: what a release file that is not absolute is relative to.
+    ``root`` is the project.
     """
-    output, release = words.output, words.release
+    output = words.output
     if output:
         folder = output_folder(output, "--output")
         output = str(folder) if output.startswith("~") else output
@@ -48,11 +49,7 @@ def checked_words(words: Words, root: Path) -> Words:
         input_word(word, option) if word else ""
         for word, option in ((words.model, "--model"), (words.app, "--app"))
     )
-    if release.endswith(".yaml"):
-        path = expanded(release, "--release")
-        input_path(str(root / path), "--release")
-        release = str(path) if release.startswith("~") else release
-    return replace(words, output=output, model=model, app=app, release=release)
+    return replace(words, output=output, model=model, app=app, release=release_word(words.release, root))
 
 
 def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, offline: bool) -> int:

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from tfbuild.base.errors import TfBuildError
 from tfbuild.base.printable import defused, printable
+from tfbuild.base.program_name import as_called
 from tfbuild.base.text import (
     ArtifactRow,
     command_data,
@@ -358,14 +359,14 @@ def render_error(
         _print(console, stream, display, text, label=head, style=_STYLES.get(label, "bold"))
     if display.github:
         for line in github_annotations(error):
-            write_raw(f"{line}\n", stream)
+            write_raw(f"{as_called(line)}\n", stream)
 
 
 def _print(
     console: Console, stream: TextIO, display: Display, text: str, *, label: str, style: str | None
 ) -> None:
     """One line, escaped before it gets a style; ``label`` is ours."""
-    shown = encodable(printable(text), stream)
+    shown = encodable(printable(as_called(text)), stream)
     if display.github:
         shown = defused(shown)
     # A log has no width: rich must not fold lines at 80 columns.

@@ -14,6 +14,7 @@ from tfbuild.machine.terminal import write_json, write_lines, write_text
 def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
     """``invoke check-upstream``"""
     from tfbuild.base.documents import dump
+    from tfbuild.cli.line.own_files import release_word
     from tfbuild.machine.runner import SubprocessRunner
     from tfbuild.plan.asked import find_release
     from tfbuild.products.serving.asked import RULES
@@ -24,7 +25,7 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
             "where is the clone of tensorflow/serving?",
             hint="invoke check-upstream --clone PATH --release 2.20.0",
         )
-    found = find_release(PROJECT, RULES.releases, release)
+    found = find_release(PROJECT, RULES.releases, release_word(release, PROJECT))
     report = check_upstream(found, input_folder(clone, "--clone"), SubprocessRunner())
     if as_json:
         write_json(dump(report))

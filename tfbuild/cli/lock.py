@@ -23,6 +23,7 @@ from tfbuild.base.errors import (
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import first_lines
 from tfbuild.base.values import Pin, Reporter
+from tfbuild.cli.line.own_files import release_word, require_checkout
 from tfbuild.cli.wiring import fetch_release, make_fetcher
 from tfbuild.downloads.fetch import new_session
 from tfbuild.downloads.git import GitSources
@@ -61,7 +62,9 @@ def lock(
     )
     if app:
         app = str(input_folder(app, "--app"))
-    found = find_release(PROJECT, product, release)
+    found = find_release(PROJECT, product, release_word(release, PROJECT))
+    if not (check or app or Path(found.path).is_absolute()):
+        require_checkout("the locks of the releases are made in", "--check, or --release FILE.yaml")
     if isinstance(found, WheelRelease):
         if check or clones or mirror or without_source:
             what = "--check, --clones, --mirror and --without-source"

@@ -17,6 +17,7 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.text import human_duration, human_size
 from tfbuild.build.dist.folder import hold_staging, is_marked
 from tfbuild.build.dist.ownership import Content, content_of, files_below, read_manifest, remove_own
+from tfbuild.cli.line.own_files import require_checkout
 from tfbuild.machine.cache import bytes_below, cache_root, clear_cache, require_clearable
 from tfbuild.machine.locks import hold
 from tfbuild.machine.programs import Runner
@@ -66,6 +67,7 @@ def clean(*, cache: bool, output: str, only_list: bool) -> int:
 
 def test(*, fast: bool) -> int:
     """``invoke test``"""
+    require_checkout("the tests are those of", "git clone, then: invoke test --fast")
 
     return run_tests(PROJECT, fast=fast)
 

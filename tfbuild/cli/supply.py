@@ -50,6 +50,7 @@ def fetch(product: str, words: Words, *, offline: bool, as_json: bool) -> int:
     """``invoke fetch``"""
     from tfbuild.base.documents import dump
     from tfbuild.cli.console import ConsoleReporter
+    from tfbuild.cli.line.own_files import release_word
     from tfbuild.cli.wiring import fetch_release
     from tfbuild.config.load import DEFAULT_CONFIG
     from tfbuild.plan.asked import planned_mirrors
@@ -57,7 +58,7 @@ def fetch(product: str, words: Words, *, offline: bool, as_json: bool) -> int:
     from tfbuild.products.table import find_release, load_config
     from tfbuild.releases.load import require_arch
 
-    found = find_release(PROJECT, product, words.release)
+    found = find_release(PROJECT, product, release_word(words.release, PROJECT))
     wanted = parse_arch(words.arch, host_arch())
     require_arch(found, wanted)
     pins, unhashed = downloads_of(PROJECT, found, wanted, host_arch(), words.variant)

@@ -22,6 +22,9 @@ from tfbuild.cli.line.command_words import Command, Flag, judge
 from tfbuild.cli.line.completion import candidates, read_typed
 from tfbuild.machine.terminal import prepare_streams, silence, write_lines
 
+# Where this project's commands are; a user's own tasks.py may have more.
+_TASKS = "tfbuild.tasks"
+
 
 def exit_with_usage(program: Program) -> None:
     """Make ``program`` judge the whole command line first, in our words and with our exit code."""
@@ -58,18 +61,25 @@ def exit_with_usage(program: Program) -> None:
 
 
 def list_in_groups(program: Program, groups: Mapping[str, Sequence[Task[Any]]]) -> Collection:
-    """The commands of ``groups``; ``--list`` and a bare ``invoke`` show them by group."""
+    """The commands of ``groups``; ``--list`` and a bare ``invoke`` show them by group.
+
+    A ``tasks.py`` of a user's may have more of them.
+    """
 
     def list_flat() -> None:
         named = {group: {task.name for task in tasks} for group, tasks in groups.items()}
         pairs = program._make_pairs(program.scoped_collection)
         width = max(len(name) for name, _ in pairs)
+        ours = {name for names in named.values() for name in names}
+        named["Of this folder"] = {name.replace("-", "_") for name, _ in pairs} - ours
         for group, names in named.items():
-            print(f"{group}:")
+            if not names:
+                continue
+            write_lines([f"{group}:"])
             program.print_columns(
                 [(f"{name:<{width}}", text) for name, text in pairs if name.replace("-", "_") in names]
             )
-        print("invoke --help COMMAND tells the options of a command.")
+        write_lines(["invoke --help COMMAND tells the options of a command."])
 
     program.list_flat = list_flat  # type: ignore[method-assign]
 
@@ -146,7 +156,8 @@ def commands_of(collection: Collection) -> dict[str, Command]:
     for context in contexts:
         name = str(context.name)
         positional = tuple(arg.names[0] for arg in context.positional_args)
-        command = Command(name, _flags(context), positional)
+        task = collection.tasks[name]
+        command = Command(name, _flags(context), positional, is_ours=task.body.__module__ == _TASKS)
         commands |= dict.fromkeys((name, *context.aliases), command)
     return commands
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from tfbuild.base.printable import defused, printable
+from tfbuild.base.program_name import as_called
 
 
 def prepare_streams() -> None:
@@ -48,7 +49,7 @@ def write_lines(lines: Iterable[str], stream: TextIO | None = None) -> None:
     stream = sys.stdout if stream is None else stream
     github = os.environ.get("GITHUB_ACTIONS") == "true"
     for line in lines:
-        shown = printable(line)
+        shown = printable(as_called(line))
         write_raw(f"{defused(shown) if github else shown}\n", stream)
 
 
@@ -59,7 +60,7 @@ def write_text(text: str, stream: TextIO | None = None) -> None:
 
 def write_json(document: Any) -> None:
     """Write a document to stdout, for programs: JSON in ASCII, which has escapes of its own."""
-    write_raw(json.dumps(document, indent=2, default=str) + "\n", sys.stdout)
+    write_raw(as_called(json.dumps(document, indent=2, default=str)) + "\n", sys.stdout)
 
 
 def write_raw(text: str, stream: TextIO | None) -> None:

@@ -420,11 +420,14 @@ def _steps(plan: Plan[Part], specifics: Specifics[Part], recipe: str) -> tuple[S
 
 
 def recipe_hash(root: Path, folders: tuple[str, ...]) -> str:
-    """A hash of the files below ``folders``: their names, whether they are executable, and their bytes."""
+    """A hash of the files below ``folders``: their names, whether they are executable, and their bytes.
+
+    Without Python's own ``__pycache__``, which pip makes where it installs a wheel.
+    """
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted((root / folder).rglob("*")):
-            if path.is_file():
+            if path.is_file() and path.parent.name != "__pycache__":
                 digest.update(f"{path.relative_to(root)}\0{path.stat().st_mode & 0o100}\0".encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -65,11 +65,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Command:
-    """What may stand behind the name of a command; ``positional`` are flags whose name can be left out."""
+    """What may stand behind the name of a command; ``positional`` are flags whose name can be left out.
+
+    One that is not ours is a task of a user's: invoke's own options may change something for it.
+    """
 
     name: str
     flags: tuple[Flag, ...]
     positional: tuple[str, ...] = ()
+    is_ours: bool = True
 
     def find(self, word: str) -> Flag | None:
         return _find(self.flags, word)
@@ -131,7 +135,7 @@ def judge(words: Sequence[str], commands: Mapping[str, Command], core: Sequence[
             given = line[position]
             position += 1
         seen[flag.name] = given
-        if flag.name not in _BEFORE:
+        if flag.name not in _BEFORE and not _has_foreign(line, commands):
             raise _useless(word, given, line[position:], commands)
     if "--complete" in seen:
         return Judged(completion=True)
@@ -140,6 +144,10 @@ def judge(words: Sequence[str], commands: Mapping[str, Command], core: Sequence[
     if judged.help_for is None:
         _check_rest(rest, line[position:], commands)
     return judged
+
+
+def _has_foreign(line: Sequence[str], commands: Mapping[str, Command]) -> bool:
+    return any(word in commands and not commands[word].is_ours for word in line)
 
 
 def _is_value(following: Sequence[str], flag: Flag, core: Sequence[Flag]) -> bool:
@@ -244,7 +252,7 @@ def _flag(given: _Given, word: str, words: Iterator[str]) -> bool:
 
 def _take(given: _Given, name: str, value: str, *, repeatable: bool = False) -> None:
     hint = f"invoke --help {given.command.name}"
-    if not value.strip():
+    if not value.strip() and given.command.is_ours:
         lacking = name.removeprefix("--") in given.command.positional
         way_out = hint if lacking else f"leave {name} out to get its default"
         raise UsageError(f"{name} is empty: a variable that is not set?", hint=way_out)
@@ -276,7 +284,7 @@ def _check_rest(rest: Sequence[str], line: list[str], commands: Mapping[str, Com
     if name is None:
         raise UsageError(f"'-- {shown}': a command comes before --", hint="invoke --list")
     names = {word for word in line if word in commands}
-    if not names & TAKE_REST:
+    if not names & TAKE_REST and not _has_foreign(line, commands):
         raise UsageError(
             f"invoke {name} takes nothing after --, but got: {shown}",
             details=("only invoke build-serving passes such words on, to Bazel",),

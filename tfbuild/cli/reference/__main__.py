@@ -12,7 +12,7 @@ from tfbuild.machine.terminal import write_lines
 
 
 def main(arguments: Sequence[str]) -> int:
-    import tasks  # the commands; they import this package's folder themselves
+    from tfbuild import tasks  # the commands; they import this package's folder themselves
 
     parser = argparse.ArgumentParser(prog="python -m tfbuild.cli.reference", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when out of date")

@@ -1,0 +1,5 @@
+"""``python -m tfbuild`` is the program ``tfbuild``."""
+
+from tfbuild.program import main
+
+main()

@@ -1,0 +1,34 @@
+"""Files of a user's that the command line names, as paths that mean the same in every folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tfbuild.base.errors import UsageError
+from tfbuild.base.project import IS_INSTALLED
+from tfbuild.machine.path_words import expanded, input_path
+
+
+def release_word(word: str, root: Path) -> str:
+    """``--release``: a name as it is; the path of a file from ``root``, the project, or absolute outside it.
+
+    A path is relative to the current folder, or else to the project.
+
+    :raises UsageError: there is something that cannot be read.
+    """
+    if not word.endswith(".yaml"):
+        return word
+    path = expanded(word, "--release")
+    here = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the user's links
+    input_path(str(here), "--release")
+    input_path(str(root / path), "--release")
+    if not here.is_file():
+        return str(path)
+    return here.relative_to(root).as_posix() if here.is_relative_to(root) else str(here)
+
+
+def require_checkout(what: str, hint: str, *, installed: bool = IS_INSTALLED) -> None:
+    """Raises :class:`UsageError` where the project's own files are those of an installed package."""
+    if installed:
+        raise UsageError(f"{what} a checkout of tfbuild, and this is an installed package", hint=hint)

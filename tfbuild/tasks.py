@@ -1,0 +1,471 @@
+"""The commands: signatures and help only; the work is in ``tfbuild/cli/``.
+
+``from tfbuild.tasks import *`` in a ``tasks.py`` makes them commands of ``invoke`` in that folder, beside the
+tasks that are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from invoke.context import Context
+from invoke.main import program
+from invoke.tasks import task
+
+from tfbuild.cli.run import BuildOptions, SelectOptions, friendly, help_of, with_options
+from tfbuild.cli.usage import exit_with_usage, list_in_groups
+
+__all__ = [
+    "build_keras",
+    "build_serving",
+    "build_tflite",
+    "bundle",
+    "check_upstream",
+    "clean",
+    "diagnose",
+    "doctor",
+    "du",
+    "explain",
+    "fetch",
+    "list_configs",
+    "list_keys",
+    "list_releases",
+    "lock",
+    "new_config",
+    "setup",
+    "show_config",
+    "test",
+    "verify",
+    "version",
+]
+
+exit_with_usage(program)
+
+_BUILD = help_of(BuildOptions)
+_SELECT = help_of(SelectOptions)
+
+
+@task(auto_shortflags=False, iterable=["set"], help={**_BUILD, "from": "source or wheel [source]"})
+@friendly
+@with_options(BuildOptions)
+def build_tflite(_context: Context, options: BuildOptions, from_: str = "source") -> int:
+    """Build libtensorflowlite.so, the C library, headers, benchmark_model and their runtime image.
+
+    invoke build-tflite
+    invoke build-tflite --arch arm64
+    invoke build-tflite --config size --set compile.lto=true --name lto --dry-run
+    """
+    from tfbuild.cli.build import build
+
+    return build("tflite", replace(options.words(), origin=from_), options)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    help={
+        **_BUILD,
+        "from": "source: Bazel compiles TensorFlow; wheel: its official wheel is linked in [source]",
+        "model": "a SavedModel folder (MODEL/1/saved_model.pb) to put into the image",
+    },
+)
+@friendly
+@with_options(BuildOptions)
+def build_serving(context: Context, options: BuildOptions, from_: str = "", model: str = "") -> int:
+    """Build tensorflow_model_server and its runtime image. Words after -- go to Bazel as they are.
+
+    invoke build-serving --dry-run
+    invoke build-serving --from wheel --dry-run
+    invoke build-serving --release 2.19.1 --config portable --model ./half_plus_two
+    invoke build-serving --set serving.monitoring.prometheus=true -- --copt=-fno-plt
+    """
+    from tfbuild.cli.build import build
+
+    words = replace(options.words(), origin=from_, model=model, raw=context.remainder)
+    return build("serving", words, options)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    help={
+        **_BUILD,
+        "variant": "cpu or gpu [cpu]",
+        "app": "a folder with a program, and a requirements.txt if it needs packages: /app in the image",
+        "model": "a .keras or .h5 file, or a SavedModel folder: /models/NAME in the image",
+    },
+)
+@friendly
+@with_options(BuildOptions)
+def build_keras(
+    _context: Context, options: BuildOptions, variant: str = "", app: str = "", model: str = ""
+) -> int:
+    """Build an image with TensorFlow and Keras from pinned wheels, with a program and a model in it.
+
+    invoke build-keras
+    invoke build-keras --release 2.20.0 --variant gpu --dry-run
+    invoke build-keras --app ./train
+    """
+    from tfbuild.cli.build import build
+
+    return build("keras", replace(options.words(), variant=variant, app=app, model=model), options)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    help={
+        **_SELECT,
+        "name": _BUILD["name"],
+        "product": "tflite, serving or keras",
+        "variant": "for keras: cpu or gpu [cpu]",
+        "app": "for keras: the application's folder",
+        "file": "the bundle to write",
+        "load": "a bundle to check in full and put into the cache",
+    },
+)
+@friendly
+@with_options(SelectOptions)
+def bundle(
+    context: Context,
+    options: SelectOptions,
+    product: str = "",
+    variant: str = "",
+    app: str = "",
+    name: str = "",
+    file: str = "",
+    load: str = "",
+) -> int:
+    """Write one file with all that a build needs; load it where there is no network, for builds --offline.
+
+    invoke bundle --product tflite --release 2.14.1-debian --file tflite.bundle
+    invoke bundle --load tflite.bundle
+    """
+    from tfbuild.cli.supply import bundle
+
+    words = replace(options.words(), variant=variant, app=app, name=name, raw=context.remainder)
+    return bundle(product, words, file, load, as_json=options.json)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "clone": "a clone of github.com/tensorflow/serving, bare or not",
+        "release": "a pinned release of serving [the newest]",
+        "json": "machine-readable",
+    },
+)
+@friendly
+def check_upstream(_context: Context, clone: str = "", release: str = "", json: bool = False) -> int:
+    """Compare what a release file says of upstream with a clone of it; exit 0 or 7.
+
+    invoke check-upstream --clone ~/src/serving --release 2.19.1
+    """
+    from tfbuild.cli.inspect import check_upstream
+
+    return check_upstream(clone, release, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    help={
+        **_SELECT,
+        "product": "tflite, serving or keras",
+        "config": "a build configuration, for its mirrors [opt]",
+        "variant": "cpu or gpu, for releases that have both [cpu]",
+        "offline": "check what is cached; download nothing",
+    },
+)
+@friendly
+@with_options(SelectOptions)
+def fetch(
+    _context: Context, options: SelectOptions, product: str, variant: str = "", offline: bool = False
+) -> int:
+    """Download and check the pinned files of a release; print where they are."""
+    from tfbuild.cli.supply import fetch
+
+    words = replace(options.words(), variant=variant)
+    return fetch(product, words, offline=offline, as_json=options.json)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "product": "tflite, serving or keras",
+        "release": _SELECT["release"],
+        "check": "write nothing; exit 7 if the lock would change",
+        "clones": "folder of git clones, HOST/OWNER/NAME or NAME, to use instead of the network",
+        "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
+        "without-source": "read the build files that the release file names, instead of the whole source",
+        "app": "with keras: write the lock of this program's requirements.txt instead",
+    },
+)
+@friendly
+def lock(
+    _context: Context,
+    product: str,
+    release: str = "",
+    check: bool = False,
+    clones: str = "",
+    mirror: str = "",
+    app: str = "",
+    without_source: bool = False,
+) -> int:
+    """Write the release's lock: every download that its build makes, each with its hash.
+
+    invoke lock --product keras --release 2.21.0
+    invoke lock --product keras --release 2.21.0 --app ./train
+    invoke lock --product tflite --release 2.20.0
+    invoke lock --product tflite --release 2.14.1 --clones ~/src --check
+    """
+    from tfbuild.cli.lock import lock
+
+    return lock(
+        product,
+        release,
+        check=check,
+        clones=clones,
+        mirror=mirror,
+        app=app,
+        without_source=without_source,
+    )
+
+
+@task(
+    auto_shortflags=False,
+    positional=["word"],
+    help={"word": "the id of a finding, an exit code, or a state such as pinned", "json": "machine-readable"},
+)
+@friendly
+def explain(_context: Context, word: str, json: bool = False) -> int:
+    """Explain a finding of verify or diagnose, an exit code or a state, and say what to do.
+
+    invoke explain elf-version
+    invoke explain 7
+    """
+    from tfbuild.cli.guide.explain import explain
+
+    return explain(word, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["prefix"],
+    help={"prefix": "what their names begin with, as compile. [all]", "json": "machine-readable"},
+)
+@friendly
+def list_keys(_context: Context, prefix: str, json: bool = False) -> int:
+    """List the keys of configurations and of --set: type, default, who reads them, what they do.
+
+    invoke list-keys
+    invoke list-keys compile.
+    """
+    from tfbuild.cli.guide.keys import list_keys
+
+    return list_keys(prefix, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    positional=["name"],
+    help={
+        "name": "a configuration; invoke list-configs [opt]",
+        "product": "only the keys that this product reads: tflite, serving or keras",
+        "arch": "one architecture: amd64, arm64 or another [this machine's]",
+        "set": _SELECT["set"],
+        "all": "the built-in defaults too",
+        "json": "machine-readable; always has all",
+    },
+)
+@friendly
+def show_config(
+    _context: Context,
+    name: str,
+    product: str = "",
+    arch: str = "",
+    set: list[str] | None = None,
+    all: bool = False,
+    json: bool = False,
+) -> int:
+    """Show the values of a configuration, each with the file and line that gives it.
+
+    invoke show-config size
+    invoke show-config opt --product serving --arch arm64 --json
+    """
+    from tfbuild.cli.guide.configs import ShowRequest, show_config
+
+    request = ShowRequest(name=name, product=product, arch=arch, sets=tuple(set or ()), everything=all)
+    return show_config(request, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["name"],
+    help={
+        "name": "what it shall be called",
+        "extends": "the configuration whose values hold unless the new one gives others [opt]",
+        "description": "a sentence for invoke list-configs",
+    },
+)
+@friendly
+def new_config(_context: Context, name: str, extends: str = "", description: str = "") -> int:
+    """Write a small file for a configuration of your own into build_configs/, with comments.
+
+    invoke new-config pi4-small --extends cortex-a72 --description "Raspberry Pi 4, small"
+    """
+    from tfbuild.cli.guide.configs import new_config
+
+    return new_config(name, extends, description)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def version(_context: Context, json: bool = False) -> int:
+    """Print the version of this program, with its revision and its Python."""
+    from tfbuild.cli.guide.about import version
+
+    return version(as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    help={"output": "the folder that builds wrote to [dist]", "json": "machine-readable, in bytes"},
+)
+@friendly
+def du(_context: Context, output: str = "", json: bool = False) -> int:
+    """Show what results, caches and the engine hold of this program, with the command that frees it."""
+    from tfbuild.cli.guide.room import du
+
+    return du(output, as_json=json)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def list_configs(_context: Context, json: bool = False) -> int:
+    """List the build configurations; * marks the default."""
+    from tfbuild.cli.lists import list_configs
+
+    return list_configs(as_json=json)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def list_releases(_context: Context, json: bool = False) -> int:
+    """List the pinned releases and whether this project has compiled them; * marks the default."""
+    from tfbuild.cli.lists import list_releases
+
+    return list_releases(as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["target"],
+    help={
+        "target": "shared library, executable, dist folder, image archive, or an image in the engine",
+        "policy": "a policy in build_configs/policies/, or the path of one",
+        "json": "machine-readable report",
+    },
+)
+@friendly
+def verify(_context: Context, target: str, policy: str = "", json: bool = False) -> int:
+    """Report what a binary or image needs, and what is wrong with it; exit 0 or 7.
+
+    invoke verify dist/tflite/2.14.1-debian/opt/amd64
+    invoke verify tfbuild/tflite:2.14.1-debian-opt-amd64 --json
+    """
+    from tfbuild.cli.inspect import verify
+
+    return verify(target, policy, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["image"],
+    help={
+        "image": "an image in the engine, or an image archive (docker save, OCI)",
+        "json": "machine-readable report",
+        "html": "write the report as a self-contained page to this file",
+        "facts": "judge for the machine that this file describes, and run nothing",
+        "host-facts": "print such a file for this machine",
+    },
+)
+@friendly
+def diagnose(
+    _context: Context,
+    image: str,
+    json: bool = False,
+    html: str = "",
+    facts: str = "",
+    host_facts: bool = False,
+) -> int:
+    """Explain why a TensorFlow image does not work here: cause and fix; exit 0 or 7.
+
+    invoke diagnose registry.example/team/model:1.4 --html report.html
+    invoke diagnose --host-facts > gpu-node.json
+    invoke diagnose image.tar --facts gpu-node.json
+    """
+    from tfbuild.cli.inspect import diagnose
+
+    return diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
+
+
+@task(auto_shortflags=False, help={"json": "machine-readable"})
+@friendly
+def doctor(_context: Context, json: bool = False) -> int:
+    """Check all that can stop a build, with the fix for each; exit 0 or 4."""
+    from tfbuild.cli.machine import doctor
+
+    return doctor(as_json=json)
+
+
+@task(auto_shortflags=False, help={"check": "change nothing; say what would be done"})
+@friendly
+def setup(_context: Context, check: bool = False) -> int:
+    """Make a Debian or Ubuntu machine ready: engine, buildx, mmdebstrap. A ready one is left alone."""
+    from tfbuild.cli.machine import setup
+
+    return setup(check=check)
+
+
+@task(
+    auto_shortflags=False,
+    help={
+        "cache": "downloads, sources and root filesystems too",
+        "output": "the folder that builds wrote to [dist]",
+        "list": "remove nothing; say what would be removed, with sizes",
+    },
+)
+@friendly
+def clean(_context: Context, cache: bool = False, output: str = "", list: bool = False) -> int:
+    """Remove the results of builds in dist/, and the caches when asked. What is not ours stays, and is named.
+
+    invoke clean --list
+    invoke clean --output /srv/builds
+    """
+    from tfbuild.cli.machine import clean
+
+    return clean(cache=cache, output=output, only_list=list)
+
+
+@task(auto_shortflags=False, help={"fast": "no engine, no network"})
+@friendly
+def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task, not a test
+    """Run the tests: lint, types, unit, golden, and real builds."""
+    from tfbuild.cli.machine import test
+
+    return test(fast=fast)
+
+
+GROUPS = {
+    "Start here": (setup, doctor, list_configs, list_releases, explain, version),
+    "Build": (build_keras, build_serving, build_tflite),
+    "Configure": (list_keys, new_config, show_config),
+    "Judge results": (diagnose, verify),
+    "Supply": (bundle, check_upstream, fetch, lock),
+    "Keep house": (clean, du, test),
+}
+ns = list_in_groups(program, GROUPS)
+# invoke's own form prints ANSI codes even with NO_COLOR.
+ns.configure({"run": {"echo_format": "+ {command}"}})
