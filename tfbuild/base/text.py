@@ -97,7 +97,7 @@ def github_annotations(error: TfBuildError) -> list[str]:
     """
     if isinstance(error, ConfigError) and error.problems:
         return [
-            f"::error file={_property(p.path)},line={p.line},col={p.column}::{command_data(p.message)}"
+            f"::error file={_property(p.path.removeprefix('./'))},line={p.line},col={p.column}::{command_data(p.message)}"
             # Line 0: the place is an argument, which no file of the repository is.
             if p.line
             else f"::error::{command_data(f'{p.path}: {p.message}')}"

@@ -37,15 +37,14 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
 def verify(target: str, policy: str, *, as_json: bool) -> int:
     """``invoke verify``"""
     from tfbuild.base.documents import dump
+    from tfbuild.cli.line.own_files import policy_word
     from tfbuild.cli.wiring import save_image
     from tfbuild.verify.text import render
     from tfbuild.verify.verify import DEFAULT_POLICY, load_policy, verify
 
     if not target:
         raise UsageError("nothing to verify", hint="invoke verify PATH-OR-IMAGE")
-    if policy.endswith((".yaml", ".yml")):
-        policy = input_word(policy, "--policy")
-    rules = load_policy(PROJECT, policy or DEFAULT_POLICY)
+    rules = load_policy(PROJECT, policy_word(policy or DEFAULT_POLICY, PROJECT))
     report = verify(input_word(target, "TARGET"), rules, save_image)
     if as_json:
         write_json(dump(report))

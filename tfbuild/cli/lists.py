@@ -77,10 +77,11 @@ class ReleaseList:
 def list_configs(*, as_json: bool) -> int:
     """``invoke list-configs``"""
     from tfbuild.base.documents import dump
-    from tfbuild.config.load import DEFAULT_CONFIG
+    from tfbuild.cli.line.own_files import user_places
+    from tfbuild.config.load import CONFIG_FOLDER, DEFAULT_CONFIG
     from tfbuild.products.table import list_configs
 
-    configs = list_configs(PROJECT)
+    configs = list_configs(PROJECT, user_places())
     if as_json:
         entries = [
             ConfigEntry(
@@ -98,7 +99,8 @@ def list_configs(*, as_json: bool) -> int:
     for each in configs:
         mark = "*" if each.name == DEFAULT_CONFIG else " "
         only = f" [{', '.join(map(str, each.arches))} only]" if each.arches else ""
-        write_lines([f"{mark} {each.name:<{width}}  {each.description}{only}"])
+        own = "" if each.path == f"{CONFIG_FOLDER}/{each.name}.yaml" else f" ({each.path})"
+        write_lines([f"{mark} {each.name:<{width}}  {each.description}{only}{own}"])
     return ExitCode.OK
 
 

@@ -46,16 +46,19 @@ class SelectOptions:
     """The options that say which build is meant: a field each, with its help text."""
 
     release: str = _word("a pinned release, or a release file; invoke list-releases [the one marked *]")
-    config: str = _word("a build configuration; invoke list-configs [opt]")
+    config: str = _word("a build configuration, or its file (.yaml); invoke list-configs [opt]")
     arch: str = _word("amd64 or arm64 (also x86_64, aarch64), or several: amd64,arm64 [this machine's]")
     set: tuple[str, ...] = _words("KEY=VALUE over the configuration, as compile.march=x86-64-v2; repeatable")
     json: bool = _switch("machine-readable result (or plan) on stdout")
 
     def words(self) -> Words:
         """What a plan is made of; the command adds its own options."""
+        from tfbuild.cli.line.own_files import user_places
         from tfbuild.plan.words import Words
 
-        return Words(release=self.release, config=self.config, arch=self.arch, sets=self.set)
+        return Words(
+            release=self.release, config=self.config, arch=self.arch, sets=self.set, places=user_places()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

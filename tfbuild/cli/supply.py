@@ -62,7 +62,7 @@ def fetch(product: str, words: Words, *, offline: bool, as_json: bool) -> int:
     wanted = parse_arch(words.arch, host_arch())
     require_arch(found, wanted)
     pins, unhashed = downloads_of(PROJECT, found, wanted, host_arch(), words.variant)
-    config = load_config(PROJECT, words.config or DEFAULT_CONFIG, wanted, words.sets)
+    config = load_config(PROJECT, words.config or DEFAULT_CONFIG, wanted, words.sets, user=words.places)
     mirrors = planned_mirrors(config, os.environ)
     with ConsoleReporter() as reporter:
         files = fetch_release(found, pins, unhashed, mirrors=mirrors, offline=offline, reporter=reporter)

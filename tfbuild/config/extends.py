@@ -1,4 +1,4 @@
-"""YAML files that say ``extends: NAME`` and then only what differs.
+"""YAML files that say ``extends: NAME``, or ``extends: PATH.yaml``, and then only what differs.
 
 Maps merge by key; a scalar or a list replaces what was there; ``key+`` appends to a list of the file below.
 Every node keeps the place that it was written at, so that a complaint names the right file.
@@ -6,12 +6,14 @@ Every node keeps the place that it was written at, so that a complaint names the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 
 from tfbuild.base.errors import ConfigProblem
+from tfbuild.base.places import is_path
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.yaml_source import (
@@ -60,7 +62,7 @@ class Chain:
 
 
 def read_chain(file: Path, shown: str, folder: Path, shown_folder: str) -> Chain:
-    """``file`` and the files NAME.yaml of ``folder`` that it extends.
+    """``file`` and what it extends: files NAME.yaml of ``folder``, or those at a path from the file itself.
 
     ``shown`` and ``shown_folder`` are their names in messages. A broken file, a name that is not there and a
     circle are problems of the chain, not exceptions.
@@ -70,19 +72,23 @@ def read_chain(file: Path, shown: str, folder: Path, shown_folder: str) -> Chain
     while entry := documents[-1].root.get(EXTENDS):
         value, last = entry.value, documents[-1]
         name = value.text if isinstance(value, YamlScalar) else None
-        path = folder / f"{name}.yaml"
+        own = is_path(name or "")
+        path = Path(os.path.normpath(files[-1].parent / str(name))) if own else folder / f"{name}.yaml"
         names = sorted(each.stem for each in folder.glob("*.yaml"))
         if name is None:
             problems.append(last.problem(entry.key_origin, f"'{EXTENDS}' takes one name"))
         elif path in files:
             circle = " -> ".join(each.stem for each in (*files[files.index(path) :], path))
             problems.append(last.problem(value.origin, f"'{EXTENDS}' goes in a circle: {circle}"))
-        elif name not in names:
+        elif own and not path.is_file():
+            message = f"there is no file '{name}' to extend (looked for {path})"
+            problems.append(last.problem(value.origin, message))
+        elif not own and name not in names:
             message = f"there is no '{name}' in {shown_folder} to extend{did_you_mean(name, names)}"
             problems.append(last.problem(value.origin, message))
         else:
             files.append(path)
-            documents.append(read_yaml(path, f"{shown_folder}/{path.name}"))
+            documents.append(read_yaml(path, str(path) if own else f"{shown_folder}/{path.name}"))
             problems += documents[-1].problems
             continue
         break

@@ -15,7 +15,7 @@ from pydantic import Field
 from tfbuild.config.types import (
     CpuName,
     DebianUrl,
-    FileStem,
+    FileWord,
     Flag,
     JobCount,
     Keys,
@@ -144,9 +144,10 @@ class BuildConfig(Keys):
     distributable_note: Text | None = Field(
         default=None, description="Why it is not to be handed on; shown in image and manifest."
     )
-    policy: FileStem | None = Field(
+    policy: FileWord | None = Field(
         default=None,
-        description="Policy in build_configs/policies/ to verify against; null: the default one.",
+        description="Policy to verify against: a name in build_configs/policies/, or a path from this file's "
+        "folder; null: the default one.",
     )
 
     def of(self, section: type[Section]) -> Section:

@@ -3,18 +3,31 @@
 Layers, later ones over earlier ones: built-in defaults, the ``extends`` chain (base first), the
 ``arch`` section of each file for the chosen architecture, ``--set``. A scalar or list replaces what
 was there, ``key+`` appends to a list, maps merge by entry. Every value knows where it came from.
+
+A configuration is asked for by its name, which is looked up in a user's folders and then in the project's, or
+by the path of its file. Paths in a file are relative to it, those of ``--set`` to the current folder.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
+from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError, UsageError
+from tfbuild.base.places import (
+    FOLDER,
+    NOWHERE,
+    NamedFile,
+    SearchPath,
+    UserPlaces,
+    is_path,
+    search_path,
+)
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import safe_url
 from tfbuild.base.values import Origin
@@ -33,8 +46,10 @@ from tfbuild.config.model import ConfigModel, FileKeys
 from tfbuild.config.patch_text import patch_problem
 from tfbuild.config.yaml_source import YamlDocument, YamlScalar, read_yaml
 
-CONFIG_FOLDER = "build_configs"
+CONFIG_FOLDER = FOLDER
 DEFAULT_CONFIG = "opt"
+# A part of a build's name, and so of an image's.
+_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -53,8 +68,9 @@ class ResolvedConfig:
 
     ``origins`` has an entry for each leaf by dotted path: ``compile.march``, ``compile.cflags.0``,
     ``compile.defines.NAME``; a list or map itself is there as well, by where it was last touched.
-    ``files`` are the files that were read, base first, relative to the project. ``named`` are the values of
-    the configuration as it is, without ``--set``.
+    ``files`` are the files that were read, base first, relative to the project, or as a user's are shown.
+    ``named`` are the values that its name stands for: those of the configuration as it is, without ``--set``;
+    where the project has one of that name, those of the project's.
     """
 
     name: str
@@ -76,35 +92,37 @@ class ResolvedConfig:
 class _File:
     """A file of the chain; ``model`` is None when it has problems."""
 
-    name: str
+    source: NamedFile
     document: YamlDocument
     model: FileKeys | None
 
 
 def load_config(
     root: Path,
-    name: str,
+    word: str,
     arch: Arch,
     sets: Sequence[str] = (),
     *,
     model: ConfigModel,
     to_build: bool = True,
+    user: UserPlaces = NOWHERE,
 ) -> ResolvedConfig:
-    """The configuration ``name`` of the project in ``root``, for ``arch``. One that is only there to be
-    extended will not do ``to_build``.
+    """The configuration ``word``, a name or the path of a file, for ``arch``. One that is only there to be
+    extended will not do ``to_build``. ``root`` is the project, ``user`` the folders that come before it.
 
     Raises :class:`NothingMatchesError` for an unknown config, or one that has no meaning for
     ``arch``; :class:`ConfigError` with all problems of all files and ``--set`` values at once.
     """
-    if not (_is_offered(root, name) if to_build else name in _names(root)):
-        raise _unknown(root, name)
-    files, problems = _load_chain(root, name, model)
+    lookup = search_path(root, user)
+    source = _find(lookup, word, to_build=to_build)
+    name = source.name
+    files, problems = _load_chain(lookup, source, model)
     settings: list[Setting] = []
     for file in reversed(files):
-        settings += _file_settings(root, file, arch, problems, model)
+        settings += _file_settings(lookup, file, arch, problems, model)
     of_files = len(settings)
     for text in sets:
-        settings += _set_settings(root, text, problems, model)
+        settings += _set_settings(lookup, text, problems, model)
     _raise_if(problems)
     _refuse_other_arch(name, arch, files)
     layers = Layers(settings, model)
@@ -117,12 +135,13 @@ def load_config(
             for origin, message in contradictions(values, layers.origins)
         ]
     )
+    plain = model.values.model_validate(Layers(settings[:of_files], model).nested()) if sets else values
     return ResolvedConfig(
         name=name,
         arch=arch,
         description=files[0].model.description if files[0].model else "",
         values=values,
-        named=model.values.model_validate(Layers(settings[:of_files], model).nested()) if sets else values,
+        named=_shipped_values(lookup, source, arch, model) or plain,
         origins=MappingProxyType(layers.origins),
         files=tuple(file.document.path for file in reversed(files)),
         documents=documents,
@@ -130,30 +149,60 @@ def load_config(
     )
 
 
-def list_configs(root: Path, *, model: ConfigModel) -> tuple[ConfigInfo, ...]:
+def list_configs(root: Path, *, model: ConfigModel, user: UserPlaces = NOWHERE) -> tuple[ConfigInfo, ...]:
     """The configurations that can be asked for, by name. A broken file is listed with its first problem."""
+    lookup = search_path(root, user)
     found: list[ConfigInfo] = []
-    for name in _names(root):
-        files, problems = _load_chain(root, name, model)
+    for source in lookup.files():
+        files, problems = _load_chain(lookup, source, model)
         file, path = files[0].model, files[0].document.path
         if file is None or problems:
             first = min(problems)
-            found.append(ConfigInfo(name, f"broken: {first.path}:{first.line}: {first.message}", path))
+            found.append(ConfigInfo(source.name, f"broken: {first.path}:{first.line}: {first.message}", path))
         elif not file.abstract:
-            found.append(ConfigInfo(name, file.description, path, _arches(files)))
+            found.append(ConfigInfo(source.name, file.description, path, _arches(files)))
     return tuple(found)
 
 
-def _names(root: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in (root / CONFIG_FOLDER).glob("*.yaml") if path.is_file()))
+def _shipped_values(
+    lookup: SearchPath, source: NamedFile, arch: Arch, model: ConfigModel
+) -> BuildConfig | None:
+    """The values of the project's configuration of this name, where ``source`` is another one."""
+    shipped = lookup.places[-1].folder / f"{source.name}.yaml"
+    if not shipped.is_file() or _same(shipped, source.file):
+        return None
+    try:
+        return load_config(lookup.root, source.name, arch, model=model).values
+    except NothingMatchesError:  # not for this architecture: nobody can ask for it
+        return None
 
 
-def _is_offered(root: Path, name: str) -> bool:
-    return name in _names(root) and not _is_abstract(root, name)
+def _find(lookup: SearchPath, word: str, *, to_build: bool) -> NamedFile:
+    """The file of ``word``. Raises :class:`NothingMatchesError`."""
+    if is_path(word):
+        found = lookup.at(word, lookup.user.current)
+        if not found.file.is_file():
+            raise NothingMatchesError(
+                f"there is no configuration file '{word}'",
+                details=(f"looked for {found.file}", f"there are: {', '.join(_offered(lookup))}"),
+                hint="invoke list-configs",
+            )
+    elif files := lookup.named(word):
+        found = files[0]
+    else:
+        raise _unknown(lookup, f"unknown config '{word}'", word)
+    if not _NAME.fullmatch(found.name):
+        raise UsageError(
+            f"the configuration '{found.name}' cannot be a part of an image's name",
+            hint=f"rename {found.shown}: letters and digits, with '.', '_' or '-' between them",
+        )
+    if to_build and _is_abstract(found):
+        raise _unknown(lookup, f"the config '{found.name}' is only there to be extended")
+    return found
 
 
-def _is_abstract(root: Path, name: str) -> bool:
-    entry = _read(root, name).root.get("abstract")
+def _is_abstract(source: NamedFile) -> bool:
+    entry = read_yaml(source.file, source.shown).root.get("abstract")
     return (
         entry is not None
         and isinstance(entry.value, YamlScalar)
@@ -161,99 +210,141 @@ def _is_abstract(root: Path, name: str) -> bool:
     )
 
 
-def _unknown(root: Path, name: str) -> NothingMatchesError:
-    offered = [each for each in _names(root) if not _is_abstract(root, each)]
-    if name in _names(root):
-        message = f"the config '{name}' is only there to be extended"
-    else:
-        message = f"unknown config '{name}'{did_you_mean(name, offered)}"
+def _unknown(lookup: SearchPath, message: str, name: str = "") -> NothingMatchesError:
+    """``message``, with the nearest to ``name``, what there is, and where it was looked for."""
+    offered = _offered(lookup)
     return NothingMatchesError(
-        message, details=(f"there are: {', '.join(offered)}",), hint="invoke list-configs"
+        message + (did_you_mean(name, offered) if name else ""),
+        details=tuple(filter(None, (f"there are: {', '.join(offered)}", lookup.looked_in))),
+        hint="invoke list-configs",
     )
 
 
-def _read(root: Path, name: str) -> YamlDocument:
-    path = f"{CONFIG_FOLDER}/{name}.yaml"
-    return read_yaml(root / path, path)
+def _offered(lookup: SearchPath) -> list[str]:
+    return [each.name for each in lookup.files() if not _is_abstract(each)]
 
 
-def _load_chain(root: Path, name: str, model: ConfigModel) -> tuple[list[_File], list[ConfigProblem]]:
-    """The files from ``name`` up to its last base, and what is wrong with them."""
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _load_chain(
+    lookup: SearchPath, first: NamedFile, model: ConfigModel
+) -> tuple[list[_File], list[ConfigProblem]]:
+    """The files from ``first`` up to its last base, and what is wrong with them."""
     files: list[_File] = []
     problems: list[ConfigProblem] = []
-    pending: str | None = name
+    pending: NamedFile | None = first
     while pending is not None:
-        document = _read(root, pending)
+        document = read_yaml(pending.file, pending.shown)
         plain, found = drop_append_marks(document, model)
         bound, wrong = bind(document, model.file, plain, elsewhere=model.keys)
         if not document.root.entries and document.problems:
             wrong = ()  # nothing could be read: a missing description is not what is wrong
         problems += [*document.problems, *found, *wrong]
         files.append(_File(pending, document, bound))
-        pending = _next_base(root, files, problems)
+        pending = _next_base(lookup, files, problems)
     return files, problems
 
 
-def _next_base(root: Path, files: list[_File], problems: list[ConfigProblem]) -> str | None:
-    document = files[-1].document
+def _next_base(lookup: SearchPath, files: list[_File], problems: list[ConfigProblem]) -> NamedFile | None:
+    """What the last of ``files`` extends: a name, or a path from its folder.
+
+    The name of a file itself means the one behind it in the search path.
+    """
+    document, own = files[-1].document, files[-1].source
     entry = document.root.get("extends")
     if entry is None or not isinstance(entry.value, YamlScalar) or not entry.value.text:
         return None
-    base, loaded = entry.value.text, [file.name for file in files]
-    if base in loaded:
-        circle = " -> ".join([*loaded[loaded.index(base) :], base])
-        problems.append(document.problem(entry.value.origin, f"'extends' goes in a circle: {circle}"))
-    elif base not in _names(root):
-        message = f"there is no config '{base}' to extend{did_you_mean(base, _names(root))}"
-        problems.append(document.problem(entry.value.origin, message))
+    word, base = entry.value.text, None
+    if is_path(word):
+        there = lookup.at(word, own.file.parent)
+        base = there if there.file.is_file() else None
+        missing = f"there is no file '{word}' to extend (looked for {there.shown})"
     else:
-        return base
-    return None
+        found = lookup.named(word)
+        base = next((each for each in found if not _same(each.file, own.file)), found[0] if found else None)
+        missing = f"there is no config '{word}' to extend{did_you_mean(word, lookup.names())}"
+        missing += f" ({lookup.looked_in})" if lookup.looked_in else ""
+    if base is None:
+        problems.append(document.problem(entry.value.origin, missing))
+        return None
+    same = [number for number, each in enumerate(files) if _same(each.source.file, base.file)]
+    if same:
+        circle = " -> ".join([*(each.source.name for each in files[same[0] :]), base.name])
+        problems.append(document.problem(entry.value.origin, f"'extends' goes in a circle: {circle}"))
+        return None
+    return base
 
 
 def _file_settings(
-    root: Path, file: _File, arch: Arch, problems: list[ConfigProblem], model: ConfigModel
+    lookup: SearchPath, file: _File, arch: Arch, problems: list[ConfigProblem], model: ConfigModel
 ) -> list[Setting]:
     """What a file gives for ``arch``. Patches of every arch section are looked for: a typo is one."""
     settings = settings_of(file.document.root, model)
     sections = file.document.root.get("arch")
     per_arch = {each: settings_of(sections.value, model, str(each)) if sections else [] for each in Arch}
-    folder = (root / file.document.path).parent
+    folder = file.source.file.parent
     resolved: dict[int, Setting] = {}
     for setting in [*settings, *(each for found in per_arch.values() for each in found)]:
-        resolved[id(setting)], missing = _with_patches(root, folder, setting)
+        resolved[id(setting)], missing = _with_paths(lookup, folder, setting)
         problems += [file.document.problem(origin, message) for origin, message in missing]
     return [resolved[id(setting)] for setting in [*settings, *per_arch[arch]]]
 
 
-def _set_settings(root: Path, text: str, problems: list[ConfigProblem], model: ConfigModel) -> list[Setting]:
+def _set_settings(
+    lookup: SearchPath, text: str, problems: list[ConfigProblem], model: ConfigModel
+) -> list[Setting]:
     origin = Origin(f"--set {safe_url(text)}")
     settings, wrong = parse_set(text, origin, model)
     wrong = wrong or check_settings(settings, model)
     resolved: list[Setting] = []
     for setting in () if wrong else settings:
-        patched, missing = _with_patches(root, root, setting)
+        found, missing = _with_paths(lookup, lookup.user.current or lookup.root, setting)
         wrong += [message for _, message in missing]
-        resolved.append(patched)
+        resolved.append(found)
     # No line: the whole argument is its own place.
     problems += [ConfigProblem(origin.path, 0, 0, message) for message in wrong]
     return resolved
 
 
-def _with_patches(root: Path, folder: Path, setting: Setting) -> tuple[Setting, list[tuple[Origin, str]]]:
-    """``source.patches`` with paths from the project's root, or absolute ones outside it."""
+def _with_paths(
+    lookup: SearchPath, folder: Path, setting: Setting
+) -> tuple[Setting, list[tuple[Origin, str]]]:
+    """``setting`` with paths from the project's root, or absolute ones outside it, and what is not there."""
+    if setting.path == "policy" and isinstance(setting.value, str):
+        return _with_policy(lookup, folder, setting, setting.value)
     if setting.path != "source.patches":
         return setting, []
     missing: list[tuple[Origin, str]] = []
     items: list[tuple[str | None, Origin]] = []
     for text, origin in setting.items:
         full = Path(os.path.normpath(folder / (text or "")))
+        shown = _from_root(lookup.root, full)
         if text and not full.is_file():
-            missing.append((origin, f"there is no patch file '{text}' (looked for {_shown(root, full)})"))
+            missing.append((origin, f"there is no patch file '{text}' (looked for {shown})"))
         elif text and (problem := _patch_problem(full)):
             missing.append((origin, f"the patch '{text}' would change nothing: {problem}"))
-        items.append((_shown(root, full) if text else text, origin))
+        items.append((shown if text else text, origin))
     return setting.with_items(tuple(items)), missing
+
+
+def _with_policy(
+    lookup: SearchPath, folder: Path, setting: Setting, word: str
+) -> tuple[Setting, list[tuple[Origin, str]]]:
+    """A policy by its path, or that of a user's where one has its name; the project's keep their names."""
+    policies = search_path(lookup.root, lookup.user, "policies")
+    if is_path(word):
+        file = Path(os.path.normpath(folder / word))
+        if not file.is_file():
+            shown = _from_root(lookup.root, file)
+            return setting, [(setting.origin, f"there is no policy file '{word}' (looked for {shown})")]
+    else:
+        found = policies.named(word)
+        if not found or found[0].file.parent == policies.places[-1].folder:
+            return setting, []
+        file = found[0].file
+    return replace(setting, value=_from_root(lookup.root, file)), []
 
 
 def _patch_problem(path: Path) -> str | None:
@@ -263,7 +354,7 @@ def _patch_problem(path: Path) -> str | None:
         return f"it cannot be read ({error.strerror})"
 
 
-def _shown(root: Path, path: Path) -> str:
+def _from_root(root: Path, path: Path) -> str:
     base = Path(os.path.normpath(root))
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
 

@@ -14,7 +14,7 @@ from pydantic import Field, create_model
 from tfbuild.base.arch import Arch
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
-from tfbuild.config.types import FileStem, Keys, Prose, YamlBool
+from tfbuild.config.types import FileWord, Keys, Prose, YamlBool
 
 # What a configuration must not say at the same time: the place of the value that has to go, and why.
 Contradictions = Callable[[BuildConfig, Mapping[str, Origin]], Iterator[tuple[Origin, str]]]
@@ -34,8 +34,9 @@ class FileKeys(Keys):
     """What a file in ``build_configs/`` says besides values."""
 
     description: Prose = Field(description="One sentence for list-configs; not inherited.")
-    extends: FileStem | None = Field(
-        default=None, description="Config in the same folder whose values hold unless given here."
+    extends: FileWord | None = Field(
+        default=None,
+        description="Config whose values hold unless given here: a name, or a path from this file's folder.",
     )
     abstract: YamlBool = Field(
         default=False, description="True for a file that is only there to be extended; not inherited."

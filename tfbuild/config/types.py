@@ -193,6 +193,11 @@ LabelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 FileStem = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra={"type": [*_SCALARS]})
 ]
+# A name, or the path of a file.
+FileWord = Annotated[
+    str,
+    Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*|[^\n]+\.yaml)$", json_schema_extra={"type": [*_SCALARS]}),
+]
 Optimisation = Annotated[
     Literal["0", "1", "2", "3", "s", "z", "g"],
     WithJsonSchema({"enum": ["0", "1", "2", "3", "s", "z", "g", 0, 1, 2, 3]}),

@@ -12,6 +12,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.image_names import parse_tag
+from tfbuild.base.places import is_path
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.base.values import Origin
@@ -126,7 +127,9 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     arch = parse_arch(words.arch, asked.build_arch)
     release = find_release(root, rules.releases, words.release, words.origin)
     require_arch(release, arch)
-    config = load_config(root, words.config or DEFAULT_CONFIG, arch, words.sets, model=asked.config)
+    config = load_config(
+        root, words.config or DEFAULT_CONFIG, arch, words.sets, model=asked.config, user=words.places
+    )
     build_arch = rules.builds_on(config.values, arch, asked.build_arch)
     named_arch = rules.builds_on(config.named, arch, asked.build_arch)
     beyond = own_release(root, release, words.release)
@@ -186,12 +189,12 @@ def _refuse_foreign_native(config: ResolvedConfig, arch: Arch, build_arch: Arch)
 def _policy_hash(root: Path, name: str, config: ResolvedConfig) -> str:
     """Also finds out before the build that there is no such policy, or a broken one, rather than after it."""
     known = policy_names(root)
-    if name not in known:
+    if name not in known and not is_path(name):
         where = config.origins.get("policy", "")
         raise NothingMatchesError(
             f"there is no policy '{name}'{did_you_mean(name, known)}",
             details=(f"named at {where}", f"there are: {', '.join(known)}"),
-            hint=f"choose one of {POLICY_FOLDER}/, or put yours there",
+            hint=f"choose one of {POLICY_FOLDER}/, put yours there, or give its path: own.yaml",
         )
     return read_policy(root, name).sha256
 

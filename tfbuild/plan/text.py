@@ -10,6 +10,7 @@ from tfbuild.base.text import human_size
 from tfbuild.plan.flags import Flag, Target
 from tfbuild.plan.naming import Extra
 from tfbuild.plan.plan import Plan
+from tfbuild.verify.policy_file import policy_path
 
 _HEADINGS = {
     Target.COMPILE: "compiler",
@@ -52,7 +53,7 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
     if plan.source:
         each = f"one for each {plan.memory_per_job_mib} MiB and CPU of the engine"
         yield f"  jobs      {plan.jobs or each}"
-    yield f"  policy    build_configs/policies/{plan.policy}.yaml"
+    yield f"  policy    {policy_path(plan.policy)}"
     yield from details
     for note in plan.notes:
         yield f"  note      {note}"

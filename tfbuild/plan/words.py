@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError
+from tfbuild.base.places import NOWHERE, UserPlaces
 from tfbuild.base.text import did_you_mean, shown
 from tfbuild.config.types import MAX_JOBS
 
 
 @dataclass(frozen=True)
 class Words:
-    """The arguments of a build command as they were typed."""
+    """The arguments of a build command as they were typed, and where."""
 
     release: str = ""
     config: str = ""
@@ -31,6 +32,7 @@ class Words:
     variant: str = ""
     raw: str = ""  # all that stood after --
     name: str = ""
+    places: UserPlaces = NOWHERE  # where the user's own configurations and policies are
 
 
 def host_arch() -> Arch:

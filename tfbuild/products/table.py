@@ -9,6 +9,7 @@ from typing import Any
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
+from tfbuild.base.places import NOWHERE, UserPlaces
 from tfbuild.base.text import did_you_mean
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.layout import Layout
@@ -115,12 +116,18 @@ def list_releases(root: Path) -> tuple[Release, ...]:
 
 
 def load_config(
-    root: Path, name: str, arch: Arch, sets: Sequence[str] = (), *, to_build: bool = True
+    root: Path,
+    word: str,
+    arch: Arch,
+    sets: Sequence[str] = (),
+    *,
+    to_build: bool = True,
+    user: UserPlaces = NOWHERE,
 ) -> ResolvedConfig:
     """:func:`tfbuild.config.load.load_config` with the keys of all products."""
-    return load.load_config(root, name, arch, sets, model=model(), to_build=to_build)
+    return load.load_config(root, word, arch, sets, model=model(), to_build=to_build, user=user)
 
 
-def list_configs(root: Path) -> tuple[ConfigInfo, ...]:
+def list_configs(root: Path, user: UserPlaces = NOWHERE) -> tuple[ConfigInfo, ...]:
     """:func:`tfbuild.config.load.list_configs` with the keys of all products."""
-    return load.list_configs(root, model=model())
+    return load.list_configs(root, model=model(), user=user)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.errors import ConfigError
+from tfbuild.base.places import is_path
 from tfbuild.config.binding import bind
 from tfbuild.config.extends import EXTENDS, read_chain
 from tfbuild.machine.files import hash_file
@@ -37,16 +38,21 @@ def policy_names(root: Path) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (root / POLICY_FOLDER).glob("*.yaml")))
 
 
+def policy_path(name: str) -> str:
+    """The file of a policy, from the project's root: the name may be a path itself."""
+    return name if is_path(name) else f"{POLICY_FOLDER}/{name}.yaml"
+
+
 def read_policy(root: Path, name: str) -> PolicyFile:
     """The policy ``name`` of the project in ``root``, or that of the file that ``name`` is the path of.
 
-    What it extends is always a policy of the project.
+    What it extends is a policy of the project, or by its path another file.
 
     :raises ConfigError: a file of the chain is no valid policy; all problems of all files at once.
     """
     shipped = name in policy_names(root)
-    shown = str(POLICY_FOLDER / f"{name}.yaml") if shipped else name
-    file = root / shown if shipped else Path(name)
+    shown = policy_path(name) if shipped else name
+    file = root / shown
     chain = read_chain(file, shown, root / POLICY_FOLDER, str(POLICY_FOLDER))
     document = chain.merged(_OWN)
     policy, problems = bind(document, Policy, elsewhere=(EXTENDS,))

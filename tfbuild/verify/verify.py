@@ -51,12 +51,13 @@ _ELF_KINDS = {
 
 
 def load_policy(root: Path, name: str = DEFAULT_POLICY) -> NamedPolicy:
-    """The policy ``name`` of the project in ``root``, or the policy file that ``name`` is the path of.
+    """The policy ``name`` of the project in ``root``, or the policy file that ``name`` is the path of, from
+    ``root``.
 
     Raises NothingMatchesError for an unknown name, ConfigError for a file that is no valid policy.
     """
     known = policy_names(root)
-    file = Path(name)
+    file = root / name
     if name not in known and (file.suffix not in {".yaml", ".yml"} or not file.is_file()):
         raise NothingMatchesError(
             f"there is no policy '{name}'{did_you_mean(name, known)}",

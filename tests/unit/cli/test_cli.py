@@ -23,6 +23,7 @@ from tests.support.images import docker_archive
 from tests.support.plans import PROJECT
 from tests.support.results import finished, size_of
 from tfbuild.base.errors import ConfigError, ConfigProblem, ExitCode, Interrupted, TfBuildError
+from tfbuild.base.places import UserPlaces
 from tfbuild.base.values import Reporter
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.run import BuildResult
@@ -79,6 +80,7 @@ def project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     shutil.copytree(PROJECT / "dockerfiles" / "debian", root / "dockerfiles" / "debian")
     for name in ("build", "supply", "lock", "inspect", "lists", "machine"):
         monkeypatch.setattr(f"tfbuild.cli.{name}.PROJECT", root)
+    monkeypatch.setattr("tfbuild.cli.line.own_files.user_places", UserPlaces)
     return root
 
 

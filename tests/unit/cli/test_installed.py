@@ -141,3 +141,34 @@ def test_what_only_a_checkout_can_do_says_so(installed: Installed, tmp_path: Pat
     for words in (("test", "--fast"), ("lock", "--product", "tflite", "--release", "2.20.0")):
         done = installed.run(tmp_path, *words)
         assert (done.returncode, "checkout" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_repository_of_a_user_builds_its_own_configuration(installed: Installed, tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "strict.yaml").write_text("description: ours\nextends: tflite-scratch\n")
+    (tmp_path / "boards" / "gate.yaml").write_text(
+        "description: The gate\nextends: opt\npolicy: ../policies/strict.yaml\ncompile:\n  lto: true\n"
+    )
+    made = installed.run(tmp_path, "new-config", "door", "--extends", "boards/gate.yaml")
+    assert made.stdout.splitlines() == [
+        "wrote ./build_configs/door.yaml",
+        "next: edit it, then tfbuild show-config door",
+    ]
+    for words in (("--config", "boards/gate.yaml"), ("--config", "door")):
+        for program in ((), ("invoke",)):
+            done = installed.run(tmp_path, *program, "build-tflite", *words, "--dry-run", "--json")
+            plan = json.loads(done.stdout)
+            assert plan["config"] == Path(words[1]).stem
+            assert plan["policy"] == f"{tmp_path}/policies/strict.yaml"
+            assert plan["output"].startswith(f"dist/tflite/2.14.1-debian/{plan['config']}/")
+    listed = installed.run(tmp_path, "list-configs").stdout
+    assert "(./build_configs/door.yaml)" in listed
+    cleaned = installed.run(tmp_path, "clean", "--list")
+    assert (cleaned.returncode, cleaned.stdout) == (0, "no dist/ to remove\n")
+
+
+def test_what_is_not_found_is_told_with_the_folders(installed: Installed, tmp_path: Path) -> None:
+    done = installed.run(tmp_path, "build-tflite", "--config", "gat")
+    assert f"looked in: ./build_configs, {tmp_path}/.config/tfbuild, tfbuild's own" in done.stderr

@@ -12,6 +12,7 @@ from invoke.tasks import Task, task
 
 import tasks
 from tfbuild.cli import build, supply
+from tfbuild.cli.line.own_files import user_places
 from tfbuild.cli.run import BuildOptions, SelectOptions, help_of
 from tfbuild.cli.usage import commands_of
 from tfbuild.plan.words import Words
@@ -20,10 +21,10 @@ COMMON: dict[str, Any] = {
     "release": "2.19.1", "config": "size", "arch": "arm64", "set": ["a=1", "b=2"], "jobs": "3",
     "name": "mine", "tag": "x:1", "output": "out", "dry_run": True, "json": True, "offline": True,
 }  # fmt: skip
-SELECTED = Words(release="2.19.1", config="size", arch="arm64", sets=("a=1", "b=2"))
+SELECTED = Words(release="2.19.1", config="size", arch="arm64", sets=("a=1", "b=2"), places=user_places())
 BUILT = Words(
     release="2.19.1", config="size", arch="arm64", sets=("a=1", "b=2"), jobs="3", name="mine", tag="x:1",
-    output="out",
+    output="out", places=user_places(),
 )  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_a_build_gets_every_option_with_its_type(
 
 def test_options_that_are_not_typed_have_their_defaults(calls: Calls) -> None:
     named("build-keras")(Context())
-    assert calls.seen == [("keras", Words(), BuildOptions())]
+    assert calls.seen == [("keras", Words(places=user_places()), BuildOptions())]
 
 
 def test_bundle_and_fetch_take_the_options_that_select(calls: Calls) -> None:

@@ -289,7 +289,8 @@ def test_an_unknown_config_is_exit_3_with_the_list(folder: Folder, name: str) ->
     folder.write(opt="description: o\n", ground="description: g\nabstract: true\n")
     with pytest.raises(NothingMatchesError) as caught:
         folder.load(name)
-    assert caught.value.details == ("there are: opt",)
+    looked = (f"looked for {folder.root / name}",) if name.endswith(".yaml") else ()
+    assert caught.value.details == (*looked, "there are: opt")
     assert caught.value.hint == "invoke list-configs"
     assert caught.value.exit_code is ExitCode.NOTHING_MATCHES
     assert ("did you mean 'opt'?" in caught.value.message) == (name == "otp")

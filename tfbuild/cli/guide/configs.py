@@ -14,8 +14,10 @@ from typing import Any, Literal
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError, UsageError
+from tfbuild.base.places import NOWHERE, UserPlaces, is_path, search_path
 from tfbuild.base.project import PROJECT
 from tfbuild.cli.guide.keys import KeyEntry, keys
+from tfbuild.cli.line.own_files import user_places
 from tfbuild.config.layers import BUILT_IN
 from tfbuild.config.load import CONFIG_FOLDER, DEFAULT_CONFIG, ResolvedConfig
 from tfbuild.machine.terminal import write_json, write_lines
@@ -68,7 +70,7 @@ def show_config(request: ShowRequest, *, as_json: bool) -> int:
         table.parse_product(request.product)
     arch = parse_arch(request.arch, host_arch())
     name = request.name or DEFAULT_CONFIG
-    config = table.load_config(PROJECT, name, arch, request.sets, to_build=False)
+    config = table.load_config(PROJECT, name, arch, request.sets, to_build=False, user=user_places())
     shown = shown_config(config, request.product)
     if as_json:
         write_json(dump(shown))
@@ -147,13 +149,14 @@ _FIRST_KEYS = (
 
 def new_config(name: str, extends: str, description: str) -> int:
     """``invoke new-config``"""
-    path = write_config(PROJECT, name, extends or DEFAULT_CONFIG, description)
+    path = write_config(PROJECT, name, extends or DEFAULT_CONFIG, description, user_places())
     write_lines([f"wrote {path}", f"next: edit it, then invoke show-config {name}"])
     return ExitCode.OK
 
 
-def write_config(root: Path, name: str, extends: str, description: str) -> str:
-    """Write a configuration that extends another; its path in the project.
+def write_config(root: Path, name: str, extends: str, description: str, user: UserPlaces = NOWHERE) -> str:
+    """Write a configuration that extends another into build_configs/ of the current folder; its path as it is
+    shown. Without one, into the project in ``root``.
 
     :raises UsageError: the name cannot be one, or is taken; the description cannot be one.
     :raises NothingMatchesError: there is no configuration to extend.
@@ -168,30 +171,43 @@ def write_config(root: Path, name: str, extends: str, description: str) -> str:
         raise UsageError(
             "--description takes one line of text", hint="write more into the file, as a comment"
         )
-    path = f"{CONFIG_FOLDER}/{name}.yaml"
-    base = _base(root, extends)
-    text = config_text(base, description or f"{extends}, changed")
-    _write_new(root / path, text, path)
-    return path
+    base = _base(root, extends, user)
+    lookup = search_path(root, user)
+    if taken := lookup.named(name):
+        raise UsageError(
+            f"{taken[0].shown} is there already: nothing written", hint="another name, or edit the file"
+        )
+    folder = user.current or root
+    own = (folder / CONFIG_FOLDER).resolve() != (root / CONFIG_FOLDER).resolve()
+    word = os.path.relpath(base.files[-1], f"./{CONFIG_FOLDER}") if is_path(extends) else base.name
+    text = config_text(
+        base, description or f"{base.name}, changed", extends=word, schema="" if own else "schema.json"
+    )
+    path = folder / CONFIG_FOLDER / f"{name}.yaml"
+    shown = lookup.shown(path)
+    _write_new(path, text, shown)
+    return shown
 
 
-def _base(root: Path, extends: str) -> ResolvedConfig:
+def _base(root: Path, extends: str, user: UserPlaces) -> ResolvedConfig:
     """``extends``, for the first architecture that it is for."""
-    known = {each.name: each for each in table.list_configs(root)}
+    known = {each.name: each for each in table.list_configs(root, user)}
     arches = known[extends].arches if extends in known else ()
     arch = arches[0] if arches else host_arch()
-    return table.load_config(root, extends, arch, to_build=False)
+    return table.load_config(root, extends, arch, to_build=False, user=user)
 
 
-def config_text(base: ResolvedConfig, description: str) -> str:
+def config_text(
+    base: ResolvedConfig, description: str, *, extends: str = "", schema: str = "schema.json"
+) -> str:
     """The file: what it has to say, and commented, the keys that are changed most, as ``base`` has them."""
     shown = shown_config(base)
     values = {each.key: each for each in shown.values}
     meanings = {each.key: each.meaning for each in keys()}
     lines = [
-        "# yaml-language-server: $schema=schema.json",
+        *([f"# yaml-language-server: $schema={schema}"] if schema else ()),
         f"description: {_yaml(description)}",
-        f"extends: {base.name}",
+        f"extends: {extends or base.name}",
         "",
         f"# Take the '#' away from what shall differ; the values are those of {base.name} ({base.arch}).",
         "# invoke list-keys tells all keys.",
@@ -217,6 +233,7 @@ def _write_new(path: Path, text: str, shown: str) -> None:
     """Write ``path`` in one step, and only where nothing has its name, not even a broken link."""
     beside = beside_of(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with beside.open("x", encoding="utf-8") as out:
             out.write(text)
         os.link(beside, path)

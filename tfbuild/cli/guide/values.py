@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import TfBuildError
+from tfbuild.base.places import search_path
 from tfbuild.base.project import PROJECT
 from tfbuild.cli.guide.explain import everything
 from tfbuild.cli.guide.keys import keys
-from tfbuild.config.load import CONFIG_FOLDER
+from tfbuild.cli.line.own_files import user_places
 from tfbuild.products import table
-from tfbuild.verify.policy_file import policy_names
 
 # Those of an option that has the same ones in every command.
 _FIXED: Mapping[str, tuple[str, ...]] = {
@@ -37,13 +37,13 @@ def _values(command: str, option: str, typed: Mapping[str, str], word: str) -> S
     if option == "--product":
         return table.names()
     if option == "--policy":
-        return policy_names(PROJECT)
+        return _policies()
     if option == "--release":
         return _releases(command, typed)
     if option == "--extends":
-        return sorted(path.stem for path in (PROJECT / CONFIG_FOLDER).glob("*.yaml"))
+        return search_path(PROJECT, user_places()).names()
     if option == "--config" or (option == "--name" and command in _NAMES_A_CONFIG):
-        return [each.name for each in table.list_configs(PROJECT)]
+        return [each.name for each in table.list_configs(PROJECT, user_places())]
     if option == "--set":
         return _settings(word)
     if option == "--prefix":
@@ -51,6 +51,10 @@ def _values(command: str, option: str, typed: Mapping[str, str], word: str) -> S
     if option == "--word":
         return list(dict.fromkeys(each.word for each in everything()))
     return ()
+
+
+def _policies() -> Sequence[str]:
+    return search_path(PROJECT, user_places(), "policies").names()
 
 
 def _releases(command: str, typed: Mapping[str, str]) -> Sequence[str]:
@@ -71,6 +75,6 @@ def _settings(word: str) -> Sequence[str]:
     if not equals:
         return [f"{key}=" for key in settable]
     if name == "policy":
-        return [f"{name}={each}" for each in policy_names(PROJECT)]
+        return [f"{name}={each}" for each in _policies()]
     choices = settable[name].value.split(", ") if name in settable else []
     return [f"{name}={each}" for each in choices] if len(choices) > 1 else []
