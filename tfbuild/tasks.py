@@ -433,20 +433,33 @@ def setup(_context: Context, check: bool = False) -> int:
     auto_shortflags=False,
     help={
         "cache": "downloads, sources and root filesystems too",
+        "engine": "build trees and compiler caches in the engine too",
         "output": "the folder that builds wrote to [dist]",
+        "older": "only results that are that many days old",
+        "product": "only results and build trees of tflite, serving or keras",
         "list": "remove nothing; say what would be removed, with sizes",
     },
 )
 @friendly
-def clean(_context: Context, cache: bool = False, output: str = "", list: bool = False) -> int:
+def clean(
+    _context: Context,
+    cache: bool = False,
+    engine: bool = False,
+    output: str = "",
+    older: str = "",
+    product: str = "",
+    list: bool = False,
+) -> int:
     """Remove the results of builds in dist/, and the caches when asked. What is not ours stays, and is named.
 
     invoke clean --list
+    invoke clean --older 30 --product tflite
     invoke clean --output /srv/builds
     """
-    from tfbuild.cli.machine import clean
+    from tfbuild.cli.cleaning import Wanted, clean
 
-    return clean(cache=cache, output=output, only_list=list)
+    wanted = Wanted(cache=cache, engine=engine, output=output, older=older, product=product, only_list=list)
+    return clean(wanted)
 
 
 @task(auto_shortflags=False, help={"fast": "no engine, no network"})

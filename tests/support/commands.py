@@ -10,7 +10,7 @@ import pytest
 from invoke.main import program
 
 from tfbuild.base.errors import HostError
-from tfbuild.cli import lock, machine, wiring
+from tfbuild.cli import cleaning, lock, machine, wiring
 from tfbuild.cli.guide import configs, room
 from tfbuild.doctor import setup as host_setup
 from tfbuild.products.serving import upstream
@@ -20,7 +20,8 @@ _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (wiring, ("build_plan", "build_several", "bundle", "unbundle", "fetch_release", "connect")),
     (lock, ("lock_release", "lock_wheels_of")),
     (upstream, ("check_upstream",)),
-    (machine, ("clean_up", "run_tests")),
+    (cleaning, ("clean_up",)),
+    (machine, ("run_tests",)),
     (host_setup, ("setup",)),
     (configs, ("write_config",)),
     (room, ("room_taken",)),

@@ -97,7 +97,7 @@ def github_annotations(error: TfBuildError) -> list[str]:
     """
     if isinstance(error, ConfigError) and error.problems:
         return [
-            f"::error file={_property(p.path.removeprefix('./'))},line={p.line},col={p.column}::{command_data(p.message)}"
+            f"::error file={_file(p.path)},line={p.line},col={p.column}::{command_data(p.message)}"
             # Line 0: the place is an argument, which no file of the repository is.
             if p.line
             else f"::error::{command_data(f'{p.path}: {p.message}')}"
@@ -110,6 +110,10 @@ def github_annotations(error: TfBuildError) -> list[str]:
 def command_data(text: str) -> str:
     """``text`` as the data of a workflow command: in it a ``%0A`` of somebody else's is no end of line."""
     return printable_lines(text).replace("%", "%25").replace("\n", "%0A")
+
+
+def _file(path: str) -> str:
+    return _property(path.removeprefix("./"))
 
 
 def _property(text: str) -> str:

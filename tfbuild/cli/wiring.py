@@ -324,6 +324,11 @@ def held_in_engine() -> tuple[Held, ...]:
     return connect().holds_of_ours()
 
 
+def remove_from_engine(mount: str) -> int:
+    """Remove a cache mount of ours; how many bytes that freed."""
+    return connect().remove_mount(mount)
+
+
 def save_image(reference: str, path: Path) -> None:
     """Write the image ``reference`` of the engine to ``path``; connects only when asked.
 

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.results import PLACE, finished, size_of
-from tfbuild.base.errors import HostError, UsageError
+from tfbuild.base.errors import HostError, NothingMatchesError, UsageError
 from tfbuild.build.dist.folder import claim, is_intact, old_of, staging_of
-from tfbuild.cli.machine import clean_up
+from tfbuild.cli.cleaning import Engine, Wanted, clean_up
+from tfbuild.engine.facts import Held
 from tfbuild.machine.cache import prepare_cache
 
+HELD = (
+    Held("1", ("tfbuild-ccache",), 9, is_mount=True),
+    Held("2", ("tfbuild-tree-tflite-2.14.1-debian-opt-amd64",), 8, is_mount=True),
+    Held("3", ("tfbuild-tree-serving-2.20.0-opt-amd64",), 7, is_mount=True),
+    Held("4", ("tfbuild/tflite:x",), 6, is_mount=False),
+)
 
-def cleaned(dist: Path, *, cache: bool = False, only_list: bool = False) -> list[str]:
+
+def cleaned(dist: Path, removed: list[str] | None = None, **wanted: Any) -> list[str]:
     env = {"TFBUILD_CACHE_DIR": str(dist.parent / "cache")}
-    return list(clean_up(str(dist), env, cache=cache, only_list=only_list))
+    gone = [] if removed is None else removed
+
+    def remove(mount: str) -> int:
+        gone.append(mount)
+        return 5
+
+    return list(clean_up(Wanted(output=str(dist), **wanted), env, Engine(lambda: HELD, remove)))
 
 
 def test_results_go_and_foreign_files_stay_with_their_names(tmp_path: Path) -> None:
@@ -156,3 +172,53 @@ def test_what_cannot_be_removed_is_a_matter_of_the_host(
         cleaned(tmp_path / "dist")
     assert any("Permission denied" in line for line in caught.value.details)
     assert is_intact(ours)
+
+
+def test_only_results_of_a_product_and_of_an_age_go(tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    old, new = finished(dist), finished(dist, (*PLACE[:3], "arm64"))
+    other = finished(dist, ("keras", *PLACE[1:]))
+    for folder in (old, other):
+        os.utime(folder / "manifest.json", (0, 0))
+    (dist / "mine.txt").write_text("precious")
+    assert cleaned(dist, older="1", product="serving") == [
+        f"no result of a build of serving that is 1 days old in {dist}"
+    ]
+    assert cleaned(dist, older="30", product="tflite") == [f"removed {old} ({size_of(new)})"]
+    assert cleaned(dist, older="30", only_list=True) == [f"would remove {other} ({size_of(other)})"]
+    assert [new.is_dir(), other.is_dir(), old.is_dir()] == [True, True, False]
+    said = cleaned(dist)
+    assert f"left {dist}/mine.txt: not a result of a build" in said
+    assert (dist / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("word", ["-1", "1.5", "week", "99999", "1" * 5000, "٣"])
+def test_an_age_is_a_number_of_days(word: str, tmp_path: Path) -> None:
+    ours = finished(tmp_path / "dist")
+    with pytest.raises(UsageError, match="--older takes a number of days"):
+        cleaned(tmp_path / "dist", older=word)
+    assert ours.is_dir()
+
+
+def test_a_product_that_is_none_removes_nothing(tmp_path: Path) -> None:
+    ours = finished(tmp_path / "dist")
+    with pytest.raises(NothingMatchesError, match="did you mean 'tflite'"):
+        cleaned(tmp_path / "dist", product="tflit")
+    with pytest.raises(UsageError, match="neither --product nor --older"):
+        cleaned(tmp_path / "dist", product="tflite", cache=True)
+    assert ours.is_dir()
+
+
+def test_build_trees_go_and_images_stay(tmp_path: Path) -> None:
+    gone: list[str] = []
+    said = cleaned(tmp_path / "dist", gone, engine=True, product="tflite")
+    assert (gone, said[-1]) == (
+        ["2"],
+        "removed tfbuild-tree-tflite-2.14.1-debian-opt-amd64 from the engine (5 B)",
+    )
+    assert cleaned(tmp_path / "dist", gone, engine=True, only_list=True)[1:] == [
+        f"would remove {each.names[0]} from the engine ({each.size} B)" for each in HELD[:3]
+    ]
+    assert gone == ["2"]
+    cleaned(tmp_path / "dist", gone, engine=True)
+    assert gone == ["2", "1", "2", "3"]

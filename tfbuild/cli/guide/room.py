@@ -12,7 +12,7 @@ from typing import Literal
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.text import human_size
-from tfbuild.cli.machine import remains
+from tfbuild.cli.cleaning import remains
 from tfbuild.engine.facts import Held
 from tfbuild.machine.cache import SUBFOLDERS, bytes_below, cache_root
 from tfbuild.machine.path_words import output_folder
@@ -24,7 +24,7 @@ _WHAT: Mapping[Kind, str] = {
     "result": "results",
     "cache": "downloads, sources and root filesystems",
     "image": "images in the engine; several share layers",
-    "build-tree": "build trees and compiler caches in the engine",
+    "build-tree": "build trees and compiler caches in the engine; all of them: invoke clean --engine",
 }
 
 
