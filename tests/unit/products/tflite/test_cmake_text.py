@@ -88,6 +88,10 @@ def test_only_known_variables_are_replaced() -> None:
     assert expand("${A}/${B}/$A", {"A": "1"}) == "1/${B}/$A"
 
 
+def test_only_a_backslash_that_is_not_escaped_itself_joins_lines() -> None:
+    assert one('f("a\\\nb" "a\\\\\nb")') == ("ab", "a\\\nb")
+
+
 def quote(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

@@ -14,7 +14,8 @@ _BRACKET_OPEN = re.compile(r"\[(=*)\[")
 _UNQUOTED = re.compile(r'(?:[^\s()#"\\]|\\.)+')
 _SPACE = re.compile(r"[ \t\r\n]+")
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_./+-]+)\}")
-_ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
+# A backslash at the end of a line joins it with the next one; an escaped one does not.
+_ESCAPES = {"t": "\t", "r": "\r", "n": "\n", "\n": ""}
 
 
 class CMakeSyntaxError(ValueError):
@@ -133,6 +134,4 @@ class _Reader:
 
 
 def _unescaped(text: str) -> str:
-    # A backslash at the end of a line joins it with the next one.
-    joined = text.replace("\\\n", "")
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), joined, flags=re.DOTALL)
+    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text, flags=re.DOTALL)
