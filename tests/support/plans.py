@@ -21,6 +21,7 @@ from tfbuild.products.serving.rules import compiler_of
 from tfbuild.products.serving.wheel.plan import WheelCircumstances, make_wheel_server_plan
 from tfbuild.products.serving.wheel.sources import SourceList, read_list
 from tfbuild.products.table import list_configs, load_config
+from tfbuild.products.tflite.asked import promised_cpu
 from tfbuild.products.tflite.plan import make_tflite_plan
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.releases.load import load_lock, release_file, release_origins
@@ -56,9 +57,10 @@ def make_plan(
     found = load_release(PROJECT, Product.TFLITE, release)
     stored = load_lock(PROJECT, found)
     released = release_patches(PROJECT, found)
+    values = load_config(PROJECT, config, arch, sets)
     return make_tflite_plan(
         request,
-        load_config(PROJECT, config, arch, sets),
+        values,
         found,
         release_lines=release_origins(PROJECT, load_release(PROJECT, Product.TFLITE, release)),
         circumstances=Circumstances(
@@ -69,6 +71,7 @@ def make_plan(
             recorder="7" * 64,
             source_date_epoch=source_date_epoch,
         ),
+        promised=promised_cpu(PROJECT, values.values, found),
         lock=stored if lock is None else replace(stored, lock=lock),
     )
 

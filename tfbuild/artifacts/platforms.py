@@ -43,6 +43,7 @@ class Distribution(_Model):
     emulator: str | None = Field(
         default=None, description="Its package with emulators that run inside a build for another machine."
     )
+    qemu: Version | None = Field(default=None, description="The version of these emulators.")
 
     def has(self, family: str, version: str) -> bool:
         """Whether symbols of ``family`` up to ``version`` are there; unknown families are not asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +50,12 @@ class Cpu(Keys):
     adds: frozenset[Extension] = Field(default=frozenset(), description="Extensions.")
 
 
+class EmulatedCpu(Cpu):
+    """What a CPU has that QEMU emulates under this name."""
+
+    qemu: Version = Field(description="A version of QEMU that has it.")
+
+
 class Cpus(Keys):
     """The whole file."""
 
@@ -60,6 +66,7 @@ class Cpus(Keys):
     arm64_levels: tuple[Level, ...] = Field(min_length=2)
     arm64_optional: dict[Extension, str]
     arm64_cpus: dict[str, Cpu]
+    arm64_emulated: dict[str, EmulatedCpu]
     arm64_options: dict[str, frozenset[Extension]]
     cpuinfo: dict[Extension, CpuFlag]
     first_compilers: dict[str, dict[str, Version]]
@@ -73,6 +80,15 @@ class Cpus(Keys):
     def arm64(self) -> Mapping[str, frozenset[str]]:
         """The same of arm64, without what may follow the name as ``+NAME``."""
         return _by_name(self.arm64_levels, self.arm64_cpus)
+
+    @cached_property
+    def emulated(self) -> Mapping[str, frozenset[str]]:
+        """What each CPU has that QEMU emulates, the weakest first."""
+        known = self.arm64
+        return {
+            name: cpu.adds.union(*(known[each] for each in cpu.like))
+            for name, cpu in self.arm64_emulated.items()
+        }
 
     def x86_64_level(self, features: frozenset[str]) -> int:
         """The highest level (1 to 4) of which a CPU with ``features``, of /proc/cpuinfo, has all."""
@@ -118,8 +134,9 @@ def _unknown(document: YamlDocument, arch: str) -> Iterator[ConfigProblem]:
     levels = document.root.get(f"{arch}_levels")
     rows = levels.value.items if levels and isinstance(levels.value, YamlSequence) else ()
     known = [text for row in rows if isinstance(row, YamlMapping) for text in _texts(row, "name")]
-    cpus = document.root.get(f"{arch}_cpus")
-    for entry in cpus.value.entries if cpus and isinstance(cpus.value, YamlMapping) else ():
+    tables = (document.root.get(f"{arch}_cpus"), document.root.get(f"{arch}_emulated"))
+    found = (each.value for each in tables if each)
+    for entry in chain(*(table.entries for table in found if isinstance(table, YamlMapping))):
         like = entry.value.get("like") if isinstance(entry.value, YamlMapping) else None
         for item in like.value.items if like and isinstance(like.value, YamlSequence) else ():
             text = item.text if isinstance(item, YamlScalar) else None

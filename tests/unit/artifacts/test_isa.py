@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tfbuild.artifacts.isa.march import (
     allowed,
     arm64_level,
     cpus,
+    emulated_cpu,
     witnesses,
     x86_level,
 )
@@ -333,6 +335,31 @@ def test_a_policy_has_a_ceiling_of_its_own() -> None:
 def test_what_native_means_is_not_known_here() -> None:
     assert allowed("native") is None
     assert witnesses("native") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("march", "qemu", "cpu"),
+    [
+        ("armv8-a", "5.2", "cortex-a72"),
+        ("armv8-a+crc", "10.0", "cortex-a72"),
+        ("armv8.2-a+fp16+dotprod+rcpc", "10.0", "neoverse-n1"),
+        ("armv8.2-a+fp16+dotprod+rcpc", "5.2", ""),  # that QEMU does not have it
+        ("armv8.6-a", "10.0", "neoverse-n2"),
+        ("armv8.6-a", "7.2", ""),
+        ("x86-64-v3", "10.0", ""),
+        ("native", "10.0", ""),
+        (None, "10.0", ""),
+        ("armv8-a", None, ""),
+    ],
+)
+def test_the_emulated_cpu_has_what_was_promised_and_hardly_more(
+    march: str | None, qemu: str | None, cpu: str
+) -> None:
+    assert emulated_cpu(march, qemu) == cpu
+
+
+def test_a_stronger_emulated_cpu_comes_later() -> None:
+    assert all(weaker <= stronger for weaker, stronger in pairwise(CPUS.emulated.values()))
     assert found_for("x86_64", "new", "native") == ()
 
 

@@ -17,16 +17,16 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
-    ("suite", "glibc", "emulator"),
+    ("suite", "glibc", "emulator", "qemu"),
     [
-        ("bullseye", "2.31", "qemu-user-static"),
-        ("bookworm", "2.36", "qemu-user-static"),
-        ("trixie", "2.41", "qemu-user"),
+        ("bullseye", "2.31", "qemu-user-static", "5.2"),
+        ("bookworm", "2.36", "qemu-user-static", "7.2"),
+        ("trixie", "2.41", "qemu-user", "10.0"),
     ],
 )
-def test_a_suite_has_its_glibc_and_its_emulators(suite: str, glibc: str, emulator: str) -> None:
+def test_a_suite_has_its_glibc_and_its_emulators(suite: str, glibc: str, emulator: str, qemu: str) -> None:
     row = load_platforms(PROJECT).require_suite(suite)
-    assert (row.GLIBC, row.emulator) == (glibc, emulator)
+    assert (row.GLIBC, row.emulator, row.qemu) == (glibc, emulator, qemu)
     assert f"({suite})" in row.name
 
 
@@ -52,8 +52,8 @@ def test_a_mistake_in_the_table_is_told_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / PLATFORMS
     file.parent.mkdir(parents=True)
     text = (PROJECT / PLATFORMS).read_text(encoding="utf-8")
-    file.write_text(text.replace("emulator: qemu-user }", "emulatr: qemu-user }"), encoding="utf-8")
-    line = next(n for n, each in enumerate(text.splitlines(), 1) if "emulator: qemu-user }" in each)
+    file.write_text(text.replace("emulator: qemu-user, ", "emulatr: qemu-user, "), encoding="utf-8")
+    line = next(n for n, each in enumerate(text.splitlines(), 1) if "emulator: qemu-user, " in each)
     with pytest.raises(ConfigError) as caught:
         load_platforms(tmp_path)
     (problem,) = caught.value.problems

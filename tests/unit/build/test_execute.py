@@ -128,6 +128,23 @@ def test_a_foreign_inference_runs_under_the_emulator_that_came_with_it(build: Bu
     build.replies["runtime-files"] = Reply((), effect=lambda _: _with_qemu(build))
     build.run()
     assert {argv[0] for _, argv, _ in build.engine.runs} == {"/smoke/qemu"}
+    assert not any(options.env for _, _, options in build.engine.runs)  # no CPU is promised that QEMU has
+
+
+def test_the_emulator_is_the_cpu_that_was_promised_and_the_operators_run_on_the_largest_too(
+    build: Build,
+) -> None:
+    foreign = make_plan("2.14.1-debian", "cortex-a72", Arch.ARM64).part
+    part = replace(build.plan.part, smoke=foreign.smoke, operators=foreign.operators)
+    build.plan = replace(build.plan, part=part)
+    build.replies["runtime-files"] = Reply((), effect=lambda _: _with_qemu(build))
+    build.run()
+    told = [options.env.get("QEMU_CPU") for _, _, options in build.engine.runs]
+    assert told == ["cortex-a72"] * (len(part.smoke) + 2) + [None, None]
+    assert [each.id for each in part.operators[2:]] == [
+        "operators, c, every extension",
+        "operators, c++, every extension",
+    ]
 
 
 def _with_qemu(build: Build) -> None:

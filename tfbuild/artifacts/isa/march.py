@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.base.project import PROJECT
 from tfbuild.config.cpus import Cpus, Level, load_cpus
 
@@ -30,6 +31,20 @@ def allowed(march: str) -> frozenset[str] | None:
     if base not in table.arm64 or any(option not in table.arm64_options for option in options):
         return None
     return table.arm64[base].union(*(table.arm64_options[option] for option in options))
+
+
+def emulated_cpu(march: str | None, qemu: str | None) -> str:
+    """The weakest CPU of QEMU, of version ``qemu``, with all that ``march`` allows; empty: none is known.
+
+    A program that is tested on the one that has everything would run what the promised CPU does not.
+    """
+    needed = allowed(march) if march else None
+    table = _table()
+    if needed is None or qemu is None or march in table.x86_64:
+        return ""
+    suited = (name for name, has in table.emulated.items() if needed <= has)
+    found = next(suited, "")
+    return found if found and version_key(table.arm64_emulated[found].qemu) <= version_key(qemu) else ""
 
 
 def x86_names() -> tuple[str, ...]:

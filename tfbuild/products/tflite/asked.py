@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from tfbuild.artifacts.isa.march import emulated_cpu
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.config.keys import BuildConfig
 from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.effect import KeyRules
@@ -13,7 +16,7 @@ from tfbuild.products.tflite.release import RELEASES, TfliteSource, TfliteWheelR
 from tfbuild.products.tflite.rules import compiler_of, source_rules, wheel_rules
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import Release, suite_of
 from tfbuild.releases.load import load_lock
 from tfbuild.releases.wheels.keys import WheelRelease
 from tfbuild.releases.wheels.lock import read_lock_of
@@ -41,6 +44,12 @@ RULES = Rules(
 )
 
 
+def promised_cpu(root: Path, values: BuildConfig, release: Release) -> str:
+    """The weakest CPU that a foreign build has to run on, in words of the builder's QEMU; reads files."""
+    suite = load_platforms(root).require_suite(suite_of(release))
+    return emulated_cpu(values.compile.march, suite.qemu)
+
+
 def plan_tflite(asked: Asked) -> Plan[Any]:
     """The plan of ``invoke build-tflite``. Raises the errors of configuration, all at once where possible."""
     found = resolve(asked, RULES)
@@ -62,4 +71,5 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
         release_lines=found.lines,
         circumstances=found.circumstances,
         lock=load_lock(asked.root, release),
+        promised=promised_cpu(asked.root, found.config.values, release),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from packaging.version import Version
@@ -50,6 +50,7 @@ class OperatorCase:
     limits: tuple[OperatorLimit, ...]
     interpreter: str = ""  # in the image, where the program is a script
     package: str = ""  # that the script imports
+    cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -100,13 +101,24 @@ def native_cases(
 
 
 def script_case(
-    version: str, limits: tuple[OperatorLimit, ...], package: str, *, xnnpack: bool, published: bool = False
+    version: str, limits: tuple[OperatorLimit, ...], package: str, *, xnnpack: bool, like: str = ""
 ) -> OperatorCase:
-    """Through a Python package: one from source, or ``published``."""
-    column = column_for(version, package if published else "") if xnnpack else ""
+    """Through the Python ``package``; compared with the published one ``like``, else with TensorFlow's."""
+    column = column_for(version, like) if xnnpack else ""
     return OperatorCase(
         "operators, python", "operators.py", column, limits, interpreter="/usr/bin/python3", package=package
     )
+
+
+def on_emulated_cpus(cases: tuple[OperatorCase, ...], cpu: str) -> tuple[OperatorCase, ...]:
+    """The suite on ``cpu``, which the configuration promises, and on QEMU's 'max', where other kernels run.
+
+    An empty ``cpu``: nothing is emulated, or no such CPU is known.
+    """
+    if not cpu:
+        return cases
+    promised = tuple(replace(case, cpu=cpu) for case in cases)
+    return (*promised, *(replace(case, id=f"{case.id}, every extension") for case in cases))
 
 
 def parse_operators(

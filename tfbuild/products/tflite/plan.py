@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from tfbuild.base.errors import ConfigError
 from tfbuild.base.values import Origin
@@ -12,8 +13,14 @@ from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, source_flags, tflite_cmake_flags
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.operators import OperatorLimit, native_cases, script_case
-from tfbuild.products.tflite.part import TensorflowPart, TflitePart
+from tfbuild.products.tflite.operators import (
+    OperatorCase,
+    OperatorLimit,
+    native_cases,
+    on_emulated_cpus,
+    script_case,
+)
+from tfbuild.products.tflite.part import PythonPart, TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
 from tfbuild.products.tflite.release import (
@@ -25,7 +32,7 @@ from tfbuild.products.tflite.release import (
     lite_folder,
 )
 from tfbuild.products.tflite.rules import source_rules
-from tfbuild.products.tflite.smoke import python_cases, smoke_cases
+from tfbuild.products.tflite.smoke import SmokeCase, python_cases, smoke_cases
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Condition, Lock
@@ -40,8 +47,13 @@ def make_tflite_plan(
     release_lines: Mapping[str, Origin],
     circumstances: Circumstances,
     lock: ReleaseLock,
+    promised: str = "",
 ) -> Plan[TflitePart]:
-    """``release_lines`` says where the release's file has each key; ``lock`` is the release's."""
+    """``release_lines`` says where the release's file has each key; ``lock`` is the release's.
+
+    ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
+    where it has none.
+    """
     values, arch = config.values, request.arch
     locked = for_build(release, lock.lock, arch, conditions(values))
     python = python_part(config, release)
@@ -53,17 +65,15 @@ def make_tflite_plan(
     )
     _refuse_overridden(config, flags)
     upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
-    limits, xnnpack = operator_limits(release), values.of(TfliteKeys).xnnpack
+    xnnpack = values.of(TfliteKeys).xnnpack
+    cpu = promised if arch is not request.build_arch else ""
+    smoke, operators = _tests(release, python, xnnpack=xnnpack, published=upstream.published_as or "")
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
         xnnpack=xnnpack,
-        smoke=python_cases(python.package, xnnpack=xnnpack, dynamic=release.dynamic_graphs)
-        if python
-        else smoke_cases(xnnpack=xnnpack, dynamic=release.dynamic_graphs),
-        operators=(script_case(release.version, limits, python.package, xnnpack=xnnpack),)
-        if python
-        else native_cases(release.version, limits, xnnpack=xnnpack, package=upstream.published_as or ""),
+        smoke=tuple(replace(case, cpu=cpu) for case in smoke),
+        operators=on_emulated_cpus(operators, cpu),
         dependencies=locked.dependencies,
         host_tools=upstream.host_tools,
         folder=upstream.folder,
@@ -84,7 +94,7 @@ def make_tflite_plan(
         part=part,
         policy=policy_name(values, release),
         keys=source_rules(),
-        notes=tuple(_notes(release, locked.reasons, lock.lock)),
+        notes=tuple(_notes(release, locked.reasons, lock.lock, cpu)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
         compiled_from=(
@@ -107,6 +117,18 @@ def make_tflite_plan(
     return assemble(request, config, release, circumstances, specifics)
 
 
+def _tests(
+    release: TfliteSource, python: PythonPart | None, *, xnnpack: bool, published: str
+) -> tuple[tuple[SmokeCase, ...], tuple[OperatorCase, ...]]:
+    """Inferences, and the suite of operators, which is compared with the package ``published``."""
+    version, limits, dynamic = release.version, operator_limits(release), release.dynamic_graphs
+    if python:
+        suite = script_case(version, limits, python.package, xnnpack=xnnpack, like=published)
+        return python_cases(python.package, xnnpack=xnnpack, dynamic=dynamic), (suite,)
+    suites = native_cases(version, limits, xnnpack=xnnpack, package=published)
+    return smoke_cases(xnnpack=xnnpack, dynamic=dynamic), suites
+
+
 def _tensorflow_part(upstream: Upstream) -> TensorflowPart | None:
     asked = upstream.tensorflow
     if asked is None:
@@ -117,12 +139,13 @@ def _tensorflow_part(upstream: Upstream) -> TensorflowPart | None:
 
 def policy_name(values: BuildConfig, release: Release) -> str:
     """The policy that a configuration names, else the one for the flavour. How large an image may be is told
-    by TensorFlow Lite's versions, and LiteRT has others."""
-    if values.runtime.flavour == "native":
-        litert = lite_folder(release) != LITE and values.runtime.base == "scratch"
-        kind = "litert" if litert else "tflite"
-        return values.policy or f"{kind}-{values.runtime.base}"
-    return values.policy or f"tflite-{values.runtime.flavour}-scratch"  # there is no other base for them
+    by TensorFlow Lite's versions, and LiteRT has others, and another name for its Python module."""
+    kind = "litert" if lite_folder(release) != LITE else "tflite"
+    if values.runtime.flavour != "native":
+        return values.policy or f"{kind}-{values.runtime.flavour}-scratch"  # there is no other base for them
+    if values.runtime.base != "scratch":
+        kind = "tflite"
+    return values.policy or f"{kind}-{values.runtime.base}"
 
 
 def conditions(values: BuildConfig) -> tuple[Condition, ...]:
@@ -164,7 +187,9 @@ def operator_limits(release: TfliteSource | TfliteWheelRelease) -> tuple[Operato
     )
 
 
-def _notes(release: Release, reasons: tuple[str, ...], lock: Lock) -> Iterator[str]:
+def _notes(release: Release, reasons: tuple[str, ...], lock: Lock, cpu: str) -> Iterator[str]:
+    if cpu:
+        yield f"qemu-user is {cpu}, the CPU that -march promises; the operators run on its 'max' too"
     if not reasons and lock.made_from and lock.made_from.declared_in:
         yield f"the lock was read in {lock.made_from.declared_in}; it is compared with the source first"
     for reason in reasons:

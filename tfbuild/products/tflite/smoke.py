@@ -45,6 +45,7 @@ class SmokeCase:
     says: str = ""  # what the library has to tell on stderr
     interpreter: str = ""  # in the image, where the program is a script
     package: str = ""  # that the script imports
+    cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
 
     def command(self, folder: str) -> tuple[str, ...]:
         """Argument list of the program, whose files lie in ``folder``."""

@@ -161,6 +161,8 @@ def _run_case(
         entrypoint=command[:1],
         files=files,
         mount=folder,
+        # https://www.qemu.org/docs/master/user/main.html, "Environment variables"
+        env={"QEMU_CPU": case.cpu} if emulator and case.cpu else {},
         timeout_s=timeout_s,
         speaks=True,
     )

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.plans import PROJECT
+from tests.support.plans import PROJECT, make_plan
+from tfbuild.base.arch import Arch
 from tfbuild.base.values import SmokeOutcome
 from tfbuild.build.smoke import repeated
 from tfbuild.engine.facts import RunResult
@@ -35,6 +36,15 @@ DELEGATED = {
     "squeeze_excite_int8_batch2",
 }
 VERSION = "2.14.1"
+
+
+def test_only_a_foreign_build_has_a_cpu_to_be_emulated() -> None:
+    assert {case.cpu for case in make_plan().part.smoke} == {""}
+    foreign = make_plan("2.14.1-debian", "neoverse-n1", Arch.ARM64).part
+    assert {case.cpu for case in foreign.smoke} == {"neoverse-n1"}
+    assert [case.cpu for case in foreign.operators] == ["neoverse-n1", "neoverse-n1", "", ""]
+    native = make_plan("2.14.1-debian", "opt", Arch.ARM64, build_arch=Arch.ARM64).part
+    assert {case.cpu for case in (*native.smoke, *native.operators)} == {""}
 
 
 def good(case: SmokeCase) -> SmokeOutcome:

@@ -125,7 +125,7 @@ def test_without_xnnpack_only_the_reference_kernels_are_asked() -> None:
 
 def test_a_command_names_what_the_delegation_is_compared_with() -> None:
     assert C.command("/smoke")[-2:] == ("--column", "2.14.1")
-    case = script_case("2.3.0", (), "ai_edge_litert", xnnpack=True, published=True)
+    case = script_case("2.3.0", (), "ai_edge_litert", xnnpack=True, like="ai_edge_litert")
     assert case.command("/smoke") == (
         "/usr/bin/python3", "/smoke/operators.py", "ai_edge_litert", "/smoke/operators.pack",
         "--column", "litert-2.3.0",

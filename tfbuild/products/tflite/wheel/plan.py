@@ -57,7 +57,7 @@ def make_wheel_plan(
         smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
         operators=(
             script_case(
-                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), published=True
+                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), like=package
             ),
         ),
     )
