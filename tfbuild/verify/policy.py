@@ -47,6 +47,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "elf-not-stripped": "the symbol table or debug information is still in the file",
         "elf-bind-now": "functions are found only when they are called: their table stays writable",
         "elf-not-pie": "a program is always loaded at the same address",
+        "elf-alignment": "segments are aligned to less than the pages of some kernels, which do not load it",
         "isa-exceeded": "ordinary code has instructions that a CPU of the allowed level does not have",
         "isa-unclear": "perhaps ordinary code has instructions that a CPU of the allowed level does not have",
         "isa-not-arrived": "ordinary code has nothing of what -march allowed: the flag got lost",
@@ -126,6 +127,10 @@ class ElfRules(_Model):
     require_stripped: bool = False
     require_bind_now: bool = Field(
         default=False, description="All functions are found when a file is loaded."
+    )
+    min_alignment: dict[Arch, int] = Field(
+        default_factory=dict,
+        description="Per architecture the largest pages, in bytes, of a kernel that has to load every file.",
     )
     require_pie: bool = Field(default=False, description="Programs can be loaded at any address.")
     unmeasured: tuple[Glob, ...] = Field(

@@ -26,6 +26,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "elf-not-stripped": "leave compile.strip as it is, or run: strip --strip-unneeded FILE",
         "elf-bind-now": "link with -Wl,-z,now",
         "elf-not-pie": "compile with -fPIE and link with -pie",
+        "elf-alignment": "link with -Wl,-z,max-page-size=65536, GNU ld's default for arm64",
         "isa-exceeded": _LOWER,
         "isa-unclear": f"run it on a CPU of the allowed level; if it fails there, {_LOWER}",
         "isa-not-arrived": "look in the log of the compile for the command line: another -march comes later",

@@ -48,6 +48,8 @@ def test_hardening_and_symbols_of_a_good_library(folder: Path) -> None:
     assert not facts.has_debug_info
     assert facts.build_id is not None
     assert len(bytes.fromhex(facts.build_id)) == 20  # sha1
+    assert facts.alignment == 4096
+    assert read_elf(folder / "bad.so.debug").alignment is None
 
 
 def test_weaknesses_of_a_bad_library(folder: Path) -> None:

@@ -130,6 +130,16 @@ def test_private_versions_and_text_relocations(good: ElfFacts) -> None:
     assert ids(elf_findings(facts, policy())) == ["elf-private-version", "elf-text-relocations"]
 
 
+def test_the_pages_of_every_kernel_are_as_large_as_the_policy_says() -> None:
+    found = read_elf(DATA / "aarch64" / "good.so")
+    rules = policy(elf={"min_alignment": {"arm64": 16384}})
+    (finding,) = elf_findings(found, rules)
+    assert finding.id == "elf-alignment"
+    assert "is aligned to 4 KiB; a kernel with pages of 16 KiB does not load it" in finding.message
+    assert elf_findings(replace(found, alignment=65536), rules) == ()
+    assert elf_findings(read_elf(DATA / "x86_64" / "good.so"), rules) == ()  # other pages
+
+
 def test_missing_exports_may_be_patterns_and_come_from_the_caller_too(good: ElfFacts) -> None:
     role = {"files": ["*"], "required_exports": ["TfLite*", "_ZN6tflite*Resolver*"]}
     context = Context(exports={"c": ("TfLiteXNNPackDelegateCreate",)})

@@ -130,6 +130,8 @@ class ElfFacts:
     sections: tuple[SectionSize, ...]
     abi: tuple[str, ...] = ()  # what the file says of the CPU that it was compiled for
     compilers: tuple[str, ...] = ()
+    # Bytes: the least over the segments that are loaded. A kernel with larger pages does not load the file.
+    alignment: int | None = None
     # Read on request, see tfbuild.artifacts.examine: None or empty where nobody asked.
     isa: IsaFacts | None = None
     linked: tuple[LinkedLibrary, ...] = ()

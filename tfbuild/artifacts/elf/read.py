@@ -145,6 +145,7 @@ class _Reader:
             sections=tuple(SectionSize(s.name, s["sh_size"]) for s in self.sections if s.name),
             abi=() if debug_only else abi_words(self.sections, self.segments),
             compilers=() if debug_only else compilers(self._comment()),
+            alignment=None if debug_only else self._alignment(),
         )
 
     def _check_type(self) -> None:
@@ -178,6 +179,9 @@ class _Reader:
         # Without the header glibc takes its default, which is an executable stack on x86-64 and on
         # aarch64 (DEFAULT_STACK_PERMS in glibc's stackinfo.h).
         return True
+
+    def _alignment(self) -> int | None:
+        return min((s["p_align"] for s in self.segments if s["p_type"] == "PT_LOAD"), default=None)
 
     def _relro(self, bind_now: bool) -> Relro:
         if not any(s["p_type"] == "PT_GNU_RELRO" for s in self.segments):

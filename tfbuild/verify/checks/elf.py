@@ -36,13 +36,17 @@ def check_elf(
 
 
 def _machine(facts: ElfFacts, arch: Arch | None) -> Iterator[Observation]:
-    if arch is None or facts.machine == arch.platform.elf_machine:
+    if arch is None or _is_for(facts, arch):
         return
     yield Observation(
         "elf-machine",
         f"{facts.path} is for {machine_name(facts.machine)}, not for {arch}",
         fix=f"build with --arch {arch} and a compiler for {arch.platform.triplet}",
     )
+
+
+def _is_for(facts: ElfFacts, arch: Arch) -> bool:
+    return facts.machine == arch.platform.elf_machine
 
 
 def machine_name(machine: str) -> str:
@@ -129,6 +133,14 @@ def _hardening(facts: ElfFacts, policy: Policy) -> Iterator[Observation]:
         yield Observation("elf-bind-now", f"{facts.path} is bound lazily", fix="link with -Wl,-z,now")
     if rules.require_pie and facts.kind is ElfKind.EXECUTABLE:
         yield Observation("elf-not-pie", f"{facts.path} is not position-independent", fix="link with -pie")
+    pages = next((n for arch, n in rules.min_alignment.items() if _is_for(facts, arch)), 0)
+    if facts.alignment is not None and facts.alignment < pages:
+        yield Observation(
+            "elf-alignment",
+            f"{facts.path} is aligned to {facts.alignment // 1024} KiB; a kernel with pages of "
+            f"{pages // 1024} KiB does not load it",
+            fix=f"link with -Wl,-z,max-page-size={pages}",
+        )
     if facts.text_relocations and not rules.allow_text_relocations:
         yield Observation(
             "elf-text-relocations",
