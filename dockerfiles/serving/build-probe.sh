@@ -1,15 +1,13 @@
 #!/bin/bash
-# Compiles the smoke probe from the .proto files of the source, and lays out /smoke: the probe with its loader and
-# libraries (it runs in a container that has none of them), and the model.
+# Compiles the smoke probe, and lays out /smoke: the probe with its loader and libraries (it runs in a container that
+# has none of them), and the models.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 
 work=$(mktemp -d)
-mapfile -t protos < <(cd /out/smoke/protos && find . -name '*.proto' -printf '%P\n' | sort)
-protoc --proto_path=/out/smoke/protos --cpp_out="$work" "${protos[@]}"
-mapfile -t sources < <(find "$work" -name '*.pb.cc' | sort)
+protoc --proto_path="$here/smoke" --proto_path=/usr/include --cpp_out="$work" questions.proto
 # gRPC's headers use libraries of its own dependencies; which, depends on its version.
-g++ -std=c++17 -O0 -Wall -I"$work" "$here/smoke/probe.cc" "${sources[@]}" -o "$work/probe" \
+g++ -std=c++17 -O0 -Wall -I"$work" "$here/smoke/probe.cc" "$work/questions.pb.cc" -o "$work/probe" \
   -Wl,--copy-dt-needed-entries -lgrpc++ -lgrpc -lgpr -lprotobuf -lpthread
 
 mkdir -p /smoke/lib
@@ -26,4 +24,4 @@ done < <(lddtree --list "$work/probe")
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static -DEMULATOR='"/smoke/qemu"' \
   "$here/entry/tf_serving_entrypoint.c" -o /smoke/entry
 cp -r /out/smoke/half_plus_two /smoke/half_plus_two
-cp "$here/smoke/monitoring.config" /smoke/
+cp -r "$here/smoke"/{monitoring.config,models.config,models,cases.json} /smoke/

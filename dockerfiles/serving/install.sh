@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/ (with names,
+# Lays out /out: dist/ (what the product consists of), smoke/ (upstream's test model), symbols/ (with names,
 # for the verification), tools.txt, packages.tsv.
 set -euo pipefail
 # shellcheck source=../common/results.sh
@@ -9,7 +9,7 @@ source /common/symbols.sh
 
 dist=/out/dist
 rm -rf /out
-mkdir -p "$dist"/{bin,share/licenses} /out/smoke/protos
+mkdir -p "$dist"/{bin,share/licenses} /out/smoke
 
 # --- the server --------------------------------------------------------------------------------------------
 server=$dist/bin/tensorflow_model_server
@@ -20,15 +20,6 @@ separate_symbols "$server"
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"
 
 # --- for the smoke test ------------------------------------------------------------------------------------
-# The messages of a prediction and nothing else of TensorFlow; protoc finds out whether that is all.
-tensorflow=/tree/output-base/external/org_tensorflow
-for proto in /tree/source/tensorflow_serving/apis/{model,predict}.proto; do
-  install -D --mode=644 "$proto" "/out/smoke/protos/${proto#/tree/source/}"
-done
-for proto in "$tensorflow"/tensorflow/core/framework/{tensor,tensor_shape,types,resource_handle}.proto; do
-  [[ -e $proto ]] || continue
-  install -D --mode=644 "$proto" "/out/smoke/protos/${proto#"$tensorflow"/}"
-done
 cp -r /tree/source/tensorflow_serving/servables/tensorflow/testdata/saved_model_half_plus_two_cpu \
   /out/smoke/half_plus_two
 

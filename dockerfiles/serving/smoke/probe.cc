@@ -1,14 +1,11 @@
-// Asks a model server that listens on this machine what upstream's documentation asks half_plus_two, and prints
-// what came back, a line for each fact; whoever started it judges.
+// Asks a model server that listens on this machine, and prints what came back: a JSON object in a line for each
+// question, in their order. Whoever started it judges.
 //
-//   probe MODEL SECONDS [METRICS-PATH VALUE...]
+//   probe QUESTIONS   a message Questions of questions.proto, as JSON
 //
-//   state AVAILABLE      of the model, once it has it, else what it was after SECONDS
-//   rest 2.5 3 4.5       predictions through REST
-//   grpc 2.5 3 4.5       the same through gRPC
-//   metrics 12           lines of the metrics page that name a series of TensorFlow Serving
-//   error WHAT TEXT      instead of one of these
+// It ends with exit code 1 at the first model that does not get AVAILABLE.
 #include <arpa/inet.h>
+#include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -16,32 +13,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "tensorflow_serving/apis/predict.pb.h"
+#include "questions.pb.h"
 
 namespace {
+
+using tfbuild::smoke::Answer;
+using tfbuild::smoke::PredictRequest;
+using tfbuild::smoke::PredictResponse;
+using tfbuild::smoke::Question;
 
 constexpr int kGrpcPort = 8500;
 constexpr int kRestPort = 8501;
 constexpr auto kPause = std::chrono::milliseconds(100);
 constexpr auto kRequest = std::chrono::seconds(60);
+// Questions before a switch and after it.
+constexpr int kAround = 20;
 
-struct Answer {
+struct Reply {
   int status = 0;
   std::string body;
 };
 
-Answer Http(const std::string& method, const std::string& path, const std::string& body) {
-  Answer answer;
+Reply Http(const std::string& method, const std::string& path, const std::string& body) {
+  Reply reply;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(kRestPort);
@@ -59,20 +61,11 @@ Answer Http(const std::string& method, const std::string& path, const std::strin
     for (ssize_t count; (count = recv(connection, buffer, sizeof(buffer), 0)) > 0;) text.append(buffer, count);
   }
   close(connection);
-  std::sscanf(text.c_str(), "HTTP/%*s %d", &answer.status);
+  std::sscanf(text.c_str(), "HTTP/%*s %d", &reply.status);
   const size_t end = text.find("\r\n\r\n");
-  if (end != std::string::npos) answer.body = text.substr(end + 4);
-  return answer;
+  if (end != std::string::npos) reply.body = text.substr(end + 4);
+  return reply;
 }
-
-std::string OneLine(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
-  }
-  return text.substr(0, 500);
-}
-
-void Fail(const char* what, const std::string& text) { std::printf("error %s %s\n", what, OneLine(text).c_str()); }
 
 // The value of the first "state" in a model's status.
 std::string State(const std::string& body) {
@@ -83,107 +76,150 @@ std::string State(const std::string& body) {
   return open == std::string::npos || close == std::string::npos ? "" : body.substr(open + 1, close - open - 1);
 }
 
-bool WaitUntilAvailable(const std::string& model, int seconds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+bool Wait(const Question::Wait& question, Answer* answer) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(question.seconds());
   std::string state;
   while (state != "AVAILABLE" && std::chrono::steady_clock::now() < deadline) {
-    const Answer answer = Http("GET", "/v1/models/" + model, "");
-    state = answer.status == 200 ? State(answer.body) : "";
+    const Reply reply = Http("GET", "/v1/models/" + question.model(), "");
+    state = reply.status == 200 ? State(reply.body) : "";
     if (state != "AVAILABLE") std::this_thread::sleep_for(kPause);
   }
-  std::printf("state %s\n", state.empty() ? "NO-ANSWER" : state.c_str());
+  answer->set_state(state.empty() ? "NO-ANSWER" : state);
   return state == "AVAILABLE";
 }
 
-void PredictRest(const std::string& model, const std::vector<float>& values) {
-  std::ostringstream body;
-  body << "{\"instances\": [";
-  for (size_t i = 0; i < values.size(); ++i) body << (i == 0 ? "" : ", ") << std::showpoint << values[i];
-  body << "]}";
-  const Answer answer = Http("POST", "/v1/models/" + model + ":predict", body.str());
-  const size_t open = answer.body.find('[', answer.body.find("\"predictions\""));
-  const size_t close = answer.body.find(']', open);
-  if (answer.status != 200 || open == std::string::npos || close == std::string::npos) {
-    Fail("rest", "HTTP " + std::to_string(answer.status) + " " + answer.body);
-    return;
-  }
-  std::string list = answer.body.substr(open + 1, close - open - 1);
-  for (char& c : list) {
-    if (c == ',') c = ' ';
-  }
-  std::printf("rest");
-  std::istringstream stream(list);
-  for (float value; stream >> value;) std::printf(" %g", value);
-  std::printf("\n");
-}
-
-// The messages are the source's; the method is called by its name, so that the other messages of the service, and
-// with them all of TensorFlow's, are not needed.
-grpc::Status Call(grpc::Channel* channel, const tensorflow::serving::PredictRequest& request,
-                  tensorflow::serving::PredictResponse* response) {
-  const grpc::internal::RpcMethod method("/tensorflow.serving.PredictionService/Predict",
-                                         grpc::internal::RpcMethod::NORMAL_RPC);
+// The method is called by its name: the server's own .proto files are not needed.
+template <typename Request, typename Response>
+grpc::Status Call(grpc::Channel* channel, const char* name, const Request& request, Response* response) {
+  const grpc::internal::RpcMethod method(name, grpc::internal::RpcMethod::NORMAL_RPC);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kRequest);
   // The two ports need not open at the same moment.
   context.set_wait_for_ready(true);
-  using tensorflow::serving::PredictRequest;
-  using tensorflow::serving::PredictResponse;
-  return grpc::internal::BlockingUnaryCall<PredictRequest, PredictResponse>(channel, method, &context, request,
-                                                                            response);
+  return grpc::internal::BlockingUnaryCall<Request, Response>(channel, method, &context, request, response);
 }
 
-void PredictGrpc(const std::string& model, const std::vector<float>& values) {
-  tensorflow::serving::PredictRequest request;
-  tensorflow::serving::PredictResponse response;
-  request.mutable_model_spec()->set_name(model);
-  tensorflow::TensorProto& x = (*request.mutable_inputs())["x"];
-  x.set_dtype(tensorflow::DT_FLOAT);
-  x.mutable_tensor_shape()->add_dim()->set_size(static_cast<int64_t>(values.size()));
-  for (const float value : values) x.add_float_val(value);
-  const auto channel =
-      grpc::CreateChannel("127.0.0.1:" + std::to_string(kGrpcPort), grpc::InsecureChannelCredentials());
-  const grpc::Status status = Call(channel.get(), request, &response);
-  const auto output = response.outputs().find("y");
-  if (!status.ok() || output == response.outputs().end()) {
-    Fail("grpc", std::to_string(status.error_code()) + " " + status.error_message());
-    return;
-  }
-  const tensorflow::TensorProto& y = output->second;
-  std::vector<float> got(y.float_val().begin(), y.float_val().end());
-  if (!y.tensor_content().empty()) {
-    got.resize(y.tensor_content().size() / sizeof(float));
-    std::memcpy(got.data(), y.tensor_content().data(), got.size() * sizeof(float));
-  }
-  std::printf("grpc");
-  for (const float value : got) std::printf(" %g", value);
-  std::printf("\n");
+grpc::Status Predict(grpc::Channel* channel, const PredictRequest& request, PredictResponse* response) {
+  return Call(channel, "/tensorflow.serving.PredictionService/Predict", request, response);
 }
 
-void Metrics(const std::string& path) {
-  const Answer answer = Http("GET", path, "");
-  if (answer.status != 200) {
-    Fail("metrics", "HTTP " + std::to_string(answer.status) + " " + answer.body);
-    return;
+// What one of two versions says, without the version.
+std::string Said(const PredictResponse& response) {
+  std::string text;
+  for (const auto& output : std::map<std::string, tfbuild::smoke::Tensor>(response.outputs().begin(),
+                                                                         response.outputs().end())) {
+    text += output.first + "\n" + output.second.SerializeAsString();
   }
-  int count = 0;
-  std::istringstream lines(answer.body);
-  for (std::string line; std::getline(lines, line);) count += line.rfind(":tensorflow:", 0) == 0 ? 1 : 0;
-  std::printf("metrics %d\n", count);
+  return text;
+}
+
+class Traffic {
+ public:
+  Traffic(grpc::Channel* channel, const PredictRequest& ask) : channel_(channel), ask_(ask), thread_([this] { Run(); }) {}
+
+  // Returns when `count` further questions have been asked.
+  void Await(int count) const {
+    const int until = asked_ + count;
+    while (asked_ < until) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  void End() {
+    end_ = true;
+    thread_.join();
+  }
+
+  void Tell(const std::string& one, const std::string& other, Answer* answer) const {
+    answer->set_asked(asked_);
+    answer->set_failed(failed_);
+    for (const auto& said : said_) answer->set_neither(answer->neither() + (said != one && said != other ? 1 : 0));
+  }
+
+ private:
+  void Run() {
+    while (!end_) {
+      PredictResponse response;
+      if (Predict(channel_, ask_, &response).ok()) {
+        said_.push_back(Said(response));
+      } else {
+        ++failed_;
+      }
+      ++asked_;
+    }
+  }
+
+  grpc::Channel* const channel_;
+  const PredictRequest& ask_;
+  std::atomic<int> asked_{0};
+  std::atomic<int> failed_{0};
+  std::atomic<bool> end_{false};
+  std::vector<std::string> said_;  // of the thread, until it has ended
+  std::thread thread_;             // last: it uses the others
+};
+
+void Switch(grpc::Channel* channel, const Question::Switch& question, Answer* answer) {
+  Predict(channel, question.ask(), answer->mutable_before());
+  Traffic traffic(channel, question.ask());
+  traffic.Await(kAround);
+  tfbuild::smoke::ReloadConfigRequest request;
+  tfbuild::smoke::ReloadConfigResponse response;
+  *request.mutable_config() = question.config();
+  const grpc::Status status =
+      Call(channel, "/tensorflow.serving.ModelService/HandleReloadConfigRequest", request, &response);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(question.seconds());
+  while (status.ok() && answer->response().model_spec().version().value() != question.version() &&
+         std::chrono::steady_clock::now() < deadline) {
+    Predict(channel, question.ask(), answer->mutable_response());
+  }
+  traffic.Await(kAround);
+  traffic.End();
+  traffic.Tell(Said(answer->before()), Said(answer->response()), answer);
+  answer->set_status(status.ok() ? response.status().error_code() : status.error_code());
+  answer->set_text(status.ok() ? response.status().error_message() : status.error_message());
+}
+
+// False where it makes no sense to go on.
+bool Ask(grpc::Channel* channel, const Question& question, Answer* answer) {
+  if (question.has_wait()) return Wait(question.wait(), answer);
+  if (question.has_http()) {
+    const Reply reply = Http(question.http().method(), question.http().path(), question.http().body());
+    answer->set_status(reply.status);
+    answer->set_text(reply.body);
+  } else if (question.has_predict()) {
+    const grpc::Status status = Predict(channel, question.predict(), answer->mutable_response());
+    answer->set_status(status.error_code());
+    answer->set_text(status.error_message());
+  } else if (question.has_switch_()) {
+    Switch(channel, question.switch_(), answer);
+  }
+  return true;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return 2;
-  const std::string model = argv[1];
-  if (!WaitUntilAvailable(model, std::atoi(argv[2]))) return 1;
-  if (argc < 5) return 0;
-  const std::string metrics = argv[3];
-  std::vector<float> values;
-  for (int i = 4; i < argc; ++i) values.push_back(std::strtof(argv[i], nullptr));
-  PredictRest(model, values);
-  PredictGrpc(model, values);
-  Metrics(metrics);
+  tfbuild::smoke::Questions questions;
+  if (argc != 2) return 2;
+  const auto read = google::protobuf::util::JsonStringToMessage(argv[1], &questions);
+  if (!read.ok()) {
+    std::fprintf(stderr, "probe: %s\n", read.ToString().c_str());
+    return 2;
+  }
+  const auto channel =
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(kGrpcPort), grpc::InsecureChannelCredentials());
+  for (const Question& question : questions.questions()) {
+    Answer answer;
+    answer.set_id(question.id());
+    const bool go_on = Ask(channel.get(), question, &answer);
+    std::string line;
+    const auto written = google::protobuf::util::MessageToJsonString(answer, &line);
+    if (!written.ok()) {
+      // A body that is no UTF-8, for one.
+      std::fprintf(stderr, "probe: %s: %s\n", question.id().c_str(), written.ToString().c_str());
+      return 2;
+    }
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
+    if (!go_on) return 1;
+  }
   return 0;
 }

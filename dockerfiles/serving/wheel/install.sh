@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lays out /out: dist/ (what the product consists of), smoke/ (what the probe is made from), symbols/ (the server with
+# Lays out /out: dist/ (what the product consists of), smoke/ (upstream's test model), symbols/ (the server with
 # names, for the verification), tools.txt, packages.tsv.
 #   TRIPLET, MULTIARCH, STRIP, DEBUG_INFO, WHEEL_LIBRARIES, SOURCE_DATE_EPOCH
 set -euo pipefail
@@ -11,7 +11,7 @@ source /common/symbols.sh
 wheel=/tree/wheel/tensorflow
 dist=/out/dist
 rm -rf /out
-mkdir -p "$dist"/{bin,lib,share/licenses} /out/smoke/protos
+mkdir -p "$dist"/{bin,lib,share/licenses} /out/smoke
 
 # --- the server, and the wheel's libraries ----------------------------------------------------------------------
 install --mode=755 /tree/build/tensorflow_model_server "$dist/bin/"
@@ -35,12 +35,6 @@ done < /request/archives | sort -u | while read -r package; do
 done
 
 # --- for the smoke test ------------------------------------------------------------------------------------------
-for proto in tensorflow_serving/apis/{model,predict}.proto; do
-  install -D --mode=644 "/tree/source/$proto" "/out/smoke/protos/$proto"
-done
-for proto in tensorflow/core/framework/{tensor,tensor_shape,types,resource_handle}.proto; do
-  install -D --mode=644 "$wheel/include/$proto" "/out/smoke/protos/$proto"
-done
 cp -r /tree/source/tensorflow_serving/servables/tensorflow/testdata/saved_model_half_plus_two_cpu \
   /out/smoke/half_plus_two
 

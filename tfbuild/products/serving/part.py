@@ -85,6 +85,7 @@ class ServingPart:
     way: WayTaken
     needs: Estimates
     version_pattern: str
+    smoke_models: tuple[str, ...]
     server_args: tuple[str, ...]
     server_files: tuple[TextFile, ...]
     model: ModelFolder | None
@@ -142,6 +143,7 @@ class WheelServerPart:
     cmake_cache: tuple[tuple[str, str], ...]
     needs: Estimates
     version_pattern: str
+    smoke_models: tuple[str, ...]
     server_args: tuple[str, ...]
     server_files: tuple[TextFile, ...]
     model: ModelFolder | None

@@ -31,6 +31,9 @@ RepositoryName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 DottedVersion = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 Pattern = Annotated[Text, AfterValidator(_compiles)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./+-]+$")]
+# A folder in dockerfiles/serving/smoke/models.
+SmokeModel = Literal["convolution", "text", "versions"]
+SMOKE_MODELS: tuple[SmokeModel, ...] = ("convolution", "text", "versions")
 PackageAndVersion = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+=[A-Za-z0-9.+~:-]+$")]
 
 
@@ -132,6 +135,9 @@ class ServerBuild(Keys):
         description="The --config names that upstream's .bazelrc has."
     )
     version_pattern: Pattern = Field(description="Regular expression of the first line of --version.")
+    smoke_models: tuple[SmokeModel, ...] = Field(
+        default=SMOKE_MODELS, description="Models that it has to answer; a stand-in names those that it can."
+    )
     version_suffix: Text = Field(
         default="", description="TF_MODELSERVER_VERSION_SUFFIX in version.h; upstream forgets to clear it."
     )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tfbuild.base.errors import BuildError, DownloadError
-from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
@@ -20,19 +17,9 @@ from tfbuild.build.steps import (
     unpack_source,
     write_fetch_log,
 )
-from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.files import mark_files
 from tfbuild.products.serving.bazel.request import request_files
-from tfbuild.products.serving.part import ServerPart, ServingPart
-from tfbuild.products.serving.smoke import (
-    MODEL,
-    STOP_GRACE_S,
-    Probe,
-    Questions,
-    judge_server,
-    judge_version,
-    metrics_path,
-)
+from tfbuild.products.serving.part import ServingPart
 
 # What every Bazel says: DownloadManager.java and StarlarkBaseExternalContext.java.
 _DOWNLOAD = "Error downloading ["
@@ -55,13 +42,6 @@ CAUSES = (
         r"Failed to query remote execution capabilities",
     ),
 )
-
-_FOLDER = "/smoke"
-_SERVER = "/usr/bin/tensorflow_model_server"
-_ENTRY = "/usr/bin/tf_serving_entrypoint"
-# A real server loads its first model in seconds; under an emulator, in minutes.
-_START_S = 120
-_START_EMULATED_S = 900
 
 
 def fetch(run: Run[ServingPart]) -> str:
@@ -105,82 +85,6 @@ def fetch_dependencies(run: Run[ServingPart]) -> str:
             ) from error
         raise found from error
     return "flags and targets are known to Bazel"
-
-
-def smoke(run: Run[Any]) -> tuple[list[SmokeOutcome], list[Finding]]:
-    """The server in a fresh container of the candidate, asked by a second one in the same network."""
-    part: ServerPart = run.plan.part
-    emulator = (f"{_FOLDER}/qemu",) if (run.layout.smoke / "qemu").exists() else ()
-    version = _version(run, emulator)
-    findings = list(judge_version(version, part.version_pattern))
-    answers, log, stopped = _ask(run, emulator)
-    run.log("smoke-server").write_text(log)
-    outcomes, wrong = judge_server(answers, stopped, log)
-    first = version.stdout.strip().partition("\n")[0]
-    return [SmokeOutcome("version", version.exit_code, first, (), None, ()), *outcomes], [*findings, *wrong]
-
-
-def _files(run: Run[Any]) -> dict[str, Path]:
-    folder = run.layout.smoke
-    return {
-        f"{_FOLDER}/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-
-
-def _version(run: Run[Any], emulator: tuple[str, ...]) -> RunResult:
-    command = (*emulator, _SERVER, "--version")
-    files = {name: path for name, path in _files(run).items() if name == f"{_FOLDER}/qemu"}
-    options = RunOptions(
-        platform=run.plan.image.platform,
-        entrypoint=command[:1],
-        files=files,
-        mount=_FOLDER,
-        timeout_s=300,
-        speaks=True,
-    )
-    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
-
-
-def _ask(run: Run[Any], emulator: tuple[str, ...]) -> tuple[list[Probe], str, RunResult]:
-    """What the probes heard, the server's log, and how it ended when it was asked to."""
-    plan = run.plan
-    part: ServerPart = plan.part
-    questions = Questions(_FOLDER, _START_EMULATED_S if emulator else _START_S, metrics_path(part))
-    options = RunOptions(
-        platform=plan.image.platform,
-        # The kernel starts no foreign program: the entry program of the build machine starts the emulator.
-        entrypoint=(f"{_FOLDER}/entry",) if emulator else None,
-        files=_files(run),
-        mount=_FOLDER,
-        env={"MODEL_BASE_PATH": _FOLDER, "MODEL_NAME": MODEL},
-        timeout_s=questions.start_s + 60,
-    )
-    engine, tag = run.effects.engine, run.layout.candidate
-    probes = []
-    with engine.serve(tag, questions.server_arguments(part), options) as server:
-        for probe in questions.probes((*emulator, _ENTRY)):
-            run.effects.reporter.progress(0, 0, probe.id)
-            ran = server.beside(probe.command, questions.start_s + 60, speaks=probe.speaks)
-            probes.append(Probe(probe.id, probe.command, ran))
-            if ran.exit_code != 0:
-                break
-        stopped = server.stop(STOP_GRACE_S)
-    model = part.model
-    if model and not any(probe.result and probe.result.exit_code for probe in probes):
-        own = RunOptions(
-            platform=plan.image.platform,
-            entrypoint=options.entrypoint,
-            files=_files(run),
-            mount=_FOLDER,
-            env={"MODEL_NAME": model.name},
-            timeout_s=options.timeout_s,
-        )
-        with engine.serve(tag, (), own) as server:
-            probe = questions.state_of(model.name)
-            ran = server.beside(probe.command, own.timeout_s, speaks=True)
-            probes.append(Probe(probe.id, probe.command, ran))
-            server.stop(STOP_GRACE_S)
-    return probes, re.sub(r"\r\n?", "\n", stopped.stdout + stopped.stderr), stopped
 
 
 def repositories(run: Run[ServingPart]) -> Iterator[tuple[str, Path]]:

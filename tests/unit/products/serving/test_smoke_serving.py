@@ -2,66 +2,239 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import json
+import struct
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.plans import make_server_plan
 from tfbuild.engine.facts import RunResult
-from tfbuild.products.serving.smoke import MODEL, Probe, Questions, judge_server, judge_version, metrics_path
+from tfbuild.products.serving.smoke.cases import Case, Tensor, flat, read_cases, received, shape_of
+from tfbuild.products.serving.smoke.judge import Heard, Ran, judge_server, judge_version
+from tfbuild.products.serving.smoke.questions import (
+    Question,
+    about_half_plus_two,
+    about_models,
+    metrics_path,
+    server_arguments,
+)
 
 PATTERN = r"^TensorFlow ModelServer: 2\.19\.1(-rc\d+)?(\+dev\.sha\..*)?$"
-RIGHT = "state AVAILABLE\nrest 2.5 3 4.5\ngrpc 2.5 3 4.5\nmetrics 12\n"
 STOPPED = RunResult(0, "", "the log of the server")
+WELL = RunResult(0, "", "")
+CASES = read_cases(
+    (Path(__file__).parents[4] / "dockerfiles/serving/smoke/cases.json").read_text(encoding="utf-8")
+)
+HALF = about_half_plus_two(120, "/metrics")
+MODELS = tuple(about_models(CASES, 120, "/metrics", 0.0, "/smoke"))
+Answers = dict[str, dict[str, Any]]
 
 
-def found(stdout: str, stopped: RunResult = STOPPED, exit_code: int = 0, health: int = 0) -> list[str]:
-    probes = [
-        Probe(MODEL, (), RunResult(exit_code, stdout, "")),
-        Probe("health", (), RunResult(health, "", "not available")),
-    ]
-    return [finding.id for finding in judge_server(probes, stopped, "the log of the server")[1]]
+def page(model: str) -> str:
+    series = f':tensorflow:serving:request_count{{model_name="{model}",status="OK"}} 2'
+    return f"# TYPE :tensorflow:serving:request_count counter\n{series}\n"
+
+
+def response(case: Case) -> dict[str, Any]:
+    return {
+        "modelSpec": {"name": case.model, "version": str(case.version)},
+        "outputs": {name: tensor.message() for name, tensor in case.outputs.items()},
+    }
+
+
+def right_half() -> Answers:
+    y = Tensor("float32", (3,), (2.5, 3.0, 4.5))
+    return {
+        "half_plus_two state": {"state": "AVAILABLE"},
+        "half_plus_two": {"status": 200, "text": '{"predictions": [2.5, 3.0, 4.5]}'},
+        "half_plus_two grpc": {"response": {"outputs": {"y": y.message()}}},
+        "metrics": {"status": 200, "text": page("half_plus_two")},
+    }
+
+
+def right_models() -> Answers:
+    found: Answers = {}
+    for case in CASES:
+        found[f"{case.model} state"] = {"state": "AVAILABLE"}
+        if case.model == "versions":
+            continue
+        signature = {
+            kind: {name: {"dtype": each.type_name} for name, each in group.items()}
+            for kind, group in (("inputs", case.inputs), ("outputs", case.outputs))
+        }
+        metadata = {"metadata": {"signature_def": {"signature_def": {"serving_default": signature}}}}
+        outputs = {name: _nested(list(each.plain()), each.shape) for name, each in case.outputs.items()}
+        found |= {
+            case.model: {"response": response(case)},
+            f"{case.model} rest": {"status": 200, "text": json.dumps({"outputs": outputs})},
+            f"{case.model} metadata": {"status": 200, "text": json.dumps(metadata)},
+            f"{case.model} metrics": {"status": 200, "text": page(case.model)},
+        }
+    before, after = (response(case) for case in CASES if case.model == "versions")
+    words = "Servable not found for request: Latest(nobody)"
+    return found | {
+        "no such model": {"status": 5, "text": words},
+        "no such model rest": {"status": 404, "text": f'{{"error": "{words}"}}'},
+        "switch of versions": {"before": before, "response": after, "asked": 60},
+    }
+
+
+def _nested(values: list[Any], shape: tuple[int, ...]) -> Any:
+    if not shape:
+        return values[0]
+    size = len(values) // shape[0]
+    return [_nested(values[at * size : (at + 1) * size], shape[1:]) for at in range(shape[0])]
+
+
+def found(
+    questions: tuple[Question, ...],
+    answers: Answers,
+    *,
+    stopped: RunResult = STOPPED,
+    health: RunResult = WELL,
+    exit_code: int = 0,
+) -> list[str]:
+    text = "".join(json.dumps({"id": name, **answer}) + "\n" for name, answer in answers.items())
+    heard = Heard(questions, RunResult(exit_code, text, ""))
+    return [each.id for each in judge_server(Ran("server", heard, stopped, health))[1]]
 
 
 def test_a_right_server_has_no_finding() -> None:
-    assert found(RIGHT) == []
+    assert found(HALF, right_half()) == []
+    assert found(MODELS, right_models()) == []
+
+
+def test_each_question_has_an_answer_in_these_tests() -> None:
+    assert {each.id for each in HALF} == set(right_half())
+    assert {each.id for each in MODELS} == set(right_models())
+
+
+@pytest.mark.parametrize("name", [each.id for each in MODELS])
+def test_no_answer_to_any_question_is_overlooked(name: str) -> None:
+    answers = right_models()
+    answers[name] = {}
+    assert found(MODELS, answers)[0].startswith("smoke-")
 
 
 @pytest.mark.parametrize(
-    ("stdout", "ids"),
+    ("name", "answer", "ids"),
     [
-        (RIGHT.replace("rest 2.5 3 4.5", "rest 2.5 3 4.6"), ["smoke-answer"]),
-        (RIGHT.replace("grpc 2.5 3 4.5", "error grpc 5 not found"), ["smoke-answer"]),
-        (RIGHT.replace("rest 2.5 3 4.5", "rest 2.5 3"), ["smoke-answer"]),
-        (RIGHT.replace("metrics 12", "metrics 0"), ["smoke-metrics"]),
-        (RIGHT.replace("metrics 12", "error metrics HTTP 404"), ["smoke-metrics"]),
-        ("state LOADING\n", ["smoke-model"]),
-        ("\n", ["smoke-no-output"]),
-        ("", ["smoke-no-output"]),
-        ("state AVAILABLE\n", ["smoke-answer", "smoke-answer", "smoke-metrics"]),
+        ("half_plus_two", {"status": 200, "text": '{"predictions": [2.5, 3.0, 4.6]}'}, ["smoke-answer"]),
+        ("half_plus_two", {"status": 200, "text": '{"predictions": [2.5, 3.0]}'}, ["smoke-answer"]),
+        ("half_plus_two", {"status": 200, "text": "not JSON"}, ["smoke-answer"]),
+        ("half_plus_two", {"status": 200, "text": "[1]"}, ["smoke-answer"]),
+        ("half_plus_two grpc", {"status": 5, "text": "not found"}, ["smoke-answer"]),
+        ("half_plus_two grpc", {"response": {"outputs": {"z": {}}}}, ["smoke-answer"]),
+        ("half_plus_two grpc", {"response": {"outputs": {"y": {"dtype": "DT_HALF"}}}}, ["smoke-answer"]),
+        ("metrics", {"status": 404, "text": "not found"}, ["smoke-metrics"]),
+        ("metrics", {"status": 200, "text": "# nothing\n"}, ["smoke-metrics"]),
+        ("half_plus_two state", {"state": "LOADING"}, ["smoke-model"]),
     ],
 )
-def test_each_wrong_answer_is_told(stdout: str, ids: list[str]) -> None:
-    assert found(stdout) == ids
+def test_each_wrong_answer_is_told(name: str, answer: dict[str, Any], ids: list[str]) -> None:
+    assert found(HALF, {**right_half(), name: answer}) == ids
+
+
+def changed(name: str, change: Callable[[dict[str, Any]], None]) -> list[str]:
+    answers = copy.deepcopy(right_models())
+    change(answers[name])
+    return found(MODELS, answers)
+
+
+def test_one_bit_of_one_output_is_a_wrong_answer() -> None:
+    def next_float(answer: dict[str, Any]) -> None:
+        values = answer["response"]["outputs"]["logits"]["floatVal"]
+        bits = struct.unpack("<i", struct.pack("<f", values[0]))[0]
+        values[0] = struct.unpack("<f", struct.pack("<i", bits + 1))[0]
+
+    assert changed("convolution", next_float) == ["smoke-answer"]
+    tolerant = tuple(about_models(CASES, 120, "/metrics", 1e-6, "/smoke"))
+    answers = right_models()
+    next_float(answers["convolution"])
+    assert found(tolerant, answers) == []
+
+
+def test_probabilities_may_differ_a_little_and_not_more() -> None:
+    def moved(by: float) -> Callable[[dict[str, Any]], None]:
+        def move(answer: dict[str, Any]) -> None:
+            answer["response"]["outputs"]["probabilities"]["floatVal"][2] += by
+
+        return move
+
+    assert changed("convolution", moved(1e-7)) == []
+    assert changed("convolution", moved(1e-4)) == ["smoke-answer"]
+
+
+def test_a_wrong_word_is_a_wrong_answer() -> None:
+    def other_word(answer: dict[str, Any]) -> None:
+        answer["response"]["outputs"]["joined"]["stringVal"][0] = base64.b64encode(b"another").decode()
+
+    assert changed("text", other_word) == ["smoke-answer"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"failed": 1},
+        {"neither": 1},
+        {"asked": 0},
+        {"status": 3, "text": "no such file"},
+        {"response": response(CASES[-2])},
+        {"before": response(CASES[-1])},
+    ],
+)
+def test_a_switch_of_versions_loses_no_request(change: dict[str, Any]) -> None:
+    assert changed("switch of versions", lambda answer: answer.update(change)) == ["smoke-switch"]
+
+
+def test_metadata_of_another_type_is_told() -> None:
+    def other_type(answer: dict[str, Any]) -> None:
+        answer["text"] = answer["text"].replace("DT_INT64", "DT_INT32")
+
+    assert changed("text metadata", other_type) == ["smoke-metadata"]
 
 
 def test_a_wrong_answer_shows_what_was_said_and_the_log_of_the_server() -> None:
-    probe = Probe(MODEL, (), RunResult(0, RIGHT.replace("grpc 2.5 3 4.5", "error grpc 5 no such model"), ""))
-    (finding,) = judge_server([probe], STOPPED, "the log of the server")[1]
-    assert "grpc 5 no such model" in "\n".join(finding.evidence)
+    answers = {**right_half(), "half_plus_two grpc": {"status": 5, "text": "no such model"}}
+    text = "".join(json.dumps({"id": name, **each}) + "\n" for name, each in answers.items())
+    (finding,) = judge_server(Ran("server", Heard(HALF, RunResult(0, text, "")), STOPPED, WELL))[1]
+    assert "status 5 no such model" in finding.message
     assert "the log of the server" in finding.evidence
 
 
+def test_what_was_not_asked_is_told_once() -> None:
+    answers = {name: each for name, each in right_half().items() if name.endswith("state")}
+    assert found(HALF, answers, exit_code=139) == ["smoke-model"]
+
+
 def test_a_server_that_does_not_heed_sigterm_is_an_error() -> None:
-    assert found(RIGHT, replace(STOPPED, timed_out=True, exit_code=137)) == ["smoke-stop"]
+    late = replace(STOPPED, timed_out=True, exit_code=137)
+    assert found(HALF, right_half(), stopped=late) == ["smoke-stop"]
 
 
 def test_a_server_that_crashes_when_it_stops_is_an_error() -> None:
-    assert found(RIGHT, replace(STOPPED, exit_code=139)) == ["smoke-crash"]
+    assert found(HALF, right_half(), stopped=replace(STOPPED, exit_code=139)) == ["smoke-crash"]
 
 
 def test_a_health_check_that_fails_is_an_error() -> None:
-    assert found(RIGHT, health=1) == ["smoke-health"]
+    assert found(HALF, right_half(), health=RunResult(1, "", "not available")) == ["smoke-health"]
+
+
+def test_the_manifest_gets_the_numbers_of_a_prediction() -> None:
+    text = "".join(json.dumps({"id": name, **each}) + "\n" for name, each in right_half().items())
+    outcomes, _ = judge_server(Ran("server", Heard(HALF, RunResult(0, text, "")), STOPPED, WELL))
+    cases = {each.case: each for each in outcomes}
+    assert cases["half_plus_two"].outputs == cases["half_plus_two grpc"].outputs == (2.5, 3.0, 4.5)
+    assert cases["half_plus_two state"].version == "AVAILABLE"
+    assert cases["health"].exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -84,23 +257,59 @@ def test_an_illegal_instruction_names_the_cpu() -> None:
 
 
 def test_monitoring_is_on_in_the_test_also_where_the_image_has_it_off() -> None:
-    questions = Questions("/smoke", 120, "/monitoring/prometheus/metrics")
     off = make_server_plan().part
-    assert questions.server_arguments(off) == ("--monitoring_config_file=/smoke/monitoring.config",)
+    assert server_arguments(off, "/smoke") == ("--monitoring_config_file=/smoke/monitoring.config",)
     on = make_server_plan(
         "2.19.1", "opt", make_server_plan().arch, "serving.monitoring.prometheus=true",
         "serving.monitoring.path=/metrics",
     ).part  # fmt: skip
-    assert questions.server_arguments(on) == ()
+    assert server_arguments(on, "/smoke") == ()
     assert metrics_path(on) == "/metrics"
     assert metrics_path(off) == "/monitoring/prometheus/metrics"
 
 
 def test_a_probe_that_printed_nothing_gave_no_wrong_answer() -> None:
-    probe = Probe(MODEL, (), RunResult(0, "", ""))
-    _, (finding,) = judge_server([probe], STOPPED, "")
+    ran = Ran("server", Heard(HALF, RunResult(0, "", "")), RunResult(0, "", ""), WELL)
+    (finding,) = judge_server(ran)[1]
     assert finding.id == "smoke-no-output"
 
 
-def test_only_a_health_check_that_is_well_may_be_silent() -> None:
-    assert [each.speaks for each in Questions("/smoke", 1, "/m").probes(("entry",))] == [True, False]
+# -- tensors -------------------------------------------------------------------------------------------
+
+SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(data=st.data(), shape=SHAPES)
+def test_a_tensor_is_received_as_it_was_sent(data: st.DataObject, shape: tuple[int, ...]) -> None:
+    size = 1
+    for each in shape:
+        size *= each
+    values = tuple(data.draw(st.lists(FLOATS, min_size=size, max_size=size)))
+    tensor = Tensor("float32", shape, values)
+    assert received(json.loads(json.dumps(tensor.message()))) == tensor
+    packed = base64.b64encode(struct.pack(f"<{size}f", *values)).decode()
+    content = {key: value for key, value in tensor.message().items() if key != "floatVal"}
+    assert received({**content, "tensorContent": packed}) == tensor
+    nested = tensor.nested()
+    assert (shape_of(nested), tuple(flat(nested))) == (shape, values)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"dtype": "DT_HALF"},
+        {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "3"}]}, "floatVal": [1, 2]},
+    ],
+)
+def test_what_is_no_tensor_of_these_models_is_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"tensor of the type|values for the shape"):
+        received(message)
+
+
+def test_bytes_that_are_not_as_many_as_the_shape_says_are_refused() -> None:
+    shape = {"dim": [{"size": "3"}]}
+    message = {"dtype": "DT_FLOAT", "tensorShape": shape, "tensorContent": "AAAA"}
+    with pytest.raises(ValueError, match="bytes for the shape"):
+        received(message)

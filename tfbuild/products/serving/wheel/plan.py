@@ -91,7 +91,7 @@ def make_wheel_server_plan(
             part.server_files,
             replace(part.model, path="") if part.model else None,
         ),
-        verified_by=(part.version_pattern,),
+        verified_by=(part.version_pattern, part.smoke_models),
         steps=STEPS,
         beyond=((model_extra(more.model.name, more.model.tree, more.model.path),) if more.model else ()),
     )
@@ -275,6 +275,7 @@ def _part(
         cmake_cache=_cache(flags),
         needs=Estimates(needs.download_gib, needs.disk_gib, needs.memory_gib, needs.cpu_hours),
         version_pattern=build.version_pattern,
+        smoke_models=build.smoke_models,
         server_args=server_args(keys),
         server_files=server_files(keys),
         model=more.model,

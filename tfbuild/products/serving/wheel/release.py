@@ -11,11 +11,13 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.values import Pin
 from tfbuild.config.types import Flag, Keys, MacroName, Prose, Text
 from tfbuild.products.serving.release import (
+    SMOKE_MODELS,
     AbsolutePath,
     DottedVersion,
     Label,
     Needs,
     Pattern,
+    SmokeModel,
     TensorFlowPin,
 )
 from tfbuild.releases.keys import Debian, Release, SourceRelease
@@ -99,6 +101,9 @@ class WheelBuild(Keys):
     isolated: tuple[Isolated, ...] = Field(default=(), description="Namespaces that are there twice.")
     options: tuple[Flag, ...] = Field(default=(), description="Further options of the compiler.")
     version_pattern: Pattern = Field(description="Regular expression of the first line of --version.")
+    smoke_models: tuple[SmokeModel, ...] = Field(
+        default=SMOKE_MODELS, description="Models that it has to answer; a stand-in names those that it can."
+    )
     needs: Needs = Field(description="What a build from nothing takes.")
 
     def find(self, arch: Arch) -> ServerWheel | None:

@@ -1,34 +1,34 @@
 #ifndef TENSORFLOW_SERVING_MODEL_SERVERS_MODEL_H_
 #define TENSORFLOW_SERVING_MODEL_SERVERS_MODEL_H_
 
-#include <atomic>
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "absl/status/status.h"
+#include "google/protobuf/map.h"
 #include "tensorflow/cc/saved_model/loader.h"
+#include "tensorflow/core/framework/tensor.pb.h"
+#include "tensorflow/core/protobuf/meta_graph.pb.h"
 
 namespace serving_mini {
 
-// A SavedModel whose signature serving_default gives y for x, computed by TensorFlow.
+using Tensors = google::protobuf::Map<std::string, tensorflow::TensorProto>;
+
+// One version of a SavedModel, computed by TensorFlow through its signature serving_default.
 class Model {
  public:
-  // Loads the highest numbered version below `base_path`. Empty on success, else what is wrong.
-  std::string Load(const std::string& name, const std::string& base_path);
+  // Called once, before anything else.
+  absl::Status Load(const std::string& folder, int64_t version);
 
-  // Empty where TensorFlow fails.
-  std::vector<float> Predict(const std::vector<float>& x) const;
+  absl::Status Predict(const Tensors& inputs, Tensors* outputs) const;
 
-  const std::string& name() const { return name_; }
   int64_t version() const { return version_; }
-  int64_t requests() const { return requests_; }
+  const tensorflow::SignatureDef& signature() const { return signature_; }
 
  private:
-  std::string name_;
   int64_t version_ = 0;
   tensorflow::SavedModelBundle bundle_;
-  std::string input_, output_;
-  mutable std::atomic<int64_t> requests_{0};
+  tensorflow::SignatureDef signature_;
 };
 
 }  // namespace serving_mini

@@ -1,0 +1,72 @@
+#include "tensorflow_serving/model_servers/grpc_server.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "tensorflow_serving/apis/model_service.grpc.pb.h"
+#include "tensorflow_serving/apis/prediction_service.grpc.pb.h"
+
+namespace serving_mini {
+namespace {
+
+using tensorflow::serving::PredictRequest;
+using tensorflow::serving::PredictResponse;
+using tensorflow::serving::ReloadConfigRequest;
+using tensorflow::serving::ReloadConfigResponse;
+
+grpc::Status StatusOf(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+class PredictionService final : public tensorflow::serving::PredictionService::Service {
+ public:
+  explicit PredictionService(Models* models) : models_(models) {}
+
+  grpc::Status Predict(grpc::ServerContext*, const PredictRequest* request, PredictResponse* response) override {
+    const std::string& name = request->model_spec().name();
+    const std::shared_ptr<const Model> model = models_->Find(name, request->model_spec().version().value());
+    if (model == nullptr) return StatusOf(NotFound(name));
+    const absl::Status predicted = model->Predict(request->inputs(), response->mutable_outputs());
+    if (!predicted.ok()) return StatusOf(predicted);
+    models_->Count(name);
+    response->mutable_model_spec()->set_name(name);
+    response->mutable_model_spec()->mutable_version()->set_value(model->version());
+    return grpc::Status::OK;
+  }
+
+ private:
+  Models* const models_;
+};
+
+class ModelService final : public tensorflow::serving::ModelService::Service {
+ public:
+  explicit ModelService(Models* models) : models_(models) {}
+
+  grpc::Status HandleReloadConfigRequest(grpc::ServerContext*, const ReloadConfigRequest* request,
+                                         ReloadConfigResponse* response) override {
+    const absl::Status configured = models_->Configure(request->config());
+    response->mutable_status()->set_error_code(static_cast<int>(configured.code()));
+    response->mutable_status()->set_error_message(std::string(configured.message()));
+    return StatusOf(configured);
+  }
+
+ private:
+  Models* const models_;
+};
+
+}  // namespace
+
+void RunGrpcServer(int port, Models* models) {
+  PredictionService predictions(models);
+  ModelService management(models);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("0.0.0.0:" + std::to_string(port), grpc::InsecureServerCredentials());
+  builder.RegisterService(&predictions);
+  builder.RegisterService(&management);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server != nullptr) server->Wait();
+}
+
+}  // namespace serving_mini

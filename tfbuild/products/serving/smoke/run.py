@@ -1,0 +1,137 @@
+"""The smoke test of a model server: containers of the candidate image, asked by a program beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfbuild.base.arch import Arch
+from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.run import Run
+from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.products.serving.part import ServerPart
+from tfbuild.products.serving.smoke.cases import read_cases
+from tfbuild.products.serving.smoke.judge import STOP_GRACE_S, Heard, Ran, judge_server, judge_version
+from tfbuild.products.serving.smoke.questions import (
+    MODEL,
+    Question,
+    about_half_plus_two,
+    about_models,
+    metrics_path,
+    server_arguments,
+    state_of,
+)
+
+_FOLDER = "/smoke"
+_SERVER = "/usr/bin/tensorflow_model_server"
+_ENTRY = "/usr/bin/tf_serving_entrypoint"
+# The probe has its own loader and libraries: the image need not have them.
+_PROBE = (f"{_FOLDER}/lib/loader", "--library-path", f"{_FOLDER}/lib", f"{_FOLDER}/probe")
+# A real server loads its first model in seconds; under an emulator, in minutes.
+_START_S = 120
+_START_EMULATED_S = 900
+# The largest difference to TensorFlow's own answers; on amd64 none. The models are made for that
+# (make_models.py); libraries of arm64 have convolutions that transform their input.
+_TOLERANCE: Mapping[Arch, float] = {Arch.AMD64: 0.0}
+_TOLERANCE_ELSEWHERE = 1e-6
+
+
+def smoke(run: Run[Any]) -> tuple[list[SmokeOutcome], list[Finding]]:
+    """The server in fresh containers of the candidate: with upstream's test model as upstream's documentation
+    starts it, with real models and a configuration file, and with the image's own model."""
+    part: ServerPart = run.plan.part
+    test = _Test(run)
+    version = test.version()
+    findings = list(judge_version(version, part.version_pattern))
+    first = version.stdout.strip().partition("\n")[0]
+    outcomes = [SmokeOutcome("version", version.exit_code, first, (), None, ())]
+    for server in test.servers():
+        run.log(f"smoke-{server.name}").write_text(server.log)
+        told, wrong = judge_server(server)
+        outcomes += told
+        findings += wrong
+        if wrong:
+            break
+    return outcomes, findings
+
+
+class _Test:
+    """What all servers of one smoke test share."""
+
+    def __init__(self, run: Run[Any]) -> None:
+        folder = run.layout.smoke
+        self._run = run
+        self._part: ServerPart = run.plan.part
+        self._emulator = (f"{_FOLDER}/qemu",) if (folder / "qemu").exists() else ()
+        self._start_s = _START_EMULATED_S if self._emulator else _START_S
+        self._files: dict[str, Path] = {
+            f"{_FOLDER}/{path.relative_to(folder)}": path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    def version(self) -> RunResult:
+        command = (*self._emulator, _SERVER, "--version")
+        options = RunOptions(
+            platform=self._run.plan.image.platform,
+            entrypoint=command[:1],
+            files={name: path for name, path in self._files.items() if name == f"{_FOLDER}/qemu"},
+            mount=_FOLDER,
+            timeout_s=300,
+            speaks=True,
+        )
+        return self._run.effects.engine.run_once(self._run.layout.candidate, command[1:], options)
+
+    def servers(self) -> Iterator[Ran]:
+        """Each server, when it has been stopped."""
+        part, metrics = self._part, metrics_path(self._part)
+        monitoring = server_arguments(part, _FOLDER)
+        half = {"MODEL_BASE_PATH": _FOLDER, "MODEL_NAME": MODEL}
+        yield self._serve("server", monitoring, half, about_half_plus_two(self._start_s, metrics))
+        wanted = set(part.smoke_models)
+        cases = [
+            case
+            for case in read_cases((self._run.layout.smoke / "cases.json").read_text(encoding="utf-8"))
+            if case.model in wanted
+        ]
+        if cases:
+            tolerance = _TOLERANCE.get(self._run.plan.arch, _TOLERANCE_ELSEWHERE)
+            questions = about_models(cases, self._start_s, metrics, tolerance, _FOLDER)
+            arguments = (
+                *monitoring,
+                f"--model_config_file={_FOLDER}/models.config",
+                "--enable_batching=true",
+            )
+            yield self._serve("models", arguments, {}, tuple(questions))
+        if part.model:
+            name = part.model.name
+            yield self._serve(
+                "model", (), {"MODEL_NAME": name}, (state_of(name, self._start_s, f"model {name}"),)
+            )
+
+    def _serve(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        questions: tuple[Question, ...],
+    ) -> Ran:
+        options = RunOptions(
+            platform=self._run.plan.image.platform,
+            # The kernel starts no foreign program: the build machine's entry program starts the emulator.
+            entrypoint=(f"{_FOLDER}/entry",) if self._emulator else None,
+            files=self._files,
+            mount=_FOLDER,
+            env=environment,
+            timeout_s=self._start_s + 60,
+        )
+        asked = json.dumps({"questions": [{"id": each.id, **each.asked} for each in questions]})
+        engine, limit = self._run.effects.engine, self._start_s + 300
+        with engine.serve(self._run.layout.candidate, arguments, options) as server:
+            self._run.effects.reporter.progress(0, 0, questions[-1].id)
+            heard = Heard(questions, server.beside((*_PROBE, asked), limit, speaks=True))
+            # A health check that is well says nothing.
+            health = server.beside((*self._emulator, _ENTRY, "--healthcheck"), 60, speaks=False)
+            return Ran(name, heard, server.stop(STOP_GRACE_S), health)
