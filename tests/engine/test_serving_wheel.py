@@ -8,18 +8,45 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
 from tests.support.serving import Serve
+from tfbuild.machine.runner import SubprocessRunner
 
 LINKED = "tests/data/serving-releases/2.16.1-miniwheel.yaml"
 LIBRARIES = {"libtensorflow_cc.so.2", "libtensorflow_framework.so.2"}
 MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
+EXAMPLES = PROJECT / "examples" / "serving"
+MODELS = PROJECT / "dockerfiles" / "serving" / "smoke" / "models"
+# convolution's answers of TensorFlow itself are in cases.json beside the models.
+LOGITS = [15.8828125, 0.41015625, 19.703125, 1.8828125, 4.98828125, 6.7890625]
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A finished build."""
+
+    folder: Path
+    image: str
+    manifest: dict[str, Any]
+
+    @property
+    def cases(self) -> dict[str, dict[str, Any]]:
+        return {case["case"]: case for case in self.manifest["smoke"]}
+
+
+Build = Callable[[str], Linked]
 
 
 def manifest_of(output: str) -> dict[str, Any]:
@@ -29,42 +56,130 @@ def manifest_of(output: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def linked(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Any]]:
+def linked(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Build:
     output = tmp_path_factory.mktemp("linked")
-    done: dict[str, tuple[Path, Any]] = {}
+    done: dict[str, Linked] = {}
 
-    def made(arch: str) -> tuple[Path, Any]:
+    def made(arch: str) -> Linked:
         if arch not in done:
             words = ("--arch", arch, "--output", str(output), "--json")
             ran = serve(*words, release=LINKED, timeout_s=3600)
             assert ran.ok, ran.stderr[-8000:]
-            done[arch] = Path(json.loads(ran.stdout)["output"]), manifest_of(ran.stdout)
+            result = json.loads(ran.stdout)
+            done[arch] = Linked(Path(result["output"]), result["image"], manifest_of(ran.stdout))
         return done[arch]
 
     return made
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
-def test_the_wheels_tensorflow_computes_half_plus_two(
-    linked: Callable[[str], tuple[Path, Any]], arch: str
-) -> None:
-    folder, manifest = linked(arch)
-    cases = {case["case"]: case for case in manifest["smoke"]}
+def test_the_wheels_tensorflow_computes_half_plus_two(linked: Build, arch: str) -> None:
+    server = linked(arch)
+    folder, manifest, cases = server.folder, server.manifest, server.cases
     assert cases["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]
     assert cases["health"]["exit_code"] == 0
     assert cases["version"]["version"] == "TensorFlow ModelServer: 2.19.1-rc0+dev.sha.0d72695"
     assert {path.name for path in (folder / "lib").iterdir()} >= LIBRARIES
     assert {each["machine"] for each in manifest["elf"]} == {MACHINES[arch]}
     assert any("clang version 17" in line for line in manifest["tools"])
-    server = next(each for each in manifest["elf"] if each["path"].endswith("tensorflow_model_server"))
-    assert set(server["needed"]) >= LIBRARIES
+    program = next(each for each in manifest["elf"] if each["path"].endswith("tensorflow_model_server"))
+    assert set(program["needed"]) >= LIBRARIES
     assert {"tensorflow", "tensorflow-serving", "libgrpc-dev"} <= {
         path.name for path in (folder / "share" / "licenses").iterdir()
     }
 
 
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_real_models_answer_as_tensorflow_itself(linked: Build, arch: str) -> None:
+    cases = linked(arch).cases
+    assert not any(case["exit_code"] for case in cases.values())
+    assert cases["convolution"]["outputs"] == pytest.approx(LOGITS, abs=0 if arch == "amd64" else 1e-6)
+    # The answers of version 2, which took the place of version 1 while it was asked.
+    assert cases["switch of versions"]["outputs"] == [3.0, 4.0, 7.0]
+    assert {"text", "text rest", "text metadata", "text metrics", "health models"} <= set(cases)
+
+
+@contextmanager
+def running(image: str, *arguments: str) -> Iterator[str]:
+    """A container that serves the model ``convolution``; its ports on this machine as GRPC,REST."""
+    client = docker.from_env()
+    container = client.containers.create(
+        image,
+        command=list(arguments),
+        environment={"MODEL_NAME": "convolution"},
+        volumes={str(MODELS): {"bind": "/models", "mode": "ro"}},
+        ports={"8500/tcp": ("127.0.0.1", None), "8501/tcp": ("127.0.0.1", None)},
+        read_only=True,
+    )
+    try:
+        container.start()
+        container.reload()
+        bound = container.attrs["NetworkSettings"]["Ports"]
+        yield ",".join(bound[f"{port}/tcp"][0]["HostPort"] for port in (8500, 8501))
+    finally:
+        container.remove(force=True, v=True)
+
+
+def inputs_of(model: str) -> str:
+    cases = json.loads((MODELS.parent / "cases.json").read_text())
+    case = next(each for each in cases if each["model"] == model)
+    return json.dumps({name: nested(each["values"], each["shape"]) for name, each in case["inputs"].items()})
+
+
+def nested(values: list[float], shape: list[int]) -> Any:
+    size = len(values) // shape[0]
+    parts = [values[at * size : (at + 1) * size] for at in range(shape[0])]
+    return [nested(part, shape[1:]) if shape[1:] else part[0] for part in parts]
+
+
+def test_the_example_asks_and_the_load_generator_measures_batching_off_and_on(
+    linked: Build, runner: SubprocessRunner
+) -> None:
+    image, inputs = linked("amd64").image, inputs_of("convolution")
+
+    def run(program: str, *words: str) -> str:
+        ran = runner.capture(
+            [sys.executable, str(EXAMPLES / program), "--model", "convolution", *words, inputs], timeout_s=300
+        )
+        assert ran.ok, ran.stderr
+        return ran.stdout
+
+    with running(image) as off, running(image, "--enable_batching=true") as on:
+        grpc, _, rest = off.partition(",")
+        wait_for(int(rest))
+        wait_for(int(on.partition(",")[2]))
+        said = run("client.py", "--host", "127.0.0.1", "--grpc-port", grpc, "--rest-port", rest)
+        answers = dict(line.split(" ", 1) for line in said.splitlines())
+        for api in ("rest", "grpc"):
+            logits = json.loads(answers[api])["logits"]
+            assert [*logits[0], *logits[1]] == pytest.approx(LOGITS)
+        servers = ("--server", f"off=127.0.0.1:{off}", "--server", f"on=127.0.0.1:{on}")
+        lines = run("load.py", *servers, "--seconds", "1", "--json").splitlines()
+    table = [json.loads(line) for line in lines]
+    assert [(each["server"], each["api"], each["clients"]) for each in table] == [
+        (name, api, count) for name in ("off", "on") for api in ("rest", "grpc") for count in ("1", "8", "64")
+    ]
+    for each in table:
+        assert int(each["requests"]) > 10
+        assert each["failed"] == "0"
+        assert 0 < float(each["p50 ms"]) <= float(each["p99 ms"])
+
+
+def wait_for(port: int) -> None:
+    """Until the model on the REST port ``port`` is there."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with suppress(OSError, HTTPException):
+            connection = HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/v1/models/convolution")
+            if b"AVAILABLE" in connection.getresponse().read():
+                return
+        time.sleep(0.2)
+    pytest.fail("the server did not start")
+
+
 def test_what_the_gate_finds_ends_the_build_with_the_name_of_the_symbol(
-    serve: Serve, linked: Callable[[str], tuple[Path, Any]], tmp_path: Path
+    serve: Serve, linked: Build, tmp_path: Path
 ) -> None:
     linked("amd64")
     # All that is linked in becomes visible to the wheel's libraries.
@@ -100,3 +215,5 @@ def test_upstreams_own_source_answers(invoke: Invoke, tmp_path: Path, arch: str)
     cases = {case["case"]: case for case in manifest_of(ran.stdout)["smoke"]}
     assert cases["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]
     assert cases["version"]["version"] == "TensorFlow ModelServer: 2.16.1+dev.sha.0d72695"
+    assert cases["convolution"]["outputs"][:3] == [15.8828125, 0.41015625, 19.703125]
+    assert cases["switch of versions"]["outputs"] == [3.0, 4.0, 7.0]
