@@ -21,6 +21,12 @@ package_of() { # FILE
   dpkg-query --search "$(readlink -f "$1")" | head -n 1 | cut -d: -f1
 }
 
+# For the bill of materials: what somebody else made and is in a file of dist/ (or of the wheel in it).
+# HOW is copied or static.
+note_content() { # FILE HOW PACKAGE-OR-DOWNLOAD
+  printf '%s\t%s\t%s\n' "$@" >> /out/contents.tsv
+}
+
 # A user that is not root, for images without a distribution.
 write_users() { # ETC USER_ID HOME
   echo "root:x:0:0:root:/root:/sbin/nologin" > "$1/passwd"

@@ -53,11 +53,23 @@ fi
   python3 -m pip --version | sed 's/ from .*//'
   eu-strip --version | head -n 1
 } > /out/tools.txt
+field() { # NAME FILE
+  sed -n "s/^$1: //p" "$2"
+}
+# The line of list-packages.sh for a package that was only unpacked.
+print_record() { # FILE
+  local source version
+  source=$(field Source "$1") version=$(field Version "$1")
+  if [[ -z $source ]]; then source=$(field Package "$1"); fi
+  if [[ $source == *' ('*')' ]]; then version=${source#* (} version=${version%)}; fi
+  printf '%s\t%s\t%s\t%s\t%s\n' "$(field Package "$1")" "$(field Version "$1")" "$(field Architecture "$1")" \
+    "${source%% *}" "$version"
+}
 {
   bash /common/list-packages.sh
   if [[ -d /target-root/var/lib/dpkg/status.d ]]; then
     for record in /target-root/var/lib/dpkg/status.d/*; do
-      [[ $record == *.files ]] || sed -n 's/^\(Package\|Version\|Architecture\): //p' "$record" | paste -s
+      [[ $record == *.files ]] || print_record "$record"
     done
   else
     bash /common/list-packages.sh --admindir=/target-root/var/lib/dpkg

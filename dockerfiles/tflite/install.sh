@@ -9,7 +9,7 @@ source /common/results.sh
 source /common/symbols.sh
 
 dist=/out/dist
-rm -rf "$dist"
+rm -rf "$dist" /out/contents.tsv
 mkdir -p "$dist"/{lib/pkgconfig,include,bin,share/licenses}
 
 cp /tree/build/libtensorflowlite.so /tree/build/libtensorflowlite_c.so "$dist/lib/"
@@ -48,6 +48,7 @@ libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -
   cp --dereference "$library" "$dist/lib/"
   package=$(package_of "$library")
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
+  note_content "lib/${library##*/}" copied "$package"
 done
 if [[ $LITE_FOLDER == tensorflow/lite ]]; then
   cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"

@@ -17,7 +17,7 @@ built=/tree/wheel-lib
 licenses=/out/dist/share/licenses
 module=_pywrap_tensorflow_interpreter_wrapper.so
 
-rm -rf /tree/wheel "$built" /out/dist /out/python
+rm -rf /tree/wheel "$built" /out/dist /out/python /out/contents.tsv
 mkdir -p "$package" "$built/tflite_runtime" /out/python "$licenses"
 cp "$lite/python/interpreter.py" "$lite/python/metrics/metrics_interface.py" \
   "$lite/python/metrics/metrics_portable.py" "$package/"
@@ -33,6 +33,7 @@ libraries_of "$package" "$package/$module" | while read -r library; do
   patchelf --set-rpath '$ORIGIN' "$built/tflite_runtime/${library##*/}"
   owner=$(package_of "$library")
   cp "/usr/share/doc/$owner/copyright" "$licenses/$owner"
+  note_content "tflite_runtime/${library##*/}" copied "$owner"
 done
 for license in "$licenses"/*; do
   cp "$license" "/tree/wheel/LICENSE.${license##*/}"

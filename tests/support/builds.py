@@ -31,6 +31,7 @@ from tfbuild.products.tflite.smoke import SmokeCase
 PROJECT = Path(__file__).resolve().parents[2]
 ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"
 MIRROR = "http://mirror.example/debian"
+PACKAGES = "gcc-14\t14.2.0-19\tamd64\tgcc-14\t14.2.0-19\nlibabsl-dev\t1\tamd64\tabseil\t1\n"
 TARGETS = ("builder", "compile", "logs", "smoke", "runtime-files", "image")
 
 Case = SmokeCase | OperatorCase
@@ -223,7 +224,7 @@ class Build:
             shutil.copyfile(ELF / ("pie" if name.startswith("bin") else library), dist / name)
         _write(self.layout.out / "log" / "compile.log", "[1/1] Linking libtensorflowlite.so\n")
         _write(self.layout.out / "log" / "unused-cmake-entries", self.unused_entries)
-        _write(self.layout.out / "packages.tsv", "gcc-14\t14.2.0-19\tamd64\nlibabsl-dev\t1\tamd64\n")
+        _write(self.layout.out / "packages.tsv", PACKAGES)
         _write(self.layout.out / "tools.txt", "gcc 14.2.0\ncmake 3.31\n")
 
     def _smoke(self) -> None:

@@ -28,7 +28,7 @@ FLOORS = (
     ("build",),
     ("plan",),
     ("verify", "diagnose", "releases", "doctor"),
-    ("artifacts", "downloads", "engine"),
+    ("artifacts", "downloads", "engine", "trust"),
     ("config", "machine"),
     ("base",),
 )

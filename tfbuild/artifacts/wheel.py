@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from email.utils import parseaddr
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -46,6 +47,17 @@ class WheelFacts:
     requires_python: str
     requires: tuple[str, ...]
     altered: tuple[str, ...]  # files that are not what RECORD says
+
+
+@dataclass(frozen=True)
+class WheelOrigin:
+    """Who made a wheel and its licence, as it says itself; empty where it does not.
+
+    https://packaging.python.org/specifications/core-metadata/
+    """
+
+    author: str
+    license: str
 
 
 _Opened = TypeVar("_Opened", bound="ZipPackage")
@@ -129,6 +141,17 @@ class Wheel(ZipPackage):
                 altered=tuple(sorted(self._altered())),
             )
 
+    def origin(self) -> WheelOrigin:
+        """What its metadata says of author and licence: one line each, or nothing."""
+        with _damage(self.path, self.kind):
+            meta = HeaderParser().parsestr(self._document("METADATA"))
+        people = (
+            str(meta.get(name, "")) for name in ("Author", "Author-email", "Maintainer", "Maintainer-email")
+        )
+        author = next((found for text in people if (found := _person(text))), "")
+        license = str(meta.get("License-Expression") or meta.get("License") or "").strip()
+        return WheelOrigin(author, "" if "\n" in license else license)
+
     def _document(self, name: str) -> str:
         return self.read(f"{self._info}/{name}", _MAX_DOCUMENT).decode("utf-8", errors="replace")
 
@@ -150,6 +173,12 @@ class Wheel(ZipPackage):
     def _digest(self, name: str, kind: str) -> str:
         found = hashlib.new(kind, self.read(name)).digest()
         return base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+
+
+def _person(text: str) -> str:
+    """The name in ``Name <address>``, or the address."""
+    name, address = parseaddr(text.splitlines()[0] if text.strip() else "")
+    return " ".join((name or address).split())
 
 
 def _tags(filename: str, inside: list[str]) -> tuple[str, tuple[str, ...]]:

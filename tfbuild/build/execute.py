@@ -14,6 +14,8 @@ from tfbuild.base.documents import dump
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.dist.bill import bill_of
+from tfbuild.build.dist.contents import code_files, licenses_in, read_contents, wheels_say
 from tfbuild.build.dist.folder import (
     Artifact,
     artifact_rows,
@@ -26,7 +28,13 @@ from tfbuild.build.dist.folder import (
     write_checksums,
     write_json,
 )
-from tfbuild.build.dist.manifest import BuiltImage, Manifest, VerifyRecord, parse_packages
+from tfbuild.build.dist.manifest import (
+    BuiltImage,
+    Manifest,
+    VerifyRecord,
+    image_packages,
+    parse_packages,
+)
 from tfbuild.build.dist.ownership import (
     CHECKSUMS,
     MANIFEST,
@@ -50,6 +58,9 @@ from tfbuild.build.steps import (
 from tfbuild.engine.facts import ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
+from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
+from tfbuild.trust.cyclonedx import cyclonedx_text
+from tfbuild.trust.spdx import spdx_text
 from tfbuild.verify.policy import Context
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify_path
@@ -218,13 +229,26 @@ def _write(
             Artifact(path=str(row.path.relative_to(staging)), size=row.size, sha256=row.sha256)
             for row in artifact_rows(staging, run.recipe.artifacts, 0)
         ),
+        files=code_files(staging),
+        contents=read_contents(run.layout.out),
+        wheels=wheels_say(plan.pins, run.downloads),
+        licenses=licenses_in(staging),
         elf=reports[0].facts.elf,
         smoke=tuple(outcomes),
         findings=findings,
-        image=BuiltImage(name=plan.image.tag, id=image.id, size=image.size, labels=image.labels),
+        image=BuiltImage(
+            name=plan.image.tag,
+            id=image.id,
+            size=image.size,
+            labels=image.labels,
+            packages=image_packages(reports[-1].facts.image),
+        ),
         seconds=run.timings,
     )
     write_json(staging / MANIFEST, dump(manifest))
+    bill = bill_of(manifest, run.recipe.materials(plan.part))
+    (staging / SPDX_FILE).write_text(spdx_text(bill), encoding="utf-8")
+    (staging / CYCLONEDX_FILE).write_text(cyclonedx_text(bill), encoding="utf-8")
     write_checksums(staging)
     for left in swap(staging, run.output, plan.build_id):
         effects.reporter.warn(f"couldn't remove {left}")

@@ -14,6 +14,7 @@ from tfbuild.base.documents import Replaced, dump
 from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
+from tfbuild.build.dist.contents import Materials
 from tfbuild.build.dist.folder import Artifact, BuildDocument
 from tfbuild.build.hints import Cause
 from tfbuild.build.layout import Layout
@@ -67,6 +68,10 @@ def _no_demand(plan: Plan[Any], engine: EngineFacts, host: Arch) -> None:
     del plan, engine, host
 
 
+def _no_materials(_: Any) -> Materials:
+    return Materials()
+
+
 def _config(plan: Plan[Any]) -> str:
     return plan.asked.config
 
@@ -82,7 +87,8 @@ class Recipe(Generic[Part]):
     ``tests`` is what the smoke test is made of, ``artifacts`` what a build is for. ``builders`` are the
     stages of the recipe that need a network, ``ingredients`` the files that a bundle carries besides.
     ``demand`` refuses an engine that cannot carry the plan out, seen from a host's architecture.
-    ``describe`` gives lines of ``--dry-run``, ``config_words`` what a command line says of the config.
+    ``describe`` gives lines of ``--dry-run``, ``config_words`` what a command line says of the config,
+    ``materials`` what the bill of materials says besides what any plan tells.
     """
 
     definition: Callable[[Plan[Part], Layout, BakeOptions], BakeFile]
@@ -99,6 +105,7 @@ class Recipe(Generic[Part]):
     needs: Callable[[Part], Estimates | None] = _no_estimate
     wants_network: Callable[[Part], tuple[str, ...]] = _nothing  # a reason, and the way out
     config_words: Callable[[Plan[Part]], str] = _config
+    materials: Callable[[Part], Materials] = _no_materials
     secrets: Callable[[Run[Part]], tuple[str, ...]] = _nothing
     ingredients: Callable[[Run[Part]], Iterable[tuple[str, Path]]] = _nothing
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dependency:
-    """A locked source: the name of its pin, the archive's one top folder, and CMake's variables for it."""
+    """A locked source: the name of its pin, the archive's one top folder, and CMake's variables for it.
+
+    ``repository`` is empty and ``commit`` None for a plain file; ``ref`` is what upstream calls its state.
+    """
 
     name: str
     sha256: str
@@ -16,6 +19,9 @@ class Dependency:
     variables: tuple[str, ...]
     license: str
     license_file: str
+    repository: str
+    ref: str
+    commit: str | None
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,9 @@ def for_build(release: Release, lock: Lock, arch: Arch, asked: Iterable[Conditio
                 each.variables,
                 each.license,
                 each.license_file,
+                each.repository,
+                each.ref,
+                each.commit,
             )
             for each in (needed_sources(lock, arch, wanted) if pins else ())
         ),

@@ -20,6 +20,7 @@ libraries=("$wheel"/libtensorflow_{cc,framework}.so.2)
 read -ra more <<< "$WHEEL_LIBRARIES"
 for library in "${libraries[@]}" "${more[@]/#//tree/wheel/}"; do
   install --mode=755 "$library" "$dist/lib/"
+  note_content "lib/${library##*/}" copied "$(basename /wheel/*.whl)"
   if [[ $STRIP == true ]]; then
     "$TRIPLET-strip" --strip-unneeded "$dist/lib/${library##*/}"
   fi
@@ -32,6 +33,7 @@ while read -r pattern; do
   for archive in "/usr/lib/$MULTIARCH"/$pattern; do package_of "$archive"; done
 done < /request/archives | sort -u | while read -r package; do
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
+  note_content bin/tensorflow_model_server static "$package"
 done
 
 # --- for the smoke test ------------------------------------------------------------------------------------------

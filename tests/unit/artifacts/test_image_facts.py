@@ -160,25 +160,29 @@ def test_shells_set_id_programs_and_open_folders(tmp_path: Path) -> None:
 
 def test_package_records_of_both_kinds(tmp_path: Path) -> None:
     status = (
-        b"Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.41-12\n"
+        b"Package: libc6\nSource: glibc\nStatus: install ok installed\n"
+        b"Architecture: amd64\nVersion: 2.41-12\n"
         b"Description: GNU\n .\n Package: not-me\n\n"
         b"Package: removed\nStatus: deinstall ok config-files\nVersion: 1\n"
     )
     layer = [
         Member("var/lib/dpkg/status", status),
-        Member("var/lib/dpkg/status.d/zlib1g", b"Package: zlib1g\nVersion: 1:1.3\nArchitecture: amd64\n"),
+        Member(
+            "var/lib/dpkg/status.d/zlib1g",
+            b"Package: zlib1g\nVersion: 1:1.3\nArchitecture: amd64\nSource: zlib (1:1.3-1)\n",
+        ),
         Member("var/lib/dpkg/status.d/zlib1g.md5sums", b"Package: nonsense\nVersion: 1\n"),
     ]
     with ImageArchive(docker_archive(tmp_path / "i.tar", Image([layer]))) as image:
         assert image.facts.packages == (
-            Package("libc6", "2.41-12", "amd64"),
-            Package("zlib1g", "1:1.3", "amd64"),
+            Package("libc6", "2.41-12", "amd64", "glibc", "2.41-12"),
+            Package("zlib1g", "1:1.3", "amd64", "zlib", "1:1.3-1"),
         )
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_read_as_package_records(text: str) -> None:
-    assert parse_dpkg_status("Package: x\nVersion: 1\n\n" + text)[0] == Package("x", "1", "")
+    assert parse_dpkg_status("Package: x\nVersion: 1\n\n" + text)[0] == Package("x", "1", "", "x", "1")
 
 
 def test_one_of_several_platforms_has_to_be_named(tmp_path: Path) -> None:

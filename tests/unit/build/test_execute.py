@@ -97,7 +97,13 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
     assert manifest["version"] == manifest["plan"]["version"] == 1
     assert manifest["key"] == build.plan.key
     assert manifest["tools"] == ["gcc 14.2.0", "cmake 3.31"]
-    assert manifest["packages"][0] == {"package": "gcc-14", "version": "14.2.0-19", "arch": "amd64"}
+    assert manifest["packages"][1] == {
+        "package": "libabsl-dev",
+        "version": "1",
+        "arch": "amd64",
+        "source": "abseil",
+        "source_version": "1",
+    }
     assert manifest["roots"]["builder"]["mirror"] == "http://mirror.example/debian"
     assert manifest["image"]["id"] == build.engine.images[build.plan.image.tag]
     assert set(manifest["seconds"]) >= {"fetch", "compile", "verify"}

@@ -7,6 +7,7 @@ The archive itself is read by :mod:`tfbuild.artifacts.image.archive`; what is al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -58,11 +59,13 @@ class ImageFile:
 
 @dataclass(frozen=True, order=True)
 class Package:
-    """An installed distribution package, from dpkg's records."""
+    """An installed distribution package, from dpkg's records, and the source package that it was made of."""
 
     name: str
     version: str
     arch: str
+    source: str
+    source_version: str
 
 
 @dataclass(frozen=True)
@@ -206,5 +209,16 @@ def parse_dpkg_status(text: str) -> tuple[Package, ...]:
         # "want flag status"; a removed package whose configuration stays is still listed.
         installed = fields.get("Status", "install ok installed").split()[-1:] == ["installed"]
         if installed and "Package" in fields and "Version" in fields:
-            packages.append(Package(fields["Package"], fields["Version"], fields.get("Architecture", "")))
+            packages.append(_package(fields))
     return tuple(packages)
+
+
+# deb-control(5): "Source: NAME (VERSION)", without what is that of the binary package.
+_SOURCE = re.compile(r"(\S+)(?:\s+\(([^\s()]+)\))?")
+
+
+def _package(fields: Mapping[str, str]) -> Package:
+    name, version = fields["Package"], fields["Version"]
+    source = _SOURCE.fullmatch(fields.get("Source", ""))
+    made_of = (source[1], source[2] or version) if source else (name, version)
+    return Package(name, version, fields.get("Architecture", ""), *made_of)

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Generic, Literal
 from pydantic import Field
 
 from tfbuild.artifacts.elf.facts import ElfFacts
+from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.dist.contents import CodeFile, Content, WheelSays
 from tfbuild.build.dist.folder import Artifact
 from tfbuild.build.roots import RootFacts
 from tfbuild.plan.plan import Part, Plan
@@ -21,11 +23,13 @@ Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A package in the builder that the result was made with."""
+    """A package of Debian, and the source package that it was made of."""
 
     package: str
     version: str
     arch: str
+    source: str
+    source_version: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +40,16 @@ class BuiltImage:
     id: str
     size: Bytes
     labels: Mapping[str, str]
+    packages: tuple[Package, ...]  # by dpkg's records in it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(Generic[Part]):
-    """The document; ``key`` is equal for builds that must have an equal result."""
+    """The document; ``key`` is equal for builds that must have an equal result.
+
+    ``packages`` are those of the builder, ``files`` what has code in it, ``contents`` what of it others made,
+    ``licenses`` the texts that lie in the folder.
+    """
 
     version: Literal[1] = 1
     build_id: str
@@ -53,6 +62,10 @@ class Manifest(Generic[Part]):
     tools: tuple[str, ...]
     jobs: int
     artifacts: tuple[Artifact, ...]
+    files: tuple[CodeFile, ...]
+    contents: tuple[Content, ...]
+    wheels: tuple[WheelSays, ...]
+    licenses: tuple[str, ...]
     elf: tuple[ElfFacts, ...]
     smoke: tuple[SmokeOutcome, ...]
     findings: tuple[Finding, ...]
@@ -72,6 +85,23 @@ class VerifyRecord:
 
 
 def parse_packages(table: str) -> tuple[Package, ...]:
-    """Lines of name, version and architecture with tabs between them."""
+    """Lines of name, version, architecture, and name and version of the source, with tabs between them."""
     rows = (line.split("\t") for line in table.splitlines())
-    return tuple(Package(package=name, version=version, arch=arch) for name, version, arch in rows)
+    return tuple(
+        Package(package=name, version=version, arch=arch, source=source, source_version=source_version)
+        for name, version, arch, source, source_version in rows
+    )
+
+
+def image_packages(facts: ImageFacts | None) -> tuple[Package, ...]:
+    """What the image's own records say is in it."""
+    return tuple(
+        Package(
+            package=each.name,
+            version=each.version,
+            arch=each.arch,
+            source=each.source,
+            source_version=each.source_version,
+        )
+        for each in (facts.packages if facts else ())
+    )

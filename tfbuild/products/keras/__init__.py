@@ -7,6 +7,7 @@ from tfbuild.build.run import Recipe
 from tfbuild.plan.plan import Plan
 from tfbuild.products.keras import bake, keys, steps
 from tfbuild.products.keras.asked import RULES, plan_keras
+from tfbuild.products.keras.materials import materials
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.plan import describe
 
@@ -24,6 +25,7 @@ WHEELS = Recipe[KerasPart](
     artifacts=steps.ARTIFACTS,
     binaries=False,
     describe=describe,
+    materials=materials,
     config_words=_config_words,
 )
 PRODUCT = Product(

@@ -10,6 +10,7 @@ from tfbuild.build.run import Recipe
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving import bake, files, keys, steps
 from tfbuild.products.serving.asked import RULES, plan_serving
+from tfbuild.products.serving.materials import bazel_materials, wheel_materials
 from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.plan import describe
 from tfbuild.products.serving.preflight import require_architecture
@@ -36,6 +37,7 @@ BAZEL = Recipe[ServingPart](
     causes=steps.CAUSES,
     demand=require_architecture,
     describe=describe,
+    materials=bazel_materials,
     needs=lambda part: part.needs,
     wants_network=_wants_network,
     secrets=java_secret,
@@ -50,6 +52,7 @@ WHEEL = Recipe[WheelServerPart](
     builders=wheel_bake.BUILDERS,
     demand=require_architecture,
     describe=wheel_plan.describe,
+    materials=wheel_materials,
     needs=lambda part: part.needs,
 )
 

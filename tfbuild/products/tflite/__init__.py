@@ -9,6 +9,7 @@ from tfbuild.build.run import Recipe
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite import bake, keys, steps
 from tfbuild.products.tflite.asked import RULES, plan_tflite
+from tfbuild.products.tflite.materials import materials
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.wheel import bake as wheel_bake
 from tfbuild.products.tflite.wheel import plan as wheel_plan
@@ -21,6 +22,7 @@ NATIVE = Recipe[TflitePart](
     tests="inferences",
     artifacts=steps.ARTIFACTS,
     builders=bake.BUILDERS,
+    materials=materials,
     exports=lambda part: {"c-library": ("TfLiteXNNPackDelegateCreate",)} if part.xnnpack else {},
 )
 PYTHON = Recipe[TflitePart](
@@ -30,6 +32,7 @@ PYTHON = Recipe[TflitePart](
     tests="inferences",
     artifacts=steps.PYTHON_ARTIFACTS,
     builders=bake.BUILDERS,
+    materials=materials,
 )
 WHEEL = Recipe[WheelPart](
     definition=wheel_bake.wheel_definition,

@@ -1,0 +1,28 @@
+"""What the bill of materials of a TFLite build says besides what any plan tells. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tfbuild.build.dist.contents import Material, Materials
+from tfbuild.products.tflite.part import TflitePart
+from tfbuild.trust.bill import Kind, Role
+
+
+def materials(part: TflitePart) -> Materials:
+    """The locked sources, all of which are linked in, and single files of TensorFlow."""
+    return Materials(tuple(_known(part)))
+
+
+def _known(part: TflitePart) -> Iterator[Material]:
+    for each in part.dependencies:
+        yield Material(
+            pin=each.name,
+            roles=(Role.STATIC,),
+            license=each.license,
+            repository=each.repository,
+            ref=each.ref,
+            commit=each.commit,
+        )
+    for pin, path in part.placed.items():
+        yield Material(pin=pin, kind=Kind.FILE, roles=(Role.STATIC,), note=f"{path} of TensorFlow")
