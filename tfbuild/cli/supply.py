@@ -79,7 +79,7 @@ def bundle(product: str, words: Words, file: str, load: str, *, as_json: bool) -
     from tfbuild.base.documents import dump
     from tfbuild.build.bundle.file import summary
 
-    if bool(file) == bool(load) or bool(file) != bool(product) or (load and words != Words()):
+    if bool(file) == bool(load) or bool(file) != bool(product) or (load and words != Words(places=words.places)):
         raise UsageError(
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",
