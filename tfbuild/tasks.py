@@ -366,10 +366,19 @@ def list_releases(_context: Context, json: bool = False) -> int:
         "target": "shared library, executable, dist folder, image archive, or an image in the engine",
         "policy": "a policy in build_configs/policies/, or the path of one",
         "json": "machine-readable report",
+        "sarif": "write the findings to this file as SARIF, for code scanning and editors",
+        "junit": "write the findings to this file as JUnit XML, for the pages of a CI service",
     },
 )
 @friendly
-def verify(_context: Context, target: str, policy: str = "", json: bool = False) -> int:
+def verify(
+    _context: Context,
+    target: str,
+    policy: str = "",
+    json: bool = False,
+    sarif: str = "",
+    junit: str = "",
+) -> int:
     """Report what a binary or image needs, and what is wrong with it; exit 0 or 7.
 
     invoke verify dist/tflite/2.14.1-debian/opt/amd64
@@ -377,7 +386,7 @@ def verify(_context: Context, target: str, policy: str = "", json: bool = False)
     """
     from tfbuild.cli.inspect import verify
 
-    return verify(target, policy, as_json=json)
+    return verify(target, policy, as_json=json, sarif=sarif, junit=junit)
 
 
 @task(

@@ -79,7 +79,8 @@ def bundle(product: str, words: Words, file: str, load: str, *, as_json: bool) -
     from tfbuild.base.documents import dump
     from tfbuild.build.bundle.file import summary
 
-    if bool(file) == bool(load) or bool(file) != bool(product) or (load and words != Words(places=words.places)):
+    of_a_build = words != Words(places=words.places)
+    if bool(file) == bool(load) or bool(file) != bool(product) or (load and of_a_build):
         raise UsageError(
             "either --load FILE alone, or --product and --file FILE",
             hint="invoke bundle --product tflite --file tflite.bundle; invoke bundle --load tflite.bundle",

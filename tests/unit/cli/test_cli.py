@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, NoReturn
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -522,6 +523,27 @@ def test_a_report_about_a_library_and_the_exit_code_of_one_that_is_not_right(inv
     ended = invoke("verify", "tests/data/elf/x86_64/bad.so", "--policy", "tflite-scratch")
     assert ended.code == ExitCode.VERIFICATION_FAILED
     assert "elf-executable-stack" in ended.stdout
+
+
+def test_findings_are_written_for_code_scanning_and_for_pages_of_a_ci_service(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    sarif, junit = tmp_path / "found.sarif", tmp_path / "found.xml"
+    words = ("verify", "tests/data/elf/x86_64/bad.so", "--policy", "tflite-scratch")
+    ended = invoke(*words, "--sarif", str(sarif), "--junit", str(junit), "--json")
+    assert ended.code == ExitCode.VERIFICATION_FAILED
+    found = ended.json()["findings"]
+    (run,) = json.loads(sarif.read_text())["runs"]
+    assert [each["ruleId"] for each in run["results"]] == [each["id"] for each in found]
+    cases = ElementTree.parse(junit).getroot().findall(".//testcase")
+    assert len(cases) == 1 + len(found)
+    # Ours is replaced; what is another's stays.
+    assert invoke("verify", "tests/data/elf/x86_64/good.so", "--sarif", str(sarif)).code == 0
+    assert json.loads(sarif.read_text())["runs"][0]["results"] == []
+    junit.write_text("mine")
+    ended = invoke(*words, "--junit", str(junit))
+    assert (ended.code, junit.read_text()) == (ExitCode.USAGE, "mine")
+    assert "is not a report (--junit) of tfbuild" in ended.stderr
 
 
 # -- a build ------------------------------------------------------------------------------------------

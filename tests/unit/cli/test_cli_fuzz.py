@@ -154,6 +154,8 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--mirror": places,
     "--policy": st.one_of(st.sampled_from(["default", "defualt"]), places),
     "--html": places,
+    "--sarif": places,
+    "--junit": places,
     "--facts": places,
     "--target": places,
     "--image": places,
@@ -193,7 +195,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "new-config": ("--extends", "--description"),
     "setup": (),
     "show-config": ("--product", "--arch", "--set"),
-    "verify": ("--policy",),
+    "verify": ("--policy", "--sarif", "--junit"),
     "version": (),
 }
 POSITIONAL = {
