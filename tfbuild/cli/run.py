@@ -70,6 +70,7 @@ class BuildOptions(SelectOptions):
     tag: str = _word("name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]")
     output: str = _word("folder for the results [dist]")
     dry_run: bool = _switch("print the plan; no engine, no network")
+    verbose: bool = _switch("with --dry-run: each flag, file and package, with the line that gave it")
     offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:

@@ -82,6 +82,7 @@ def refused(argv: list[str], acts: Acts, capsys: Captured) -> str:
             "build-tflite --dry",
             "is an option of invoke itself, not of build-tflite; did you mean '--dry-run'?",
         ),
+        ("build-tflite --verbose", "--verbose tells more of a plan"),
         ("build-tflite -R", "did you mean '--dry-run'?"),
         ("build-tflite --version", "'--version' belongs before a command: invoke --version"),
         ("build-tflite -V --dry-run", "'-V' belongs before a command: invoke --version"),
@@ -414,7 +415,7 @@ def test_a_home_folder_is_meant_the_same_everywhere(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert expanded("~/x", "--output") == tmp_path / "x"
     assert run_invoke("build-tflite", "--output", "~/x", "--dry-run") == 0
-    assert f"output    {tmp_path}/x/tflite/" in capsys.readouterr().out
+    assert f"output   {tmp_path}/x/tflite/" in capsys.readouterr().out
     monkeypatch.setenv("TFBUILD_CACHE_DIR", "~nobody-of-this-name/c")
     assert "there is no such home folder" in refused(["build-tflite", "--dry-run", "--json"], acts, capsys)
 
