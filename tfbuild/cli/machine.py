@@ -6,7 +6,9 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import human_duration
@@ -14,7 +16,7 @@ from tfbuild.cli.line.own_files import require_checkout
 from tfbuild.machine.cache import cache_root
 from tfbuild.machine.programs import Runner
 from tfbuild.machine.runner import SubprocessRunner
-from tfbuild.machine.terminal import write_lines, write_text
+from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 
 def doctor(*, as_json: bool) -> int:
@@ -29,7 +31,16 @@ def doctor(*, as_json: bool) -> int:
     return exit_code(results)
 
 
-def setup(*, check: bool) -> int:
+@dataclass(frozen=True, kw_only=True)
+class SetupDocument:
+    """``invoke setup --json``: what was done, and what with --check would be; both empty: ready already."""
+
+    version: Literal[1] = 1
+    done: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+def setup(*, check: bool, as_json: bool) -> int:
     """``invoke setup``"""
     from tfbuild.cli.console import ConsoleReporter
     from tfbuild.doctor.setup import setup
@@ -42,6 +53,9 @@ def setup(*, check: bool) -> int:
             reporter=reporter,
             log_dir=cache_root(os.environ) / "state" / "setup",
         )
+    if as_json:
+        write_json(dump(SetupDocument(done=report.done, pending=report.pending)))
+        return report.exit_code
     told = [*(f"would {line}" for line in report.pending), *(f"did: {line}" for line in report.done)]
     write_lines(told or ["ready, nothing to do"])
     return report.exit_code

@@ -112,13 +112,15 @@ def with_options(
     return decorate
 
 
-def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:
-    """Run ``command`` and turn what went wrong into text on stderr and an exit code.
+def run_command(command: Callable[[], int], typed: Sequence[str] = (), *, as_json: bool = False) -> int:
+    """Run ``command`` and turn what went wrong into text on stderr and an exit code; ``as_json`` also into a
+    document on stdout.
 
     ``typed`` are the words of the command line: a file that one of them names and that cannot be used is a
     wrong argument. TFBUILD_DEBUG=1 shows the traceback of an expected error too.
     """
     from tfbuild.cli.console import render_error
+    from tfbuild.cli.line.error_document import write_error
     from tfbuild.machine.interrupts import install_signal_handlers
 
     prepare_streams()
@@ -138,6 +140,8 @@ def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:
         expected = found
     if debug_wanted(os.environ):
         write_text("".join(traceback.format_exception(expected)), sys.stderr)
+    if as_json:
+        write_error(expected)
     render_error(expected)
     return int(expected.exit_code)
 
@@ -148,7 +152,8 @@ def friendly(command: Command) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         typed = tuple(_strings([*args, *kwargs.values()]))
-        code = run_command(lambda: command(*args, **kwargs) or 0, typed)
+        as_json = bool(kwargs.get("json"))
+        code = run_command(lambda: command(*args, **kwargs) or 0, typed, as_json=as_json)
         if code:
             raise SystemExit(code)
 

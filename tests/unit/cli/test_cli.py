@@ -585,10 +585,14 @@ def test_a_build_in_json_prints_nothing_else_on_stdout(invoke: Invoke, fake_buil
         assert document["status"] == status
 
 
-def test_a_failed_build_leaves_stdout_empty_and_names_the_log(invoke: Invoke, fake_build: Build) -> None:
+def test_a_failed_build_has_no_result_and_names_the_log(invoke: Invoke, fake_build: Build) -> None:
     fake_build.engine.libc = "libc-old.so.6"
-    ended = invoke("build-tflite", "--json")
+    ended = invoke("build-tflite")
     assert (ended.code, ended.stdout) == (ExitCode.VERIFICATION_FAILED, "")
+    ended = invoke("build-tflite", "--json")
+    assert ended.code == ExitCode.VERIFICATION_FAILED
+    assert ended.json()["error"]["log"].endswith("verify.json")
+    jsonschema.validate(ended.json(), schema("error"))
     assert "image-version-missing" in ended.stderr
     assert "verify.json" in ended.stderr
 

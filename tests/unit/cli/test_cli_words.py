@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -43,7 +44,11 @@ def refused(argv: list[str], acts: Acts, capsys: Captured) -> str:
     """What is told where ``argv`` is wrong."""
     code = run_invoke(*argv)
     out, err = capsys.readouterr()
-    assert (code, out, acts.begun) == (ExitCode.USAGE, "", []), err
+    assert (code, acts.begun) == (ExitCode.USAGE, []), err
+    if "--json" in argv:
+        assert json.loads(out)["error"]["exit_code"] == code
+    else:
+        assert out == ""
     assert "Traceback" not in err
     return err
 

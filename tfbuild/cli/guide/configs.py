@@ -147,9 +147,21 @@ _FIRST_KEYS = (
 )
 
 
-def new_config(name: str, extends: str, description: str) -> int:
+@dataclass(frozen=True, kw_only=True)
+class WrittenConfig:
+    """``invoke new-config --json``; ``path`` as it is in messages, from the current folder."""
+
+    version: Literal[1] = 1
+    config: str
+    path: str
+
+
+def new_config(name: str, extends: str, description: str, *, as_json: bool) -> int:
     """``invoke new-config``"""
     path = write_config(PROJECT, name, extends or DEFAULT_CONFIG, description, user_places())
+    if as_json:
+        write_json(dump(WrittenConfig(config=name, path=path)))
+        return ExitCode.OK
     write_lines([f"wrote {path}", f"next: edit it, then invoke show-config {name}"])
     return ExitCode.OK
 
