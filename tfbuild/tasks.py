@@ -426,13 +426,19 @@ def diagnose(
     return diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
 
 
-@task(auto_shortflags=False, help={"json": "machine-readable"})
+@task(
+    auto_shortflags=False,
+    help={"product": "what is to be built: tflite, serving or keras [tflite]", "json": "machine-readable"},
+)
 @friendly
-def doctor(_context: Context, json: bool = False) -> int:
-    """Check all that can stop a build, with the fix for each; exit 0 or 4."""
+def doctor(_context: Context, product: str = "", json: bool = False) -> int:
+    """Check all that can stop a build, with the fix for each; exit 0 or 4.
+
+    invoke doctor --product serving
+    """
     from tfbuild.cli.machine import doctor
 
-    return doctor(as_json=json)
+    return doctor(product=product, as_json=json)
 
 
 @task(
