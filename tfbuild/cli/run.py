@@ -9,11 +9,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 from invoke.context import Context
 
-from tfbuild.base.errors import Interrupted, TfBuildError
+from tfbuild.base.errors import Interrupted, TfBuildError, UsageError
 from tfbuild.cli.line.environment import check_environment, debug_wanted
 from tfbuild.machine.path_words import expected_error
 from tfbuild.machine.terminal import prepare_streams, write_text
@@ -53,12 +54,11 @@ class SelectOptions:
 
     def words(self) -> Words:
         """What a plan is made of; the command adds its own options."""
-        from tfbuild.cli.line.own_files import user_places
+        from tfbuild.cli.line.own_files import config_word, user_places
         from tfbuild.plan.words import Words
 
-        return Words(
-            release=self.release, config=self.config, arch=self.arch, sets=self.set, places=user_places()
-        )
+        config = config_word(self.config)
+        return Words(release=self.release, config=config, arch=self.arch, sets=self.set, places=user_places())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +125,7 @@ def run_command(command: Callable[[], int], typed: Sequence[str] = (), *, as_jso
 
     prepare_streams()
     try:
+        _require_folder()
         check_environment(os.environ)
         with install_signal_handlers():
             return int(command())
@@ -144,6 +145,13 @@ def run_command(command: Callable[[], int], typed: Sequence[str] = (), *, as_jso
         write_error(expected)
     render_error(expected)
     return int(expected.exit_code)
+
+
+def _require_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is not there any more", hint="cd to another one") from error
 
 
 def friendly(command: Command) -> Command:

@@ -325,6 +325,7 @@ LONG = "x" * 300
     [
         f"build-tflite --release {LONG}.yaml",
         f"build-tflite --output {LONG}",
+        f"build-tflite --config {LONG}.yaml",
         f"build-serving --model {LONG}",
         f"build-keras --model {LONG}",
         f"build-keras --app {LONG}",
@@ -421,6 +422,11 @@ def test_a_home_folder_is_meant_the_same_everywhere(
     assert expanded("~/x", "--output") == tmp_path / "x"
     assert run_invoke("build-tflite", "--output", "~/x", "--dry-run") == 0
     assert f"output   {tmp_path}/x/tflite/" in capsys.readouterr().out
+    (tmp_path / "own.yaml").write_text("description: o\nextends: opt\n")
+    assert run_invoke("build-tflite", "--config", "~/own.yaml", "--dry-run") == 0
+    assert "config own, " in capsys.readouterr().out
+    assert run_invoke("show-config", "~/own.yaml") == 0
+    assert capsys.readouterr().out.startswith("own (")
     monkeypatch.setenv("TFBUILD_CACHE_DIR", "~nobody-of-this-name/c")
     assert "there is no such home folder" in refused(["build-tflite", "--dry-run", "--json"], acts, capsys)
 
