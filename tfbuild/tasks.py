@@ -199,6 +199,7 @@ def fetch(
         "mirror": "folder to copy the archives to, as TFBUILD_MIRRORS=https://=FOLDER/ finds them",
         "without-source": "read the build files that the release file names, instead of the whole source",
         "app": "with keras: write the lock of this program's requirements.txt instead",
+        "json": "machine-readable",
     },
 )
 @friendly
@@ -211,6 +212,7 @@ def lock(
     mirror: str = "",
     app: str = "",
     without_source: bool = False,
+    json: bool = False,
 ) -> int:
     """Write the release's lock: every download that its build makes, each with its hash.
 
@@ -229,6 +231,7 @@ def lock(
         mirror=mirror,
         app=app,
         without_source=without_source,
+        as_json=json,
     )
 
 
@@ -307,17 +310,20 @@ def show_config(
         "name": "what it shall be called",
         "extends": "the configuration whose values hold unless the new one gives others [opt]",
         "description": "a sentence for invoke list-configs",
+        "json": "machine-readable",
     },
 )
 @friendly
-def new_config(_context: Context, name: str, extends: str = "", description: str = "") -> int:
+def new_config(
+    _context: Context, name: str, extends: str = "", description: str = "", json: bool = False
+) -> int:
     """Write a small file for a configuration of your own into build_configs/, with comments.
 
     invoke new-config pi4-small --extends cortex-a72 --description "Raspberry Pi 4, small"
     """
     from tfbuild.cli.guide.configs import new_config
 
-    return new_config(name, extends, description)
+    return new_config(name, extends, description, as_json=json)
 
 
 @task(auto_shortflags=False, help={"json": "machine-readable"})
@@ -420,22 +426,31 @@ def diagnose(
     return diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
 
 
-@task(auto_shortflags=False, help={"json": "machine-readable"})
+@task(
+    auto_shortflags=False,
+    help={"product": "what is to be built: tflite, serving or keras [tflite]", "json": "machine-readable"},
+)
 @friendly
-def doctor(_context: Context, json: bool = False) -> int:
-    """Check all that can stop a build, with the fix for each; exit 0 or 4."""
+def doctor(_context: Context, product: str = "", json: bool = False) -> int:
+    """Check all that can stop a build, with the fix for each; exit 0 or 4.
+
+    invoke doctor --product serving
+    """
     from tfbuild.cli.machine import doctor
 
-    return doctor(as_json=json)
+    return doctor(product=product, as_json=json)
 
 
-@task(auto_shortflags=False, help={"check": "change nothing; say what would be done"})
+@task(
+    auto_shortflags=False,
+    help={"check": "change nothing; say what would be done", "json": "machine-readable"},
+)
 @friendly
-def setup(_context: Context, check: bool = False) -> int:
+def setup(_context: Context, check: bool = False, json: bool = False) -> int:
     """Make a Debian or Ubuntu machine ready: engine, buildx, mmdebstrap. A ready one is left alone."""
     from tfbuild.cli.machine import setup
 
-    return setup(check=check)
+    return setup(check=check, as_json=json)
 
 
 @task(
@@ -447,6 +462,7 @@ def setup(_context: Context, check: bool = False) -> int:
         "older": "only results that are that many days old",
         "product": "only results and build trees of tflite, serving or keras",
         "list": "remove nothing; say what would be removed, with sizes",
+        "json": "machine-readable, in bytes",
     },
 )
 @friendly
@@ -458,6 +474,7 @@ def clean(
     older: str = "",
     product: str = "",
     list: bool = False,
+    json: bool = False,
 ) -> int:
     """Remove the results of builds in dist/, and the caches when asked. What is not ours stays, and is named.
 
@@ -468,7 +485,7 @@ def clean(
     from tfbuild.cli.cleaning import Wanted, clean
 
     wanted = Wanted(cache=cache, engine=engine, output=output, older=older, product=product, only_list=list)
-    return clean(wanted)
+    return clean(wanted, as_json=json)
 
 
 @task(auto_shortflags=False, help={"fast": "no engine, no network"})

@@ -22,11 +22,13 @@ from tests.support.plans import (
 )
 from tfbuild.base.arch import Arch
 from tfbuild.build.layout import Layout
+from tfbuild.doctor.checks import ENGINE_DISK
+from tfbuild.plan.brief import LONGEST, Prospect, brief
 from tfbuild.plan.flags import Target
 from tfbuild.plan.plan import Patch, Plan
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.saved_model import ModelFolder
-from tfbuild.products.table import definition_of, plan_text
+from tfbuild.products.table import definition_of, plan_text, recipe_of
 
 Golden = Callable[[str, str], None]
 
@@ -156,4 +158,20 @@ def _flags(plan: Plan[Any]) -> Iterator[str]:
 
 def test_no_golden_file_is_left_behind() -> None:
     written = {f"{name}.txt" for name in REPRESENTATIVE} | {f"bake-{recipe}.json" for recipe in BAKED}
-    assert {path.name for path in GOLDEN.iterdir()} == written | {"bazel.txt", "flags.txt", "policies.yaml"}
+    assert {path.name for path in GOLDEN.iterdir()} == written | {
+        "bazel.txt",
+        "brief.txt",
+        "flags.txt",
+        "policies.yaml",
+    }
+
+
+def test_the_short_text_of_a_plan(golden: Golden) -> None:
+    golden("brief.txt", "\n".join(_brief(plan) for plan in REPRESENTATIVE.values()))
+
+
+def _brief(plan: Plan[Any]) -> str:
+    needs = recipe_of(plan).needs(plan.part)
+    rows = brief((Prospect(plan, needs.disk if needs else ENGINE_DISK, needs),))
+    assert len(rows) <= LONGEST
+    return "".join(f"{row}\n" for row in rows)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfbuild.base.errors import ExitCode
+from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.cli.line.own_files import release_word
 from tfbuild.machine.path_words import input_word, output_folder
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 if TYPE_CHECKING:
+    from tfbuild.base.documents import Replaced
+    from tfbuild.build.layout import Layout
     from tfbuild.cli.run import BuildOptions
     from tfbuild.plan.plan import Plan
+    from tfbuild.plan.several import IndexPlan
     from tfbuild.plan.words import Words
     from tfbuild.releases.keys import Release
 
@@ -30,8 +34,10 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
     words = checked_words(words, PROJECT)
     make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
     plans = make_plans(words, make)
+    if options.verbose and not options.dry_run:
+        raise UsageError("--verbose tells more of a plan", hint="--dry-run --verbose")
     if options.dry_run:
-        return _show(plans, options.json)
+        return _show(plans, as_json=options.json, verbose=options.verbose)
     release = load_release(PROJECT, plans[0].product, words.release or plans[0].release)
     return _build(plans, release, as_json=options.json, offline=options.offline)
 
@@ -78,36 +84,68 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
     return ExitCode.OK
 
 
-def _show(plans: tuple[Plan[Any], ...], as_json: bool) -> int:
-    from tfbuild.base.documents import dump
+def _show(plans: tuple[Plan[Any], ...], *, as_json: bool, verbose: bool) -> int:
+    """Print the plans; the exit code that the build would end with because of what is not locked."""
     from tfbuild.build.dist.replacing import replaced_folder, replaced_index, replaced_text
-    from tfbuild.build.layout import Layout
-    from tfbuild.machine.cache import cache_root
     from tfbuild.plan.asked import output_folder
-    from tfbuild.plan.several import index_json, index_plan, index_text
-    from tfbuild.products.table import definition_of, plan_text
+    from tfbuild.plan.several import index_plan, index_text
+    from tfbuild.products.table import plan_text
 
-    replaced = {plan.arch: replaced_folder(plan, output_folder(plan)) for plan in plans}
-
-    def document(plan: Plan[Any]) -> dict[str, Any]:
-        layout = Layout(PROJECT, cache_root(os.environ), plan.build_id, plan.plain_id)
-        found = replaced[plan.arch]
-        replaces = dump(found) if found else None
-        return {**plan.to_json(), "bake": definition_of(plan, layout), "replaces": replaces}
-
+    replaced = [replaced_folder(plan, output_folder(plan)) for plan in plans]
     index = index_plan(plans) if len(plans) > 1 else None
-    # The code that the build would end with.
     code = ExitCode.DOWNLOAD if any(plan.unlocked for plan in plans) else ExitCode.OK
     if as_json:
-        documents = [document(plan) for plan in plans]
-        write_json(index_json(index, documents) if index else documents[0])
+        _show_json(plans, replaced, index)
         return code
-    texts = []
-    for plan in plans:
-        found = replaced[plan.arch]
-        texts.append(plan_text(plan, replaced_text(found) if found else ""))
-    if index:
-        found = replaced_index(index, output_folder(index))
-        texts.append(index_text(index, replaced_text(found) if found else ""))
-    write_text("\n".join(texts))
+    places = [replaced_text(each) if each else "" for each in replaced]
+    found = replaced_index(index, output_folder(index)) if index else None
+    index_place = replaced_text(found) if found else ""
+    if not verbose:
+        _show_brief(plans, places, index, index_place)
+        return code
+    texts = [plan_text(plan, place) for plan, place in zip(plans, places, strict=True)]
+    write_text("\n".join([*texts, *([index_text(index, index_place)] if index else [])]))
     return code
+
+
+def _show_json(
+    plans: tuple[Plan[Any], ...], replaced: Sequence[Replaced | None], index: IndexPlan | None
+) -> None:
+    from tfbuild.base.documents import dump
+    from tfbuild.plan.several import index_json
+    from tfbuild.products.table import definition_of
+
+    documents = [
+        {
+            **plan.to_json(),
+            "bake": definition_of(plan, _layout(plan)),
+            "replaces": dump(found) if found else None,
+        }
+        for plan, found in zip(plans, replaced, strict=True)
+    ]
+    write_json(index_json(index, documents) if index else documents[0])
+
+
+def _show_brief(
+    plans: tuple[Plan[Any], ...], places: Sequence[str], index: IndexPlan | None, index_place: str
+) -> None:
+    from tfbuild.build.there import what_is_there
+    from tfbuild.cli.console import render_rows
+    from tfbuild.doctor.checks import ENGINE_DISK
+    from tfbuild.plan.asked import output_folder
+    from tfbuild.plan.brief import Prospect, brief
+    from tfbuild.products.table import recipe_of
+
+    prospects = []
+    for plan, place in zip(plans, places, strict=True):
+        needs = recipe_of(plan).needs(plan.part)
+        there = what_is_there(plan, _layout(plan), output_folder(plan))
+        prospects.append(Prospect(plan, needs.disk if needs else ENGINE_DISK, needs, there, place))
+    render_rows([(row.label, row.text) for row in brief(prospects, index, index_place)])
+
+
+def _layout(plan: Plan[Any]) -> Layout:
+    from tfbuild.build.layout import Layout
+    from tfbuild.machine.cache import cache_root
+
+    return Layout(PROJECT, cache_root(os.environ), plan.build_id, plan.plain_id)

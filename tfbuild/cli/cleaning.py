@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError, UsageError
 from tfbuild.base.text import human_size, shown
 from tfbuild.build.dist.folder import hold_staging, is_marked
@@ -26,7 +27,7 @@ from tfbuild.build.dist.ownership import (
 from tfbuild.engine.facts import Held
 from tfbuild.machine.cache import bytes_below, cache_root, clear_cache, require_clearable
 from tfbuild.machine.locks import hold
-from tfbuild.machine.terminal import write_lines
+from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.plan.several import INDEX_FOLDER
 from tfbuild.products import table
 
@@ -67,11 +68,49 @@ class Engine:
     remove: Callable[[str], int]  # a cache mount; how many bytes that freed
 
 
-def clean(wanted: Wanted) -> int:
+Kind = Literal["result", "cache", "build-tree", "other"]
+_VERBS = {"removed": "removed", "would-remove": "would remove", "left": "left", "would-leave": "would leave"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """What happened to a folder, or to a cache mount of the engine: ``why`` says it of what is left, and of
+    a place where there is nothing."""
+
+    kind: Kind
+    action: Literal["removed", "would-remove", "left", "would-leave", "nothing"]
+    place: str
+    bytes: int = 0
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.action == "nothing":
+            return self.why
+        verb, size = _VERBS[self.action], human_size(self.bytes)
+        if self.action in {"left", "would-leave"}:
+            return f"{verb} {self.place}{self.why if self.why.startswith(',') else f': {self.why}'}"
+        if self.kind == "cache":
+            return f"{verb} {size} from {self.place}"
+        return f"{verb} {self.place}{' from the engine' if self.kind == 'build-tree' else ''} ({size})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanDocument:
+    """``invoke clean --json``"""
+
+    version: Literal[1] = 1
+    cleaned: tuple[Cleaned, ...]
+
+
+def clean(wanted: Wanted, *, as_json: bool) -> int:
     """``invoke clean``"""
     from tfbuild.cli.wiring import held_in_engine, remove_from_engine
 
-    write_lines(clean_up(wanted, os.environ, Engine(held_in_engine, remove_from_engine)))
+    cleaned = clean_up(wanted, os.environ, Engine(held_in_engine, remove_from_engine))
+    if as_json:
+        write_json(dump(CleanDocument(cleaned=tuple(cleaned))))
+    else:
+        write_lines(map(str, cleaned))
     return ExitCode.OK
 
 
@@ -89,9 +128,9 @@ class Remains:
     foreign: str = ""
 
 
-def clean_up(wanted: Wanted, env: Mapping[str, str], engine: Engine) -> Iterator[str]:
+def clean_up(wanted: Wanted, env: Mapping[str, str], engine: Engine) -> Iterator[Cleaned]:
     """Remove the results of builds below ``wanted.output`` (else dist, where builds write); when asked also
-    downloads, sources and root filesystems, and the build trees in the engine. One sentence for each.
+    downloads, sources and root filesystems, and the build trees in the engine. One entry for each.
 
     :raises UsageError: the place is a link or a file, the cache is none of ours or holds other things, or an
         option cannot be understood.
@@ -117,43 +156,48 @@ def clean_up(wanted: Wanted, env: Mapping[str, str], engine: Engine) -> Iterator
             _require_unused(root)
         yield from _clean_engine(wanted, engine)
     elif wanted.cache:
-        yield "build trees and ccache are in the engine: invoke clean --engine"
+        why = "build trees and ccache are in the engine: invoke clean --engine"
+        yield Cleaned(kind="build-tree", action="nothing", place="", why=why)
 
 
-def _clean_engine(wanted: Wanted, engine: Engine) -> Iterator[str]:
+def _clean_engine(wanted: Wanted, engine: Engine) -> Iterator[Cleaned]:
     """Our build trees; those that all products share (ccache, Bazel's caches) only where none is named."""
     mounts = [each for each in engine.held() if each.is_mount]
     if wanted.product:
         mounts = [each for each in mounts if each.names[0].startswith(f"tfbuild-tree-{wanted.product}-")]
     for each in mounts:
+        name = each.names[0]
         if wanted.only_list:
-            yield f"would remove {each.names[0]} from the engine ({human_size(each.size)})"
+            yield Cleaned(kind="build-tree", action="would-remove", place=name, bytes=each.size)
         else:
-            yield f"removed {each.names[0]} from the engine ({human_size(engine.remove(each.id))})"
+            yield Cleaned(kind="build-tree", action="removed", place=name, bytes=engine.remove(each.id))
     if not mounts:
-        yield "no build tree in the engine"
+        yield Cleaned(kind="build-tree", action="nothing", place="", why="no build tree in the engine")
 
 
-def _clean_cache(root: Path, *, only_list: bool) -> Iterator[str]:
+def _clean_cache(root: Path, *, only_list: bool) -> Iterator[Cleaned]:
+    place = str(root)
     if not root.exists():
-        yield f"no cache at {root}"
+        yield Cleaned(kind="cache", action="nothing", place=place, why=f"no cache at {root}")
     elif only_list:
-        yield f"would remove {human_size(bytes_below(root))} from {root}"
+        yield Cleaned(kind="cache", action="would-remove", place=place, bytes=bytes_below(root))
     else:
         _require_unused(root)
-        yield f"removed {human_size(clear_cache(root))} from {root}"
+        yield Cleaned(kind="cache", action="removed", place=place, bytes=clear_cache(root))
         if root.exists():
-            others = sorted(each.name for each in root.iterdir())
-            yield f"left {root}, which holds other things: {', '.join(others[:5])}"
+            others = ", ".join(sorted(each.name for each in root.iterdir())[:5])
+            yield Cleaned(
+                kind="cache", action="left", place=place, why=f", which holds other things: {others}"
+            )
 
 
-def _clean_results(wanted: Wanted, older_s: int) -> Iterator[str]:
+def _clean_results(wanted: Wanted, older_s: int) -> Iterator[Cleaned]:
     word, only_list = wanted.output or "dist", wanted.only_list
     dist = Path(os.path.abspath(word))  # noqa: PTH100 - resolve() would follow the user's links
     if dist.is_symlink():
         raise UsageError(f"{dist} is a link: nothing removed", hint=f"--output {dist.readlink()}")
     if not dist.exists():
-        yield f"no {word}/ to remove"
+        yield Cleaned(kind="result", action="nothing", place=str(dist), why=f"no {word}/ to remove")
         return
     if not dist.is_dir():
         raise UsageError(f"{dist} is a file, not a folder of results", hint="--output DIR")
@@ -162,16 +206,19 @@ def _clean_results(wanted: Wanted, older_s: int) -> Iterator[str]:
     except OSError as error:
         raise HostError(f"cannot read {error.filename}: {error.strerror}", hint="check its owner") from error
     for each in found:
+        place = str(each.folder)
         if each.foreign:
-            yield f"{'would leave' if only_list else 'left'} {each.folder}: {each.foreign}"
+            left: Literal["left", "would-leave"] = "would-leave" if only_list else "left"
+            yield Cleaned(kind="other", action=left, place=place, why=each.foreign)
         elif only_list:
-            yield f"would remove {each.folder} ({human_size(each.size)})"
+            yield Cleaned(kind="result", action="would-remove", place=place, bytes=each.size)
         else:
             yield _remove(each, dist)
     if not any(not each.foreign for each in found):
         whose = f" of {wanted.product}" if wanted.product else ""
         age = f" that is {wanted.older} days old" if wanted.older else ""
-        yield f"no result of a build{whose}{age} in {dist}"
+        why = f"no result of a build{whose}{age} in {dist}"
+        yield Cleaned(kind="result", action="nothing", place=str(dist), why=why)
 
 
 def _is_wanted(each: Remains, dist: Path, wanted: Wanted, older_s: int) -> bool:
@@ -244,13 +291,13 @@ def _place_of(manifest: Mapping[str, Any], place: tuple[str, ...]) -> tuple[str,
     return (product, release, config, INDEX_FOLDER) if ours else ()
 
 
-def _remove(each: Remains, dist: Path) -> str:
+def _remove(each: Remains, dist: Path) -> Cleaned:
     folder = each.folder
     try:
         if is_marked(folder):
             holding = hold_staging(folder)
             if holding is None:
-                return f"left {folder}: a build is writing it"
+                return Cleaned(kind="result", action="left", place=str(folder), why="a build is writing it")
             shutil.rmtree(folder)
             os.close(holding)
         elif failed := remove_own(folder):
@@ -264,7 +311,7 @@ def _remove(each: Remains, dist: Path) -> str:
             parent.rmdir()
         if parent == dist or parent.exists():
             break
-    return f"removed {folder} ({human_size(each.size)})"
+    return Cleaned(kind="result", action="removed", place=str(folder), bytes=each.size)
 
 
 def _require_unused(root: Path) -> None:

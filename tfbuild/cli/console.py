@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -362,12 +363,40 @@ def render_error(
             write_raw(f"{as_called(line)}\n", stream)
 
 
+def render_rows(
+    rows: Sequence[tuple[str, str]], stream: TextIO | None = None, *, env: Mapping[str, str] | None = None
+) -> None:
+    """Print rows of label and text, one line each; a terminal wraps the text beside its label."""
+    stream = sys.stdout if stream is None else stream
+    env = os.environ if env is None else env
+    display = Display.of(stream, env)
+    console = _console(stream, display, env)
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, text in rows:
+        head = f"  {label:<{width}}  " if label else ""
+        wide = console.width - len(head) - 1 if display.live else 0
+        parts = textwrap.wrap(text, wide, break_on_hyphens=False) if len(text) > wide > 20 else [text]
+        style = "cyan" if label else "bold"
+        for number, part in enumerate(parts):
+            begin = head if number == 0 else " " * len(head)
+            _print(
+                console, stream, display, part, label=begin, style=style, text_style="" if label else style
+            )
+
+
 def _print(
-    console: Console, stream: TextIO, display: Display, text: str, *, label: str, style: str | None
+    console: Console,
+    stream: TextIO,
+    display: Display,
+    text: str,
+    *,
+    label: str,
+    style: str | None,
+    text_style: str = "",
 ) -> None:
     """One line, escaped before it gets a style; ``label`` is ours."""
     shown = encodable(printable(as_called(text)), stream)
     if display.github:
         shown = defused(shown)
     # A log has no width: rich must not fold lines at 80 columns.
-    console.print(Text.assemble((label, style or ""), shown), soft_wrap=True)
+    console.print(Text.assemble((label, style or ""), (shown, text_style)), soft_wrap=True)

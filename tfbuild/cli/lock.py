@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from tfbuild.base.documents import dump
@@ -33,7 +33,7 @@ from tfbuild.machine.files import hash_file
 from tfbuild.machine.host import gather
 from tfbuild.machine.path_words import input_folder, output_folder
 from tfbuild.machine.runner import SubprocessRunner
-from tfbuild.machine.terminal import write_lines
+from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.machine.user_files import beside_of, require_replaceable_file
 from tfbuild.products.keras.asked import application_to_lock
 from tfbuild.products.tflite.lock.make import LockEffects, Made, make_lock
@@ -48,8 +48,26 @@ from tfbuild.releases.wheels.lock import WheelLock, is_wheel_lock, read_wheel_lo
 from tfbuild.releases.wheels.resolve import lock_application, lock_wheels
 
 
+@dataclass(frozen=True, kw_only=True)
+class LockDocument:
+    """``invoke lock --json``: the lock, made or with ``--check`` found to be right."""
+
+    version: Literal[1] = 1
+    product: str
+    release: str
+    path: str
+
+
 def lock(
-    product: str, release: str, *, check: bool, clones: str, mirror: str, app: str, without_source: bool
+    product: str,
+    release: str,
+    *,
+    check: bool,
+    clones: str,
+    mirror: str,
+    app: str,
+    without_source: bool,
+    as_json: bool,
 ) -> int:
     """``invoke lock``"""
     from tfbuild.cli.console import ConsoleReporter
@@ -70,16 +88,22 @@ def lock(
             what = "--check, --clones, --mirror and --without-source"
             raise UsageError(f"{what} are for releases that are made of a source")
         with ConsoleReporter() as reporter:
-            wheels = lock_wheels_of(found, app, reporter=reporter)
-        write_lines([str(wheels)])
-        return ExitCode.OK
+            path = str(lock_wheels_of(found, app, reporter=reporter))
+        return _tell(found, path, as_json=as_json)
     if app:
         raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
     if not isinstance(found, SourceRelease):
         raise UsageError(f"{found.product} {found.release} is made of neither a source nor wheels")
     with ConsoleReporter() as reporter:
         path = lock_release(PROJECT, found, places, check=check, reporter=reporter)
-    write_lines([str(path)])
+    return _tell(found, path, as_json=as_json)
+
+
+def _tell(release: SourceRelease | WheelRelease, path: str, *, as_json: bool) -> int:
+    if as_json:
+        write_json(dump(LockDocument(product=release.product, release=release.release, path=path)))
+    else:
+        write_lines([path])
     return ExitCode.OK
 
 

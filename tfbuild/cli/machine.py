@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
+from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import human_duration
@@ -14,22 +16,60 @@ from tfbuild.cli.line.own_files import require_checkout
 from tfbuild.machine.cache import cache_root
 from tfbuild.machine.programs import Runner
 from tfbuild.machine.runner import SubprocessRunner
-from tfbuild.machine.terminal import write_lines, write_text
+from tfbuild.machine.terminal import write_json, write_lines, write_text
+
+if TYPE_CHECKING:
+    from tfbuild.doctor.checks import DoctorContext
 
 
-def doctor(*, as_json: bool) -> int:
+def doctor(*, product: str, as_json: bool) -> int:
     """``invoke doctor``"""
     from tfbuild.doctor.checks import DoctorContext
     from tfbuild.doctor.doctor import exit_code, render_json, render_text, run_checks
+    from tfbuild.machine.cache import cache_root
     from tfbuild.machine.runner import SubprocessRunner
 
     context = DoctorContext(cache_dir=cache_root(os.environ), output_dir=Path("dist").absolute())
+    if product:
+        context = _context_of(product, context)
     results = run_checks(context, runner=SubprocessRunner())
     write_text(render_json(results) if as_json else render_text(results))
     return exit_code(results)
 
 
-def setup(*, check: bool) -> int:
+def _context_of(product: str, context: DoctorContext) -> DoctorContext:
+    """``context`` for a build of the default release of ``product``, as its plan has it."""
+    from tfbuild.doctor.checks import Product
+    from tfbuild.plan.words import Words, host_arch
+    from tfbuild.products.table import plan_of, recipe_of
+
+    plan = plan_of(PROJECT, product, Words(), env=os.environ, build_arch=host_arch())
+    recipe = recipe_of(plan)
+    needs = recipe.needs(plan.part)
+    downloads = sum(pin.size or 0 for pin in plan.pins) + ((needs.download_gib << 30) if needs else 0)
+    return replace(
+        context,
+        engine_disk=needs.disk if needs else context.engine_disk,
+        cache_disk=context.cache_disk + downloads,
+        product=Product(
+            name=f"{plan.product} {plan.release}",
+            memory=needs.memory_gib << 30 if needs else None,
+            cpu_hours=needs.cpu_hours if needs else None,
+            demand=lambda engine: recipe.demand(plan, engine, host_arch()),
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupDocument:
+    """``invoke setup --json``: what was done, and what with --check would be; both empty: ready already."""
+
+    version: Literal[1] = 1
+    done: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
+def setup(*, check: bool, as_json: bool) -> int:
     """``invoke setup``"""
     from tfbuild.cli.console import ConsoleReporter
     from tfbuild.doctor.setup import setup
@@ -42,6 +82,9 @@ def setup(*, check: bool) -> int:
             reporter=reporter,
             log_dir=cache_root(os.environ) / "state" / "setup",
         )
+    if as_json:
+        write_json(dump(SetupDocument(done=report.done, pending=report.pending)))
+        return report.exit_code
     told = [*(f"would {line}" for line in report.pending), *(f"did: {line}" for line in report.done)]
     write_lines(told or ["ready, nothing to do"])
     return report.exit_code

@@ -9,11 +9,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, TypeVar
 
 from invoke.context import Context
 
-from tfbuild.base.errors import Interrupted, TfBuildError
+from tfbuild.base.errors import Interrupted, TfBuildError, UsageError
 from tfbuild.cli.line.environment import check_environment, debug_wanted
 from tfbuild.machine.path_words import expected_error
 from tfbuild.machine.terminal import prepare_streams, write_text
@@ -53,12 +54,11 @@ class SelectOptions:
 
     def words(self) -> Words:
         """What a plan is made of; the command adds its own options."""
-        from tfbuild.cli.line.own_files import user_places
+        from tfbuild.cli.line.own_files import config_word, user_places
         from tfbuild.plan.words import Words
 
-        return Words(
-            release=self.release, config=self.config, arch=self.arch, sets=self.set, places=user_places()
-        )
+        config = config_word(self.config)
+        return Words(release=self.release, config=config, arch=self.arch, sets=self.set, places=user_places())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,7 @@ class BuildOptions(SelectOptions):
     tag: str = _word("name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]")
     output: str = _word("folder for the results [dist]")
     dry_run: bool = _switch("print the plan; no engine, no network")
+    verbose: bool = _switch("with --dry-run: each flag, file and package, with the line that gave it")
     offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:
@@ -111,17 +112,20 @@ def with_options(
     return decorate
 
 
-def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:
-    """Run ``command`` and turn what went wrong into text on stderr and an exit code.
+def run_command(command: Callable[[], int], typed: Sequence[str] = (), *, as_json: bool = False) -> int:
+    """Run ``command`` and turn what went wrong into text on stderr and an exit code; ``as_json`` also into a
+    document on stdout.
 
     ``typed`` are the words of the command line: a file that one of them names and that cannot be used is a
     wrong argument. TFBUILD_DEBUG=1 shows the traceback of an expected error too.
     """
     from tfbuild.cli.console import render_error
+    from tfbuild.cli.line.error_document import write_error
     from tfbuild.machine.interrupts import install_signal_handlers
 
     prepare_streams()
     try:
+        _require_folder()
         check_environment(os.environ)
         with install_signal_handlers():
             return int(command())
@@ -137,8 +141,17 @@ def run_command(command: Callable[[], int], typed: Sequence[str] = ()) -> int:
         expected = found
     if debug_wanted(os.environ):
         write_text("".join(traceback.format_exception(expected)), sys.stderr)
+    if as_json:
+        write_error(expected)
     render_error(expected)
     return int(expected.exit_code)
+
+
+def _require_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is not there any more", hint="cd to another one") from error
 
 
 def friendly(command: Command) -> Command:
@@ -147,7 +160,8 @@ def friendly(command: Command) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         typed = tuple(_strings([*args, *kwargs.values()]))
-        code = run_command(lambda: command(*args, **kwargs) or 0, typed)
+        as_json = bool(kwargs.get("json"))
+        code = run_command(lambda: command(*args, **kwargs) or 0, typed, as_json=as_json)
         if code:
             raise SystemExit(code)
 

@@ -20,13 +20,17 @@ from tfbuild.build.bundle.file import Bundle, BundleDocument
 from tfbuild.build.dist.folder import BuildDocument
 from tfbuild.build.dist.manifest import Manifest, VerifyRecord
 from tfbuild.build.several import IndexDocument, IndexManifest
+from tfbuild.cli.cleaning import CleanDocument
 from tfbuild.cli.guide.about import VersionDocument
-from tfbuild.cli.guide.configs import ShownConfig
+from tfbuild.cli.guide.configs import ShownConfig, WrittenConfig
 from tfbuild.cli.guide.explain import Explanations
 from tfbuild.cli.guide.keys import KeyList
 from tfbuild.cli.guide.room import RoomTaken
 from tfbuild.cli.json_schema import JsonObject, config_schema, document_schema, release_schema, schema_of
+from tfbuild.cli.line.error_document import ErrorDocument
 from tfbuild.cli.lists import ConfigList, ReleaseList
+from tfbuild.cli.lock import LockDocument
+from tfbuild.cli.machine import SetupDocument
 from tfbuild.cli.supply import FetchResult
 from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.cpus import Cpus
@@ -66,6 +70,11 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (DoctorReport, "doctor", "invoke doctor --json"),
     (DiagnoseReport, "diagnose", "invoke diagnose --json"),
     (TargetHost, "host-facts", "invoke diagnose --host-facts"),
+    (LockDocument, "lock-result", "invoke lock --json"),
+    (SetupDocument, "setup", "invoke setup --json"),
+    (CleanDocument, "clean", "invoke clean --json"),
+    (WrittenConfig, "new-config", "invoke new-config --json"),
+    (ErrorDocument, "error", "any command with --json that ends with an error"),
 )
 
 

@@ -41,7 +41,7 @@ def exit_with_usage(program: Program) -> None:
             except ParseError as error:
                 raise UsageError(str(error).rstrip("."), hint="invoke --list") from error
 
-        _usage(work)
+        _usage(work, program.argv)
 
     def update_config(*arguments: Any, **options: Any) -> None:
         def work() -> None:
@@ -53,7 +53,7 @@ def exit_with_usage(program: Program) -> None:
                     hint="unset INVOKE_RUNTIME_CONFIG, and the other variables INVOKE_...",
                 ) from error
 
-        _usage(work)
+        _usage(work, program.argv)
 
     program.parse_tasks = parse_tasks  # type: ignore[method-assign]
     program.update_config = update_config  # type: ignore[method-assign]
@@ -121,13 +121,17 @@ def _let_readers_leave(program: Program) -> None:
     program.parse_cleanup = parse_cleanup  # type: ignore[method-assign]
 
 
-def _usage(work: Callable[[], None]) -> None:
-    """Do ``work``; what is wrong with the command line ends the program with exit code 2."""
+def _usage(work: Callable[[], None], argv: Sequence[str]) -> None:
+    """Do ``work``; what is wrong with the command line ``argv`` ends the program with exit code 2."""
     from tfbuild.cli.console import render_error
+    from tfbuild.cli.line.error_document import write_error
 
     try:
         work()
     except UsageError as error:
+        # Whatever else is wrong with the line: who typed it reads JSON.
+        if "--json" in (argv[: argv.index("--")] if "--" in argv else argv):
+            write_error(error)
         render_error(error)
         raise Exit(code=int(ExitCode.USAGE)) from error
 

@@ -9,7 +9,9 @@ from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
 
-from tfbuild.base.errors import HostError
+from tfbuild.base.errors import HostError, TfBuildError
+from tfbuild.base.urls import VARIABLE
+from tfbuild.doctor.reach import Reach
 from tfbuild.engine.docker_cli import (
     MINIMUM_BUILDKIT,
     MINIMUM_BUILDX,
@@ -51,6 +53,17 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class Product:
+    """What is to be built: its name with its release, what that takes where it is known, and a function that
+    raises a :class:`TfBuildError` where an engine cannot carry it out."""
+
+    name: str
+    memory: int | None
+    cpu_hours: int | None
+    demand: Callable[[EngineFacts], None]
+
+
+@dataclass(frozen=True)
 class DoctorContext:
     """What the host is checked for; sizes in bytes."""
 
@@ -60,6 +73,7 @@ class DoctorContext:
     engine_disk: int = ENGINE_DISK
     cache_disk: int = CACHE_DISK
     jobs: int | None = None
+    product: Product | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +91,13 @@ class DoctorFacts:
     engine_free: int | None = None
     cache_free: int | None = None
     cache_writable: bool = True
+    cache_problem: TfBuildError | None = None
     output_writable: bool = True
     programs: frozenset[str] = frozenset()
     debian_keyring: bool = True
     mirrors: tuple[str, ...] | None = None
+    reach: Reach | None = None
+    builder_variable: str = ""  # that names the builder: BUILDX_BUILDER, DOCKER_CONTEXT
 
 
 Check = Callable[[DoctorFacts, DoctorContext], CheckResult]
@@ -90,7 +107,7 @@ def check_engine(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
     needed = "a container engine that answers"
     if facts.engine is None:
         error = facts.engine_error or HostError("the engine does not answer")
-        return CheckResult("engine", Status.FATAL, error.message, needed, error.hint or "")
+        return CheckResult("engine", Status.FATAL, _with_details(error), needed, error.hint or "")
     if facts.engine.product != "Docker Engine":
         found = f"{facts.engine.product} answers at the engine's socket; it has no BuildKit"
         fix = "set DOCKER_HOST to a Docker Engine's socket, or invoke setup"
@@ -105,8 +122,11 @@ def check_buildkit(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
     if facts.engine is None:
         return CheckResult("buildkit", Status.WARNING, "not known: the engine does not answer", needed)
     if facts.builder is not None and facts.builder.error:
-        found = f"the builder {facts.builder.name} does not answer: {facts.builder.error}"
-        return CheckResult("buildkit", Status.FATAL, found, needed, "docker buildx use default")
+        named = f" {facts.builder.name}" if facts.builder.name else ""
+        found = f"the builder{named} does not answer: {facts.builder.error}"
+        variable = facts.builder_variable
+        fix = f"correct or unset {variable}" if variable else "docker buildx use default"
+        return CheckResult("buildkit", Status.FATAL, found, needed, fix)
     new_enough = buildkit_is_new_enough(facts.builder, facts.engine.version)
     version = f"Docker Engine {facts.engine.version}"
     if facts.builder is not None and facts.builder.driver != "docker":
@@ -123,8 +143,7 @@ def check_buildx(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
     needed = f"buildx {_dotted(MINIMUM_BUILDX)} or newer"
     if facts.cli is None:
         error = facts.cli_error or HostError("there is no buildx")
-        found = "; ".join((error.message, *error.details))
-        return CheckResult("buildx", Status.FATAL, found, needed, error.hint or "")
+        return CheckResult("buildx", Status.FATAL, _with_details(error), needed, error.hint or "")
     return CheckResult(
         "buildx", Status.OK, f"{facts.cli.buildx_version} ({' '.join(facts.cli.buildx)})", needed
     )
@@ -144,6 +163,9 @@ def check_engine_disk(facts: DoctorFacts, context: DoctorContext) -> CheckResult
 
 def check_cache(facts: DoctorFacts, context: DoctorContext) -> CheckResult:
     needed = f"a writable folder with {_gib(context.cache_disk)} free"
+    if facts.cache_problem:
+        error = facts.cache_problem
+        return CheckResult("cache", Status.FATAL, _with_details(error), needed, error.hint or "")
     if not facts.cache_writable:
         found = f"the cache folder {context.cache_dir} is not writable"
         return CheckResult("cache", Status.FATAL, found, needed, "set TFBUILD_CACHE_DIR to another folder")
@@ -202,6 +224,9 @@ def check_memory(facts: DoctorFacts, context: DoctorContext) -> CheckResult:
     jobs = context.jobs or max(1, min(cpus, memory // MEMORY_PER_JOB))
     needed = f"{_gib(MEMORY_PER_JOB)} for each of {jobs} compile jobs"
     found = f"{_gib(memory)}, {cpus} CPUs"
+    if context.product and context.product.memory and memory < context.product.memory:
+        needed = f"about {_gib(context.product.memory)} for {context.product.name}"
+        return CheckResult("memory", Status.WARNING, found, needed, "--jobs 1, or more memory")
     if memory >= jobs * MEMORY_PER_JOB:
         return CheckResult("memory", Status.OK, found, needed)
     fewer = max(1, memory // MEMORY_PER_JOB)
@@ -237,13 +262,61 @@ def check_ca_bundle(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
     found = f"{bundle.path} ({bundle.source})"
     if not bundle.readable:
         fix = f"correct or unset {bundle.source}"
-        return CheckResult("ca-bundle", Status.WARNING, f"{found} cannot be read", needed, fix)
+        return CheckResult("ca-bundle", Status.FATAL, f"{found} cannot be read", needed, fix)
     return CheckResult("ca-bundle", Status.OK, found, needed)
 
 
 def check_proxies(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
-    shown = ", ".join(proxy.shown() for proxy in facts.host.proxies) or "none set"
-    return CheckResult("proxies", Status.OK, shown, "none, or the usual variables; builders get them too")
+    needed = "none, or the usual variables; builders get them too"
+    dead = {name: why for name, why in (facts.reach.proxies if facts.reach else {}).items() if why}
+    if dead:
+        shown = {proxy.variable: proxy.shown() for proxy in facts.host.proxies}
+        found = "; ".join(f"{shown.get(name, name)} does not answer: {why}" for name, why in dead.items())
+        return CheckResult("proxies", Status.FATAL, found, needed, f"correct or unset {', '.join(dead)}")
+    shown_all = ", ".join(proxy.shown() for proxy in facts.host.proxies) or "none set"
+    return CheckResult("proxies", Status.OK, shown_all, needed)
+
+
+def check_mirrors(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
+    needed = f"none, or {VARIABLE} with mirrors that answer"
+    reach = facts.reach or Reach()
+    if reach.unknown:
+        found = f"not asked: {_with_details(reach.unknown)}"
+        return CheckResult("mirrors", Status.FATAL, found, needed, reach.unknown.hint or "")
+    dead = [f"{url}: {why}" for url, why in reach.mirrors.items() if why]
+    if dead:
+        return CheckResult("mirrors", Status.FATAL, "; ".join(dead), needed, f"correct or unset {VARIABLE}")
+    return CheckResult("mirrors", Status.OK, ", ".join(reach.mirrors) or "none set", needed)
+
+
+def check_network(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
+    needed = "the hosts of sources and packages, or mirrors of them"
+    hosts = facts.reach.hosts if facts.reach else {}
+    dead = [f"{url} cannot be reached: {why}" for url, why in hosts.items() if why]
+    if dead:
+        fix = f"{VARIABLE} names mirrors; invoke bundle carries a build to a machine without network"
+        return CheckResult("network", Status.WARNING, "; ".join(dead), needed, fix)
+    return CheckResult("network", Status.OK, ", ".join(hosts) or "nothing asked", needed)
+
+
+def check_product(facts: DoctorFacts, context: DoctorContext) -> CheckResult:
+    product = context.product
+    if product is None:
+        return CheckResult(
+            "product", Status.OK, "none named: checked for the smallest", "--product, for another"
+        )
+    needed = f"an engine that can build {product.name}"
+    if facts.engine is None:
+        return CheckResult("product", Status.WARNING, "not known: the engine does not answer", needed)
+    try:
+        product.demand(facts.engine)
+    except TfBuildError as error:
+        return CheckResult("product", Status.FATAL, _with_details(error), needed, error.hint or "")
+    hours = product.cpu_hours
+    time = (
+        f": about {hours / max(1, facts.engine.cpus):.0f} hours on {facts.engine.cpus} CPUs" if hours else ""
+    )
+    return CheckResult("product", Status.OK, f"{product.name}{time}", needed)
 
 
 def check_debian_mirror(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
@@ -254,6 +327,10 @@ def check_debian_mirror(facts: DoctorFacts, _context: DoctorContext) -> CheckRes
     return CheckResult(
         "debian-mirror", Status.WARNING, "apt on this machine has no Debian mirror", needed, fix
     )
+
+
+def _with_details(error: TfBuildError) -> str:
+    return "; ".join((error.message, *error.details))
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -290,5 +367,8 @@ OTHER_CHECKS: tuple[Check, ...] = (
     check_clock,
     check_ca_bundle,
     check_proxies,
+    check_mirrors,
+    check_network,
     check_debian_mirror,
+    check_product,
 )

@@ -6,6 +6,7 @@ Facts are gathered at once (:func:`gather_facts`), then each check is a pure fun
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -21,16 +22,20 @@ from tfbuild.base.printable import joined
 from tfbuild.base.project import PROJECT
 from tfbuild.config.cpus import load_cpus
 from tfbuild.doctor.checks import FATAL_CHECKS, OTHER_CHECKS, CheckResult, DoctorContext, DoctorFacts, Status
+from tfbuild.doctor.reach import Probe, ask
 from tfbuild.engine import engine
 from tfbuild.engine.docker_cli import current_builder, find_docker_cli
 from tfbuild.engine.facts import Engine, EngineFacts
 from tfbuild.machine.apt import debian_archive_mirrors
+from tfbuild.machine.cache import cache_problem
 from tfbuild.machine.host import HostFacts, find_program, free_disk, gather, writable
 from tfbuild.machine.programs import Runner
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 # Where a containerd that runs beside the engine keeps images.
 _CONTAINERD_ROOT = Path("/var/lib/containerd")
+
+_BUILDER_VARIABLES = ("BUILDX_BUILDER", "DOCKER_CONTEXT")
 
 T = TypeVar("T")
 _Words = Annotated[str, Field(min_length=1)]
@@ -62,9 +67,11 @@ def run_checks(
     runner: Runner,
     connect: Callable[[], Engine] = engine.connect,
     host: Callable[[], HostFacts] = gather,
+    probe: Probe | None = None,
 ) -> tuple[CheckResult, ...]:
-    """All checks, in the order in which their problems are best solved."""
+    """All checks, in the order in which their problems are best solved; ``probe`` asks an address."""
     facts = gather_facts(context, runner=runner, connect=connect, host=host)
+    facts = replace(facts, reach=ask(os.environ, facts.host.proxies, runner, probe))
     mirrors = debian_archive_mirrors(runner, os_id=facts.host.os.id, codename=facts.host.os.codename)
     facts = replace(facts, mirrors=mirrors)
     return tuple(check(facts, context) for check in (*FATAL_CHECKS, *OTHER_CHECKS))
@@ -121,6 +128,8 @@ def gather_facts(
         engine_free=_engine_free(engine_facts) if engine_facts else None,
         cache_free=free_disk(context.cache_dir),
         cache_writable=writable(context.cache_dir),
+        cache_problem=cache_problem(context.cache_dir),
+        builder_variable=next((name for name in _BUILDER_VARIABLES if os.environ.get(name)), ""),
         output_writable=writable(context.output_dir),
         programs=frozenset(name for name in wanted if find_program(name)),
         debian_keyring=DEBIAN_KEYRING.is_file(),

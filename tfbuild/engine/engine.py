@@ -6,16 +6,14 @@ Everything that touches BuildKit (builds, builders, attestations) goes through t
 
 from __future__ import annotations
 
-import io
 import os
 import socket
-import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import docker.types
@@ -38,6 +36,7 @@ from tfbuild.engine.facts import (
     is_leftover,
     too_old,
 )
+from tfbuild.engine.pack import pack_files
 from tfbuild.machine.host import find_program
 from tfbuild.machine.interrupts import hold_signals
 
@@ -73,11 +72,20 @@ def connect(
         client.api.timeout = _REQUEST_TIMEOUT_S
         api = _version_tuple(client.api.api_version)
     except (docker.errors.DockerException, OSError) as error:
-        installed = which("dockerd") is not None
-        raise classify(error, installed=installed, docker_host=env.get("DOCKER_HOST", "")) from error
+        installed, host = which("dockerd") is not None, env.get("DOCKER_HOST", "")
+        raise classify(error, installed=installed, docker_host=host, context=_context(env)) from error
     if api < MINIMUM_API:
         raise too_old(f"its API is {client.api.api_version}")
     return DockerEngine(client)
+
+
+def _context(env: Mapping[str, str]) -> tuple[str, str]:
+    """Name and address of the active docker context; empty where there is none besides the default."""
+    try:
+        found = docker.ContextAPI.get_context(env.get("DOCKER_CONTEXT") or None)
+    except (docker.errors.DockerException, OSError, ValueError):
+        return "", ""
+    return ("", "") if found is None or found.name == "default" else (found.name, found.Host or "")
 
 
 class DockerEngine:
@@ -378,27 +386,6 @@ def _heard(run: Callable[[], RunResult], speaks: bool) -> RunResult:
         return second
     text = f"it printed nothing and ended with exit code {first.exit_code}; a second run succeeded"
     return replace(second, exit_code=first.exit_code, stderr=text)
-
-
-def pack_files(files: Mapping[str, Path], mount: str) -> bytes:
-    """A tar of ``files`` with names relative to ``mount``, readable by any user in the container."""
-    buffer = io.BytesIO()
-    folders: set[PurePosixPath] = set()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for target, source in sorted(files.items()):
-            name = PurePosixPath(target).relative_to(mount)
-            for folder in reversed(name.parents[:-1]):
-                if folder not in folders:
-                    folders.add(folder)
-                    member = tarfile.TarInfo(str(folder))
-                    member.type, member.mode = tarfile.DIRTYPE, 0o755
-                    archive.addfile(member)
-            member = tarfile.TarInfo(str(name))
-            member.size = source.stat().st_size
-            member.mode = 0o755 if os.access(source, os.X_OK) else 0o644
-            with source.open("rb") as content:
-                archive.addfile(member, content)
-    return buffer.getvalue()
 
 
 def _owner_labels() -> dict[str, str]:

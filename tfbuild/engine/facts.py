@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -227,22 +228,31 @@ def too_old(found: str) -> EngineUnavailable:
     )
 
 
-def classify(error: BaseException, *, installed: bool, docker_host: str = "") -> EngineUnavailable:
+def classify(
+    error: BaseException, *, installed: bool, docker_host: str = "", context: tuple[str, str] = ("", "")
+) -> EngineUnavailable:
     """The reason that is hidden in docker-py's error: the errno at the end of its chain of causes.
 
-    ``installed``: whether this machine has a ``dockerd``; ``docker_host``: the variable DOCKER_HOST.
+    ``installed``: whether this machine has a ``dockerd``; ``docker_host``: the variable DOCKER_HOST;
+    ``context``: name and address of the active docker context, which counts where that is not set.
     """
     text = str(error)
     if "too old" in text or "Minimum supported" in text:
         return too_old(text)
     number = first_errno(error)
-    local = docker_host in ("", *_LOCAL_SOCKETS)
+    name, address = ("", docker_host) if docker_host else context
+    local = address in ("", *_LOCAL_SOCKETS)
+    if isinstance(number, int) and number > 0 and not local:
+        text = f"{address}: {os.strerror(number)}"  # docker-py's own text is that of three libraries
     if number in (errno.EACCES, errno.EPERM):
         problem, message = EngineProblem.PERMISSION, "no permission to use the engine's socket"
         hint = "sudo usermod -aG docker $USER, then log in again (or run this command with sudo)"
     elif number not in (errno.ENOENT, errno.ECONNREFUSED) or not local:
         problem, message = EngineProblem.UNREACHABLE, "the container engine cannot be reached"
         hint = f"check DOCKER_HOST ({docker_host or 'not set'}) and: docker context ls"
+        if name:
+            message = f"the engine of the docker context '{name}' cannot be reached"
+            hint = "check it: docker context ls; the engine of this machine: docker context use default"
     elif installed:
         problem, message = EngineProblem.NOT_RUNNING, "the container engine is installed but not running"
         hint = "invoke setup starts it (or: sudo systemctl start docker)"

@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import HostError, UsageError
+from tfbuild.base.errors import HostError, TfBuildError, UsageError
 from tfbuild.machine.path_words import expanded
 
 # https://bford.info/cachedir/ : backup programs leave out a folder with this file.
@@ -69,6 +69,18 @@ def prepare_cache(root: Path) -> Path:
     if not os.access(root, os.W_OK | os.X_OK):
         raise _unusable(root, PermissionError(13, "Permission denied"))
     return root
+
+
+def cache_problem(root: Path) -> TfBuildError | None:
+    """Why :func:`prepare_cache` would not take ``root``; None where it would. Changes nothing."""
+    try:
+        if root.exists() and not _is_ours(root):
+            _refuse_foreign_content(root)
+    except UsageError as error:
+        return error
+    except OSError as error:
+        return _unusable(root, error)
+    return None
 
 
 def clear_cache(root: Path) -> int:

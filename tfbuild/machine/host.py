@@ -209,8 +209,11 @@ def free_disk(path: Path) -> int | None:
 def writable(path: Path) -> bool:
     """Whether a file can be made in ``path``, or the folder itself where it does not exist yet."""
     for folder in (path, *path.absolute().parents):
-        if folder.exists():
-            return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+        try:
+            if folder.exists():
+                return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+        except PermissionError:  # a folder above it may not be entered
+            return False
     return False
 
 

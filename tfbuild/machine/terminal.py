@@ -87,7 +87,9 @@ def encodable(text: str, stream: TextIO) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return text.replace("…", "...").encode(encoding, "backslashreplace").decode(encoding)
+        return (
+            text.replace("…", "...").replace("✓", "ok").encode(encoding, "backslashreplace").decode(encoding)
+        )
     return text
 
 

@@ -31,7 +31,7 @@ def cleaned(dist: Path, removed: list[str] | None = None, **wanted: Any) -> list
         gone.append(mount)
         return 5
 
-    return list(clean_up(Wanted(output=str(dist), **wanted), env, Engine(lambda: HELD, remove)))
+    return list(map(str, clean_up(Wanted(output=str(dist), **wanted), env, Engine(lambda: HELD, remove))))
 
 
 def test_results_go_and_foreign_files_stay_with_their_names(tmp_path: Path) -> None:

@@ -335,7 +335,8 @@ def test_the_releases_tell_what_was_built_from_what_is_only_pinned(invoke: Invok
 
 def test_a_dry_run_of_the_model_server_touches_nothing(invoke: Invoke, tmp_path: Path) -> None:
     """The guard of unit tests forbids processes, sockets and the engine."""
-    ended = invoke("build-serving", "--arch", "aarch64", "--dry-run", "--", "--copt=-fno-plt", "-k")
+    raw = ("--", "--copt=-fno-plt", "-k")
+    ended = invoke("build-serving", "--arch", "aarch64", "--dry-run", "--verbose", *raw)
     assert ended.code == 0
     lines = ended.stdout.splitlines()
     assert re.fullmatch(r"serving-2\.20\.0-opt-set\.[0-9a-f]{6}-arm64", lines[0])
@@ -363,7 +364,9 @@ def test_a_dry_run_says_what_it_would_take_the_place_of(invoke: Invoke, tmp_path
     second = invoke(*words, "--json").json()
     jsonschema.validate(second, schema("plan"))
     assert (second["replaces"]["build_id"], second["replaces"]["key"]) == (first["build_id"], "7" * 64)
-    assert f"  place     replaces the build {first['build_id']} of " in invoke(*words).stdout
+    (place,) = (line for line in invoke(*words).stdout.splitlines() if line.startswith("  place "))
+    assert place.split(maxsplit=1)[1].startswith(f"replaces the build {first['build_id']} of ")
+    assert f"  place     replaces the build {first['build_id']} of " in invoke(*words, "--verbose").stdout
 
 
 def test_a_dry_run_of_another_build_of_the_same_name_is_refused(invoke: Invoke, tmp_path: Path) -> None:
@@ -443,7 +446,7 @@ def test_mirrors_are_shown_with_their_origin_the_environments_first(
     base = project / "build_configs" / "base.yaml"
     base.write_text(base.read_text() + "\nmirrors:\n  - https://github.com/=https://mirror.example/gh/\n")
     monkeypatch.setenv("TFBUILD_MIRRORS", "debian:=https://me:s3cr3t@here.example/debian")
-    ended = invoke("build-tflite", "--dry-run", "--set", "mirrors+=https://a.example/=/srv/a")
+    ended = invoke("build-tflite", "--dry-run", "--verbose", "--set", "mirrors+=https://a.example/=/srv/a")
     shown = [line.split() for line in ended.stdout.splitlines() if line.startswith("  mirror ")]
     line = len(base.read_text().splitlines())
     assert [words[1:] for words in shown] == [
@@ -582,10 +585,14 @@ def test_a_build_in_json_prints_nothing_else_on_stdout(invoke: Invoke, fake_buil
         assert document["status"] == status
 
 
-def test_a_failed_build_leaves_stdout_empty_and_names_the_log(invoke: Invoke, fake_build: Build) -> None:
+def test_a_failed_build_has_no_result_and_names_the_log(invoke: Invoke, fake_build: Build) -> None:
     fake_build.engine.libc = "libc-old.so.6"
-    ended = invoke("build-tflite", "--json")
+    ended = invoke("build-tflite")
     assert (ended.code, ended.stdout) == (ExitCode.VERIFICATION_FAILED, "")
+    ended = invoke("build-tflite", "--json")
+    assert ended.code == ExitCode.VERIFICATION_FAILED
+    assert ended.json()["error"]["log"].endswith("verify.json")
+    jsonschema.validate(ended.json(), schema("error"))
     assert "image-version-missing" in ended.stderr
     assert "verify.json" in ended.stderr
 

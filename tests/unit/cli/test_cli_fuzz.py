@@ -184,7 +184,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "check-upstream": ("--clone", "--release"),
     "clean": ("--older", "--product"),
     "diagnose": ("--html", "--facts"),
-    "doctor": (),
+    "doctor": ("--product",),
     "du": ("--output",),
     "explain": (),
     "fetch": ("--release", "--arch", "--config", "--set", "--variant"),

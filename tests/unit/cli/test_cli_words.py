@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -43,7 +44,11 @@ def refused(argv: list[str], acts: Acts, capsys: Captured) -> str:
     """What is told where ``argv`` is wrong."""
     code = run_invoke(*argv)
     out, err = capsys.readouterr()
-    assert (code, out, acts.begun) == (ExitCode.USAGE, "", []), err
+    assert (code, acts.begun) == (ExitCode.USAGE, []), err
+    if "--json" in argv:
+        assert json.loads(out)["error"]["exit_code"] == code
+    else:
+        assert out == ""
     assert "Traceback" not in err
     return err
 
@@ -82,6 +87,7 @@ def refused(argv: list[str], acts: Acts, capsys: Captured) -> str:
             "build-tflite --dry",
             "is an option of invoke itself, not of build-tflite; did you mean '--dry-run'?",
         ),
+        ("build-tflite --verbose", "--verbose tells more of a plan"),
         ("build-tflite -R", "did you mean '--dry-run'?"),
         ("build-tflite --version", "'--version' belongs before a command: invoke --version"),
         ("build-tflite -V --dry-run", "'-V' belongs before a command: invoke --version"),
@@ -319,6 +325,7 @@ LONG = "x" * 300
     [
         f"build-tflite --release {LONG}.yaml",
         f"build-tflite --output {LONG}",
+        f"build-tflite --config {LONG}.yaml",
         f"build-serving --model {LONG}",
         f"build-keras --model {LONG}",
         f"build-keras --app {LONG}",
@@ -414,7 +421,12 @@ def test_a_home_folder_is_meant_the_same_everywhere(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert expanded("~/x", "--output") == tmp_path / "x"
     assert run_invoke("build-tflite", "--output", "~/x", "--dry-run") == 0
-    assert f"output    {tmp_path}/x/tflite/" in capsys.readouterr().out
+    assert f"output   {tmp_path}/x/tflite/" in capsys.readouterr().out
+    (tmp_path / "own.yaml").write_text("description: o\nextends: opt\n")
+    assert run_invoke("build-tflite", "--config", "~/own.yaml", "--dry-run") == 0
+    assert "config own, " in capsys.readouterr().out
+    assert run_invoke("show-config", "~/own.yaml") == 0
+    assert capsys.readouterr().out.startswith("own (")
     monkeypatch.setenv("TFBUILD_CACHE_DIR", "~nobody-of-this-name/c")
     assert "there is no such home folder" in refused(["build-tflite", "--dry-run", "--json"], acts, capsys)
 

@@ -172,3 +172,15 @@ def test_a_repository_of_a_user_builds_its_own_configuration(installed: Installe
 def test_what_is_not_found_is_told_with_the_folders(installed: Installed, tmp_path: Path) -> None:
     done = installed.run(tmp_path, "build-tflite", "--config", "gat")
     assert f"looked in: ./build_configs, {tmp_path}/.config/tfbuild, tfbuild's own" in done.stderr
+
+
+def test_a_folder_that_is_gone_is_told(installed: Installed, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = str(installed.venv / "bin" / "tfbuild")
+    argv = ("sh", "-c", f"rmdir '{gone}' && exec '{program}' list-configs")
+    done = subprocess.run(argv, cwd=gone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: the current folder is not there any more\nhint: cd to another one\n",
+    )

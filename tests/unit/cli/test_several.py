@@ -26,9 +26,11 @@ from tfbuild.releases.keys import Release
 WORDS = Words(release="2.14.1-debian", sets=("policy=default",), origin="source")
 
 
-def build(arch: str, *, dry_run: bool = False, as_json: bool = False, **words: Any) -> int:
+def build(
+    arch: str, *, dry_run: bool = False, verbose: bool = False, as_json: bool = False, **words: Any
+) -> int:
     every = replace(WORDS, arch=arch, **words)
-    options = BuildOptions(dry_run=dry_run, json=as_json)
+    options = BuildOptions(dry_run=dry_run, verbose=verbose, json=as_json)
     return run_command(lambda: cli_build.build("tflite", every, options))
 
 
@@ -71,7 +73,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
 def test_the_plans_are_printed_one_after_the_other_and_the_index_last(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert build("arm64,amd64", dry_run=True) == ExitCode.OK
+    assert build("arm64,amd64", dry_run=True, verbose=True) == ExitCode.OK
     out = capsys.readouterr().out
     places = [
         out.index(text)
@@ -82,6 +84,15 @@ def test_the_plans_are_printed_one_after_the_other_and_the_index_last(
         )
     ]
     assert places == sorted(places)
+    assert machine.built == []
+
+
+def test_the_short_plans_are_one_table(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert build("arm64,amd64", dry_run=True) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tflite-2.14.1-debian-opt, an image of several platforms"
+    assert [line.split()[0] for line in lines if "steps:" in line] == ["amd64", "arm64"]
+    assert len(lines) <= 15
     assert machine.built == []
 
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ExitCode, HostError
+from tfbuild.base.errors import ExitCode, HostError, UsageError
 from tfbuild.doctor import doctor
 from tfbuild.doctor.checks import (
     FATAL_CHECKS,
@@ -18,8 +18,10 @@ from tfbuild.doctor.checks import (
     CheckResult,
     DoctorContext,
     DoctorFacts,
+    Product,
     Status,
 )
+from tfbuild.doctor.reach import Reach
 from tfbuild.engine.docker_cli import Builder, DockerCli
 from tfbuild.engine.facts import EngineFacts, EngineProblem, EngineUnavailable
 from tfbuild.machine.host import CaBundle, HostFacts, OsRelease, Proxy
@@ -78,6 +80,7 @@ def _host(**changes: object) -> DoctorFacts:
     return replace(READY, host=replace(HOST, **changes))  # type: ignore[arg-type]
 
 
+FOREIGN = UsageError("/c cannot be the cache", details=("found: a",), hint="another folder")
 UNAVAILABLE = EngineUnavailable(EngineProblem.PERMISSION, "no permission to use the socket", hint="usermod")
 
 
@@ -113,8 +116,40 @@ UNAVAILABLE = EngineUnavailable(EngineProblem.PERMISSION, "no permission to use 
         (
             _host(ca_bundle=CaBundle(Path("/x"), "SSL_CERT_FILE", False)),
             "ca-bundle",
-            Status.WARNING,
+            Status.FATAL,
             "SSL_CERT",
+        ),
+        (
+            replace(
+                READY, cache_problem=UsageError("/c cannot be the cache", details=("found: a",), hint="x")
+            ),
+            "cache",
+            Status.FATAL,
+            "/c cannot be the cache; found: a",
+        ),
+        (
+            replace(READY, reach=Reach(proxies={"http_proxy": "Connection refused"})),
+            "proxies",
+            Status.FATAL,
+            "http_proxy does not answer: Connection refused",
+        ),
+        (
+            replace(READY, reach=Reach(mirrors={"http://m/": "no answer in 5 s", "/a": ""})),
+            "mirrors",
+            Status.FATAL,
+            "http://m/: no answer in 5 s",
+        ),
+        (
+            replace(READY, reach=Reach(unknown=UsageError("cannot be understood", hint="x"))),
+            "mirrors",
+            Status.FATAL,
+            "not asked: cannot be understood",
+        ),
+        (
+            replace(READY, reach=Reach(hosts={"https://h/": "Name or service not known"})),
+            "network",
+            Status.WARNING,
+            "https://h/ cannot be reached: Name or service not known",
         ),
         (replace(READY, mirrors=()), "debian-mirror", Status.WARNING, "no Debian mirror"),
     ],
@@ -175,3 +210,48 @@ def test_the_error_before_a_build_names_every_failed_check() -> None:
 
 def test_a_warning_does_not_stop_a_build() -> None:
     doctor.require_ready(tuple(_check(_engine(memory=GIB)).values()))
+
+
+NEEDY = replace(
+    CONTEXT, product=Product("serving 2.20.0", 16 * GIB, 30, lambda _: None), engine_disk=60 * GIB
+)
+
+
+def test_a_product_is_checked_for_what_its_plan_says() -> None:
+    found = _check(READY, NEEDY)
+    assert (found["memory"].status, found["memory"].needed) == (
+        Status.WARNING,
+        "about 16.0 GiB for serving 2.20.0",
+    )
+    assert found["engine-disk"].status is Status.FATAL
+    assert found["product"].found == "serving 2.20.0: about 15 hours on 2 CPUs"
+
+
+def test_an_engine_that_cannot_build_a_product_is_told() -> None:
+    def refuse(_: EngineFacts) -> None:
+        raise HostError("the engine has no such CPU", hint="another one")
+
+    product = Product("x 1", None, None, refuse)
+    found = _check(READY, replace(CONTEXT, product=product))["product"]
+    assert (found.status, found.found, found.fix) == (
+        Status.FATAL,
+        "the engine has no such CPU",
+        "another one",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "fix"),
+    [("BUILDX_BUILDER", "correct or unset BUILDX_BUILDER"), ("", "docker buildx use default")],
+)
+def test_a_builder_that_a_variable_names_is_not_helped_by_another_default(variable: str, fix: str) -> None:
+    builder = Builder("", "", "", (), 'no builder "nope" found')
+    found = _check(replace(READY, builder=builder, builder_variable=variable))["buildkit"]
+    assert found.found == 'the builder does not answer: no builder "nope" found'
+    assert found.fix == fix
+
+
+def test_the_reason_why_an_engine_does_not_answer_is_told() -> None:
+    error = HostError("the engine cannot be reached", details=("tcp://x:1: Connection refused",), hint="h")
+    found = _check(replace(READY, engine=None, engine_error=error))["engine"]
+    assert found.found == "the engine cannot be reached; tcp://x:1: Connection refused"

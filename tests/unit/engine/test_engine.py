@@ -11,7 +11,7 @@ import docker.errors
 import pytest
 
 from tfbuild.base.errors import ExitCode, HostError, NothingMatchesError
-from tfbuild.engine.engine import DockerEngine, connect, pack_files
+from tfbuild.engine.engine import DockerEngine, connect
 from tfbuild.engine.facts import (
     LABEL,
     LABEL_HOST,
@@ -23,6 +23,7 @@ from tfbuild.engine.facts import (
     image_facts,
     is_leftover,
 )
+from tfbuild.engine.pack import pack_files
 
 
 def _docker_error(cause: BaseException) -> Exception:
@@ -380,3 +381,24 @@ def test_an_image_that_loses_its_name_is_removed_only_if_it_is_ours(
     connect(client_factory=lambda **_: client, env={}, which=lambda _: None).tag_image("new", "x")
     assert api.names["x"] == "new"
     assert api.removed == removed
+
+
+def test_a_context_that_does_not_answer_is_told_by_name() -> None:
+    error = classify(
+        ConnectionRefusedError(111, "refused"), installed=True, context=("fake", "tcp://127.0.0.1:1")
+    )
+    assert error.problem is EngineProblem.UNREACHABLE
+    assert error.message == "the engine of the docker context 'fake' cannot be reached"
+    assert error.details == ("tcp://127.0.0.1:1: Connection refused",)
+    assert "docker context use default" in (error.hint or "")
+
+
+def test_docker_host_counts_before_a_context() -> None:
+    error = classify(
+        ConnectionRefusedError(111, "refused"),
+        installed=True,
+        docker_host="tcp://10.0.0.1:2375",
+        context=("fake", "tcp://127.0.0.1:1"),
+    )
+    assert "DOCKER_HOST (tcp://10.0.0.1:2375)" in (error.hint or "")
+    assert error.details == ("tcp://10.0.0.1:2375: Connection refused",)

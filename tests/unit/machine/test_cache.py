@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.builds import Build
 from tfbuild.base.errors import HostError, UsageError
-from tfbuild.machine.cache import SUBFOLDERS, TAG_NAME, cache_root, clear_cache, prepare_cache
+from tfbuild.machine.cache import SUBFOLDERS, TAG_NAME, cache_problem, cache_root, clear_cache, prepare_cache
 
 
 def test_the_own_variable_wins_over_xdg(tmp_path: Path) -> None:
@@ -170,3 +170,13 @@ def test_all_that_a_build_leaves_in_its_cache_is_known_as_ours(tmp_path: Path) -
     shutil.rmtree(tmp_path / "cache" / "downloads")  # the imitated downloads have plain names
     assert clear_cache(tmp_path / "cache") > 0
     assert not (tmp_path / "cache").exists()
+
+
+def test_what_is_wrong_with_a_cache_is_told_without_touching_it(tmp_path: Path) -> None:
+    assert cache_problem(tmp_path / "new") is None
+    (tmp_path / "thesis.tex").write_text("precious")
+    problem = cache_problem(tmp_path)
+    assert problem is not None
+    assert "holds other things" in problem.message
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.tex"]
+    assert cache_problem(prepare_cache(tmp_path / "own")) is None

@@ -17,7 +17,7 @@ from tfbuild.base.errors import ExitCode, HostError, UsageError
 from tfbuild.base.places import NOWHERE, UserPlaces, is_path, search_path
 from tfbuild.base.project import PROJECT
 from tfbuild.cli.guide.keys import KeyEntry, keys
-from tfbuild.cli.line.own_files import user_places
+from tfbuild.cli.line.own_files import config_word, user_places
 from tfbuild.config.layers import BUILT_IN
 from tfbuild.config.load import CONFIG_FOLDER, DEFAULT_CONFIG, ResolvedConfig
 from tfbuild.machine.terminal import write_json, write_lines
@@ -69,7 +69,7 @@ def show_config(request: ShowRequest, *, as_json: bool) -> int:
     if request.product:
         table.parse_product(request.product)
     arch = parse_arch(request.arch, host_arch())
-    name = request.name or DEFAULT_CONFIG
+    name = config_word(request.name, "show-config") or DEFAULT_CONFIG
     config = table.load_config(PROJECT, name, arch, request.sets, to_build=False, user=user_places())
     shown = shown_config(config, request.product)
     if as_json:
@@ -147,9 +147,22 @@ _FIRST_KEYS = (
 )
 
 
-def new_config(name: str, extends: str, description: str) -> int:
+@dataclass(frozen=True, kw_only=True)
+class WrittenConfig:
+    """``invoke new-config --json``; ``path`` as it is in messages, from the current folder."""
+
+    version: Literal[1] = 1
+    config: str
+    path: str
+
+
+def new_config(name: str, extends: str, description: str, *, as_json: bool) -> int:
     """``invoke new-config``"""
-    path = write_config(PROJECT, name, extends or DEFAULT_CONFIG, description, user_places())
+    base = config_word(extends, "--extends") or DEFAULT_CONFIG
+    path = write_config(PROJECT, name, base, description, user_places())
+    if as_json:
+        write_json(dump(WrittenConfig(config=name, path=path)))
+        return ExitCode.OK
     write_lines([f"wrote {path}", f"next: edit it, then invoke show-config {name}"])
     return ExitCode.OK
 

@@ -301,7 +301,7 @@ def _unknown_option(word: str, command: Command, core: Sequence[Flag]) -> UsageE
     name = word.partition("=")[0]
     meant = _MEANT.get(name) or _MEANT.get(name[:2] if not name.startswith("--") else name)
     suggestion = f"; did you mean '{meant}'?" if meant and command.find(meant) else ""
-    if not suggestion and not name.startswith("--"):
+    if not suggestion and not meant and not name.startswith("--"):
         same = sorted({each for each in command.names if each.startswith(f"--{name[1:2].lower()}")})
         suggestion = f"; did you mean {one_of(same)}?" if same else ""
     flag = _core_flag(core, name)

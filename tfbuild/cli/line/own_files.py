@@ -8,9 +8,9 @@ from pathlib import Path
 import platformdirs
 
 from tfbuild.base.errors import UsageError
-from tfbuild.base.places import UserPlaces, search_path
+from tfbuild.base.places import UserPlaces, is_path, search_path
 from tfbuild.base.project import IS_INSTALLED
-from tfbuild.machine.path_words import expanded, input_path
+from tfbuild.machine.path_words import expanded, input_path, input_word
 
 
 def release_word(word: str, root: Path) -> str:
@@ -29,6 +29,14 @@ def release_word(word: str, root: Path) -> str:
     if not here.is_file():
         return str(path)
     return here.relative_to(root).as_posix() if here.is_relative_to(root) else str(here)
+
+
+def config_word(word: str, option: str = "--config") -> str:
+    """The name of a configuration as it is; in the path of a file ``~`` is replaced.
+
+    :raises UsageError: there is something that cannot be read.
+    """
+    return input_word(word, option) if is_path(word) else word
 
 
 def user_places() -> UserPlaces:
