@@ -140,6 +140,21 @@ def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
     assert "-- Configuring done" in configure
 
 
+def test_an_older_debian_gives_a_library_for_its_glibc(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    run = compile_only(plan_of("arm64", "debian.suite=bookworm"), mini, tmp_path / "dist")
+    assert "12.2.0" in (run.layout.out / "tools.txt").read_text().splitlines()[0]
+    packages = (run.layout.out / "packages.tsv").read_text()
+    assert "\nqemu-user-static\t" in packages
+    for name in ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model"):
+        facts = read_elf(run.layout.out / "dist" / name)
+        floor = facts.floor("GLIBC")
+        assert facts.machine == "EM_AARCH64"
+        assert floor is None or floor.key <= (2, 36)
+        assert facts.alignment == 65536
+
+
 def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
     mini: Miniature, plan_of: Callable[[str], Plan[Any]], engine: DockerEngine, tmp_path: Path
 ) -> None:
