@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from tfbuild.artifacts.elf.facts import version_key
-from tfbuild.artifacts.platforms import load_platforms
+from tfbuild.artifacts.platforms import Distribution, load_platforms
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.compiler_cpus import CompilerCpus, default_compiler_cpus
@@ -30,28 +31,39 @@ def on_suite(root: Path, release: AnyRelease, config: ResolvedConfig) -> AnyRele
 
     Raises :class:`NothingMatchesError` where it cannot be built there.
     """
-    suite, debian = config.values.debian.suite, debian_of(release)
-    if not suite or debian is None or suite == debian.suite:
+    suite, debian, own = config.values.debian.suite, debian_of(release), suite_of(release)
+    if not suite or not release.is_compiled or suite == own:
         return release
-    rows = load_platforms(root).suites
-    cmake = rows[suite].cmake if suite in rows else None
-    why, instead = None, f"leave debian.suite out: the release is built on {debian.suite}"
-    if suite not in rows:
-        why = f"no such suite is known here{did_you_mean(suite, rows)}; there are: {', '.join(rows)}"
-    elif release.provider == "debian":
-        why = f"its dependencies are packages of {debian.suite}, and compiled at their versions there"
+    why = _why_not(suite, own, release, config, load_platforms(root).suites)
+    if why is None and debian is not None:
+        return release.model_copy(update={"debian": debian.model_copy(update={"suite": suite})})
+    instead = f"leave debian.suite out: the release is built on {own}"
+    if release.provider == "debian":
         instead = "take a release with upstream's own dependencies: --release 2.16.1, or 2.2.0-litert"
-    elif cmake is None or version_key(cmake) < version_key(_CMAKE):
-        why = f"CMake is {cmake or 'unknown'} there, and {_CMAKE} is the first that can"
-    elif config.values.runtime.flavour == "python":
-        why = f"Python, numpy and pybind11 of the release are pinned for {debian.suite}"
-    if why:
-        raise NothingMatchesError(
-            f"{release.product} {release.release} cannot be built on Debian's {suite}",
-            details=(why, f"asked for at {config.origins['debian.suite']}"),
-            hint=instead,
-        )
-    return release.model_copy(update={"debian": debian.model_copy(update={"suite": suite})})
+    raise NothingMatchesError(
+        f"{release.product} {release.release} cannot be built on Debian's {suite}",
+        details=(
+            why or f"its file has no 'debian', and so is for {own}",
+            f"asked for at {config.origins['debian.suite']}",
+        ),
+        hint=instead,
+    )
+
+
+def _why_not(
+    suite: str, own: str, release: Release, config: ResolvedConfig, known: Mapping[str, Distribution]
+) -> str | None:
+    """Why ``release``, whose own suite is another, is not built on ``suite``."""
+    if suite not in known:
+        return f"no such suite is known here{did_you_mean(suite, known)}; there are: {', '.join(known)}"
+    if release.provider == "debian":
+        return f"its dependencies are packages of {own}, and compiled at their versions there"
+    cmake = known[suite].cmake
+    if cmake is None or version_key(cmake) < version_key(_CMAKE):
+        return f"CMake is {cmake or 'unknown'} there, and {_CMAKE} is the first that can"
+    if config.values.runtime.flavour == "python":
+        return f"Python, numpy and pybind11 of the release are pinned for {own}"
+    return None
 
 
 def source_rules() -> KeyRules:

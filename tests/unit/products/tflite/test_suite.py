@@ -7,14 +7,18 @@ from typing import Any
 import pytest
 
 from tests.support.plans import PROJECT, make_plan
+from tests.support.products import list_releases
+from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
 from tfbuild.config.compiler_cpus import default_compiler_cpus
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.table import plan_of
+from tfbuild.releases.keys import debian_of, suite_of
 
 UPSTREAM = "2.16.1"
+SOURCES = [each for each in list_releases(PROJECT) if each.product == "tflite" and each.is_compiled]
 
 
 def plan(release: str, *sets: str, origin: str = "", arch: str = "arm64") -> Plan[Any]:
@@ -77,6 +81,27 @@ def test_what_cannot_be_built_there_is_refused_with_its_reason(
     assert why in caught.value.details[0]
     assert caught.value.details[1] == f"asked for at --set {sets[0]}"
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("suite", load_platforms(PROJECT).suites)
+@pytest.mark.parametrize("arch", Arch)
+@pytest.mark.parametrize("release", [each.release for each in SOURCES])
+def test_every_release_is_planned_for_an_architecture_and_a_suite_or_says_why_not(
+    release: str, arch: Arch, suite: str
+) -> None:
+    found = next(each for each in SOURCES if each.release == release)
+    able = arch in found.arches and (
+        suite == suite_of(found)
+        or (found.provider == "upstream" and debian_of(found) is not None and suite == "bookworm")
+    )
+    if able:
+        assert plan(release, f"debian.suite={suite}", arch=arch).root.suite == suite
+        return
+    with pytest.raises(NothingMatchesError) as caught:
+        plan(release, f"debian.suite={suite}", arch=arch)
+    assert f"tflite {release} cannot be built" in caught.value.message
+    assert caught.value.details
+    assert caught.value.hint
 
 
 def test_an_official_wheel_has_the_suite_of_its_python() -> None:
