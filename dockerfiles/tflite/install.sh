@@ -7,6 +7,8 @@ scripts=$(dirname "$(readlink -f "$0")")
 source /common/results.sh
 # shellcheck source=../common/symbols.sh
 source /common/symbols.sh
+# shellcheck source=licenses.sh
+source "$scripts/licenses.sh"
 
 dist=/out/dist
 rm -rf "$dist" /out/contents.tsv
@@ -50,21 +52,7 @@ libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
   note_content "lib/${library##*/}" copied "$package"
 done
-if [[ $LITE_FOLDER == tensorflow/lite ]]; then
-  cp /tree/source/LICENSE "$dist/share/licenses/tensorflow"
-else
-  cp /tree/source/LICENSE "$dist/share/licenses/litert"
-fi
-# What is linked in statically.
-while IFS=$'\t' read -r name license_file; do
-  [[ -n $license_file ]] || continue
-  license=/tree/dependencies/$name/$license_file
-  if [[ -d $license ]]; then
-    cat "$license"/*.txt > "$dist/share/licenses/$name"
-  else
-    cp "$license" "$dist/share/licenses/$name"
-  fi
-done < /request/dependencies
+compiled_licenses "$dist/share/licenses"
 
 # --- symbols -----------------------------------------------------------------------------------------------
 for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do

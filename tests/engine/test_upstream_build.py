@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -21,7 +22,7 @@ from tests.support.patches import diff_of, write_patch
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_litert_miniature, make_miniature
-from tfbuild.artifacts.elf.read import read_elf
+from tfbuild.artifacts.elf.read import parse_elf, read_elf
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
@@ -140,6 +141,21 @@ def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
     assert "-- Configuring done" in configure
 
 
+def test_an_older_debian_gives_a_library_for_its_glibc(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    run = compile_only(plan_of("arm64", "debian.suite=bookworm"), mini, tmp_path / "dist")
+    assert "12.2.0" in (run.layout.out / "tools.txt").read_text().splitlines()[0]
+    packages = (run.layout.out / "packages.tsv").read_text()
+    assert "\nqemu-user-static\t" in packages
+    for name in ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model"):
+        facts = read_elf(run.layout.out / "dist" / name)
+        floor = facts.floor("GLIBC")
+        assert facts.machine == "EM_AARCH64"
+        assert floor is None or floor.key <= (2, 36)
+        assert facts.alignment == 65536
+
+
 def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
     mini: Miniature, plan_of: Callable[[str], Plan[Any]], engine: DockerEngine, tmp_path: Path
 ) -> None:
@@ -155,16 +171,23 @@ def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
     assert "the lock does not cover it" in log
 
 
-def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
-    engine: DockerEngine, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    litert, copied = make_litert_miniature(tmp_path / "litert-mini"), tmp_path / "copied"
-    words = ("--product", "tflite", "--release", str(litert.release), "--clones", str(litert.clones))
-    ran = invoke("lock", *words, "--mirror", str(copied), env={"TFBUILD_MIRRORS": litert.mirrors})
+@pytest.fixture(scope="module")
+def litert(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
+    """LiteRT's miniature, locked by the command; its mirror is the one that the command made."""
+    folder = tmp_path_factory.mktemp("litert-mini")
+    made, copied = make_litert_miniature(folder), folder / "copied"
+    words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
+    ran = invoke("lock", *words, "--mirror", str(copied), env={"TFBUILD_MIRRORS": made.mirrors})
     assert ran.ok, ran.stderr
-    assert (copied / "mini.invalid/tensorflow/third_party/mini/mini.h").is_file()
+    return replace(made, mirror=copied)
+
+
+def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
+    litert: Miniature, engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (litert.mirror / "mini.invalid/tensorflow/third_party/mini/mini.h").is_file()
     assert '"declared": "tflite/tools/cmake/modules/eigen.cmake"' in litert.lock.read_text()
-    monkeypatch.setenv("TFBUILD_MIRRORS", f"https://={copied}/")
+    monkeypatch.setenv("TFBUILD_MIRRORS", litert.mirrors)
     plan = table.plan_of(
         PROJECT, "tflite", Words(release=str(litert.release)), env=os.environ, build_arch=host_arch()
     )
@@ -176,6 +199,27 @@ def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
     assert {"litert", "tensorflow", "eigen"} <= {
         each.name for each in (dist / "share" / "licenses").iterdir()
     }
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_litert_for_python_is_the_package_that_upstream_publishes(
+    litert: Miniature, engine: DockerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arch: str
+) -> None:
+    monkeypatch.setenv("TFBUILD_MIRRORS", litert.mirrors)
+    words = Words(release=str(litert.release), arch=arch, sets=("runtime.flavour=python",))
+    plan = table.plan_of(PROJECT, "tflite", words, env=os.environ, build_arch=host_arch())
+    (made,) = (compile_only(plan, litert, tmp_path / "dist").layout.out / "python").iterdir()
+    assert made.name.startswith("ai_edge_litert-2.14.1-cp313-cp313-linux_")
+    module = "_pywrap_litert_interpreter_wrapper"
+    with ZipFile(made) as wheel:
+        code = {Path(name).name: wheel.read(name) for name in wheel.namelist()}
+    facts = parse_elf(code[f"{module}.so"], module)
+    assert (facts.machine, facts.soname) == (MACHINES[arch], f"{module}.so")
+    assert facts.exports == (f"PyInit_{module}",)
+    text = code["interpreter.py"].decode()
+    assert f"from ai_edge_litert import {module} as" in text
+    assert "tflite_runtime" not in text
+    assert {"LICENSE.litert", "LICENSE.tensorflow", "LICENSE.eigen", "LICENSE.xnnpack"} <= set(code)
 
 
 def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source(

@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "runtime.flavour": ("python", "python"),
     "runtime.user": ("1000", 1000),
     "runtime.labels": ("{a.b: c}", {"a.b": "c"}),
+    "debian.suite": ("bookworm", "bookworm"),
     "debian.mirror": ("https://mirror.example/debian", "https://mirror.example/debian"),
     "debian.security_mirror": ("https://mirror.example/security", "https://mirror.example/security"),
     "mirrors": (

@@ -23,6 +23,7 @@ from tfbuild.products.serving.wheel.sources import SourceList, read_list
 from tfbuild.products.table import list_configs, load_config
 from tfbuild.products.tflite.asked import promised_cpu
 from tfbuild.products.tflite.plan import make_tflite_plan
+from tfbuild.products.tflite.rules import on_suite
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.releases.load import load_lock, release_file, release_origins
 from tfbuild.releases.lock import Lock
@@ -58,6 +59,7 @@ def make_plan(
     stored = load_lock(PROJECT, found)
     released = release_patches(PROJECT, found)
     values = load_config(PROJECT, config, arch, sets)
+    found = on_suite(PROJECT, found, values)
     return make_tflite_plan(
         request,
         values,

@@ -56,7 +56,8 @@ def make_litert_miniature(folder: Path) -> Miniature:
     paths = sorted(each.relative_to(_TENSORFLOW) for each in _TENSORFLOW.rglob("*") if each.is_file())
     files = "".join(f"      - {{path: {each}, sha256: {_sha256(_TENSORFLOW / each)}}}\n" for each in paths)
     upstream = (
-        "upstream:\n  folder: tflite\n  build_packages: [python3]\n  tensorflow:\n"
+        "upstream:\n  folder: tflite\n  published_as: ai_edge_litert\n"
+        "  build_packages: [python3]\n  tensorflow:\n"
         "    url: https://mini.invalid/tensorflow\n    license_file: LICENSE\n"
         f"    evidence: [Written for this project.]\n    files:\n{files}"
     )

@@ -44,6 +44,7 @@ class Distribution(_Model):
         default=None, description="Its package with emulators that run inside a build for another machine."
     )
     qemu: Version | None = Field(default=None, description="The version of these emulators.")
+    cmake: Version | None = Field(default=None, description="The version of its CMake.")
 
     def has(self, family: str, version: str) -> bool:
         """Whether symbols of ``family`` up to ``version`` are there; unknown families are not asked."""

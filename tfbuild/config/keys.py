@@ -15,6 +15,7 @@ from pydantic import Field
 from tfbuild.config.types import (
     CpuName,
     DebianUrl,
+    FileStem,
     FileWord,
     Flag,
     JobCount,
@@ -94,6 +95,10 @@ class RuntimeKeys(Keys):
 class DebianKeys(Keys):
     """Where Debian packages come from."""
 
+    suite: FileStem | None = Field(
+        default=None,
+        description="Debian release to build on, for an older glibc: bookworm; null: the one of the release.",
+    )
     mirror: DebianUrl | None = Field(
         default=None, description="Debian mirror; null takes the one that the host is set up with."
     )

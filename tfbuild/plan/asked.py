@@ -81,13 +81,19 @@ def _unknown(release: Release) -> None:
     del release
 
 
+def _on_its_own(root: Path, release: Release, config: ResolvedConfig) -> Release:
+    del root, config
+    return release
+
+
 @dataclass(frozen=True)
 class Rules:
     """What looking a request up has to know of its product.
 
     ``recipe`` are the folders and files that carry a build out, besides the plan; ``builds_on`` says which
     architecture builds for a target, on this host. ``keys`` says what the keys of a configuration are to it,
-    ``compiler`` which CPUs the compiler knows, as far as somebody has asked it: it reads files.
+    ``compiler`` which CPUs the compiler knows, as far as somebody has asked it: it reads files. ``on_suite``
+    is the release on the Debian that the configuration asks for.
     """
 
     releases: ReleaseKind
@@ -96,6 +102,7 @@ class Rules:
     policy: Callable[[Release, BuildConfig], str] = default_policy
     builds_on: Callable[[BuildConfig, Arch, Arch], Arch] = _on_host
     compiler: Callable[[Release], CompilerCpus | None] = _unknown
+    on_suite: Callable[[Path, Release, ResolvedConfig], Release] = _on_its_own
 
 
 @dataclass(frozen=True)
@@ -126,10 +133,12 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     jobs = parse_jobs(words.jobs)
     arch = parse_arch(words.arch, asked.build_arch)
     release = find_release(root, rules.releases, words.release, words.origin)
-    require_arch(release, arch)
+    if arch not in release.arches:
+        require_arch(release, arch, list_releases(root, (rules.releases,)))
     config = load_config(
         root, words.config or DEFAULT_CONFIG, arch, words.sets, model=asked.config, user=words.places
     )
+    release = rules.on_suite(root, release, config)
     build_arch = rules.builds_on(config.values, arch, asked.build_arch)
     named_arch = rules.builds_on(config.named, arch, asked.build_arch)
     beyond = own_release(root, release, words.release)

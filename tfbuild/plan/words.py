@@ -14,6 +14,14 @@ from tfbuild.base.places import NOWHERE, UserPlaces
 from tfbuild.base.text import did_you_mean, shown
 from tfbuild.config.types import MAX_JOBS
 
+_NO_NEON = "ARMv6 (Raspberry Pi 1, Zero) has no NEON, and the kernels for 32-bit Arm are written for it"
+_MUSL = "what is built here needs glibc, which Alpine does not have; upstream publishes nothing for musl"
+# Architectures that people ask for and nothing here is built for, by any of their names.
+_IMPOSSIBLE: Mapping[str, str] = {
+    **dict.fromkeys(("armv6", "armv6l", "armv6hf", "arm/v6", "armel", "rpi0", "rpi"), _NO_NEON),
+    **dict.fromkeys(("musl", "alpine", "amd64-musl", "arm64-musl", "x86_64-musl", "aarch64-musl"), _MUSL),
+}
+
 
 @dataclass(frozen=True)
 class Words:
@@ -47,6 +55,12 @@ def parse_arch(word: str, default: Arch) -> Arch:
     arch = Arch.parse(word)
     if arch is None:
         known = [str(each) for each in Arch]
+        if why := _IMPOSSIBLE.get(word.strip().lower().removeprefix("linux/")):
+            raise NothingMatchesError(
+                f"nothing can be built for '{word}'",
+                details=(why, f"there are: {', '.join(known)}"),
+                hint="invoke list-releases shows which architectures each release can be built for",
+            )
         raise NothingMatchesError(
             f"unknown arch '{word}'{did_you_mean(word, known)}",
             details=(f"there are: {', '.join(known)}",),

@@ -70,6 +70,7 @@ def _examples() -> list[Any]:
         for key in EXAMPLES
         if not key.startswith("source.")  # told by the patch's content, below
         and (product, key) != ("wheel", "runtime.base")  # refused: its image is made of one base only
+        and key != "debian.suite"  # refused by these; the one that takes it: products/tflite/test_suite.py
     ]
 
 

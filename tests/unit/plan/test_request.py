@@ -62,6 +62,15 @@ def test_an_unknown_arch_names_the_nearest() -> None:
         parse_arch("arm46", Arch.AMD64)
 
 
+@pytest.mark.parametrize(
+    ("word", "why"), [("armv6", "NEON"), ("linux/arm/v6", "NEON"), ("armel", "NEON"), ("musl", "glibc")]
+)
+def test_what_nothing_is_built_for_is_refused_with_the_reason(word: str, why: str) -> None:
+    with pytest.raises(NothingMatchesError, match=f"nothing can be built for '{word}'") as caught:
+        parse_arch(word, Arch.AMD64)
+    assert why in caught.value.details[0]
+
+
 def test_an_unknown_product_names_the_nearest() -> None:
     assert parse_product("tflite").name == Product.TFLITE
     with pytest.raises(NothingMatchesError, match="unknown product 'tfllite'; did you mean 'tflite'"):

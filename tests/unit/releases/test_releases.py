@@ -231,6 +231,13 @@ def test_an_arch_that_the_release_cannot_do() -> None:
         require_arch(release, Arch.RISCV64)
     assert caught.value.message == "tflite 2.14.1-debian cannot be built for riscv64"
     assert caught.value.details == ("it can for: amd64, arm64",)
+    with pytest.raises(NothingMatchesError) as caught:
+        require_arch(release, Arch.RISCV64, RELEASES)
+    assert caught.value.details == ("it can for: amd64, arm64", "releases for riscv64: none")
+    with pytest.raises(NothingMatchesError) as caught:
+        require_arch(release, Arch.ARMHF, RELEASES)
+    assert caught.value.details[1] == "releases for armhf: 2.14.0-wheel (from wheel)"
+    assert caught.value.hint == "use --arch amd64, or --from wheel --release 2.14.0-wheel"
 
 
 def test_a_release_keeps_its_trailing_zero(root: Path) -> None:

@@ -16,6 +16,7 @@ def key_rules(release: Release) -> KeyRules:
         idle=dict.fromkeys(("compile", "tflite", "serving", "resources"), _COMPILED),
         impossible={
             "source.patches": f"there is no source to be patched: {_COMPILED}",
+            "debian.suite": "it is the one that has the image's Python: use keras.python",
             "runtime.flavour": "an image of Keras always has Python: leave runtime.flavour as it is",
         },
         # Python and program are told in words of their own; requirements are compared, and choose nothing.

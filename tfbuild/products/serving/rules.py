@@ -30,7 +30,8 @@ def key_rules(release: Release, cpus: Cpus) -> KeyRules:
         sections=("serving",),
         idle={"compile.ccache": "Bazel has caches of its own"},
         impossible={
-            "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is"
+            "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
+            "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
         },
         unnamed=("serving.remote_cache", "serving.build_on"),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),

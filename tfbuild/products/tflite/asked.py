@@ -13,7 +13,7 @@ from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
 from tfbuild.products.tflite.release import RELEASES, TfliteSource, TfliteWheelRelease
-from tfbuild.products.tflite.rules import compiler_of, source_rules, wheel_rules
+from tfbuild.products.tflite.rules import compiler_of, on_suite, source_rules, wheel_rules
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
 from tfbuild.releases.keys import Release, suite_of
@@ -41,6 +41,7 @@ RULES = Rules(
     ),
     policy=_policy,
     compiler=compiler_of,
+    on_suite=on_suite,
 )
 
 

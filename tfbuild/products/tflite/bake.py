@@ -22,6 +22,8 @@ def definition(
     arguments = {
         **compile_arguments(plan),
         "PYTHON_VERSION": python.version if python else "",
+        "PYTHON_PACKAGE": python.package if python else "",
+        "PYTHON_MODULE": python.module if python else "",
         "HOST_TOOLS": " ".join(part.host_tools),
         "LITE_FOLDER": part.folder,
         "VERSION": plan.library_version,

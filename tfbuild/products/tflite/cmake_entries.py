@@ -27,6 +27,7 @@ _KEYS: Mapping[str, str] = {
     "CMAKE_BUILD_TYPE": "compile.optimisation",
     "TFBUILD_PYTHON": "runtime.flavour",
     "TFBUILD_PYTHON_INCLUDES": "runtime.flavour",
+    "TFBUILD_PYTHON_MODULE": "runtime.flavour",
 }
 _TOOLCHAIN = (
     "the toolchain file of the architecture (toolchains/cmake/) sets it over any entry, and the compiler is "

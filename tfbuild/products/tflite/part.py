@@ -18,6 +18,7 @@ class PythonPart:
 
     version: str  # 3.13
     package: str  # what a program imports
+    module: str  # upstream's name for its compiled part, without .so: Python looks for PyInit_NAME in it
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def make_tflite_plan(
         part=part,
         policy=policy_name(values, release),
         keys=source_rules(),
-        notes=tuple(_notes(release, locked.reasons, lock.lock, cpu)),
+        notes=tuple(_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite)),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
         compiled_from=(
@@ -187,7 +187,11 @@ def operator_limits(release: TfliteSource | TfliteWheelRelease) -> tuple[Operato
     )
 
 
-def _notes(release: Release, reasons: tuple[str, ...], lock: Lock, cpu: str) -> Iterator[str]:
+def _notes(
+    release: Release, reasons: tuple[str, ...], lock: Lock, cpu: str, suite: str | None
+) -> Iterator[str]:
+    if suite:
+        yield f"built on Debian's {suite}; a release's status tells of the Debian that its file names"
     if cpu:
         yield f"qemu-user is {cpu}, the CPU that -march promises; the operators run on its 'max' too"
     if not reasons and lock.made_from and lock.made_from.declared_in:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from tfbuild.config.compiler_cpus import CompilerCpus, default_compiler_cpus
-from tfbuild.plan.effect import KeyRules
-from tfbuild.releases.keys import Release, suite_of
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
 
+from tfbuild.artifacts.elf.facts import version_key
+from tfbuild.artifacts.platforms import Distribution, load_platforms
+from tfbuild.base.errors import NothingMatchesError
+from tfbuild.base.text import did_you_mean
+from tfbuild.config.compiler_cpus import CompilerCpus, default_compiler_cpus
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.effect import KeyRules
+from tfbuild.releases.keys import Release, debian_of, suite_of
+
+AnyRelease = TypeVar("AnyRelease", bound=Release)
+# Presets of version 6 (products/tflite/cmake.py): cmake.org/cmake/help/latest/manual/cmake-presets.7.html
+_CMAKE = "3.25"
 _WHEEL_COMPILED = "the official wheel is compiled already"
 
 
@@ -14,10 +26,51 @@ def compiler_of(release: Release) -> CompilerCpus | None:
     return default_compiler_cpus(suite_of(release)) if release.is_compiled else None
 
 
+def on_suite(root: Path, release: AnyRelease, config: ResolvedConfig) -> AnyRelease:
+    """``release`` on the Debian that the configuration asks for; reads files.
+
+    Raises :class:`NothingMatchesError` where it cannot be built there.
+    """
+    suite, debian, own = config.values.debian.suite, debian_of(release), suite_of(release)
+    if not suite or not release.is_compiled or suite == own:
+        return release
+    why = _why_not(suite, own, release, config, load_platforms(root).suites)
+    if why is None and debian is not None:
+        return release.model_copy(update={"debian": debian.model_copy(update={"suite": suite})})
+    instead = f"leave debian.suite out: the release is built on {own}"
+    if release.provider == "debian":
+        instead = "take a release with upstream's own dependencies: --release 2.16.1, or 2.2.0-litert"
+    raise NothingMatchesError(
+        f"{release.product} {release.release} cannot be built on Debian's {suite}",
+        details=(
+            why or f"its file has no 'debian', and so is for {own}",
+            f"asked for at {config.origins['debian.suite']}",
+        ),
+        hint=instead,
+    )
+
+
+def _why_not(
+    suite: str, own: str, release: Release, config: ResolvedConfig, known: Mapping[str, Distribution]
+) -> str | None:
+    """Why ``release``, whose own suite is another, is not built on ``suite``."""
+    if suite not in known:
+        return f"no such suite is known here{did_you_mean(suite, known)}; there are: {', '.join(known)}"
+    if release.provider == "debian":
+        return f"its dependencies are packages of {own}, and compiled at their versions there"
+    cmake = known[suite].cmake
+    if cmake is None or version_key(cmake) < version_key(_CMAKE):
+        return f"CMake is {cmake or 'unknown'} there, and {_CMAKE} is the first that can"
+    if config.values.runtime.flavour == "python":
+        return f"Python, numpy and pybind11 of the release are pinned for {own}"
+    return None
+
+
 def source_rules() -> KeyRules:
     """Of a build from source."""
     return KeyRules(
         sections=("tflite",),
+        words=("debian.suite",),
         idle={
             "tflite.python": "a build from source takes the Python of its release; --from wheel has a choice"
         },
@@ -32,6 +85,7 @@ def wheel_rules() -> KeyRules:
         sections=("tflite",),
         idle=dict.fromkeys((*keys, "resources"), _WHEEL_COMPILED),
         impossible={
+            "debian.suite": "it is the one that has the image's Python: use tflite.python",
             "source.patches": f"there is no source to be patched: {_WHEEL_COMPILED}",
             "runtime.flavour": "its image always has Python: leave runtime.flavour as it is",
         },

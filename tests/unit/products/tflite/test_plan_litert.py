@@ -69,7 +69,21 @@ def test_its_lock_lacks_nothing_but_what_the_gpu_would_need() -> None:
         assert make_plan(RELEASE, "opt", arch).unlocked == ()
 
 
-@pytest.mark.parametrize("key", ["tflite.gpu_delegate=true", "runtime.flavour=python"])
+@pytest.mark.parametrize("arch", [Arch.AMD64, Arch.ARM64])
+def test_for_python_it_is_the_package_that_upstream_publishes(arch: Arch) -> None:
+    plan = make_plan(RELEASE, "opt", arch, "runtime.flavour=python")
+    assert plan.policy == "litert-python-scratch"
+    assert {case.package for case in plan.part.smoke} == {"ai_edge_litert"}
+    assert {each.column for each in plan.part.operators} == {"litert-2.3.0"}
+    arguments = definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))["target"]["compile"]["args"]
+    module = "_pywrap_litert_interpreter_wrapper"
+    assert (arguments["PYTHON_PACKAGE"], arguments["PYTHON_MODULE"]) == ("ai_edge_litert", module)
+    assert dict(plan.part.cmake_cache)["TFBUILD_PYTHON_MODULE"] == module
+    role = load_policy(PROJECT, plan.policy).policy.roles["module"]
+    assert role.required_exports == (f"PyInit_{module}",)
+
+
+@pytest.mark.parametrize("key", ["tflite.gpu_delegate=true"])
 def test_what_it_cannot_do_is_refused_with_a_reason(key: str) -> None:
     words = Words(release=RELEASE, sets=(key,))
     with pytest.raises(NothingMatchesError, match=f"cannot be built with {key}") as caught:

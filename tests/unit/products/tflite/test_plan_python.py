@@ -112,6 +112,8 @@ def test_bake_gets_the_root_and_the_wheel_and_the_image_starts_python() -> None:
     assert targets["compile"]["contexts"]["python"] == "target:python-root"
     assert targets["compile"]["contexts"]["wheel"] == str(layout.wheel)
     assert targets["compile"]["args"]["PYTHON_VERSION"] == "3.13"
+    assert targets["compile"]["args"]["PYTHON_PACKAGE"] == "tflite_runtime"
+    assert targets["compile"]["args"]["PYTHON_MODULE"] == "_pywrap_tensorflow_interpreter_wrapper"
     added = "flatbuffers-compiler python3-setuptools patchelf"
     assert targets["builder"]["args"]["BUILD_PACKAGES"] == added
     assert targets["image"]["target"] == "image-python"

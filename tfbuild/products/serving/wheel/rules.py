@@ -42,6 +42,7 @@ def key_rules(release: Release) -> KeyRules:
             "compile.cflags": "no file is C",
         },
         impossible={
+            "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
             "compile.lto": "the wheel's libraries take no part in it: leave compile.lto off",
         },

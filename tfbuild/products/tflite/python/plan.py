@@ -9,10 +9,16 @@ from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.plan.plan import Circumstances, Request, roots_of
 from tfbuild.plan.roots import Root, unpacked
 from tfbuild.products.tflite.part import PythonPart
+from tfbuild.products.tflite.release import UpstreamRelease
 from tfbuild.releases.keys import Release, debian_of
 
 FLAVOUR = "runtime.flavour"
-PACKAGE = "tflite_runtime"
+# Upstream's packages, and the module of each: PYBIND11_MODULE in python/interpreter_wrapper.
+TFLITE_PACKAGE = "tflite_runtime"
+_MODULES = {
+    TFLITE_PACKAGE: "_pywrap_tensorflow_interpreter_wrapper",
+    "ai_edge_litert": "_pywrap_litert_interpreter_wrapper",
+}
 STEPS = ("fetch", "root", "builder", "compile", "wheel", "image", "verify", "dist")
 # Upstream's setup.py wants the first: tensorflow/lite/tools/pip_package/setup_with_binary.py
 TOOLS = ("python3-setuptools", "patchelf")
@@ -29,7 +35,8 @@ def python_part(config: ResolvedConfig, release: Release) -> PythonPart | None:
             details=(f"{FLAVOUR} is python at {config.origins.get(FLAVOUR, BUILT_IN)}",),
             hint="its release file has no debian.python; --release 2.14.1-debian has one",
         )
-    return PythonPart(python.version, PACKAGE)
+    package = (isinstance(release, UpstreamRelease) and release.upstream.published_as) or TFLITE_PACKAGE
+    return PythonPart(python.version, package, _MODULES[package])
 
 
 def python_roots(
@@ -53,4 +60,5 @@ def python_flags(python: PythonPart, arch: Arch, config: ResolvedConfig) -> tupl
     return (
         Flag(Target.CMAKE, f"TFBUILD_PYTHON={python.version}", origin, "upstream's module, for this Python"),
         Flag(Target.CMAKE, f"TFBUILD_PYTHON_INCLUDES={';'.join(folders)}", origin),
+        Flag(Target.CMAKE, f"TFBUILD_PYTHON_MODULE={python.module}", origin),
     )
