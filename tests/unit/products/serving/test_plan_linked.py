@@ -21,6 +21,7 @@ from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.asked import RULES
+from tfbuild.products.serving.materials import wheel_materials
 from tfbuild.products.serving.wheel.plan import require_protoc, require_wheel
 from tfbuild.products.serving.wheel.release import disagreements
 from tfbuild.products.serving.wheel.request import request_files
@@ -243,6 +244,8 @@ def test_other_projects_sources_are_downloaded_compiled_and_licensed() -> None:
     reflection = "src/proto/grpc/reflection/v1alpha/reflection.proto"
     assert reflection in files["protos"].splitlines()
     assert reflection in files["services"].splitlines()
+    materials = {each.pin for each in wheel_materials(plan.part).known}
+    assert materials == {"tensorflow-2.20.0", "flatbuffers", "grpc", "protoc-28.3-amd64"}
     # protoc runs where the build runs, whatever it is for.
     assert {"flatbuffers", "grpc", "protoc-28.3-amd64"} <= {pin.name for pin in plan.pins}
     assert dict(plan.part.cmake_cache)["PROTOC"] == "/further/protoc/protoc"
