@@ -152,18 +152,21 @@ def bundle(
     help={
         "clone": "a clone of github.com/tensorflow/serving, bare or not",
         "release": "a pinned release of serving [the newest]",
+        "write-list": "write RELEASE.sources.json first, of a release that is linked with a wheel",
         "json": "machine-readable",
     },
 )
 @friendly
-def check_upstream(_context: Context, clone: str = "", release: str = "", json: bool = False) -> int:
+def check_upstream(
+    _context: Context, clone: str = "", release: str = "", write_list: bool = False, json: bool = False
+) -> int:
     """Compare what a release file says of upstream with a clone of it; exit 0 or 7.
 
     invoke check-upstream --clone ~/src/serving --release 2.19.1
     """
     from tfbuild.cli.inspect import check_upstream
 
-    return check_upstream(clone, release, as_json=json)
+    return check_upstream(clone, release, write_list=write_list, as_json=json)
 
 
 @task(

@@ -64,7 +64,8 @@ class Layout:
 
     @property
     def archives(self) -> Path:
-        """What Bazel would download, and what overridden repositories are made of."""
+        """What Bazel would download, and what overridden repositories are made of. Of a server with a wheel:
+        sources of other projects, and protoc."""
         return self.work / "archives"
 
     @property

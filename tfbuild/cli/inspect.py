@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ from tfbuild.machine.path_words import input_folder, input_path, input_word, out
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 
-def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
+def check_upstream(clone: str, release: str, *, write_list: bool, as_json: bool) -> int:
     """``invoke check-upstream``"""
     from tfbuild.base.documents import dump
     from tfbuild.cli.line.own_files import release_word
     from tfbuild.machine.runner import SubprocessRunner
     from tfbuild.plan.asked import find_release
+    from tfbuild.products.serving import upstream
     from tfbuild.products.serving.asked import RULES
-    from tfbuild.products.serving.upstream import check_upstream, report_lines
 
     if not clone:
         raise UsageError(
@@ -26,11 +27,14 @@ def check_upstream(clone: str, release: str, *, as_json: bool) -> int:
             hint="invoke check-upstream --clone PATH --release 2.20.0",
         )
     found = find_release(PROJECT, RULES.releases, release_word(release, PROJECT))
-    report = check_upstream(found, input_folder(clone, "--clone"), SubprocessRunner())
+    folder, runner = input_folder(clone, "--clone"), SubprocessRunner()
+    if write_list:
+        write_lines([f"wrote {upstream.write_list(found, folder, runner)}"], sys.stderr)
+    report = upstream.check_upstream(found, folder, runner)
     if as_json:
         write_json(dump(report))
     else:
-        write_lines(report_lines(report))
+        write_lines(upstream.report_lines(report))
     return ExitCode.VERIFICATION_FAILED if report.wrong else ExitCode.OK
 
 

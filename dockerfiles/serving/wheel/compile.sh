@@ -2,6 +2,7 @@
 # Compiles Serving's source, links it with the wheel's libraries, looks at the result, installs. Runs without network.
 #   /source       Serving's extracted source, read only
 #   /tensorflow   what is extracted of TensorFlow's source, read only
+#   /further      sources of other projects, and protoc where the suite has another; read only
 #   /wheel        the wheel, read only
 #   /request      CMakePresets.json, lists and patches/, made from the plan, read only
 #   /tree         cache mount of this build: source copy, unpacked wheel, build tree, logs; survives failure

@@ -36,6 +36,10 @@ done < /request/archives | sort -u | while read -r package; do
   note_content bin/tensorflow_model_server static "$package"
 done
 
+while read -r path; do
+  cp "/further/$path" "$dist/share/licenses/${path%%/*}"
+done < /request/further-licenses
+
 # --- for the smoke test ------------------------------------------------------------------------------------------
 cp -r /tree/source/tensorflow_serving/servables/tensorflow/testdata/saved_model_half_plus_two_cpu \
   /out/smoke/half_plus_two
@@ -46,7 +50,7 @@ compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' /tree/build/CMakeCache.txt)
 {
   "$compiler" --version | head -n 1
   "$TRIPLET-ld" --version | head -n 1
-  protoc --version
+  "$(sed -n 's/^PROTOC:[A-Z]*=//p' /tree/build/CMakeCache.txt)" --version
   cmake --version | head -n 1
 } > /out/tools.txt
 chmod -R u=rwX,go=rX /out

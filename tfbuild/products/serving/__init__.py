@@ -14,7 +14,7 @@ from tfbuild.products.serving.materials import bazel_materials, wheel_materials
 from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.plan import describe
 from tfbuild.products.serving.preflight import require_architecture
-from tfbuild.products.serving.smoke.run import smoke
+from tfbuild.products.serving.smoke import run as smoke_run
 from tfbuild.products.serving.wheel import bake as wheel_bake
 from tfbuild.products.serving.wheel import plan as wheel_plan
 from tfbuild.products.serving.wheel import steps as wheel_steps
@@ -30,7 +30,7 @@ def _wants_network(part: ServingPart) -> tuple[str, ...]:
 BAZEL = Recipe[ServingPart](
     definition=bake.serving_definition,
     steps={"fetch": steps.fetch, "fetch-deps": steps.fetch_dependencies},
-    smoke=smoke,
+    smoke=smoke_run.smoke,
     tests="questions",
     artifacts=steps.ARTIFACTS,
     builders=bake.BUILDERS,
@@ -46,7 +46,7 @@ BAZEL = Recipe[ServingPart](
 WHEEL = Recipe[WheelServerPart](
     definition=wheel_bake.definition,
     steps={"fetch": wheel_steps.fetch},
-    smoke=smoke,
+    smoke=smoke_run.smoke,
     tests="questions",
     artifacts=wheel_steps.ARTIFACTS,
     builders=wheel_bake.BUILDERS,

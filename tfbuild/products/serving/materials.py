@@ -30,7 +30,8 @@ def bazel_materials(part: ServingPart) -> Materials:
 
 
 def wheel_materials(part: WheelServerPart) -> Materials:
-    """The wheel whose libraries are linked with, TensorFlow's source for what it lacks, and the model."""
+    """The wheel whose libraries are linked with, TensorFlow's source for what it lacks, the sources of other
+    projects, and the model."""
     tensorflow = part.tensorflow
     return Materials(
         (
@@ -42,10 +43,19 @@ def wheel_materials(part: WheelServerPart) -> Materials:
                 ref=f"v{tensorflow.version}",
                 commit=tensorflow.commit,
             ),
+            *_further(part),
             *_model(part),
         ),
         "what is linked into the libraries of the TensorFlow wheel",
     )
+
+
+def _further(part: WheelServerPart) -> Iterator[Material]:
+    """Sources of other projects, and the protoc that wrote code."""
+    for each in part.further:
+        yield Material(pin=each.pin, roles=(Role.STATIC,))
+    if part.protoc:
+        yield Material(pin=part.protoc.pin, kind=Kind.FILE, version=part.protobuf, roles=(Role.TOOL,))
 
 
 def _tensorflow(tensorflow: TensorFlow) -> Material:

@@ -129,6 +129,29 @@ class TensorFlowTree:
 
 
 @dataclass(frozen=True)
+class FurtherTree:
+    """What is extracted of another project's archive, the pin ``pin``, and what of it is compiled."""
+
+    pin: str
+    sha256: str
+    strip_prefix: str
+    subtrees: tuple[str, ...]
+    include: str  # the folder that headers are named from; empty: the top
+    sources: tuple[str, ...]
+    services: tuple[str, ...]
+    license_file: str
+
+
+@dataclass(frozen=True)
+class ProtocTool:
+    """The protoc out of a wheel, the pin ``pin``."""
+
+    pin: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True)
 class WheelServerPart:
     """TensorFlow Serving's source, linked with the libraries of a wheel."""
 
@@ -139,6 +162,8 @@ class WheelServerPart:
     compiler: CompilerTool
     packages: tuple[str, ...]  # for the target, besides the pinned ones
     protobuf: str
+    protoc: ProtocTool | None
+    further: tuple[FurtherTree, ...]
     sources: ServerSources
     cmake_cache: tuple[tuple[str, str], ...]
     needs: Estimates

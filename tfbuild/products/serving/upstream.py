@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from tfbuild.base.errors import NothingMatchesError, UsageError
+from tfbuild.base.project import PROJECT
 from tfbuild.machine.programs import Runner
-from tfbuild.products.serving.release import ServerBuild, ServingRelease
-from tfbuild.releases.keys import Release
+from tfbuild.machine.user_files import replace_text
+from tfbuild.products.serving.release import ServerBuild, ServingRelease, TensorFlowPin
+from tfbuild.products.serving.wheel.release import ServingWheelRelease
+from tfbuild.products.serving.wheel.sources import differences, read_list, understood
+from tfbuild.releases.keys import Release, SourceRelease
 
 # A question to git takes milliseconds; a clone on a network disk some seconds.
 _TIMEOUT_S = 60.0
@@ -56,7 +60,7 @@ class Clone:
 
     def __init__(self, path: Path, commit: str, runner: Runner) -> None:
         self._path = path
-        self._commit = commit
+        self.commit = commit
         self._runner = runner
 
     def ask(self, *arguments: str) -> str | None:
@@ -67,17 +71,17 @@ class Clone:
         return answer.stdout if answer.ok else None
 
     def file(self, path: str) -> str | None:
-        return self.ask("show", f"{self._commit}:{path}")
+        return self.ask("show", f"{self.commit}:{path}")
 
     def has(self, path: str) -> bool:
         """Whether the tree names ``path``; its content need not be there."""
-        return bool((self.ask("ls-tree", "--name-only", self._commit, "--", path) or "").strip())
+        return bool((self.ask("ls-tree", "--name-only", self.commit, "--", path) or "").strip())
 
     def tree(self) -> str:
-        return (self.ask("rev-parse", "--verify", f"{self._commit}^{{tree}}") or "").strip()
+        return (self.ask("rev-parse", "--verify", f"{self.commit}^{{tree}}") or "").strip()
 
     def date(self) -> str:
-        return (self.ask("log", "-1", "--format=%ct", self._commit) or "").strip()
+        return (self.ask("log", "-1", "--format=%ct", self.commit) or "").strip()
 
     def tag(self, name: str) -> str:
         return (self.ask("rev-parse", "--verify", f"refs/tags/{name}^{{commit}}") or "").strip()
@@ -89,7 +93,30 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
     :raises UsageError: the release has no commit, or the folder is not a git repository.
     :raises NothingMatchesError: the clone does not have the commit.
     """
-    if not isinstance(release, ServingRelease) or release.revision is None:
+    at = _open(release, clone, runner)
+    checks = tuple(_checks(release, at))
+    return UpstreamReport(release.release, at.commit, checks)
+
+
+def write_list(release: Release, clone: Path, runner: Runner) -> str:
+    """Write the list of what is compiled of the source beside the file of ``release``; its path.
+
+    :raises UsageError: the release is built by Bazel, which needs no list, or as :func:`check_upstream`.
+    :raises NothingMatchesError: the clone does not have the commit.
+    :raises VerificationError: the BUILD files are not understood.
+    """
+    if not isinstance(release, ServingWheelRelease):
+        raise UsageError(
+            f"{release.product} {release.release} has no list of sources: Bazel reads upstream's own",
+            hint="--write-list is for releases that are linked with a wheel: invoke list-releases",
+        )
+    found = understood(_open(release, clone, runner).file, release.wheel.target)
+    replace_text(PROJECT / release.sources_path, found.text())
+    return release.sources_path
+
+
+def _open(release: Release, clone: Path, runner: Runner) -> Clone:
+    if not isinstance(release, ServingRelease | ServingWheelRelease) or release.revision is None:
         raise UsageError(f"{release.product} {release.release} names no commit of tensorflow/serving")
     git_dir = _git_dir(clone)
     at = Clone(git_dir, release.revision, runner)
@@ -102,12 +129,30 @@ def check_upstream(release: Release, clone: Path, runner: Runner) -> UpstreamRep
             f"the clone {clone} does not have {release.revision}, which release {release.release} pins",
             hint=f"git -C {clone} fetch --tags origin",
         )
-    checks = (
-        *_identity(release, at),
-        *_workspace(release.serving, at),
-        *_source(release, release.serving, at),
-    )
-    return UpstreamReport(release.release, release.revision, checks)
+    return at
+
+
+def _checks(release: Release, at: Clone) -> Iterator[Check]:
+    if isinstance(release, ServingRelease):
+        yield from _identity(release, at)
+        yield from _workspace(release.serving, at)
+        yield from _source(release, release.serving, at)
+    elif isinstance(release, ServingWheelRelease):
+        yield from _identity(release, at)
+        yield from _tensorflow(release.wheel.tensorflow, at)
+        yield from _list(release, at)
+        yield from _version(release.version, release.wheel.version_pattern, at)
+
+
+def _list(release: ServingWheelRelease, at: Clone) -> Iterator[Check]:
+    """Whether the stored list is what the BUILD files give; each file that differs by its name."""
+    shown = release.sources_path
+    stored = read_list(PROJECT / shown, shown)
+    wrong = tuple(differences(stored, understood(at.file, release.wheel.target)))
+    for text in wrong:
+        yield Check("list of sources", shown, text, False)
+    if not wrong:
+        yield Check("list of sources", shown, shown, True)
 
 
 def _git_dir(clone: Path) -> Path:
@@ -115,7 +160,7 @@ def _git_dir(clone: Path) -> Path:
     return inner if inner.exists() else clone
 
 
-def _identity(release: ServingRelease, at: Clone) -> Iterator[Check]:
+def _identity(release: SourceRelease, at: Clone) -> Iterator[Check]:
     yield _same("commit of the tag", release.revision or "", at.tag(release.tag))
     yield _same("git tree", release.source.tree or "", at.tree())
     yield _same("source_date_epoch", str(release.source_date_epoch), at.date())
@@ -124,10 +169,9 @@ def _identity(release: ServingRelease, at: Clone) -> Iterator[Check]:
 def _workspace(serving: ServerBuild, at: Clone) -> Iterator[Check]:
     """What the build file of the whole source pins."""
     text = at.file(_WORKSPACE) or ""
-    archive = text.partition("tensorflow_http_archive(")[2].partition("\n)")[0]
+    archive = _archive(at)
     pinned = serving.tensorflow
-    yield _same("TensorFlow commit", pinned.commit, _value(archive, "git_commit"))
-    yield _same("TensorFlow sha256", pinned.sha256, _value(archive, "sha256"))
+    yield from _tensorflow(pinned, at)
     patch = _value(archive, "patch").removeprefix("//").replace(":", "/")
     yield _same("TensorFlow patch", pinned.patch or "", patch)
     least = re.search(r'^versions\.check\("([^"]+)"', text, re.MULTILINE)
@@ -139,6 +183,18 @@ def _workspace(serving: ServerBuild, at: Clone) -> Iterator[Check]:
     yield _same("base of Dockerfile.devel", serving.upstream_builder, base.group(1) if base else "")
 
 
+def _archive(at: Clone) -> str:
+    """What WORKSPACE says of TensorFlow."""
+    text = at.file(_WORKSPACE) or ""
+    return text.partition("tensorflow_http_archive(")[2].partition("\n)")[0]
+
+
+def _tensorflow(pinned: TensorFlowPin, at: Clone) -> Iterator[Check]:
+    archive = _archive(at)
+    yield _same("TensorFlow commit", pinned.commit, _value(archive, "git_commit"))
+    yield _same("TensorFlow sha256", pinned.sha256, _value(archive, "sha256"))
+
+
 def _source(release: ServingRelease, serving: ServerBuild, at: Clone) -> Iterator[Check]:
     for path in serving.files:
         yield Check("file", path, "there" if at.has(path) else "not there", at.has(path))
@@ -147,17 +203,20 @@ def _source(release: ServingRelease, serving: ServerBuild, at: Clone) -> Iterato
     configs = sorted(set(_RC_LINE.findall(at.file(".bazelrc") or "")))
     yield _same(".bazelrc configs", ", ".join(sorted(serving.bazelrc_configs)), ", ".join(configs))
     yield from _overrides(serving, at)
+    suffix = _SUFFIX.search(at.file(_VERSION_HEADER) or "")
+    yield _same("suffix in version.h", serving.version_suffix, suffix.group(1) if suffix else "?")
+    yield from _version(release.version, serving.version_pattern, at)
+
+
+def _version(said: str, pattern: str, at: Clone) -> Iterator[Check]:
     header = at.file(_VERSION_HEADER) or ""
     numbers = dict(_VERSION_PART.findall(header))
     version = ".".join(numbers.get(part, "?") for part in ("MAJOR", "MINOR", "PATCH"))
-    yield _same("version in version.h", release.version, version)
+    yield _same("version in version.h", said, version)
     suffix = _SUFFIX.search(header)
-    yield _same("suffix in version.h", serving.version_suffix, suffix.group(1) if suffix else "?")
     # What the server prints of a source without .git: main.cc, and tools/gen_status_stamp.sh.
     printed = f"TensorFlow ModelServer: {version}{suffix.group(1) if suffix else ''}+dev.sha.no_git"
-    yield Check(
-        "version_pattern", serving.version_pattern, printed, bool(re.search(serving.version_pattern, printed))
-    )
+    yield Check("version_pattern", pattern, printed, bool(re.search(pattern, printed)))
 
 
 def _label(label: str, at: Clone) -> Check:

@@ -21,7 +21,8 @@ from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.asked import RULES
-from tfbuild.products.serving.wheel.plan import require_wheel
+from tfbuild.products.serving.materials import wheel_materials
+from tfbuild.products.serving.wheel.plan import require_protoc, require_wheel
 from tfbuild.products.serving.wheel.release import disagreements
 from tfbuild.products.serving.wheel.request import request_files
 from tfbuild.products.serving.wheel.steps import require_commit
@@ -32,6 +33,8 @@ STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
 SCHEMA = json.loads((PROJECT / "schemas" / "plan.schema.json").read_text())
 MODEL = ModelFolder("models/half_plus_two", "half_plus_two", (123,), "7" * 40)
 RELEASE = load_release(PROJECT, Product.SERVING, LINKED_RELEASE)
+# It has a protoc of its own, and sources of other projects.
+NEWEST = load_release(PROJECT, Product.SERVING, "2.20.0-wheel")
 BASE = make_linked_server_plan()
 
 
@@ -91,6 +94,23 @@ def test_a_protoc_of_another_series_is_refused_with_both() -> None:
         require_wheel(RELEASE.model_copy(update={"wheel": build}), Arch.AMD64, {})
     assert "28.3" in caught.value.details[0]
     assert "3.21.9" in caught.value.details[1]
+
+
+def test_since_protobuf_5_26_generated_code_is_for_one_version_alone() -> None:
+    assert require_wheel(NEWEST, Arch.AMD64, {}).protobuf == "5.28.3"
+    build = NEWEST.wheel.model_copy(update={"protobuf": "5.28.2"})
+    with pytest.raises(NothingMatchesError) as caught:
+        require_wheel(NEWEST.model_copy(update={"wheel": build}), Arch.AMD64, {})
+    assert caught.value.details == ("protoc of the release: 5.28.2", "headers of the wheel: 5.28.3")
+
+
+def test_a_machine_for_which_the_release_has_no_protoc_is_refused() -> None:
+    found = require_protoc(NEWEST, Arch.ARM64, {})
+    assert found
+    assert found.pin == "protoc-28.3-arm64"
+    assert require_protoc(RELEASE, Arch.ARMHF, {}) is None
+    with pytest.raises(NothingMatchesError, match="cannot be built on armhf"):
+        require_protoc(NEWEST, Arch.ARMHF, {})
 
 
 def test_words_for_bazel_are_refused() -> None:
@@ -215,6 +235,27 @@ def test_the_request_has_all_that_is_compiled_an_item_in_a_line() -> None:
     assert "CMAKE_CXX_COMPILER_TARGET" not in cache
 
 
+def test_other_projects_sources_are_downloaded_compiled_and_licensed() -> None:
+    plan = make_linked_server_plan("2.20.0-wheel", Arch.ARM64)
+    files = request_files(plan.part)
+    assert files["further-roots"].splitlines() == ["/further/flatbuffers/include", "/further/grpc"]
+    assert "/further/grpc/src/cpp/ext/proto_server_reflection.cc" in files["further-sources"].splitlines()
+    assert files["further-licenses"].splitlines() == ["flatbuffers/LICENSE", "grpc/LICENSE"]
+    reflection = "src/proto/grpc/reflection/v1alpha/reflection.proto"
+    assert reflection in files["protos"].splitlines()
+    assert reflection in files["services"].splitlines()
+    materials = {each.pin for each in wheel_materials(plan.part).known}
+    assert materials == {"tensorflow-2.20.0", "flatbuffers", "grpc", "protoc-28.3-amd64"}
+    # protoc runs where the build runs, whatever it is for.
+    assert {"flatbuffers", "grpc", "protoc-28.3-amd64"} <= {pin.name for pin in plan.pins}
+    assert dict(plan.part.cmake_cache)["PROTOC"] == "/further/protoc/protoc"
+    text = plan_text(plan)
+    assert "headers of flatbuffers" in text
+    assert "2 of grpc" in text
+    assert request_files(BASE.part)["further-roots"] == ""
+    assert dict(BASE.part.cmake_cache)["PROTOC"] == "/usr/bin/protoc"
+
+
 def test_a_foreign_architecture_is_what_clang_is_told() -> None:
     cache = dict(make_linked_server_plan(LINKED_RELEASE, Arch.ARM64).part.cmake_cache)
     assert cache["CMAKE_CXX_COMPILER_TARGET"] == "aarch64-linux-gnu"
@@ -239,6 +280,7 @@ def test_the_archive_that_nobody_hashed_is_proven_by_its_tree_until_it_was_seen(
 
 
 @pytest.mark.parametrize("arch", [Arch.AMD64, Arch.ARM64])
-def test_the_plan_is_one_of_the_schema(arch: Arch) -> None:
-    document = dump(replace(make_linked_server_plan(LINKED_RELEASE, arch)))
+@pytest.mark.parametrize("release", [LINKED_RELEASE, "2.20.0-wheel"])
+def test_the_plan_is_one_of_the_schema(release: str, arch: Arch) -> None:
+    document = dump(replace(make_linked_server_plan(release, arch)))
     jsonschema.validate({**document, "bake": None, "replaces": None}, SCHEMA)

@@ -210,6 +210,16 @@ def test_a_wrong_answer_shows_what_was_said_and_the_log_of_the_server() -> None:
     assert "the log of the server" in finding.evidence
 
 
+def test_an_operator_that_the_server_lacks_is_named_with_the_server_that_has_it() -> None:
+    log = RunResult(255, "", "Not found: Op type not registered 'SentencepieceOp' in binary running on host.")
+    heard = Heard(HALF, RunResult(1, '{"id": "half_plus_two state", "state": "LOADING"}\n', ""))
+    finding, _ = judge_server(Ran("model", heard, log))[1]
+    assert finding.id == "smoke-model"
+    assert finding.fix is not None
+    assert "the operator SentencepieceOp" in finding.fix
+    assert "--from source" in finding.fix
+
+
 def test_what_was_not_asked_is_told_once() -> None:
     answers = {name: each for name, each in right_half().items() if name.endswith("state")}
     assert found(HALF, answers, exit_code=139) == ["smoke-model"]

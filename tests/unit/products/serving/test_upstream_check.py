@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from tests.support.plans import PROJECT
 from tests.support.products import Product, load_release
-from tfbuild.base.errors import NothingMatchesError, UsageError
+from tfbuild.base.errors import NothingMatchesError, UsageError, VerificationError
 from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.products.serving.release import ServingRelease
-from tfbuild.products.serving.upstream import UpstreamReport, check_upstream, report_lines
+from tfbuild.products.serving.upstream import UpstreamReport, check_upstream, report_lines, write_list
+from tfbuild.products.serving.wheel.release import ServingWheelRelease
 
 pytestmark = pytest.mark.real_processes
 
@@ -35,7 +37,9 @@ FILES = {
         ")\n"
     ),
     "tensorflow_serving/workspace.bzl": 'new_git_repository(\n    name = "org_boost",\n)\n',
-    "tensorflow_serving/model_servers/BUILD": 'cc_binary(\n    name = "server",\n    stamp = 1,\n)\n',
+    "tensorflow_serving/model_servers/BUILD": (
+        'cc_binary(\n    name = "server",\n    srcs = ["main.cc"],\n    stamp = 1,\n)\n'
+    ),
     "tensorflow_serving/model_servers/version.h": (
         "#define TF_MODELSERVER_MAJOR_VERSION 2\n#define TF_MODELSERVER_MINOR_VERSION 19\n"
         '#define TF_MODELSERVER_PATCH_VERSION 1\n#define TF_MODELSERVER_VERSION_SUFFIX "-rc0"\n'
@@ -171,3 +175,62 @@ def test_a_folder_that_is_no_clone_or_lacks_the_commit(
 def test_a_release_of_another_product_is_nothing_to_check(clone: Path) -> None:
     with pytest.raises(UsageError, match=r"tflite 2\.20\.0 names no commit"):
         check(load_release(PROJECT, Product.TFLITE, "2.20.0"), clone)
+
+
+# -- a release that is linked with a wheel -----------------------------------------------------------
+
+
+@pytest.fixture
+def linked(clone: Path, release: ServingRelease, tmp_path: Path) -> ServingWheelRelease:
+    """What a right release file of that kind says of the clone; its list is written."""
+    found = load_release(PROJECT, Product.SERVING, "2.19.1-wheel")
+    pinned = found.wheel.tensorflow.model_copy(update={"commit": "c" * 40, "sha256": "5" * 64})
+    wheel = found.wheel.model_copy(
+        update={"tensorflow": pinned, "target": "//tensorflow_serving/model_servers:server"}
+    )
+    same = {name: getattr(release, name) for name in ("revision", "source_date_epoch", "source")}
+    made: ServingWheelRelease = found.model_copy(update={"wheel": wheel, **same})
+    made.read_from(str(tmp_path / "2.19.1-wheel.yaml"))
+    assert write_list(made, clone, SubprocessRunner()) == str(tmp_path / "2.19.1-wheel.sources.json")
+    return made
+
+
+def test_a_release_with_a_wheel_is_compared_with_its_list(linked: ServingWheelRelease, clone: Path) -> None:
+    report = check_upstream(linked, clone, SubprocessRunner())
+    assert report.wrong == ()
+    assert "list of sources" in {each.name for each in report.checks}
+    stored = json.loads(Path(linked.sources_path).read_text())
+    assert stored["sources"] == ["tensorflow_serving/model_servers/main.cc"]
+
+
+def test_a_list_of_another_source_is_wrong_and_names_each_file(
+    linked: ServingWheelRelease, clone: Path
+) -> None:
+    path = Path(linked.sources_path)
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "sources": ["tensorflow_serving/model_servers/other.cc"]}))
+    wrong = check_upstream(linked, clone, SubprocessRunner()).wrong
+    assert {each.found for each in wrong} == {
+        "tensorflow_serving/model_servers/main.cc: in the source, not in the list",
+        "tensorflow_serving/model_servers/other.cc: in the list, not in the source",
+    }
+
+
+def test_another_tensorflow_than_the_wheels_is_wrong(linked: ServingWheelRelease, clone: Path) -> None:
+    tensorflow = linked.wheel.tensorflow.model_copy(update={"commit": "d" * 40})
+    other = linked.model_copy(update={"wheel": linked.wheel.model_copy(update={"tensorflow": tensorflow})})
+    (wrong,) = check_upstream(other, clone, SubprocessRunner()).wrong
+    assert (wrong.name, wrong.said, wrong.found) == ("TensorFlow commit", "d" * 40, "c" * 40)
+
+
+def test_build_files_that_are_not_understood_write_no_list(linked: ServingWheelRelease, clone: Path) -> None:
+    before = Path(linked.sources_path).read_text()
+    wheel = linked.wheel.model_copy(update={"target": "//tensorflow_serving/model_servers:sever"})
+    with pytest.raises(VerificationError, match="BUILD files are not understood"):
+        write_list(linked.model_copy(update={"wheel": wheel}), clone, SubprocessRunner())
+    assert Path(linked.sources_path).read_text() == before
+
+
+def test_a_release_of_bazels_has_no_list(release: ServingRelease, clone: Path) -> None:
+    with pytest.raises(UsageError, match="has no list of sources"):
+        write_list(release, clone, SubprocessRunner())

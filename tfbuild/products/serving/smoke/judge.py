@@ -17,6 +17,8 @@ from tfbuild.products.serving.smoke.questions import Question
 # What a user waits at most for "docker stop"; the engine's own limit is twice that.
 STOP_GRACE_S = 5
 _LINES_OF_LOG = 15
+# tensorflow/core/framework/op.cc
+_NO_SUCH_OPERATOR = re.compile(r"Op type not registered '([^']+)'")
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ def judge_version(ran: RunResult, pattern: str) -> tuple[Finding, ...]:
 
 def judge_server(ran: Ran) -> tuple[list[SmokeOutcome], list[Finding]]:
     """Outcomes and what is wrong with them."""
-    tail = tuple(ran.log.strip().splitlines()[-_LINES_OF_LOG:])
+    tail = _tail(ran.log)
     answers = _answers(ran.heard.result.stdout)
     outcomes = [_outcome(each, answers[each.id]) for each in ran.heard.questions if each.id in answers]
-    findings = list(_judge_answers(ran.heard, answers, tail))
+    findings = list(_judge_answers(ran.heard, answers, ran.log))
     if ran.health is not None:
         case = "health" if ran.name == "server" else f"health {ran.name}"
         outcomes.append(SmokeOutcome(case, ran.health.exit_code, "", (), None, ()))
@@ -70,8 +72,12 @@ def judge_server(ran: Ran) -> tuple[list[SmokeOutcome], list[Finding]]:
     return outcomes, findings
 
 
-def _judge_answers(heard: Heard, answers: Mapping[str, Answer], tail: tuple[str, ...]) -> Iterator[Finding]:
-    ran, name = heard.result, heard.questions[0].id
+def _tail(log: str) -> tuple[str, ...]:
+    return tuple(log.strip().splitlines()[-_LINES_OF_LOG:])
+
+
+def _judge_answers(heard: Heard, answers: Mapping[str, Answer], log: str) -> Iterator[Finding]:
+    ran, name, tail = heard.result, heard.questions[0].id, _tail(log)
     yield from repeated(name, ran)
     if ran.exit_code == 0 and ran.silent:
         yield no_output(name)
@@ -83,9 +89,21 @@ def _judge_answers(heard: Heard, answers: Mapping[str, Answer], tail: tuple[str,
             return
         if problems := tuple(question.expected.problems(answers[question.id])):
             message = f"{question.id}: {problems[0]}"
-            yield Finding(question.expected.finding, "error", message, (*problems[1:], *tail))
+            fix = _operator_missing(log) if question.expected.finding == "smoke-model" else None
+            yield Finding(question.expected.finding, "error", message, (*problems[1:], *tail), fix)
             if question.expected.finding == "smoke-model":
                 return
+
+
+def _operator_missing(log: str) -> str | None:
+    """What to do where a model has an operator that the server does not have."""
+    found = _NO_SUCH_OPERATOR.search(log)
+    if found is None:
+        return None
+    return (
+        f"the model has the operator {found[1]}, and this server does not. Upstream's own server, built with "
+        "--from source, has those of TensorFlow Text and Decision Forests besides TensorFlow's"
+    )
 
 
 def _judge_stop(ran: Ran, tail: tuple[str, ...]) -> Iterator[Finding]:
@@ -135,5 +153,4 @@ def _crash(what: str, code: int, log: str) -> Finding:
         127: "it cannot be started",
         126: "it cannot be started",
     }
-    evidence = tuple(log.strip().splitlines()[-_LINES_OF_LOG:])
-    return Finding("smoke-crash", "error", f"{what}: {cause.get(code, f'exit code {code}')}", evidence)
+    return Finding("smoke-crash", "error", f"{what}: {cause.get(code, f'exit code {code}')}", _tail(log))

@@ -28,6 +28,7 @@ def definition(
         contexts={
             "source": str(layout.source(plan)),
             "tensorflow": str(layout.dependencies),
+            "further": str(layout.archives),
             "wheel": str(layout.wheel),
             "request": str(layout.request),
             "common": str(dockerfiles / "common"),

