@@ -62,6 +62,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "resources.memory_per_job_mib": ("4096", 4096),
     "distributable": ("no", False),
     "distributable_note": ("only here", "only here"),
+    "signing.builder_id": ("https://ci.example/builders/1", "https://ci.example/builders/1"),
     "policy": ("strict", "strict"),
 }
 

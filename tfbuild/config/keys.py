@@ -26,6 +26,7 @@ from tfbuild.config.types import (
     PositiveInt,
     SnapshotTime,
     Text,
+    UriText,
     UserId,
     YamlBool,
 )
@@ -123,6 +124,15 @@ class ResourceKeys(Keys):
     )
 
 
+class SigningKeys(Keys):
+    """Who answers for a result."""
+
+    builder_id: UriText | None = Field(
+        default=None,
+        description="URI of who builds, as the provenance names it; null: nobody is named.",
+    )
+
+
 class BuildConfig(Keys):
     """The values that a configuration, an ``arch`` section or ``--set`` can give for every product.
 
@@ -138,6 +148,7 @@ class BuildConfig(Keys):
         description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
     )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
+    signing: SigningKeys = Field(default=SigningKeys(), description="Who answers for a result.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."
     )

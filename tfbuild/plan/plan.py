@@ -135,6 +135,7 @@ class Plan(Generic[Part]):
     distributable: bool
     output: str
     mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
+    builder_id: str  # who builds, as the provenance names it; empty: nobody said. In no key
     steps: tuple[Step, ...]
 
     @property
@@ -294,6 +295,7 @@ def assemble(
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
         mirrors=circumstances.mirrors,
+        builder_id=values.signing.builder_id or "",
         steps=(),
     )
     done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
