@@ -63,6 +63,9 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "distributable": ("no", False),
     "distributable_note": ("only here", "only here"),
     "signing.builder_id": ("https://ci.example/builders/1", "https://ci.example/builders/1"),
+    "signing.key": ("/keys/release.pem", "/keys/release.pem"),
+    "signing.command": ("sign-with-hsm,--slot,1", ("sign-with-hsm", "--slot", "1")),
+    "signing.public_key": ("/keys/release.pub", "/keys/release.pub"),
     "policy": ("strict", "strict"),
 }
 

@@ -176,8 +176,9 @@ class Wheel(ZipPackage):
 
 
 def _person(text: str) -> str:
-    """The name in ``Name <address>``, or the address."""
-    name, address = parseaddr(text.splitlines()[0] if text.strip() else "")
+    """The name in ``Name <address>``, or what stands there instead."""
+    first = text.strip().splitlines()[0] if text.strip() else ""
+    name, address = parseaddr(first) if "@" in first else (first, "")
     return " ".join((name or address).split())
 
 

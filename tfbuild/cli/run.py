@@ -70,10 +70,21 @@ class BuildOptions(SelectOptions):
     tag: str = _word("name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]")
     output: str = _word("folder for the results [dist]")
     dry_run: bool = _switch("print the plan; no engine, no network")
+    sign: str = _word("private key file (Ed25519, ECDSA) that signs the results [signing.key]")
     offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:
-        return replace(super().words(), jobs=self.jobs, name=self.name, tag=self.tag, output=self.output)
+        from tfbuild.cli.sign import sign_words
+
+        words = super().words()
+        return replace(
+            words,
+            jobs=self.jobs,
+            name=self.name,
+            tag=self.tag,
+            output=self.output,
+            sets=(*words.sets, *sign_words(self.sign)),
+        )
 
 
 def help_of(options: type[SelectOptions]) -> dict[str, str]:

@@ -131,6 +131,17 @@ class SigningKeys(Keys):
         default=None,
         description="URI of who builds, as the provenance names it; null: nobody is named.",
     )
+    key: Text | None = Field(
+        default=None,
+        description="Private key file that signs, Ed25519 or ECDSA; relative to the file that names it.",
+    )
+    command: tuple[Text, ...] = Field(
+        default=(),
+        description="Program that signs instead, for HSM and KMS: bytes on stdin, base64 on stdout.",
+    )
+    public_key: Text | None = Field(
+        default=None, description="Public key of 'command': what that prints is checked with it."
+    )
 
 
 class BuildConfig(Keys):

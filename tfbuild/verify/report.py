@@ -17,6 +17,7 @@ from tfbuild.base.errors import ExitCode
 from tfbuild.base.text import TextEnum
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
+from tfbuild.verify.checks.trust import TrustFacts
 from tfbuild.verify.checks.wheel import TagFacts
 from tfbuild.verify.policy import Observation, Policy
 
@@ -57,6 +58,7 @@ class VerifyFacts:
     tag: TagFacts | None = None
     runs_on: RunsOn | None = None
     foreign: tuple[ForeignFiles, ...] = ()  # what was not examined
+    trust: TrustFacts | None = None  # where somebody asked for it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from tfbuild.base.values import SaveImage
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.isa import check_isa
+from tfbuild.verify.checks.trust import Demand, check_trust
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
@@ -41,6 +42,7 @@ from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
 INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
 DEFAULT_POLICY = "default"
 _NO_CONTEXT = Context()
+_NO_DEMAND = Demand()
 
 _ELF_KINDS = {
     ElfKind.SHARED_LIBRARY: SubjectKind.LIBRARY,
@@ -74,20 +76,34 @@ def verify(
     *,
     context: Context = _NO_CONTEXT,
     platform: str | None = None,
+    demand: Demand = _NO_DEMAND,
 ) -> VerifyReport:
     """Verifies ``target``: a path when something is there, else an image in the engine.
 
+    ``demand`` is for dist folders: who must have signed it, and which documents it must have.
     Raises UsageError for what cannot be verified, VerificationError for a damaged file.
     """
     path = Path(target)
+    if not demand.is_empty and not path.is_dir():
+        raise UsageError(
+            f"{target} is no dist folder: --key and --require are about its documents",
+            hint="give the folder below dist/ that has SHA256SUMS",
+        )
     if path.exists():
-        return verify_path(path, policy, context=context, platform=platform)
+        report = verify_path(path, policy, context=context, platform=platform)
+        return report if demand.is_empty else _with_trust(report, path, policy, demand)
     if target.startswith((".", "/", "~")) or path.suffix in {".so", ".a", ".tar", ".whl"}:
         raise UsageError(f"there is no file or folder {target}", hint="check the path")
     with tempfile.TemporaryDirectory(prefix="tfbuild-verify-") as folder:
         file = Path(folder) / "image.tar"
         save_image(target, file)
         return verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
+
+
+def _with_trust(report: VerifyReport, path: Path, policy: NamedPolicy, demand: Demand) -> VerifyReport:
+    trust, found = check_trust(path, demand)
+    findings = (*policy.policy.weigh(found), *report.findings)
+    return replace(report, facts=replace(report.facts, trust=trust), findings=findings)
 
 
 def verify_path(

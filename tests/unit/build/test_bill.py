@@ -20,6 +20,7 @@ from tests.support.plans import (
     make_server_plan,
 )
 from tests.support.wheels import make_wheel
+from tfbuild.artifacts.wheel import Wheel
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Pin
@@ -197,6 +198,23 @@ def test_wheels_say_who_made_them(tmp_path: Path) -> None:
     pin = Pin(wheel.name, (), "0" * 64, wheel.name)
     (found,) = wheels_say((pin,), {pin.name: wheel})
     assert (found.filename, found.author, found.license) == (wheel.name, "The Makers", "Apache-2.0")
+
+
+@pytest.mark.parametrize(
+    ("author", "name"),
+    [
+        ("Author: Derek Bailey", "Derek Bailey"),
+        ("Author-email: derek@example.com", "derek@example.com"),
+        ("Author-email: Derek Bailey <derek@example.com>", "Derek Bailey"),
+        ("Maintainer-email: tqdm developers <devs@example.com>", "tqdm developers"),
+        ("Summary: nobody", ""),
+    ],
+)
+def test_an_author_is_a_name(author: str, name: str, tmp_path: Path) -> None:
+    metadata = f"Metadata-Version: 2.4\nName: tflite-runtime\n{author}\n".encode()
+    wheel = make_wheel(tmp_path, {}, altered={"tflite_runtime-2.14.0.dist-info/METADATA": metadata})
+    with Wheel(wheel) as opened:
+        assert opened.origin().author == name
 
 
 def test_a_label_of_the_user_names_who_built_it() -> None:

@@ -116,7 +116,7 @@ class _Maker:
         for package in self.manifest.image.packages:
             yield self._package(package, Role.IN_IMAGE)
         for package in self.manifest.packages:
-            if _COMPILER.fullmatch(package.package):
+            if self.plan.source and _COMPILER.fullmatch(package.package):
                 yield self._package(package, Role.TOOL)
 
     def _download(self, pin: Pin, told: Material) -> Component:

@@ -39,7 +39,7 @@ def provenance_of(manifest: Manifest[Any], around: Circumstances) -> Provenance:
         external={"plan": dump(plan)},
         internal={"key": manifest.key, "jobs": manifest.jobs},
         dependencies=tuple(_dependencies(manifest)),
-        builder_id=plan.builder_id or UNNAMED_BUILDER,
+        builder_id=plan.signing.builder_id or UNNAMED_BUILDER,
         versions={"tfbuild": manifest.tfbuild, **around.versions},
         builder_dependencies=revision,
         invocation=f"{manifest.key}-{around.started:.0f}",
