@@ -200,6 +200,22 @@ def test_wheels_say_who_made_them(tmp_path: Path) -> None:
     assert (found.filename, found.author, found.license) == (wheel.name, "The Makers", "Apache-2.0")
 
 
+def test_metadata_of_what_a_wheel_brings_along_is_not_its_own(tmp_path: Path) -> None:
+    inner = "setuptools/_vendor/jaraco-1.0.dist-info/METADATA"
+    wheel = make_wheel(tmp_path, {inner: b"Metadata-Version: 2.1\nName: jaraco\nAuthor: Another\n"})
+    with Wheel(wheel) as opened:
+        assert opened.facts().name == "tflite-runtime"
+        assert opened.origin().author == ""
+
+
+def test_a_download_that_only_looks_like_a_wheel_says_nothing(tmp_path: Path) -> None:
+    """It is pinned by its hash, and an image has it: no reason to fail when all is built."""
+    path = tmp_path / "a-1.0-py3-none-any.whl"
+    path.write_bytes(b"package")
+    (found,) = wheels_say((Pin("a", (), "0" * 64, path.name),), {"a": path})
+    assert (found.author, found.license) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("author", "name"),
     [
