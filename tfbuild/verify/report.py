@@ -94,6 +94,12 @@ class VerifyReport:
         findings = policy.policy.weigh(found)
         return cls(subject=subject, kind=kind, policy=policy.name, facts=facts, findings=findings)
 
+    def with_more(
+        self, policy: NamedPolicy, facts: VerifyFacts, found: Iterable[Observation]
+    ) -> VerifyReport:
+        """The same with ``facts``, and what another check found of the subject; told first."""
+        return replace(self, facts=facts, findings=(*policy.policy.weigh(found), *self.findings))
+
     @classmethod
     def of_platforms(cls, subject: str, reports: Mapping[str, VerifyReport]) -> VerifyReport:
         """One report of those on each platform's image; findings say which they are about."""

@@ -102,8 +102,7 @@ def verify(
 
 def _with_trust(report: VerifyReport, path: Path, policy: NamedPolicy, demand: Demand) -> VerifyReport:
     trust, found = check_trust(path, demand)
-    findings = (*policy.policy.weigh(found), *report.findings)
-    return replace(report, facts=replace(report.facts, trust=trust), findings=findings)
+    return report.with_more(policy, replace(report.facts, trust=trust), found)
 
 
 def verify_path(

@@ -53,6 +53,23 @@ def test_its_dependencies_are_all_that_went_in(built: tuple[Build, dict[str, Any
     assert definition["externalParameters"]["plan"] == manifest["plan"]
 
 
+def test_a_package_from_a_download_has_the_hash_of_that(tmp_path: Path) -> None:
+    build = Build(tmp_path)
+    (pin,) = (each for each in build.plan.pins if each.filename.startswith("libfft2d-dev"))
+    usual = build.compile
+
+    def compile_() -> None:
+        usual()
+        with (build.layout.out / "packages.tsv").open("a") as table:
+            table.write("libfft2d-dev\t1.0-3+b1\tamd64\toourafft\t1.0-3\t\n")
+
+    build.compile = compile_  # type: ignore[method-assign, assignment]
+    build.run()
+    statement = require_valid_provenance(build.output / "provenance.json")
+    found = digests(statement["predicate"]["buildDefinition"]["resolvedDependencies"])
+    assert found["libfft2d-dev"] == pin.sha256
+
+
 def test_it_says_when_and_by_what(built: tuple[Build, dict[str, Any]]) -> None:
     _, statement = built
     run = statement["predicate"]["runDetails"]

@@ -79,12 +79,14 @@ def _dependencies(manifest: Manifest[Any]) -> Iterator[Resource]:
             digest={"sha256": root.sha256},
             annotations={"maker": root.maker},
         )
+    # What is installed from a download is in no index.
+    pinned = {pin.filename: pin.sha256 for pin in plan.pins}
     for package in _packages(manifest):
         suite = manifest.roots["builder"].suite if "builder" in manifest.roots else ""
         yield Resource(
             name=package.package,
             uri=debian_purl(package.package, package.version, package.arch, suite),
-            digest={"sha256": package.sha256} if package.sha256 else {},
+            digest={"sha256": digest} if (digest := package.sha256 or pinned.get(_filename(package))) else {},
         )
 
 
@@ -103,6 +105,12 @@ def _packages(manifest: Manifest[Any]) -> Iterator[Package]:
     for each in manifest.image.packages:
         if (each.package, each.version, each.arch) not in known:
             yield each
+
+
+def _filename(package: Package) -> str:
+    """As archives call it: the version is without its epoch, dpkg-name(1)."""
+    version = package.version.partition(":")[2] or package.version
+    return f"{package.package}_{version}_{package.arch}.deb"
 
 
 def _uri(address: str) -> str:
