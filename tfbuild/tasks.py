@@ -409,7 +409,7 @@ def sign(_context: Context, target: str, key: str = "", config: str = "") -> int
 
     invoke sign dist/tflite/2.14.1-debian/opt/amd64 --key release.pem
     """
-    from tfbuild.cli.sign import sign
+    from tfbuild.cli.line.signing import sign
 
     return sign(target, key, config)
 

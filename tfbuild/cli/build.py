@@ -57,7 +57,7 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
     from tfbuild.base.documents import dump
     from tfbuild.build.dist.signing import sign_folder
     from tfbuild.cli.console import ConsoleReporter
-    from tfbuild.cli.sign import signer_of
+    from tfbuild.cli.line.signing import signer_of
     from tfbuild.cli.wiring import build_plan, build_several
 
     signer = signer_of(plans[0].signing, os.environ)  # a key that cannot be read is told before the build

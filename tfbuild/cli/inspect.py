@@ -47,7 +47,7 @@ def verify(
     """``invoke verify``"""
     from tfbuild.base.documents import dump
     from tfbuild.cli.line.own_files import policy_word
-    from tfbuild.cli.sign import demand_of
+    from tfbuild.cli.line.signing import demand_of
     from tfbuild.cli.wiring import save_image
     from tfbuild.verify.exchange.files import report_writers
     from tfbuild.verify.text import render

@@ -74,7 +74,7 @@ class BuildOptions(SelectOptions):
     offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:
-        from tfbuild.cli.sign import sign_words
+        from tfbuild.cli.line.signing import sign_words
 
         words = super().words()
         return replace(

@@ -6,6 +6,7 @@ the engine. The engine is not known here: the caller passes what saves an image 
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -256,7 +257,7 @@ def _verify_dist(
     read = _read_parts(path, parts, beside, policy.policy.elf.unmeasured)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
     found = list(read.damaged)
-    if not read.elf and not read.static and not judged_wheels:
+    if not read.elf and not read.static and not judged_wheels and not is_image_alone(path):
         message = f"no ELF file and no static archive in lib/ or bin/ of {path}, and no wheel"
         found.append(Observation("dist-nothing", message, fix="build it again"))
     found += check_foreign(str(path), read.foreign, nothing=False)
@@ -298,6 +299,15 @@ class _Parts:
     links: Mapping[str, str]
     foreign: tuple[ForeignFiles, ...]
     damaged: tuple[Observation, ...]
+
+
+def is_image_alone(folder: Path) -> bool:
+    """Whether a build wrote ``folder`` whose whole result is an image: by its manifest, no file has code."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("files") == [] and bool(manifest.get("image"))
 
 
 def _read_parts(path: Path, parts: list[Path], beside: Beside, unmeasured: tuple[str, ...]) -> _Parts:

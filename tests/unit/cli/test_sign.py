@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.support.builds import Build
 from tfbuild.base.errors import ExitCode, TfBuildError
 from tfbuild.cli.inspect import verify
+from tfbuild.cli.line.signing import sign, signer_of
 from tfbuild.cli.run import BuildOptions, run_command
-from tfbuild.cli.sign import sign, signer_of
 from tfbuild.plan.signing import Signing
 
 PEM = serialization.Encoding.PEM

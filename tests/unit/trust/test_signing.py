@@ -122,6 +122,17 @@ def test_a_folder_without_documents_has_its_checksums_signed(tmp_path: Path) -> 
     assert {each.id for each in check_trust(tmp_path, Demand(OTHER.key))[1]} == {"signature-invalid"}
 
 
+def test_a_folder_whose_result_is_an_image_alone_is_right_too(dist: Path) -> None:
+    """As an application with TensorFlow has it: nothing of it runs, and the documents are about the image."""
+    for folder in ("lib", "bin"):
+        shutil.rmtree(dist / folder)
+    write_checksums(dist)
+    assert "dist-nothing" in ids(judged(dist, Demand()))  # the manifest says that there were files
+    manifest = json.loads((dist / "manifest.json").read_text())
+    (dist / "manifest.json").write_text(json.dumps({**manifest, "files": []}))
+    assert "dist-nothing" not in ids(judged(dist, Demand()))
+
+
 def test_only_an_intact_dist_folder_is_signed(dist: Path, tmp_path: Path) -> None:
     (dist / "lib" / "libtensorflowlite.so").write_bytes(b"other")
     with pytest.raises(VerificationError, match="is not signed") as caught:
