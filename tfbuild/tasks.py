@@ -374,6 +374,8 @@ def list_releases(_context: Context, json: bool = False) -> int:
     help={
         "target": "shared library, executable, dist folder, image archive, or an image in the engine",
         "policy": "a policy in build_configs/policies/, or the path of one",
+        "key": "public key (PEM, or OpenSSH's .pub) that must have signed the dist folder",
+        "require": "what the dist folder must have, several with commas: signature, sbom, provenance",
         "json": "machine-readable report",
         "sarif": "write the findings to this file as SARIF, for code scanning and editors",
         "junit": "write the findings to this file as JUnit XML, for the pages of a CI service",
@@ -384,6 +386,8 @@ def verify(
     _context: Context,
     target: str,
     policy: str = "",
+    key: str = "",
+    require: str = "",
     json: bool = False,
     sarif: str = "",
     junit: str = "",
@@ -392,10 +396,31 @@ def verify(
 
     invoke verify dist/tflite/2.14.1-debian/opt/amd64
     invoke verify tfbuild/tflite:2.14.1-debian-opt-amd64 --json
+    invoke verify dist/tflite/2.14.1-debian/opt/amd64 --key release.pub --require signature,sbom,provenance
     """
     from tfbuild.cli.inspect import verify
 
-    return verify(target, policy, as_json=json, sarif=sarif, junit=junit)
+    return verify(target, policy, key=key, require=require, as_json=json, sarif=sarif, junit=junit)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["target"],
+    help={
+        "target": "a dist folder",
+        "key": "private key file: Ed25519 or ECDSA, PEM or OpenSSH's form [signing.key]",
+        "config": "a build configuration, for its section 'signing' [opt]",
+    },
+)
+@friendly
+def sign(_context: Context, target: str, key: str = "", config: str = "") -> int:
+    """Sign a dist folder: SHA256SUMS, provenance and bills of materials; print what was written.
+
+    invoke sign dist/tflite/2.14.1-debian/opt/amd64 --key release.pem
+    """
+    from tfbuild.cli.line.signing import sign
+
+    return sign(target, key, config)
 
 
 @task(
@@ -504,7 +529,7 @@ GROUPS = {
     "Start here": (setup, doctor, list_configs, list_releases, explain, version),
     "Build": (build_keras, build_serving, build_tflite),
     "Configure": (list_keys, new_config, show_config),
-    "Judge results": (diagnose, verify),
+    "Judge results": (diagnose, sign, verify),
     "Supply": (bundle, check_upstream, fetch, lock),
     "Keep house": (clean, du, test),
 }

@@ -25,6 +25,7 @@ ARG TARGET_PACKAGES
 ARG PROGRAMS
 RUN --mount=type=bind,source=install-builder.sh,target=/common/install-builder.sh \
     --mount=type=bind,source=list-packages.sh,target=/common/list-packages.sh \
+    --mount=type=bind,source=package-hashes.awk,target=/common/package-hashes.awk \
     --mount=type=bind,source=apt.sh,target=/common/apt.sh \
     --mount=type=bind,from=recipe,source=builders,target=/builders \
     --mount=type=bind,from=downloads,target=/downloads \

@@ -47,10 +47,12 @@ if [[ $TARGET_ARCH != "$BUILD_ARCH" && $emulator == true ]]; then
 fi
 apt-get "${apt_options[@]}" install --yes --no-install-recommends \
   "${packages[@]}" "${target[@]}" "${downloads[@]}"
+bash /common/list-packages.sh > /tmp/installed
+cut -f 1,3 --output-delimiter=: /tmp/installed | xargs apt-cache show > /tmp/available
+awk -f /common/package-hashes.awk /tmp/available /tmp/installed > /etc/tfbuild-packages.tsv
+rm /tmp/available /tmp/installed
 apt_clean
 
 for program in $PROGRAMS; do
   install --mode=755 "/downloads/${program#*=}" "/usr/bin/${program%%=*}"
 done
-
-bash /common/list-packages.sh > /etc/tfbuild-packages.tsv

@@ -62,7 +62,7 @@ print_record() { # FILE
   source=$(field Source "$1") version=$(field Version "$1")
   if [[ -z $source ]]; then source=$(field Package "$1"); fi
   if [[ $source == *' ('*')' ]]; then version=${source#* (} version=${version%)}; fi
-  printf '%s\t%s\t%s\t%s\t%s\n' "$(field Package "$1")" "$(field Version "$1")" "$(field Architecture "$1")" \
+  printf '%s\t%s\t%s\t%s\t%s\t\n' "$(field Package "$1")" "$(field Version "$1")" "$(field Architecture "$1")" \
     "${source%% *}" "$version"
 }
 {

@@ -61,6 +61,9 @@ def test_it_is_built_verified_and_written_to_its_dist_folder(
         "lib",
         "logs",
         "manifest.json",
+        "sbom.spdx.json",
+        "sbom.cdx.json",
+        "provenance.json",
         "verify.json",
         "SHA256SUMS",
     }

@@ -12,8 +12,10 @@ import jsonschema
 import pytest
 
 from tests.engine.conftest import PROJECT, Built, Invoke
+from tests.support.bills import owners_in_cyclonedx, require_valid_cyclonedx, require_valid_spdx
 from tests.support.operators import pack_with_a_broken_model, require_operators
-from tfbuild.artifacts.elf.read import read_elf
+from tests.support.provenance import require_valid_provenance
+from tfbuild.artifacts.elf.read import ELF_MAGIC, read_elf
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
@@ -38,6 +40,29 @@ def test_files_are_what_the_product_consists_of(built: Built) -> None:
     } <= names
     logs = {name for name in names if name.startswith("logs/")}
     assert any(re.fullmatch(r"logs/\d\d-compile-compile\.log", name) for name in logs), logs
+
+
+def test_the_bill_of_materials_is_valid_and_every_elf_file_has_an_owner(built: Built) -> None:
+    require_valid_spdx(built.folder / "sbom.spdx.json")
+    bill = require_valid_cyclonedx((built.folder / "sbom.cdx.json").read_text())
+    owners = owners_in_cyclonedx(bill)
+    files = [path for path in built.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    elf = {str(path.relative_to(built.folder)) for path in files if path.read_bytes()[:4] == ELF_MAGIC}
+    assert elf == set(owners)
+    own = {path for path, owner in owners.items() if owner == built.manifest["build_id"]}
+    assert own == {"lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model"}
+    packages = {owner for path, owner in owners.items() if path not in own}
+    assert {"libabsl20240722", "libcpuinfo0", "libpthreadpool0", "libxnnpack0.20241108"} <= packages
+    # Linked in from Debian's static libraries and headers.
+    named = {each["name"]: each for each in bill["components"]}
+    assert {"name": "tfbuild:role", "value": "static"} in named["libruy-dev"]["properties"]
+    assert {"libc6", "libstdc++6"} <= named.keys()
+
+
+def test_the_provenance_has_the_digest_of_each_package(built: Built) -> None:
+    statement = require_valid_provenance(built.folder / "provenance.json")
+    materials = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert [each["name"] for each in materials if not each.get("digest")] == []
 
 
 def test_checksums_cover_every_file(built: Built) -> None:

@@ -31,7 +31,9 @@ from tfbuild.products.tflite.smoke import SmokeCase
 PROJECT = Path(__file__).resolve().parents[2]
 ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"
 MIRROR = "http://mirror.example/debian"
-PACKAGES = "gcc-14\t14.2.0-19\tamd64\tgcc-14\t14.2.0-19\nlibabsl-dev\t1\tamd64\tabseil\t1\n"
+PACKAGES = (
+    "gcc-14\t14.2.0-19\tamd64\tgcc-14\t14.2.0-19\t\nlibabsl-dev\t1\tamd64\tabseil\t1\t" + "9" * 64 + "\n"
+)
 TARGETS = ("builder", "compile", "logs", "smoke", "runtime-files", "image")
 
 Case = SmokeCase | OperatorCase

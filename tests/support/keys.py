@@ -63,6 +63,10 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "resources.memory_per_job_mib": ("4096", 4096),
     "distributable": ("no", False),
     "distributable_note": ("only here", "only here"),
+    "signing.builder_id": ("https://ci.example/builders/1", "https://ci.example/builders/1"),
+    "signing.key": ("/keys/release.pem", "/keys/release.pem"),
+    "signing.command": ("sign-with-hsm,--slot,1", ("sign-with-hsm", "--slot", "1")),
+    "signing.public_key": ("/keys/release.pub", "/keys/release.pub"),
     "policy": ("strict", "strict"),
 }
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from email.utils import parseaddr
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from tfbuild.artifacts.elf.read import ELF_MAGIC
@@ -114,7 +114,10 @@ class Wheel(ZipPackage):
     def __init__(self, path: Path) -> None:
         """Raises UsageError when ``path`` is a zip file but no wheel, VerificationError when damaged."""
         super().__init__(path)
-        folders = {PurePosixPath(name).parts[0] for name in self._members if ".dist-info/" in name}
+        # At the top: setuptools has the metadata of what it brings along further below.
+        folders = {
+            top for name in self._members for top in name.split("/")[:-1][:1] if top.endswith(".dist-info")
+        }
         if len(folders) != 1:
             self._zip.close()
             raise UsageError(
@@ -176,8 +179,9 @@ class Wheel(ZipPackage):
 
 
 def _person(text: str) -> str:
-    """The name in ``Name <address>``, or the address."""
-    name, address = parseaddr(text.splitlines()[0] if text.strip() else "")
+    """The name in ``Name <address>``, or what stands there instead."""
+    first = text.strip().splitlines()[0] if text.strip() else ""
+    name, address = parseaddr(first) if "@" in first else (first, "")
     return " ".join((name or address).split())
 
 

@@ -21,6 +21,7 @@ from tfbuild.build.dist.folder import (
     artifact_rows,
     claim,
     fill,
+    hashes_below,
     is_finished,
     require_places,
     settle,
@@ -42,6 +43,7 @@ from tfbuild.build.dist.ownership import (
     read_manifest,
     require_replaceable,
 )
+from tfbuild.build.dist.provenance import Circumstances, provenance_of
 from tfbuild.build.dist.replacing import replaced_folder, replaced_image, replaced_text
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
@@ -60,6 +62,7 @@ from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
 from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
 from tfbuild.trust.cyclonedx import cyclonedx_text
+from tfbuild.trust.provenance import PROVENANCE_FILE, provenance_text
 from tfbuild.trust.spdx import spdx_text
 from tfbuild.verify.policy import Context
 from tfbuild.verify.report import VerifyReport
@@ -249,6 +252,8 @@ def _write(
     bill = bill_of(manifest, run.recipe.materials(plan.part))
     (staging / SPDX_FILE).write_text(spdx_text(bill), encoding="utf-8")
     (staging / CYCLONEDX_FILE).write_text(cyclonedx_text(bill), encoding="utf-8")
+    provenance = provenance_of(manifest, _circumstances(run, staging))
+    (staging / PROVENANCE_FILE).write_text(provenance_text(provenance), encoding="utf-8")
     write_checksums(staging)
     for left in swap(staging, run.output, plan.build_id):
         effects.reporter.warn(f"couldn't remove {left}")
@@ -257,6 +262,16 @@ def _write(
     effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
     return BuildResult(
         True, run.output, plan.image.tag, image.id, rows, findings, elapsed, tuple(run.replaced)
+    )
+
+
+def _circumstances(run: Run[Any], staging: Path) -> Circumstances:
+    engine = run.effects.engine.info()
+    return Circumstances(
+        hashes=hashes_below(staging),
+        started=run.began,
+        finished=time.time(),
+        versions={"docker": engine.version, "buildx": run.effects.find_cli().buildx_version},
     )
 
 

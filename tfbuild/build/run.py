@@ -124,6 +124,7 @@ class Run(Generic[Part]):
     downloads: Mapping[str, Path] = field(default_factory=dict)
     replaced: list[Replaced] = field(default_factory=list)
     number: int = 0
+    began: float = field(default_factory=time.time)  # seconds since 1970
     findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))

@@ -61,9 +61,12 @@ def checked_words(words: Words, root: Path) -> Words:
 def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, offline: bool) -> int:
     """Carry the plans out; more than one also become one image of several platforms."""
     from tfbuild.base.documents import dump
+    from tfbuild.build.dist.signing import sign_folder
     from tfbuild.cli.console import ConsoleReporter
+    from tfbuild.cli.line.signing import signer_of
     from tfbuild.cli.wiring import build_plan, build_several
 
+    signer = signer_of(plans[0].signing, os.environ)  # a key that cannot be read is told before the build
     if len(plans) > 1:
         with ConsoleReporter() as reporter:
             index, results = build_several(plans, release, offline=offline, reporter=reporter)
@@ -76,6 +79,10 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
             result = build_plan(plans[0], release, offline=offline, reporter=reporter)
         rows, outputs, images = result.rows, [str(result.output)], [result.image]
         document = result.to_json()
+    if signer:
+        for output in outputs:
+            sign_folder(Path(output), signer)
+        reporter.note(f"signed by the key {signer.key.id[:16]}")
     if as_json:
         write_json(document)
         return ExitCode.OK

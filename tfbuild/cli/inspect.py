@@ -38,10 +38,20 @@ def check_upstream(clone: str, release: str, *, write_list: bool, as_json: bool)
     return ExitCode.VERIFICATION_FAILED if report.wrong else ExitCode.OK
 
 
-def verify(target: str, policy: str, *, as_json: bool, sarif: str = "", junit: str = "") -> int:
+def verify(
+    target: str,
+    policy: str,
+    *,
+    key: str = "",
+    require: str = "",
+    as_json: bool,
+    sarif: str = "",
+    junit: str = "",
+) -> int:
     """``invoke verify``"""
     from tfbuild.base.documents import dump
     from tfbuild.cli.line.own_files import policy_word
+    from tfbuild.cli.line.signing import demand_of
     from tfbuild.cli.wiring import save_image
     from tfbuild.verify.exchange.files import report_writers
     from tfbuild.verify.text import render
@@ -51,7 +61,8 @@ def verify(target: str, policy: str, *, as_json: bool, sarif: str = "", junit: s
         raise UsageError("nothing to verify", hint="invoke verify PATH-OR-IMAGE")
     rules = load_policy(PROJECT, policy_word(policy or DEFAULT_POLICY, PROJECT))
     writers = report_writers(sarif, junit)
-    report = verify(input_word(target, "TARGET"), rules, save_image)
+    demand = demand_of(key, require)
+    report = verify(input_word(target, "TARGET"), rules, save_image, demand=demand)
     for write in writers:
         write(report)
     if as_json:

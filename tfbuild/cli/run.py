@@ -71,10 +71,21 @@ class BuildOptions(SelectOptions):
     output: str = _word("folder for the results [dist]")
     dry_run: bool = _switch("print the plan; no engine, no network")
     verbose: bool = _switch("with --dry-run: each flag, file and package, with the line that gave it")
+    sign: str = _word("private key file (Ed25519, ECDSA) that signs the results [signing.key]")
     offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:
-        return replace(super().words(), jobs=self.jobs, name=self.name, tag=self.tag, output=self.output)
+        from tfbuild.cli.line.signing import sign_words
+
+        words = super().words()
+        return replace(
+            words,
+            jobs=self.jobs,
+            name=self.name,
+            tag=self.tag,
+            output=self.output,
+            sets=(*words.sets, *sign_words(self.sign)),
+        )
 
 
 def help_of(options: type[SelectOptions]) -> dict[str, str]:

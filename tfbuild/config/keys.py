@@ -27,6 +27,7 @@ from tfbuild.config.types import (
     PositiveInt,
     SnapshotTime,
     Text,
+    UriText,
     UserId,
     YamlBool,
 )
@@ -128,6 +129,26 @@ class ResourceKeys(Keys):
     )
 
 
+class SigningKeys(Keys):
+    """Who answers for a result."""
+
+    builder_id: UriText | None = Field(
+        default=None,
+        description="URI of who builds, as the provenance names it; null: nobody is named.",
+    )
+    key: Text | None = Field(
+        default=None,
+        description="Private key file that signs, Ed25519 or ECDSA; relative to the file that names it.",
+    )
+    command: tuple[Text, ...] = Field(
+        default=(),
+        description="Program that signs instead, for HSM and KMS: bytes on stdin, base64 on stdout.",
+    )
+    public_key: Text | None = Field(
+        default=None, description="Public key of 'command': what that prints is checked with it."
+    )
+
+
 class BuildConfig(Keys):
     """The values that a configuration, an ``arch`` section or ``--set`` can give for every product.
 
@@ -143,6 +164,7 @@ class BuildConfig(Keys):
         description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
     )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
+    signing: SigningKeys = Field(default=SigningKeys(), description="Who answers for a result.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."
     )

@@ -308,12 +308,19 @@ def _set_settings(
     return resolved
 
 
+_KEY_FILES = frozenset({"signing.key", "signing.public_key"})
+
+
 def _with_paths(
     lookup: SearchPath, folder: Path, setting: Setting
 ) -> tuple[Setting, list[tuple[Origin, str]]]:
     """``setting`` with paths from the project's root, or absolute ones outside it, and what is not there."""
     if setting.path == "policy" and isinstance(setting.value, str):
         return _with_policy(lookup, folder, setting, setting.value)
+    if setting.path in _KEY_FILES and isinstance(setting.value, str):
+        # Looked for where it is needed: a plan does not need it.
+        file = Path(os.path.normpath(folder / setting.value))
+        return replace(setting, value=_from_root(lookup.root, file)), []
     if setting.path != "source.patches":
         return setting, []
     missing: list[tuple[Origin, str]] = []

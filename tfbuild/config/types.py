@@ -179,6 +179,7 @@ CMakeName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.+-]*$")]
 BazelName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", json_schema_extra={"type": ["string", "boolean"]})
 ]
+UriText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$"), AfterValidator(_no_credentials)]
 RemoteUrl = Annotated[
     str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$"), AfterValidator(_no_credentials)
 ]

@@ -46,14 +46,19 @@ def replace_text(path: Path, text: str) -> None:
 
     :raises OSError: the disk refuses; what was there is untouched.
     """
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """The same with ``data``. Raises as :func:`replace_text`."""
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(data)
         return
     real = path.resolve()
     beside = beside_of(real)
     try:
-        with beside.open("x", encoding="utf-8") as out:
-            out.write(text)
+        with beside.open("xb") as out:
+            out.write(data)
         if real.exists():
             beside.chmod(stat.S_IMODE(real.stat().st_mode))
         beside.replace(real)

@@ -37,6 +37,7 @@ _NO_RESULT = (
     "debian.security_mirror",
     "compile.ccache",
     "policy",
+    "signing.",
 )
 # What is added to a result when everything is compiled.
 _AFTER_THE_COMPILE = (

@@ -16,6 +16,7 @@ from tfbuild.plan.effect import KeyRules, notes_without_effect
 from tfbuild.plan.flags import Flag
 from tfbuild.plan.naming import Asked, Extra, config_extras, merged, require_short
 from tfbuild.plan.roots import Root, root_of
+from tfbuild.plan.signing import Signing, signing_of
 from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of, suite_of
 
 Part = TypeVar("Part")
@@ -135,6 +136,7 @@ class Plan(Generic[Part]):
     distributable: bool
     output: str
     mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
+    signing: Signing  # in no key
     steps: tuple[Step, ...]
 
     @property
@@ -294,6 +296,7 @@ def assemble(
         distributable=values.distributable,
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
         mirrors=circumstances.mirrors,
+        signing=signing_of(values),
         steps=(),
     )
     done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))

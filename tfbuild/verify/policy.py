@@ -80,6 +80,13 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "dist-unlisted": "a file is not named in SHA256SUMS",
         "dist-sums": "SHA256SUMS is missing, or has a line that cannot be used",
         "dist-nothing": "neither an ELF file nor a static archive in lib/ or bin/",
+        "signature-missing": "a signature that was asked for is not there",
+        "signature-invalid": "a signature is not by the given key, or what it signs was changed",
+        "signature-mismatch": "a signature is right, but of another text than the file beside it",
+        "provenance-missing": "there is no provenance, or none that can be read",
+        "provenance-mismatch": "the provenance is of other files, or of another build",
+        "sbom-missing": "there is no bill of materials, or none that can be read",
+        "sbom-mismatch": "the bill of materials is of other files, or of another image",
     }
 )
 

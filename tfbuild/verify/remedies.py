@@ -58,6 +58,13 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "dist-missing": _REBUILD,
         "dist-unlisted": "move the file out of the folder: nothing that a build wrote is unlisted",
         "dist-sums": _REBUILD,
+        "signature-missing": "ask who built it for it; of your own build: invoke sign DIST --key KEY",
+        "signature-invalid": "get the files and the public key again from who built it; do not use them",
+        "signature-mismatch": "get the files again from who built it; do not use them",
+        "provenance-missing": "build it again: every build writes provenance.json",
+        "provenance-mismatch": _REBUILD,
+        "sbom-missing": "build it again: every build writes sbom.spdx.json and sbom.cdx.json",
+        "sbom-mismatch": _REBUILD,
         "dist-nothing": "check the folder's name: PRODUCT/RELEASE/CONFIG/ARCH below dist",
     }
 )

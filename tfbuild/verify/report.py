@@ -17,6 +17,7 @@ from tfbuild.base.errors import ExitCode
 from tfbuild.base.text import TextEnum
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
+from tfbuild.verify.checks.trust import TrustFacts
 from tfbuild.verify.checks.wheel import TagFacts
 from tfbuild.verify.policy import Observation, Policy
 
@@ -57,6 +58,7 @@ class VerifyFacts:
     tag: TagFacts | None = None
     runs_on: RunsOn | None = None
     foreign: tuple[ForeignFiles, ...] = ()  # what was not examined
+    trust: TrustFacts | None = None  # where somebody asked for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,12 @@ class VerifyReport:
         """The end of every verification: here, and only here, the policy weighs what the checks found."""
         findings = policy.policy.weigh(found)
         return cls(subject=subject, kind=kind, policy=policy.name, facts=facts, findings=findings)
+
+    def with_more(
+        self, policy: NamedPolicy, facts: VerifyFacts, found: Iterable[Observation]
+    ) -> VerifyReport:
+        """The same with ``facts``, and what another check found of the subject; told first."""
+        return replace(self, facts=facts, findings=(*policy.policy.weigh(found), *self.findings))
 
     @classmethod
     def of_platforms(cls, subject: str, reports: Mapping[str, VerifyReport]) -> VerifyReport:

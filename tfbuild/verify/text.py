@@ -64,6 +64,11 @@ def _facts(read: VerifyFacts) -> list[str]:
         lines += [f"Loaded libraries: {len(libraries)}, {state}.", *shown, ""]
     if read.foreign:
         lines += [f"Not examined: {_foreign(read.foreign)}.", ""]
+    if read.trust is not None and read.trust.signed:
+        by = (read.trust.key or "")[:16]
+        lines += [f"Signed by the key {by}: {', '.join(read.trust.signed)}.", ""]
+    if read.trust is not None and read.trust.documents:
+        lines += [f"About these files: {', '.join(read.trust.documents)}.", ""]
     if sums is not None:
         lines += [f"SHA256SUMS: {sums.equal} of {sums.listed} files as they should be.", ""]
     return lines

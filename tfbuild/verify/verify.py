@@ -6,6 +6,7 @@ the engine. The engine is not known here: the caller passes what saves an image 
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from tfbuild.base.values import SaveImage
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.isa import check_isa
+from tfbuild.verify.checks.trust import Demand, check_trust
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
@@ -41,6 +43,7 @@ from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
 INDEX_ARCHIVE = "image.oci.tar"  # in the dist folder of a multi-platform image
 DEFAULT_POLICY = "default"
 _NO_CONTEXT = Context()
+_NO_DEMAND = Demand()
 
 _ELF_KINDS = {
     ElfKind.SHARED_LIBRARY: SubjectKind.LIBRARY,
@@ -74,20 +77,33 @@ def verify(
     *,
     context: Context = _NO_CONTEXT,
     platform: str | None = None,
+    demand: Demand = _NO_DEMAND,
 ) -> VerifyReport:
     """Verifies ``target``: a path when something is there, else an image in the engine.
 
+    ``demand`` is for dist folders: who must have signed it, and which documents it must have.
     Raises UsageError for what cannot be verified, VerificationError for a damaged file.
     """
     path = Path(target)
+    if not demand.is_empty and not path.is_dir():
+        raise UsageError(
+            f"{target} is no dist folder: --key and --require are about its documents",
+            hint="give the folder below dist/ that has SHA256SUMS",
+        )
     if path.exists():
-        return verify_path(path, policy, context=context, platform=platform)
+        report = verify_path(path, policy, context=context, platform=platform)
+        return report if demand.is_empty else _with_trust(report, path, policy, demand)
     if target.startswith((".", "/", "~")) or path.suffix in {".so", ".a", ".tar", ".whl"}:
         raise UsageError(f"there is no file or folder {target}", hint="check the path")
     with tempfile.TemporaryDirectory(prefix="tfbuild-verify-") as folder:
         file = Path(folder) / "image.tar"
         save_image(target, file)
         return verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
+
+
+def _with_trust(report: VerifyReport, path: Path, policy: NamedPolicy, demand: Demand) -> VerifyReport:
+    trust, found = check_trust(path, demand)
+    return report.with_more(policy, replace(report.facts, trust=trust), found)
 
 
 def verify_path(
@@ -241,7 +257,7 @@ def _verify_dist(
     read = _read_parts(path, parts, beside, policy.policy.elf.unmeasured)
     judged_wheels = [judge_wheel(file, policy.policy, context, beside) for file in wheels]
     found = list(read.damaged)
-    if not read.elf and not read.static and not judged_wheels:
+    if not read.elf and not read.static and not judged_wheels and not is_image_alone(path):
         message = f"no ELF file and no static archive in lib/ or bin/ of {path}, and no wheel"
         found.append(Observation("dist-nothing", message, fix="build it again"))
     found += check_foreign(str(path), read.foreign, nothing=False)
@@ -283,6 +299,15 @@ class _Parts:
     links: Mapping[str, str]
     foreign: tuple[ForeignFiles, ...]
     damaged: tuple[Observation, ...]
+
+
+def is_image_alone(folder: Path) -> bool:
+    """Whether a build wrote ``folder`` whose whole result is an image: by its manifest, no file has code."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("files") == [] and bool(manifest.get("image"))
 
 
 def _read_parts(path: Path, parts: list[Path], beside: Beside, unmeasured: tuple[str, ...]) -> _Parts:

@@ -20,6 +20,7 @@ from tests.support.plans import (
     make_server_plan,
 )
 from tests.support.wheels import make_wheel
+from tfbuild.artifacts.wheel import Wheel
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Pin
@@ -197,6 +198,39 @@ def test_wheels_say_who_made_them(tmp_path: Path) -> None:
     pin = Pin(wheel.name, (), "0" * 64, wheel.name)
     (found,) = wheels_say((pin,), {pin.name: wheel})
     assert (found.filename, found.author, found.license) == (wheel.name, "The Makers", "Apache-2.0")
+
+
+def test_metadata_of_what_a_wheel_brings_along_is_not_its_own(tmp_path: Path) -> None:
+    inner = "setuptools/_vendor/jaraco-1.0.dist-info/METADATA"
+    wheel = make_wheel(tmp_path, {inner: b"Metadata-Version: 2.1\nName: jaraco\nAuthor: Another\n"})
+    with Wheel(wheel) as opened:
+        assert opened.facts().name == "tflite-runtime"
+        assert opened.origin().author == ""
+
+
+def test_a_download_that_only_looks_like_a_wheel_says_nothing(tmp_path: Path) -> None:
+    """It is pinned by its hash, and an image has it: no reason to fail when all is built."""
+    path = tmp_path / "a-1.0-py3-none-any.whl"
+    path.write_bytes(b"package")
+    (found,) = wheels_say((Pin("a", (), "0" * 64, path.name),), {"a": path})
+    assert (found.author, found.license) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("author", "name"),
+    [
+        ("Author: Derek Bailey", "Derek Bailey"),
+        ("Author-email: derek@example.com", "derek@example.com"),
+        ("Author-email: Derek Bailey <derek@example.com>", "Derek Bailey"),
+        ("Maintainer-email: tqdm developers <devs@example.com>", "tqdm developers"),
+        ("Summary: nobody", ""),
+    ],
+)
+def test_an_author_is_a_name(author: str, name: str, tmp_path: Path) -> None:
+    metadata = f"Metadata-Version: 2.4\nName: tflite-runtime\n{author}\n".encode()
+    wheel = make_wheel(tmp_path, {}, altered={"tflite_runtime-2.14.0.dist-info/METADATA": metadata})
+    with Wheel(wheel) as opened:
+        assert opened.origin().author == name
 
 
 def test_a_label_of_the_user_names_who_built_it() -> None:

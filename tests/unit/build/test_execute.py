@@ -103,6 +103,7 @@ def test_its_documents_are_what_their_schemas_say(build: Build) -> None:
         "arch": "amd64",
         "source": "abseil",
         "source_version": "1",
+        "sha256": "9" * 64,
     }
     assert manifest["roots"]["builder"]["mirror"] == "http://mirror.example/debian"
     assert manifest["image"]["id"] == build.engine.images[build.plan.image.tag]

@@ -158,13 +158,16 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--junit": places,
     "--facts": places,
     "--target": places,
+    "--key": places,
+    "--sign": places,
+    "--require": st.one_of(st.sampled_from(["signature", "sbom,provenance", "sbom"]), anything),
     "--image": places,
     "--prefix": st.one_of(st.sampled_from(["compile.", "comp", "tflite", "x"]), anything),
     "--word": st.one_of(st.sampled_from(["7", "elf-version", "pinned"]), anything),
     "--extends": st.one_of(configs, anything),
     "--description": anything,
 }
-_OF_BUILDS = ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name")
+_OF_BUILDS = ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name", "--sign")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "build-tflite": (*_OF_BUILDS, "--from"),
     "build-serving": (*_OF_BUILDS, "--model"),
@@ -195,7 +198,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "new-config": ("--extends", "--description"),
     "setup": (),
     "show-config": ("--product", "--arch", "--set"),
-    "verify": ("--policy", "--sarif", "--junit"),
+    "sign": ("--key", "--config"),
+    "verify": ("--policy", "--key", "--require", "--sarif", "--junit"),
     "version": (),
 }
 POSITIONAL = {
@@ -206,6 +210,7 @@ POSITIONAL = {
     "lock": "--product",
     "new-config": "--name",
     "show-config": "--name",
+    "sign": "--target",
     "verify": "--target",
 }
 MISTYPED = (

@@ -13,7 +13,7 @@ from tests.support.keys import EXAMPLES, NEEDED
 from tests.support.patches import write_patch
 from tfbuild.base.arch import Arch
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.products.table import model
+from tfbuild.products.table import load_config, model
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -99,3 +99,9 @@ def test_the_last_set_wins_and_an_empty_one_unsets(folder: Folder) -> None:
     folder.write(mine="description: m\ncompile: {march: x86-64}\n")
     assert folder.load("mine", Arch.AMD64, "compile.march=a", "compile.march=b").values.compile.march == "b"
     assert folder.load("mine", Arch.AMD64, "compile.march=").values.compile.march is None
+
+
+def test_a_key_file_is_looked_for_beside_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("description: x\nextends: opt\nsigning:\n  key: keys/release.pem\n")
+    found = load_config(PROJECT, str(tmp_path / "own.yaml"), Arch.AMD64)
+    assert found.values.signing.key == str(tmp_path / "keys" / "release.pem")

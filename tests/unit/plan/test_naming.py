@@ -51,7 +51,7 @@ def content(plan: Plan[Any]) -> str:
     document = plan.to_json()
     for key in ("build_id", "config", "asked", "output", "steps", "notes", "policy", "policy_sha256"):
         del document[key]
-    for key in ("jobs", "memory_per_job_mib", "mirrors"):  # how fast, and from where
+    for key in ("jobs", "memory_per_job_mib", "mirrors", "signing"):  # how fast, from where, by whom
         del document[key]
     if not plan.source:  # nothing is compiled
         del document["strip"], document["debug_info"]

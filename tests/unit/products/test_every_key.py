@@ -130,6 +130,7 @@ def observed(plan: Plan[Any], scratch: Path) -> str:
         "policy": load_policy(PROJECT, plan.policy).policy.model_dump(mode="json"),
         "symbols": plan.strip,
         "output": plan.output,
+        "signing": plan.signing,
     }
     # Folders in the cache are called after the key of what is in them.
     return re.sub(r"(?<=-)[0-9a-f]{16}\b|\b[0-9a-f]{64}\b", "KEY", json.dumps(seen, default=str, indent=1))

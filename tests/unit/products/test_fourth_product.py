@@ -78,7 +78,7 @@ class FourthBuild(Build):
         lib = self.layout.out / "dist" / "lib"
         lib.mkdir(parents=True)
         shutil.copyfile(ELF / library, lib / "libanswer.a")
-        (self.layout.out / "packages.tsv").write_text("gcc\t4:14.2.0-1\tamd64\tgcc-defaults\t1.220\n")
+        (self.layout.out / "packages.tsv").write_text("gcc\t4:14.2.0-1\tamd64\tgcc-defaults\t1.220\t\n")
         (self.layout.out / "tools.txt").write_text("gcc 14.2.0\n")
 
 

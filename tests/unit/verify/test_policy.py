@@ -379,7 +379,19 @@ def test_a_severity_for_no_finding_is_refused(tmp_path: Path) -> None:
     assert "did you mean 'elf-soname'" in caught.value.details[0]
 
 
-SUBJECTS = {"api", "archive", "dist", "elf", "file", "image", "isa", "wheel"}
+SUBJECTS = {
+    "api",
+    "archive",
+    "dist",
+    "elf",
+    "file",
+    "image",
+    "isa",
+    "provenance",
+    "sbom",
+    "signature",
+    "wheel",
+}
 
 
 def test_finding_ids_name_their_subject() -> None:

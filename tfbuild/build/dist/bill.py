@@ -116,7 +116,7 @@ class _Maker:
         for package in self.manifest.image.packages:
             yield self._package(package, Role.IN_IMAGE)
         for package in self.manifest.packages:
-            if _COMPILER.fullmatch(package.package):
+            if self.plan.source and _COMPILER.fullmatch(package.package):
                 yield self._package(package, Role.TOOL)
 
     def _download(self, pin: Pin, told: Material) -> Component:
@@ -288,8 +288,14 @@ class _Maker:
             purl=debian_purl(package.package, package.version, package.arch, self.suite),
             supplier=_DEBIAN,
             license_file=self._license_file(package.package),
+            sha256=package.sha256 or self._hash_of(package),
             source=(package.source, package.source_version),
         )
+
+    def _hash_of(self, package: Package) -> str:
+        """Of its .deb: the builder has the same package, where the image has its files from there."""
+        same = (each for each in self.manifest.packages if replace(each, sha256=None) == package)
+        return next((each.sha256 for each in same if each.sha256), "")
 
     def _license_file(self, name: str) -> str:
         return f"{LICENSES}/{name}" if name in self.manifest.licenses else ""

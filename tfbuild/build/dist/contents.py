@@ -10,9 +10,9 @@ from typing import Literal
 
 from tfbuild.artifacts.elf.read import ELF_MAGIC
 from tfbuild.artifacts.static_archive import AR_MAGIC
-from tfbuild.artifacts.wheel import Wheel
+from tfbuild.artifacts.wheel import Wheel, WheelOrigin
 from tfbuild.base.documents import Bytes, HexDigest
-from tfbuild.base.errors import BuildError
+from tfbuild.base.errors import BuildError, UsageError, VerificationError
 from tfbuild.base.values import Pin
 from tfbuild.trust.bill import Kind, Role
 
@@ -150,6 +150,9 @@ def wheels_say(pins: tuple[Pin, ...], downloads: Mapping[str, Path]) -> tuple[Wh
 def _wheels(pins: tuple[Pin, ...], downloads: Mapping[str, Path]) -> Iterator[WheelSays]:
     for pin in pins:
         if pin.filename.endswith(".whl") and pin.name in downloads:
-            with Wheel(downloads[pin.name]) as wheel:
-                origin = wheel.origin()
+            try:
+                with Wheel(downloads[pin.name]) as wheel:
+                    origin = wheel.origin()
+            except (UsageError, VerificationError):  # odd, but pinned and in use: nothing is said of it
+                origin = WheelOrigin("", "")
             yield WheelSays(filename=pin.filename, author=origin.author, license=origin.license)

@@ -245,13 +245,18 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     partial.replace(path)
 
 
-def write_checksums(folder: Path) -> None:
-    """SHA256SUMS over every file in ``folder`` but itself, in the form that ``sha256sum --check`` reads."""
-    lines = [
-        f"{hash_file(path)}  {path.relative_to(folder)}\n"
+def hashes_below(folder: Path) -> dict[str, str]:
+    """The sha256 of each file in ``folder`` by its path, sorted, but for SHA256SUMS itself."""
+    return {
+        path.relative_to(folder).as_posix(): hash_file(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path not in {folder / CHECKSUMS, folder / STAGING_MARK}
-    ]
+    }
+
+
+def write_checksums(folder: Path) -> None:
+    """SHA256SUMS over every file in ``folder`` but itself, in the form that ``sha256sum --check`` reads."""
+    lines = (f"{digest}  {path}\n" for path, digest in hashes_below(folder).items())
     (folder / CHECKSUMS).write_text("".join(lines))
 
 

@@ -23,13 +23,17 @@ Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A package of Debian, and the source package that it was made of."""
+    """A package of Debian, and the source package that it was made of.
+
+    ``sha256`` is that of its .deb by the archive's index; None where nobody told it.
+    """
 
     package: str
     version: str
     arch: str
     source: str
     source_version: str
+    sha256: HexDigest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +89,19 @@ class VerifyRecord:
 
 
 def parse_packages(table: str) -> tuple[Package, ...]:
-    """Lines of name, version, architecture, and name and version of the source, with tabs between them."""
+    """Lines of name, version, architecture, name and version of the source, and sha256 or nothing, with tabs
+    between them."""
     rows = (line.split("\t") for line in table.splitlines())
     return tuple(
-        Package(package=name, version=version, arch=arch, source=source, source_version=source_version)
-        for name, version, arch, source, source_version in rows
+        Package(
+            package=name,
+            version=version,
+            arch=arch,
+            source=source,
+            source_version=source_version,
+            sha256=sha256 or None,
+        )
+        for name, version, arch, source, source_version, sha256 in rows
     )
 
 

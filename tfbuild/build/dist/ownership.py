@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import UsageError
+from tfbuild.trust.signing import SIGNATURE_FILES
 
 CHECKSUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"
@@ -67,7 +68,9 @@ def content_of(folder: Path) -> Content:
     """:raises OSError: ``folder`` cannot be listed."""
     manifest = read_manifest(folder)
     owner = owner_of(manifest)
-    known = {CHECKSUMS, MANIFEST, VERIFY_REPORT, *_listed(folder), *_artifacts(manifest)} if owner else set()
+    known: set[str] = set()
+    if owner:
+        known = {CHECKSUMS, MANIFEST, VERIFY_REPORT, *SIGNATURE_FILES, *_listed(folder), *_artifacts(manifest)}
     files = sorted(files_below(folder))
     return Content(
         owner,

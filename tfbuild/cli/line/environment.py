@@ -40,6 +40,7 @@ VARIABLES = (
         "TFBUILD_MIRRORS",
         "Rules PREFIX=REPLACEMENT, separated by spaces: where downloads come from instead.",
     ),
+    Variable("TFBUILD_SIGNING_PASSPHRASE", "Passphrase of the private key that signs."),
     Variable("TFBUILD_REQUIRE_ENGINE", "For the tests: one that would be skipped is an error."),
 )
 _NAMES = frozenset(each.name for each in VARIABLES)

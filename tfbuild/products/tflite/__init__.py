@@ -9,7 +9,7 @@ from tfbuild.build.run import Recipe
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite import bake, keys, steps
 from tfbuild.products.tflite.asked import RULES, plan_tflite
-from tfbuild.products.tflite.materials import materials
+from tfbuild.products.tflite.materials import materials, wheel_materials
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.wheel import bake as wheel_bake
 from tfbuild.products.tflite.wheel import plan as wheel_plan
@@ -42,6 +42,7 @@ WHEEL = Recipe[WheelPart](
     artifacts=wheel_steps.ARTIFACTS,
     builders=wheel_bake.BUILDERS,
     describe=wheel_plan.describe,
+    materials=wheel_materials,
 )
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tfbuild.build.dist.contents import Material, Materials
-from tfbuild.products.tflite.part import TflitePart
+from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.trust.bill import Kind, Role
 
 
 def materials(part: TflitePart) -> Materials:
     """The locked sources, all of which are linked in, and single files of TensorFlow."""
     return Materials(tuple(_known(part)))
+
+
+def wheel_materials(part: WheelPart) -> Materials:
+    """Nothing but the wheels, which any plan tells."""
+    return Materials((), f"what is linked into the libraries of {part.wheel}")
 
 
 def _known(part: TflitePart) -> Iterator[Material]:

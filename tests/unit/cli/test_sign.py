@@ -1,0 +1,117 @@
+"""``invoke sign`` and what ``verify`` and builds do with keys, by their exit codes and sentences."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from tests.support.builds import Build
+from tfbuild.base.errors import ExitCode, TfBuildError
+from tfbuild.cli.inspect import verify
+from tfbuild.cli.line.signing import sign, signer_of
+from tfbuild.cli.run import BuildOptions, run_command
+from tfbuild.plan.signing import Signing
+
+PEM = serialization.Encoding.PEM
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    build = Build(tmp_path / "built")
+    build.run()
+    folder: Path = shutil.copytree(build.output, tmp_path / "amd64")
+    return folder
+
+
+def make_key(folder: Path, name: str) -> tuple[str, str]:
+    """A private and a public key file."""
+    private = ed25519.Ed25519PrivateKey.generate()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    files = folder / f"{name}.pem", folder / f"{name}.pub"
+    files[0].write_bytes(
+        private.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    files[1].write_bytes(private.public_key().public_bytes(PEM, form))
+    return str(files[0]), str(files[1])
+
+
+ASKED = "signature,sbom,provenance"
+
+
+def test_what_is_signed_verifies_and_what_is_changed_does_not(
+    dist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private, public = make_key(tmp_path, "release")
+    _, other = make_key(tmp_path, "other")
+    assert run_command(lambda: sign(str(dist), private, "")) == ExitCode.OK
+    assert f"{dist}/SHA256SUMS.sig" in capsys.readouterr().out.splitlines()
+    verify(str(dist), "default", key=public, require=ASKED, as_json=False)
+    assert "Signed by the key" in capsys.readouterr().out
+    assert run_command(lambda: verify(str(dist), "", key=other, as_json=False)) == 7
+    assert "signed by another key" in capsys.readouterr().out
+    with (dist / "sbom.cdx.json").open("a") as file:
+        file.write("\n")
+    assert run_command(lambda: verify(str(dist), "", key=public, require=ASKED, as_json=False)) == 7
+    assert "sbom.cdx.dsse.json signs another text than sbom.cdx.json" in capsys.readouterr().out
+
+
+def test_a_changed_folder_is_not_signed(
+    dist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private, _ = make_key(tmp_path, "release")
+    (dist / "manifest.json").write_text("{}")
+    assert run_command(lambda: sign(str(dist), private, "")) == 7
+    assert "is not signed" in capsys.readouterr().err
+    assert not (dist / "SHA256SUMS.sig").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "require", "said"),
+    [
+        ("", "signature", "by which key?"),
+        ("", "signatur", "there is no such requirement"),
+        ("missing.pub", "", "there is no such file"),
+    ],
+)
+def test_a_demand_that_cannot_be_met_is_a_wrong_command(
+    key: str, require: str, said: str, dist: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(lambda: verify(str(dist), "", key=key, require=require, as_json=False)) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_who_gives_no_key_is_asked_for_one(dist: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(lambda: sign(str(dist), "", "")) == 2
+    assert "which key signs?" in capsys.readouterr().err
+    assert run_command(lambda: sign("", "", "")) == 2
+
+
+def test_a_build_takes_the_key_over_that_of_its_configuration() -> None:
+    words = BuildOptions(sign="/keys/release.pem", set=("a.b=c",)).words()
+    assert words.sets == ("a.b=c", "signing.key=/keys/release.pem", "signing.command=[]")
+    assert BuildOptions().words().sets == ()
+
+
+def test_a_command_needs_its_public_key() -> None:
+    with pytest.raises(TfBuildError, match=r"needs signing\.public_key"):
+        signer_of(Signing(command=("hsm",)), {})
+
+
+@pytest.mark.real_processes
+def test_a_program_signs_in_the_place_of_a_file(tmp_path: Path) -> None:
+    private, public = make_key(tmp_path, "release")
+    program = tmp_path / "hsm.py"
+    program.write_text(
+        "import base64, sys\n"
+        "from cryptography.hazmat.primitives.serialization import load_pem_private_key\n"
+        f"key = load_pem_private_key(open({private!r}, 'rb').read(), None)\n"
+        "print(base64.b64encode(key.sign(sys.stdin.buffer.read())).decode())\n"
+    )
+    signer = signer_of(Signing(command=(sys.executable, str(program)), public_key=public), {})
+    assert signer is not None
+    assert signer.key.verifies(signer.sign(b"\0\xfftext"), b"\0\xfftext")

@@ -1,0 +1,70 @@
+"""Signs a finished dist folder: writes what proves who answers for it, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfbuild.base.errors import PackagingError, UsageError, VerificationError
+from tfbuild.build.dist.folder import is_intact
+from tfbuild.build.dist.ownership import CHECKSUMS
+from tfbuild.machine.user_files import replace_bytes
+from tfbuild.trust.keys import Signer
+from tfbuild.trust.signing import (
+    DOCUMENTS,
+    SIGNATURE_FILES,
+    SUMS,
+    SUMS_SIGNATURE,
+    envelope_problem,
+    signatures_of,
+    sums_problem,
+)
+
+
+def sign_folder(folder: Path, signer: Signer) -> tuple[str, ...]:
+    """Write the signatures of ``folder``; returns their names, none where all were there already.
+
+    :raises UsageError: it is no dist folder.
+    :raises VerificationError: its files are not those of its SHA256SUMS: that is never signed.
+    :raises PackagingError: the signer gives no signature, or a file cannot be written.
+    """
+    if not (folder / CHECKSUMS).is_file():
+        raise UsageError(
+            f"{folder} is not a dist folder: it has no {CHECKSUMS}", hint="give a folder below dist/"
+        )
+    if not is_intact(folder):
+        raise VerificationError(
+            f"{folder} is not signed: its files are not those of its {CHECKSUMS}",
+            hint=f"invoke verify {folder} says which; build it again",
+        )
+    documents = {name: (folder / name).read_bytes() for name in _signed_names(folder)}
+    if _is_signed(folder, documents, signer):
+        return ()
+    files = signatures_of(documents, signer)
+    try:
+        for name in sorted(SIGNATURE_FILES - files.keys()):  # of another key, or another build
+            (folder / name).unlink(missing_ok=True)
+        for name, data in files.items():
+            replace_bytes(folder / name, data)
+    except OSError as error:
+        raise PackagingError(
+            f"couldn't write the signatures in {folder}", details=(str(error),), hint="df -h"
+        ) from error
+    return tuple(files)
+
+
+def _signed_names(folder: Path) -> tuple[str, ...]:
+    return (SUMS, *(each.document for each in DOCUMENTS if (folder / each.document).is_file()))
+
+
+def _is_signed(folder: Path, documents: dict[str, bytes], signer: Signer) -> bool:
+    """Whether this key signed it before: another signature of the same would only be other bytes."""
+    try:
+        if sums_problem((folder / SUMS_SIGNATURE).read_bytes(), documents[SUMS], signer.key):
+            return False
+        return not any(
+            envelope_problem((folder / each.envelope).read_bytes(), documents[each.document], each, signer.key)
+            for each in DOCUMENTS
+            if each.document in documents
+        )
+    except OSError:
+        return False

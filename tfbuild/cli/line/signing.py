@@ -1,0 +1,110 @@
+"""``invoke sign``, and what builds and ``verify`` need of keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfbuild.base.errors import ExitCode, UsageError
+from tfbuild.base.project import PROJECT
+from tfbuild.base.text import did_you_mean
+from tfbuild.machine.path_words import expanded, input_file, input_folder
+from tfbuild.machine.terminal import write_lines
+from tfbuild.plan.signing import Signing
+
+if TYPE_CHECKING:
+    from tfbuild.trust.keys import Signer, VerifyingKey
+    from tfbuild.verify.checks.trust import Demand
+
+
+def sign(target: str, key: str, config: str) -> int:
+    """``invoke sign``"""
+    from tfbuild.build.dist.signing import sign_folder
+    from tfbuild.cli.line.own_files import user_places
+    from tfbuild.config.load import DEFAULT_CONFIG
+    from tfbuild.plan.signing import signing_of
+    from tfbuild.plan.words import host_arch
+    from tfbuild.products.table import load_config
+
+    if not target:
+        raise UsageError("nothing to sign", hint="invoke sign DIST --key KEYFILE")
+    folder = input_folder(target, "DIST")
+    if key:
+        signing = Signing(key=str(input_file(key, "--key")))
+    else:
+        found = load_config(PROJECT, config or DEFAULT_CONFIG, host_arch(), user=user_places())
+        signing = signing_of(found.values)
+    signer = signer_of(signing, os.environ)
+    if signer is None:
+        raise UsageError(
+            "which key signs?",
+            hint="--key KEYFILE, or --config NAME of one with a section 'signing'",
+        )
+    written = sign_folder(folder, signer)
+    write_lines(str(folder / name) for name in written)
+    return ExitCode.OK
+
+
+def sign_words(word: str) -> tuple[str, ...]:
+    """What ``--sign`` sets in the configuration; none without it."""
+    if not word:
+        return ()
+    path = expanded(word, "--sign").absolute()  # looked at before the build, not before its plan
+    return (f"signing.key={path}", "signing.command=[]")
+
+
+def signer_of(signing: Signing, env: Mapping[str, str]) -> Signer | None:
+    """What signs; None where the configuration has neither a key nor a command.
+
+    :raises UsageError: the key cannot be read.
+    """
+    from tfbuild.machine.runner import SubprocessRunner
+    from tfbuild.trust.keys import PASSPHRASE, command_signer, read_signer
+
+    if signing.command:
+        if not signing.public_key:
+            raise UsageError(
+                "signing.command needs signing.public_key: what it prints has to be checked",
+                hint="--set signing.public_key=KEY.pub",
+            )
+        path = _in_project(signing.public_key, "signing.public_key")
+        public = _verifying_key(path)
+        return command_signer(signing.command, public, SubprocessRunner())
+    if not signing.key:
+        return None
+    path = _in_project(signing.key, "signing.key")
+    return read_signer(path.read_bytes(), env.get(PASSPHRASE, ""), str(path))
+
+
+def _in_project(word: str, option: str) -> Path:
+    """Configurations have paths from the project's root, or absolute ones."""
+    return input_file(str(PROJECT / expanded(word, option)), option)
+
+
+def _verifying_key(path: Path) -> VerifyingKey:
+    from tfbuild.trust.keys import read_verifying_key
+
+    return read_verifying_key(path.read_bytes(), str(path))
+
+
+def demand_of(key: str, require: str) -> Demand:
+    """What ``--key`` and ``--require`` of ``verify`` ask for.
+
+    :raises UsageError: the key cannot be read, a word is unknown, or a signature is required of nobody.
+    """
+    from tfbuild.verify.checks.trust import Demand, Requirement
+
+    known = [str(each) for each in Requirement]
+    words = [word.strip() for word in require.split(",") if word.strip()]
+    for word in words:
+        if word not in known:
+            raise UsageError(
+                f"--require {word}: there is no such requirement{did_you_mean(word, known)}",
+                hint=f"one or several of {','.join(known)}",
+            )
+    wanted = frozenset(map(Requirement, words))
+    if Requirement.SIGNATURE in wanted and not key:
+        raise UsageError("--require signature: by which key?", hint="--key KEY.pub")
+    return Demand(_verifying_key(input_file(key, "--key")) if key else None, wanted)

@@ -1,0 +1,106 @@
+"""What is signed of a dist folder, and whether a signature is right. Pure, but for what a signer does.
+
+Documents get a DSSE envelope each (https://github.com/secure-systems-lab/dsse), SHA256SUMS a detached
+signature of its bytes as OpenSSL verifies it. None of these files is in SHA256SUMS: they can be made anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import Signature
+
+from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
+from tfbuild.trust.keys import Signer, VerifyingKey
+from tfbuild.trust.provenance import PROVENANCE_FILE
+from tfbuild.trust.sshsig import ssh_signature
+
+SUMS = "SHA256SUMS"
+SUMS_SIGNATURE, SSH_SIGNATURE = "SHA256SUMS.sig", "SHA256SUMS.sshsig"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A document, its envelope and the media type of what is in that."""
+
+    document: str
+    envelope: str
+    media_type: str
+
+
+DOCUMENTS = (
+    Signed(PROVENANCE_FILE, "provenance.dsse.json", "application/vnd.in-toto+json"),
+    Signed(SPDX_FILE, "sbom.spdx.dsse.json", "application/spdx+json"),
+    Signed(CYCLONEDX_FILE, "sbom.cdx.dsse.json", "application/vnd.cyclonedx+json"),
+)
+# All that signing writes; nothing else in a dist folder is missing in its SHA256SUMS.
+SIGNATURE_FILES = frozenset({SUMS_SIGNATURE, SSH_SIGNATURE, *(each.envelope for each in DOCUMENTS)})
+
+
+def signatures_of(documents: Mapping[str, bytes], signer: Signer) -> dict[str, bytes]:
+    """The files that sign ``documents``, by their names; ``documents`` has SHA256SUMS and what there is of
+    :data:`DOCUMENTS`.
+
+    :raises PackagingError: the signer gives no signature.
+    """
+    sums = documents[SUMS]
+    files = {SUMS_SIGNATURE: signer.sign(sums)}
+    if signer.is_ssh:
+        files[SSH_SIGNATURE] = ssh_signature(sums, signer)
+    for each in DOCUMENTS:
+        if each.document in documents:
+            files[each.envelope] = _sealed(documents[each.document], each.media_type, signer)
+    return files
+
+
+def _sealed(payload: bytes, media_type: str, signer: Signer) -> bytes:
+    envelope = Envelope(payload, media_type, {})
+    keyid = signer.key.id
+    envelope.signatures[keyid] = Signature(keyid, signer.sign(envelope.pae()).hex())
+    return (json.dumps(envelope.to_dict()) + "\n").encode()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The id of a finding, and a sentence."""
+
+    id: str
+    text: str
+
+
+def envelope_problem(data: bytes, expected: bytes, signed: Signed, key: VerifyingKey) -> Problem | None:
+    """Why the envelope does not prove that ``key`` signed ``expected``."""
+    name = signed.envelope
+    try:
+        envelope = Envelope.from_dict(json.loads(data))
+    # What the library lets out on damaged input is nowhere listed.
+    except Exception as error:  # noqa: BLE001
+        return Problem("signature-invalid", f"{name} is no DSSE envelope: {error or type(error).__name__}")
+    # The id is a hint, as DSSE has it: envelopes of other programs have another one, or none.
+    signatures = [bytes.fromhex(each.signature) for each in envelope.signatures.values()]
+    if not any(key.verifies(each, envelope.pae()) for each in signatures):
+        if key.id in envelope.signatures:
+            text = f"the signature in {name} is not of its content: one was changed"
+        else:
+            ids = ", ".join(sorted(each[:16] for each in envelope.signatures)) or "nobody"
+            text = f"{name} is signed by another key: {ids}, not {key.id[:16]}"
+        return Problem("signature-invalid", text)
+    if envelope.payload_type != signed.media_type:
+        what = f"{envelope.payload_type}, not {signed.media_type}"
+        return Problem("signature-mismatch", f"{name} signs a document of another kind: {what}")
+    if envelope.payload != expected:
+        why = "it is of another build, or the file was changed"
+        return Problem("signature-mismatch", f"{name} signs another text than {signed.document}: {why}")
+    return None
+
+
+def sums_problem(signature: bytes, sums: bytes, key: VerifyingKey) -> Problem | None:
+    """Why the detached signature does not prove that ``key`` signed SHA256SUMS."""
+    if key.verifies(signature, sums):
+        return None
+    reasons = "one of the two was changed, it is of another build, or another key signed"
+    text = f"{SUMS_SIGNATURE} is no signature of {SUMS} by the key {key.id[:16]}: {reasons}"
+    return Problem("signature-invalid", text)
