@@ -19,8 +19,8 @@ from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.build.dist.folder import write_checksums
 from tfbuild.build.dist.ownership import content_of
 from tfbuild.build.dist.signing import sign_folder
+from tfbuild.trust.files import SIGNATURE_FILES
 from tfbuild.trust.keys import FileSigner, Signer
-from tfbuild.trust.signing import SIGNATURE_FILES
 from tfbuild.verify.checks.trust import Demand, Requirement, check_trust
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfbuild.trust.files import DOCUMENTS, SIGNATURE_FILES, SUMS, SUMS_SIGNATURE
 from tfbuild.base.errors import PackagingError, UsageError, VerificationError
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.dist.ownership import CHECKSUMS
 from tfbuild.machine.user_files import replace_bytes
 from tfbuild.trust.keys import Signer
-from tfbuild.trust.signing import (
-    DOCUMENTS,
-    SIGNATURE_FILES,
-    SUMS,
-    SUMS_SIGNATURE,
-    envelope_problem,
-    signatures_of,
-    sums_problem,
-)
+from tfbuild.trust.signing import envelope_problem, signatures_of, sums_problem
 
 
 def sign_folder(folder: Path, signer: Signer) -> tuple[str, ...]:

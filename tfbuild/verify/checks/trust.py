@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.text import TextEnum, first_lines
-from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
+from tfbuild.trust.files import CYCLONEDX_FILE, DOCUMENTS, PROVENANCE_FILE, SPDX_FILE, SUMS, SUMS_SIGNATURE
 from tfbuild.trust.keys import VerifyingKey
-from tfbuild.trust.provenance import PREDICATE_TYPE, PROVENANCE_FILE, STATEMENT_TYPE
-from tfbuild.trust.signing import DOCUMENTS, SUMS, SUMS_SIGNATURE, envelope_problem, sums_problem
+from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE
+from tfbuild.trust.signing import envelope_problem, sums_problem
 from tfbuild.verify.policy import Observation
 from tfbuild.verify.remedies import REMEDIES
 
