@@ -15,7 +15,7 @@ from securesystemslib.signer import Signature
 
 from tfbuild.trust.files import DOCUMENTS, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, Signed
 from tfbuild.trust.keys import Signer, VerifyingKey
-from tfbuild.trust.sshsig import ssh_signature
+from tfbuild.trust.sshsig import ssh_signature, ssh_verifies
 
 
 def signatures_of(documents: Mapping[str, bytes], signer: Signer) -> dict[str, bytes]:
@@ -75,10 +75,14 @@ def envelope_problem(data: bytes, expected: bytes, signed: Signed, key: Verifyin
     return None
 
 
-def sums_problem(signature: bytes, sums: bytes, key: VerifyingKey) -> Problem | None:
-    """Why the detached signature does not prove that ``key`` signed SHA256SUMS."""
-    if key.verifies(signature, sums):
+def sums_problem(
+    signature: bytes, sums: bytes, key: VerifyingKey, name: str = SUMS_SIGNATURE
+) -> Problem | None:
+    """Why the detached signature, of the form that the file ``name`` has, does not prove that ``key`` signed
+    SHA256SUMS."""
+    verifies = ssh_verifies(signature, sums, key) if name == SSH_SIGNATURE else key.verifies(signature, sums)
+    if verifies:
         return None
     reasons = "one of the two was changed, it is of another build, or another key signed"
-    text = f"{SUMS_SIGNATURE} is no signature of {SUMS} by the key {key.id[:16]}: {reasons}"
+    text = f"{name} is no signature of {SUMS} by the key {key.id[:16]}: {reasons}"
     return Problem("signature-invalid", text)
