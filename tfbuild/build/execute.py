@@ -60,9 +60,9 @@ from tfbuild.build.steps import (
 from tfbuild.engine.facts import ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
-from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
 from tfbuild.trust.cyclonedx import cyclonedx_text
-from tfbuild.trust.provenance import PROVENANCE_FILE, provenance_text
+from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SPDX_FILE
+from tfbuild.trust.provenance import provenance_text
 from tfbuild.trust.spdx import spdx_text
 from tfbuild.verify.policy import Context
 from tfbuild.verify.report import VerifyReport

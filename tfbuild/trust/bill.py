@@ -10,8 +10,6 @@ from packageurl import PackageURL
 
 from tfbuild.base.text import TextEnum
 
-SPDX_FILE, CYCLONEDX_FILE = "sbom.spdx.json", "sbom.cdx.json"
-
 
 class Kind(TextEnum):
     """What a component is."""

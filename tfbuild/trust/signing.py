@@ -13,36 +13,14 @@ from dataclasses import dataclass
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signature
 
-from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
+from tfbuild.trust.files import DOCUMENTS, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, Signed
 from tfbuild.trust.keys import Signer, VerifyingKey
-from tfbuild.trust.provenance import PROVENANCE_FILE
-from tfbuild.trust.sshsig import ssh_signature
-
-SUMS = "SHA256SUMS"
-SUMS_SIGNATURE, SSH_SIGNATURE = "SHA256SUMS.sig", "SHA256SUMS.sshsig"
-
-
-@dataclass(frozen=True)
-class Signed:
-    """A document, its envelope and the media type of what is in that."""
-
-    document: str
-    envelope: str
-    media_type: str
-
-
-DOCUMENTS = (
-    Signed(PROVENANCE_FILE, "provenance.dsse.json", "application/vnd.in-toto+json"),
-    Signed(SPDX_FILE, "sbom.spdx.dsse.json", "application/spdx+json"),
-    Signed(CYCLONEDX_FILE, "sbom.cdx.dsse.json", "application/vnd.cyclonedx+json"),
-)
-# All that signing writes; nothing else in a dist folder is missing in its SHA256SUMS.
-SIGNATURE_FILES = frozenset({SUMS_SIGNATURE, SSH_SIGNATURE, *(each.envelope for each in DOCUMENTS)})
+from tfbuild.trust.sshsig import ssh_signature, ssh_verifies
 
 
 def signatures_of(documents: Mapping[str, bytes], signer: Signer) -> dict[str, bytes]:
     """The files that sign ``documents``, by their names; ``documents`` has SHA256SUMS and what there is of
-    :data:`DOCUMENTS`.
+    :data:`tfbuild.trust.files.DOCUMENTS`.
 
     :raises PackagingError: the signer gives no signature.
     """
@@ -97,10 +75,14 @@ def envelope_problem(data: bytes, expected: bytes, signed: Signed, key: Verifyin
     return None
 
 
-def sums_problem(signature: bytes, sums: bytes, key: VerifyingKey) -> Problem | None:
-    """Why the detached signature does not prove that ``key`` signed SHA256SUMS."""
-    if key.verifies(signature, sums):
+def sums_problem(
+    signature: bytes, sums: bytes, key: VerifyingKey, name: str = SUMS_SIGNATURE
+) -> Problem | None:
+    """Why the detached signature, of the form that the file ``name`` has, does not prove that ``key`` signed
+    SHA256SUMS."""
+    verifies = ssh_verifies(signature, sums, key) if name == SSH_SIGNATURE else key.verifies(signature, sums)
+    if verifies:
         return None
     reasons = "one of the two was changed, it is of another build, or another key signed"
-    text = f"{SUMS_SIGNATURE} is no signature of {SUMS} by the key {key.id[:16]}: {reasons}"
+    text = f"{name} is no signature of {SUMS} by the key {key.id[:16]}: {reasons}"
     return Problem("signature-invalid", text)

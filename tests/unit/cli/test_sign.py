@@ -10,6 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+# urllib3 opens a socket when it is imported, which no test may do: before the tests.
+import tfbuild.cli.wiring  # noqa: F401
 from tests.support.builds import Build
 from tfbuild.base.errors import ExitCode, TfBuildError
 from tfbuild.cli.inspect import verify

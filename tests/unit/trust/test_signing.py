@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.builds import Build
 from tests.support.plans import PROJECT
@@ -19,8 +21,9 @@ from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.build.dist.folder import write_checksums
 from tfbuild.build.dist.ownership import content_of
 from tfbuild.build.dist.signing import sign_folder
+from tfbuild.trust.files import SIGNATURE_FILES
 from tfbuild.trust.keys import FileSigner, Signer
-from tfbuild.trust.signing import SIGNATURE_FILES
+from tfbuild.trust.sshsig import ssh_verifies
 from tfbuild.verify.checks.trust import Demand, Requirement, check_trust
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify
@@ -294,6 +297,24 @@ def test_a_bill_of_other_files_is_found(dist: Path) -> None:
     assert ids(report) == {"sbom-mismatch", "provenance-mismatch"}
 
 
+@pytest.mark.parametrize("kind", [name for name in SIGNERS if name.startswith("SSH")])
+def test_a_changed_ssh_signature_is_found(kind: str, finished: Path, tmp_path: Path) -> None:
+    dist = shutil.copytree(finished, tmp_path / "amd64")
+    sign_folder(dist, SIGNERS[kind])
+    flip(dist / "SHA256SUMS.sshsig")
+    assert ids(judged(dist, Demand(SIGNERS[kind].key))) == {"signature-invalid"}
+    assert sign_folder(dist, SIGNERS[kind])
+    assert ids(judged(dist, Demand(SIGNERS[kind].key))) == set()
+
+
+@given(st.binary(max_size=300))
+def test_whatever_stands_there_is_no_ssh_signature(data: bytes) -> None:
+    assert not ssh_verifies(data, b"text", OWN.key)
+    body = base64.b64encode(b"SSHSIG\0\0\0\1" + data)
+    armoured = b"-----BEGIN SSH SIGNATURE-----\n" + body + b"\n-----END SSH SIGNATURE-----\n"
+    assert not ssh_verifies(armoured, b"text", OWN.key)
+
+
 # -- programs of others --------------------------------------------------------------------------------------
 
 
@@ -353,3 +374,21 @@ def test_ssh_keygen_verifies_the_checksums(kind: str, finished: Path, tmp_path: 
     assert ran(argv, input=sums)
     assert not ran(argv, input=sums + b"\n")
     assert not ran([*argv[:-4], "-n", "another", *argv[-2:]], input=sums)
+
+
+@pytest.mark.real_processes
+@pytest.mark.parametrize("kind", [name for name in SIGNERS if name.startswith("SSH")])
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_what_ssh_keygen_signs_is_right_here(kind: str, algorithm: str, tmp_path: Path) -> None:
+    signer = SIGNERS[kind]
+    private, data = tmp_path / "key", tmp_path / "SHA256SUMS"
+    form, locked = serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    private.write_bytes(signer.private.private_bytes(serialization.Encoding.PEM, form, locked))
+    private.chmod(0o600)
+    data.write_bytes(b"text")
+    argv = ["ssh-keygen", "-Y", "sign", "-f", str(private), "-n", "tfbuild", "-O", f"hashalg={algorithm}"]
+    assert ran([*argv, str(data)])
+    signature = (tmp_path / "SHA256SUMS.sig").read_bytes()
+    assert ssh_verifies(signature, b"text", signer.key)
+    assert not ssh_verifies(signature, b"Text", signer.key)
+    assert not ssh_verifies(signature, b"text", OTHER.key)

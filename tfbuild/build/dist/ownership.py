@@ -6,6 +6,7 @@ or the manifest names it. Links are not followed: what they point to belongs to 
 
 from __future__ import annotations
 
+from tfbuild.trust.files import SIGNATURE_FILES
 from tfbuild.base.text import first_lines
 
 import json
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import UsageError
-from tfbuild.trust.signing import SIGNATURE_FILES
 
 CHECKSUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfbuild.trust.files import DOCUMENTS, SIGNATURE_FILES, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE
 from tfbuild.base.errors import PackagingError, UsageError, VerificationError
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.dist.ownership import CHECKSUMS
 from tfbuild.machine.user_files import replace_bytes
 from tfbuild.trust.keys import Signer
-from tfbuild.trust.signing import (
-    DOCUMENTS,
-    SIGNATURE_FILES,
-    SUMS,
-    SUMS_SIGNATURE,
-    envelope_problem,
-    signatures_of,
-    sums_problem,
-)
+from tfbuild.trust.signing import envelope_problem, signatures_of, sums_problem
 
 
 def sign_folder(folder: Path, signer: Signer) -> tuple[str, ...]:
@@ -60,6 +53,10 @@ def _is_signed(folder: Path, documents: dict[str, bytes], signer: Signer) -> boo
     """Whether this key signed it before: another signature of the same would only be other bytes."""
     try:
         if sums_problem((folder / SUMS_SIGNATURE).read_bytes(), documents[SUMS], signer.key):
+            return False
+        if signer.is_ssh and sums_problem(
+            (folder / SSH_SIGNATURE).read_bytes(), documents[SUMS], signer.key, SSH_SIGNATURE
+        ):
             return False
         return not any(
             envelope_problem((folder / each.envelope).read_bytes(), documents[each.document], each, signer.key)

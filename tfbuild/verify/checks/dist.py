@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild.machine.files import hash_file
-from tfbuild.trust.signing import SIGNATURE_FILES
+from tfbuild.trust.files import SIGNATURE_FILES
 from tfbuild.verify.policy import Observation
 
 SUMS = "SHA256SUMS"

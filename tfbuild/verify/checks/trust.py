@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.text import TextEnum, first_lines
-from tfbuild.trust.bill import CYCLONEDX_FILE, SPDX_FILE
+from tfbuild.trust.files import (
+    CYCLONEDX_FILE,
+    DOCUMENTS,
+    PROVENANCE_FILE,
+    SPDX_FILE,
+    SSH_SIGNATURE,
+    SUMS,
+    SUMS_SIGNATURE,
+)
 from tfbuild.trust.keys import VerifyingKey
-from tfbuild.trust.provenance import PREDICATE_TYPE, PROVENANCE_FILE, STATEMENT_TYPE
-from tfbuild.trust.signing import DOCUMENTS, SUMS, SUMS_SIGNATURE, envelope_problem, sums_problem
+from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE
+from tfbuild.trust.signing import envelope_problem, sums_problem
 from tfbuild.verify.policy import Observation
 from tfbuild.verify.remedies import REMEDIES
 
@@ -81,6 +89,9 @@ def _signatures(folder: Path, key: VerifyingKey, signed: list[str]) -> Iterator[
         yield Observation(problem.id, problem.text)
     else:
         signed.append(SUMS)
+    other = _bytes(folder / SSH_SIGNATURE)
+    if other is not None and (wrong := sums_problem(other, sums or b"", key, SSH_SIGNATURE)):
+        yield Observation(wrong.id, wrong.text)
     for each in DOCUMENTS:
         document, envelope = _bytes(folder / each.document), _bytes(folder / each.envelope)
         if envelope is None and document is not None:
