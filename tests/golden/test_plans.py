@@ -23,9 +23,9 @@ from tests.support.plans import (
 from tfbuild.base.arch import Arch
 from tfbuild.build.layout import Layout
 from tfbuild.doctor.checks import ENGINE_DISK
-from tfbuild.plan.brief import LONGEST, Prospect, brief
 from tfbuild.plan.flags import Target
 from tfbuild.plan.plan import Patch, Plan
+from tfbuild.plan.show.brief import LONGEST, Prospect, brief
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.table import definition_of, plan_text, recipe_of

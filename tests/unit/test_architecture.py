@@ -15,7 +15,7 @@ PACKAGE = PROJECT / "tfbuild"
 
 
 def module_name(path: Path) -> str:
-    """``plan.text`` for ``tfbuild/plan/text.py``; ``plan`` for a folder's ``__init__.py``."""
+    """``plan.words`` for ``tfbuild/plan/words.py``; ``plan`` for a folder's ``__init__.py``."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
@@ -250,7 +250,7 @@ def test_processes_are_not_started_by_another_door() -> None:
 
 def test_a_plan_is_printed_without_what_carries_it_out() -> None:
     """What ``--dry-run`` needs; it would be slow, and could do harm, with the rest."""
-    for module in ("plan.asked", "plan.text"):
+    for module in ("plan.asked", "plan.show.text"):
         below = reachable(module)
         assert not {each for each in below if each.split(".")[0] in {"build", "cli", "doctor", "engine"}}
         assert not {"machine.runner", "downloads.fetch"} & below

@@ -14,8 +14,8 @@ from tfbuild.build.dist.ownership import read_manifest
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import read_facts
 from tfbuild.downloads.store import entry_of
-from tfbuild.plan.brief import There
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.show.brief import There
 
 
 def what_is_there(plan: Plan[Any], layout: Layout, output: Path) -> There:

@@ -140,7 +140,7 @@ def _show_brief(
     from tfbuild.cli.console import render_rows
     from tfbuild.doctor.checks import ENGINE_DISK
     from tfbuild.plan.asked import output_folder
-    from tfbuild.plan.brief import Prospect, brief
+    from tfbuild.plan.show.brief import Prospect, brief
     from tfbuild.products.table import recipe_of
 
     prospects = []

@@ -28,6 +28,7 @@ from tfbuild.cli.guide.keys import KeyList
 from tfbuild.cli.guide.room import RoomTaken
 from tfbuild.cli.json_schema import JsonObject, config_schema, document_schema, release_schema, schema_of
 from tfbuild.cli.line.error_document import ErrorDocument
+from tfbuild.cli.line.signing import SignDocument
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.lock import LockDocument
 from tfbuild.cli.machine import SetupDocument
@@ -73,6 +74,7 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (LockDocument, "lock-result", "invoke lock --json"),
     (SetupDocument, "setup", "invoke setup --json"),
     (CleanDocument, "clean", "invoke clean --json"),
+    (SignDocument, "sign", "invoke sign --json"),
     (WrittenConfig, "new-config", "invoke new-config --json"),
     (ErrorDocument, "error", "any command with --json that ends with an error"),
 )

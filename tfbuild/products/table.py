@@ -18,10 +18,11 @@ from tfbuild.build.run import Recipe
 from tfbuild.config import load, rules
 from tfbuild.config.load import ConfigInfo, ResolvedConfig
 from tfbuild.config.model import ConfigModel, config_model
-from tfbuild.plan import asked, text
+from tfbuild.plan import asked
 from tfbuild.plan.asked import Asked
 from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.show import text
 from tfbuild.plan.words import Words
 from tfbuild.products import keras, serving, tflite
 from tfbuild.releases import load as releases

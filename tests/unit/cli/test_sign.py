@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 # urllib3 opens a socket when it is imported, which no test may do: before the tests.
 import tfbuild.cli.wiring  # noqa: F401
 from tests.support.builds import Build
+from tests.support.plans import PROJECT
 from tfbuild.base.errors import ExitCode, TfBuildError
 from tfbuild.cli.inspect import verify
 from tfbuild.cli.line.signing import sign, signer_of
@@ -50,8 +53,10 @@ def test_what_is_signed_verifies_and_what_is_changed_does_not(
 ) -> None:
     private, public = make_key(tmp_path, "release")
     _, other = make_key(tmp_path, "other")
-    assert run_command(lambda: sign(str(dist), private, "")) == ExitCode.OK
-    assert f"{dist}/SHA256SUMS.sig" in capsys.readouterr().out.splitlines()
+    assert run_command(lambda: sign(str(dist), private, "", as_json=True)) == ExitCode.OK
+    written = json.loads(capsys.readouterr().out)
+    jsonschema.validate(written, json.loads((PROJECT / "schemas" / "sign.schema.json").read_text()))
+    assert str(dist / "SHA256SUMS.sig") in written["written"]
     verify(str(dist), "default", key=public, require=ASKED, as_json=False)
     assert "Signed by the key" in capsys.readouterr().out
     assert run_command(lambda: verify(str(dist), "", key=other, as_json=False)) == 7

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.plans import all_plans, all_server_plans, make_plan, make_server_plan
 from tfbuild.base.arch import Arch
-from tfbuild.plan.brief import LONGEST, Prospect, Row, There, brief
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.several import index_plan
+from tfbuild.plan.show.brief import LONGEST, Prospect, Row, There, brief
 
 DISK = 5 << 30
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
 from tfbuild.machine.path_words import expanded, input_file, input_folder
-from tfbuild.machine.terminal import write_lines
+from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.plan.signing import Signing
 
 if TYPE_CHECKING:
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
     from tfbuild.verify.checks.trust import Demand
 
 
-def sign(target: str, key: str, config: str) -> int:
+@dataclass(frozen=True, kw_only=True)
+class SignDocument:
+    """The document of ``sign --json``: the files that were written, none where all were there already."""
+
+    version: Literal[1] = 1
+    written: tuple[str, ...]
+
+
+def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
     """``invoke sign``"""
+    from tfbuild.base.documents import dump
     from tfbuild.build.dist.signing import sign_folder
     from tfbuild.cli.line.own_files import user_places
     from tfbuild.config.load import DEFAULT_CONFIG
@@ -42,8 +52,11 @@ def sign(target: str, key: str, config: str) -> int:
             "which key signs?",
             hint="--key KEYFILE, or --config NAME of one with a section 'signing'",
         )
-    written = sign_folder(folder, signer)
-    write_lines(str(folder / name) for name in written)
+    written = tuple(str(folder / name) for name in sign_folder(folder, signer))
+    if as_json:
+        write_json(dump(SignDocument(written=written)))
+    else:
+        write_lines(written)
     return ExitCode.OK
 
 
