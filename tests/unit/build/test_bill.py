@@ -174,6 +174,16 @@ def test_pinned_packages_are_linked_in_unless_their_library_is_shipped() -> None
     assert only(bill, "libxnnpack0").roles == (Role.CONTAINED,)
 
 
+def test_what_the_recipe_noted_as_linked_in_is_no_guess() -> None:
+    """Also where the image has a library of the same source, for something else."""
+    plan = make_plan()
+    shared = package("libabsl20240722", "1", "libabsl-dev-source")
+    image = replace(manifest_of(plan).image, packages=(shared,))
+    contents = (Content(path="bin/x", how="static", owner="libabsl-dev"),)
+    assert only(bill_for(plan, image=image), "libabsl-dev").roles == (Role.DYNAMIC,)
+    assert only(bill_for(plan, image=image, contents=contents), "libabsl-dev").roles == (Role.STATIC,)
+
+
 def test_models_and_wheels_are_named_by_their_content() -> None:
     bill = bill_for(
         PLANS["application"],

@@ -249,12 +249,14 @@ class _Maker:
     # -- packages -------------------------------------------------------------------------------------------
 
     def _pinned_packages(self) -> Iterator[Component]:
-        """What is compiled and linked with: shared where a copy of its library is shipped, else linked in."""
+        """What is compiled and linked with: as the recipe noted it; else shared where its library is shipped,
+        and linked in where it is not."""
+        noted = {each.owner for each in self.manifest.contents}
         shipped = {found.source for each in self.manifest.contents if (found := self._find(each.owner))}
         shipped |= {each.source for each in self.manifest.image.packages}
         for text in self.plan.packages:
             package = self._find(text.partition("=")[0])
-            if package:
+            if package and package.package not in noted:
                 role = Role.DYNAMIC if package.source in shipped else Role.STATIC
                 yield self._package(package, role)
 
