@@ -147,6 +147,10 @@ class Release(Keys):
     status: Literal["built", "pinned"] = Field(
         description="'built': this project has compiled and verified it; 'pinned': only its bytes are known."
     )
+    eligible: bool = Field(
+        default=True,
+        description="Whether it may be the default; a quirk says why it has to be asked for by name.",
+    )
     arches: tuple[Arch, ...] = Field(min_length=1, description="Architectures that it can be built for.")
     provider: Literal["debian", "upstream", "wheels"] = Field(
         description="Who publishes the library: 'wheels' of a Python index have it compiled already."

@@ -188,13 +188,13 @@ def list_releases(root: Path, kinds: Sequence[ReleaseKind]) -> tuple[Release, ..
 def default_release(
     releases: Sequence[Release], product: str, *, wheels: bool = False, never_built: bool = False
 ) -> Release:
-    """The newest release of ``product`` that this project has built and verified.
+    """The newest release of ``product`` that this project has built and verified, and that is ``eligible``.
 
     ``never_built``: simply the newest will do, as with what takes more than most machines have; the plan says
     what was never done. ``wheels``: of those that come from official wheels, by their date, since their names
     changed; else of those that come from source, where the product has any.
     """
-    own = [each for each in releases if each.product == product]
+    own = [each for each in releases if each.product == product and each.eligible]
     compiled = [each for each in own if each.origin == "source"]
     if wheels:
         found = [each for each in own if each.origin == "wheel"]

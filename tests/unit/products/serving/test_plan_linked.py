@@ -56,10 +56,18 @@ def test_from_wheel_takes_the_newest_wheel_and_from_source_the_newest_of_bazel_s
     wheel = default_release(releases, Product.SERVING, wheels=True)
     source = default_release(releases, Product.SERVING, never_built=True)
     assert (wheel.origin, source.origin) == ("wheel", "source")
-    newest = max(
-        each.source_date_epoch for each in releases if (each.product, each.origin) == ("serving", "wheel")
-    )
-    assert wheel.source_date_epoch == newest
+    linked = [each for each in releases if (each.product, each.origin) == ("serving", "wheel")]
+    able = [each for each in linked if each.eligible]
+    assert wheel.source_date_epoch == max(each.source_date_epoch for each in able)
+
+
+def test_what_is_known_to_fail_is_built_by_its_name_alone() -> None:
+    refused = load_release(PROJECT, Product.SERVING, "2.20.0-wheel")
+    assert not refused.eligible
+    assert words("").release == "2.20.0"
+    asked = Words(origin="wheel")
+    assert plan_of(PROJECT, Product.SERVING, asked, env={}, build_arch=Arch.AMD64).release == "2.16.1-wheel"
+    assert words("2.20.0-wheel").release == "2.20.0-wheel"
 
 
 @pytest.mark.parametrize(("name", "origin"), [(LINKED_RELEASE, "source"), ("2.16.1", "wheel")])
