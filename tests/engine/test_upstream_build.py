@@ -26,7 +26,7 @@ from tfbuild.artifacts.elf.read import parse_elf, read_elf
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import compile_source, make_builder, make_roots
+from tfbuild.build.steps import make_builder, make_roots
 from tfbuild.cli.wiring import build_effects
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root
@@ -77,7 +77,7 @@ def compile_only(plan: Plan[Any], mini: Miniature, output: Path) -> Run[Any]:
     effects = build_effects(plan, release, output, offline=False, reporter=SilentReporter())
     run = Run(plan, recipe_of(plan), Layout(PROJECT, cache_root(os.environ), plan.build_id), effects, output)
     run.logs.mkdir(parents=True, exist_ok=True)
-    for step in (steps.fetch, make_roots, make_builder, compile_source):
+    for step in (steps.fetch, make_roots, make_builder, steps.compile_):
         run.number += 1
         step(run)
     return run
