@@ -98,6 +98,17 @@ def test_who_gives_no_key_is_asked_for_one(dist: Path, capsys: pytest.CaptureFix
     assert run_command(lambda: sign("", "", "")) == 2
 
 
+def test_a_key_is_named_from_the_current_folder(
+    dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_key(tmp_path, "release")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert run_command(lambda: sign(str(dist), "../release.pem", "")) == ExitCode.OK
+    asked = {"key": "../release.pub", "require": "signature"}
+    assert run_command(lambda: verify(str(dist), "", as_json=False, **asked)) == ExitCode.OK
+
+
 def test_a_build_takes_the_key_over_that_of_its_configuration() -> None:
     words = BuildOptions(sign="/keys/release.pem", set=("a.b=c",)).words()
     assert words.sets == ("a.b=c", "signing.key=/keys/release.pem", "signing.command=[]")

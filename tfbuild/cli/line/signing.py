@@ -42,7 +42,7 @@ def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
         raise UsageError("nothing to sign", hint="invoke sign DIST --key KEYFILE")
     folder = input_folder(target, "DIST")
     if key:
-        signing = Signing(key=str(input_file(key, "--key")))
+        signing = Signing(key=str(input_file(key, "--key").absolute()))
     else:
         found = load_config(PROJECT, config or DEFAULT_CONFIG, host_arch(), user=user_places())
         signing = signing_of(found.values)
