@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,7 @@ def _write(
         key=plan.key,
         tfbuild=__version__,
         distributable=plan.distributable,
-        plan=plan,
+        plan=replace(plan, signing=plan.signing.published),
         roots=run.roots,
         packages=parse_packages((run.layout.out / "packages.tsv").read_text()),
         tools=tuple((run.layout.out / "tools.txt").read_text().splitlines()),

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 # urllib3 opens a socket when it is imported, which no test may do: before the tests.
 import tfbuild.cli.wiring  # noqa: F401
 from tests.support.builds import Build
-from tests.support.plans import PROJECT
+from tests.support.plans import PROJECT, make_plan
+from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, TfBuildError
 from tfbuild.cli.inspect import verify
 from tfbuild.cli.line.signing import sign, signer_of
@@ -107,6 +108,17 @@ def test_a_key_is_named_from_the_current_folder(
     assert run_command(lambda: sign(str(dist), "../release.pem", "")) == ExitCode.OK
     asked = {"key": "../release.pub", "require": "signature"}
     assert run_command(lambda: verify(str(dist), "", as_json=False, **asked)) == ExitCode.OK
+
+
+def test_a_result_does_not_tell_where_the_key_lies(tmp_path: Path) -> None:
+    build = Build(tmp_path / "built")
+    sets = ("signing.key=/secret/place/release.pem", "signing.builder_id=https://ci.example/release")
+    build.plan = make_plan("2.14.1-debian", "opt", Arch.AMD64, "policy=default", *sets)
+    assert build.plan.signing.key == "/secret/place/release.pem"
+    build.run()
+    texts = [path.read_text() for path in build.output.glob("*.json")]
+    assert any("https://ci.example/release" in text for text in texts)
+    assert not any("/secret/place" in text for text in texts)
 
 
 def test_a_build_takes_the_key_over_that_of_its_configuration() -> None:
