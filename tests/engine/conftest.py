@@ -27,10 +27,25 @@ PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "2.14.1-debian"
 
 
+# Tests that use the builds of this file stay together; else a file is a group. Groups run side by side, each
+# with builds, tags and folders of its own.
+_SHARED_BUILDS = frozenset({"build", "built", "tflite_bundle"})
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.engine)
+    ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    for item in ours:
+        item.add_marker(pytest.mark.engine)
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+    # The longest group begins first; the others fill what remains.
+    ours.sort(key=lambda item: _group_of(item) != "tflite")
+    items[:] = [*ours, *(item for item in items if item not in set(ours))]
+
+
+def _group_of(item: pytest.Item) -> str:
+    shared = _SHARED_BUILDS & set(getattr(item, "fixturenames", ()))
+    # The same build in another configuration: it starts from what the shared one compiled.
+    return "tflite" if shared or item.path.stem == "test_continuing" else item.path.stem
 
 
 @dataclass(frozen=True)

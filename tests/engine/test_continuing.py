@@ -18,6 +18,7 @@ import pytest
 
 from tests.engine.conftest import PROJECT, RELEASE, Built, Invoke
 from tfbuild.machine.cache import cache_root
+from tfbuild.plan.plan import BUILD_ID_LABEL
 
 _LEAF_PATCH = PROJECT / "tests" / "data" / "patches" / "leaf.patch"
 _DEBUG = "tflite-2.14.1-debian-debug-amd64"
@@ -37,12 +38,15 @@ def amd64(build: Callable[[str], Built]) -> Built:
     return build("amd64")
 
 
-def _nameless() -> set[str]:
-    return {image.id for image in docker.from_env().images.list(filters={"dangling": True})}
+def _nameless(build_id: str) -> set[str]:
+    """Images without a name that ``build_id`` can have left; other builds run beside it."""
+    images = docker.from_env().images.list(filters={"dangling": True})
+    return {image.id for image in images if image.labels.get(BUILD_ID_LABEL, build_id) == build_id}
 
 
 def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: Invoke, tmp_path: Path) -> None:
-    before = _nameless()
+    build_id = f"tflite-{RELEASE}-opt-relabelled-amd64"
+    before = _nameless(build_id)
     ran = invoke(
         "build-tflite", "--arch", "amd64", "--output", str(tmp_path), "--json",
         "--set", "compile.strip=false", "--set", "runtime.labels.team=edge",
@@ -50,10 +54,10 @@ def test_a_change_that_touches_no_flag_compiles_nothing(amd64: Built, invoke: In
     )  # fmt: skip
     try:
         assert ran.ok, ran.stderr[-4000:]
-        assert _edges(f"tflite-{RELEASE}-opt-relabelled-amd64") == []
+        assert _edges(build_id) == []
         manifest = json.loads((Path(json.loads(ran.stdout)["output"]) / "manifest.json").read_text())
         assert manifest["image"]["labels"]["team"] == "edge"
-        assert _nameless() <= before, "the build left an image without a name"
+        assert _nameless(build_id) <= before, "the build left an image without a name"
     finally:
         docker.from_env().images.remove("tfbuild-test/relabelled:1", force=True)
 

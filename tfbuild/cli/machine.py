@@ -116,9 +116,11 @@ def checks(project: Path, *, fast: bool) -> tuple[Check, ...]:
     scripts = [*(path for path in files if path.suffix == ".sh"), project / ".ci" / "run"]
     recipes = [path for path in files if path.name.endswith("Dockerfile")]
     pytest = (*python, "pytest", "--durations=25")
-    # The engine works on one build at a time; the other tests share nothing and take all cores.
     unit = Check("pytest, without an engine", (*pytest, "--numprocesses=auto", "-m", "not engine"))
-    engine = Check("pytest, with the engine", (*pytest, "tests/engine"))
+    # Much of a build is one process that waits for a disk or an emulator, so two groups of tests run side by
+    # side (tests/engine/conftest.py). More would only compile side by side, which takes memory.
+    side_by_side = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
+    engine = Check("pytest, with the engine", (*pytest, *side_by_side, "tests/engine"))
     return (
         Check("ruff check", (*python, "ruff", "check", ".")),
         Check("ruff format", (*python, "ruff", "format", "--check", ".")),

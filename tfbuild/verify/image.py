@@ -190,7 +190,7 @@ def _runs_on(
         if each.machine == machine and each.path not in known:
             budget -= each.size
             (wanted if budget >= 0 else left).append(path)
-    # All at once: a compressed layer can only be read forwards.
+    # All at once: a compressed layer without a copy can only be read forwards.
     measured += [replace(examine(data, path), path=path) for path, data in archive.read_many(wanted)]
     measured = sorted((each for each in measured if each.machine == machine), key=lambda each: each.path)
     scripts = tuple(path for path in programs if _is_shell_script(archive, path))

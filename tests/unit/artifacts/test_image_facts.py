@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def test_upper_layers_replace_hide_and_add(tmp_path: Path, write: object, compre
     image = Image([base, upper], compress=compress)  # type: ignore[arg-type]
     path = write(tmp_path / "image.tar", image)  # type: ignore[operator]
     assert files_of(path) == {"/etc/a": b"new", "/var/cache/fresh": b"5", "/was": b"a file now"}
+
+
+@pytest.mark.parametrize("free", [0, 3000, 1 << 40])
+def test_a_compressed_layer_is_read_whatever_room_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    """Its copy may take half of what is free; here that is nothing, less than the layer, and enough."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(free, 0, free))
+    members = [Member(f"file{number}", bytes([number]) * 1000) for number in range(8)]
+    path = docker_archive(tmp_path / "i.tar", Image([members], compress=gzip.compress))
+    assert files_of(path) == {f"/file{number}": bytes([number]) * 1000 for number in range(8)}
 
 
 def test_a_whiteout_hides_lower_layers_only_whatever_the_order(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Reads a saved image (``docker save``, or an OCI layout in a tar) without unpacking it to disk.
+"""Reads a saved image (``docker save``, or an OCI layout in a tar) without unpacking its files.
 
 The layers are applied in memory: per path only the header is kept, and where in which layer its bytes
-are. The rules for whiteouts are those of
-https://github.com/opencontainers/image-spec/blob/main/layer.md. Each layer's digest is checked on the
-way, since a tar that is damaged in the middle otherwise just seems to end there.
+are. A compressed layer is decompressed once, into a temporary file without a name. The rules for
+whiteouts are those of https://github.com/opencontainers/image-spec/blob/main/layer.md. Each layer's
+digest is checked on the way, since a tar that is damaged in the middle otherwise just seems to end there.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.elf.read import ELF_MAGIC, parse_elf
+from tfbuild.artifacts.image.copy import LayerCopy
 from tfbuild.artifacts.image.facts import FileType, ImageConfig, ImageFacts, ImageFile, Layer, make_facts
 from tfbuild.artifacts.image.manifest import ImageSource, choose_image, find_images
 from tfbuild.base.errors import UsageError, VerificationError
@@ -74,6 +75,7 @@ class ImageArchive:
         self.path = path
         self._tree = _Tree()
         self._streams: list[IO[bytes]] = []
+        self._copies: list[LayerCopy] = []
         self._elf: dict[str, ElfFacts | None] = {}
         self.damaged: dict[str, VerificationError] = {}
         try:
@@ -102,6 +104,8 @@ class ImageArchive:
     def close(self) -> None:
         for stream in self._streams:
             stream.close()
+        for copy in self._copies:
+            copy.close()
         self._outer.close()
 
     @property
@@ -139,7 +143,7 @@ class ImageArchive:
     def read_many(self, paths: Iterable[str], limit: int | None = None) -> Iterator[tuple[str, bytes]]:
         """Pairs of path and bytes (the first ``limit``), in the order in which they are stored.
 
-        A compressed layer can only be read forwards: asking for all at once reads it once.
+        Asking for all at once reads a compressed layer once, even where there was no room for its copy.
         """
         for content, path in sorted(
             ((self._content(path), path) for path in set(paths)),
@@ -193,20 +197,25 @@ class ImageArchive:
         return _document(self._outer, self._members[posixpath.normpath(name)])
 
     def _apply(self, index: int, name: str, source: ImageSource) -> Layer:
-        stored, stream = self._open_layer(name)
+        stored, stream, compressed = self._open_layer(name)
         self._streams.append(stream)
-        meter = _Meter(stream)
+        copy = LayerCopy() if compressed else None
+        self._copies += [copy] if copy else []
+        meter = _Meter(stream, copy)
         with tarfile.open(fileobj=cast("IO[bytes]", meter), mode="r|", bufsize=_CHUNK) as tar:
             for member in _members(tar):
                 self._tree.put(member, index)
         while meter.read(_CHUNK):
             pass
+        if copy is not None and copy.file is not None:
+            self._streams[index] = copy.file
         digest = f"sha256:{meter.hash.hexdigest()}"
         if index < len(source.diff_ids) and source.diff_ids[index] != digest:
             raise ValueError(f"layer {index + 1} has the digest {digest}, not {source.diff_ids[index]}")
         return Layer(digest, meter.size, stored)
 
-    def _open_layer(self, name: str) -> tuple[int, IO[bytes]]:
+    def _open_layer(self, name: str) -> tuple[int, IO[bytes], bool]:
+        """The stored size of the layer, its uncompressed bytes, and whether they are stored compressed."""
         member = self._members[posixpath.normpath(name)]
         raw = self._outer.extractfile(member)
         if raw is None:
@@ -220,7 +229,9 @@ class ImageArchive:
                 hint="save the image with gzip or uncompressed layers (buildx: compression=gzip,"
                 "force-compression=true)",
             )
-        return size, cast("IO[bytes]", gzip.GzipFile(fileobj=raw) if start[:2] == _GZIP else raw)
+        if start[:2] == _GZIP:
+            return size, cast("IO[bytes]", gzip.GzipFile(fileobj=raw)), True
+        return size, raw, False
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
@@ -233,8 +244,9 @@ class ImageArchive:
 class _Meter:
     """Counts and hashes what passes; all that tarfile needs to read a stream."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], copy: LayerCopy | None = None) -> None:
         self._stream = stream
+        self._copy = copy
         self.hash = hashlib.sha256()
         self.size = 0
         self._after_end = 0
@@ -243,6 +255,8 @@ class _Meter:
         data = self._stream.read(size)
         self.hash.update(data)
         self.size += len(data)
+        if self._copy is not None:
+            self._copy.write(data)
         if not data:
             # tarfile skips a member that claims 2^60 bytes block by block, whether there are any or not.
             self._after_end += 1

@@ -223,7 +223,7 @@ def config_text(
         f"extends: {extends or base.name}",
         "",
         f"# Take the '#' away from what shall differ; the values are those of {base.name} ({base.arch}).",
-        "# invoke list-keys tells all keys.",
+        "# list-keys tells all keys.",
     ]
     section = ""
     for key in _FIRST_KEYS:
