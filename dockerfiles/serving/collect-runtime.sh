@@ -24,6 +24,13 @@ for library in /out/dist/lib/*.so.*; do
     libraries+=("$root/usr/lib/${library##*/}")
   fi
 done
+# Where the server looks for them, seen from its own folder.
+for library in /out/dist/lib/operators/*.so; do
+  if [[ -e $library ]]; then
+    install -D --mode=755 "$library" "$root/usr/lib/operators/${library##*/}"
+    libraries+=("$root/usr/lib/operators/${library##*/}")
+  fi
+done
 cp -r --no-preserve=mode /model/. "$root/models/"
 for file in server-args batching.conf monitoring.conf; do
   if [[ -s /request/$file ]]; then install --mode=644 "/request/$file" "$root/etc/tensorflow-serving/$file"; fi
