@@ -244,7 +244,12 @@ def test_an_operator_that_the_server_lacks_is_named_with_the_server_that_has_it(
     assert finding.id == "smoke-model"
     assert finding.fix is not None
     assert "the operator SentencepieceOp" in finding.fix
+    assert "in the wheel tensorflow-text" in finding.fix
     assert "--from source" in finding.fix
+    mine = RunResult(255, "", "Not found: Op type not registered 'MyOwn' in binary running on host.")
+    finding, _ = judge_server(Ran("model", heard, mine))[1]
+    assert finding.fix is not None
+    assert "--set serving.op_libraries=FILE.so" in finding.fix
 
 
 def test_what_was_not_asked_is_told_once() -> None:

@@ -163,6 +163,20 @@ def test_a_wheel_for_another_tensorflow_or_without_operators_is_refused(facts: A
     assert "no library of operators in it; text/registrar.so: it is a module for Python" in said
 
 
+def test_what_a_wheel_wants_for_an_extra_or_on_another_system_does_not_count(
+    facts: Any, tmp_path: Path
+) -> None:
+    facts()
+    more = (
+        "tensorflow-cpu <2.16,>=2.15.0 ; extra == 'tensorflow_cpu'",
+        "tensorflow-macos <2.9 ; platform_machine == 'arm64' and platform_system == 'Darwin'",
+    )
+    wheel = wheel_of(
+        tmp_path, "text/_a_op.so", requires="\nRequires-Dist: ".join(("tensorflow ~=2.16.1", *more))
+    )
+    assert plan(f"serving.op_libraries={wheel}").part.operators
+
+
 def test_two_libraries_of_one_name_are_refused(facts: Any, tmp_path: Path) -> None:
     facts()
     copy = tmp_path / LIBRARY.name

@@ -63,7 +63,7 @@ def _members(path: Path, arch: Arch, tensorflow: str) -> Iterator[str]:
             raise _Refused(why)
         return
     with Wheel(path) as wheel:
-        _require_tensorflow(wheel.facts().requires, tensorflow)
+        _require_tensorflow(wheel.facts().requires, tensorflow, arch)
         libraries = {name: parse_elf(wheel.read(name), name) for name in wheel.elf_names()}
     usable = [name for name, facts in libraries.items() if _why_not(facts, arch) is None]
     if not usable:
@@ -86,11 +86,16 @@ def _why_not(facts: ElfFacts, arch: Arch) -> str | None:
     return None
 
 
-def _require_tensorflow(requires: tuple[str, ...], version: str) -> None:
+def _require_tensorflow(requires: tuple[str, ...], version: str, arch: Arch) -> None:
+    machine = arch.platform.triplet.partition("-")[0]
+    # Where the server runs, and without any extra: https://peps.python.org/pep-0508/#environment-markers
+    target = {"extra": "", "platform_system": "Linux", "sys_platform": "linux", "platform_machine": machine}
     for text in requires:
         try:
             wanted = Requirement(text)
         except InvalidRequirement:
+            continue
+        if wanted.marker and not wanted.marker.evaluate(target):
             continue
         if wanted.name.lower() in _PACKAGES and not wanted.specifier.contains(version, prereleases=True):
             raise _Refused(
