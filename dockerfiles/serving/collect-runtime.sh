@@ -13,6 +13,8 @@ cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
 # Static: it needs nothing that the image might not have.
 "$TRIPLET-gcc" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
   "$scripts/entry/tf_serving_entrypoint.c" -o "$root/usr/bin/tf_serving_entrypoint"
+# Upstream's name of it, which manifests and compose files give as the command.
+ln -s tf_serving_entrypoint "$root/usr/bin/tf_serving_entrypoint.sh"
 for license in /out/dist/share/licenses/*; do
   install -D --mode=644 "$license" "$root/usr/share/doc/${license##*/}/copyright"
 done
