@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.plans import LINKED_RELEASE, PROJECT, make_linked_server_plan
-from tests.support.products import Product
+from tests.support.products import Product, load_release
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.base.arch import Arch
@@ -19,9 +19,12 @@ from tfbuild.base.errors import ConfigError
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.serving.wheel import operators
+from tfbuild.products.serving.wheel.release import ServingWheelRelease, disagreements
 from tfbuild.products.serving.wheel.request import request_files
+from tfbuild.products.serving.wheel.sources import read_list
 from tfbuild.products.table import plan_of, plan_text
 
+LINKED = [path.stem for path in (PROJECT / "build_configs/releases/serving").glob("*-wheel.yaml")]
 LIBRARY = PROJECT / "tests" / "data" / "elf" / "x86_64" / "good.so"
 FRAMEWORK = "libtensorflow_framework.so.2"
 SESSION = "tensorflow_serving/servables/tensorflow/tflite_session.cc"
@@ -63,6 +66,27 @@ def test_what_is_left_out_is_in_the_plan() -> None:
     assert less.part.smoke_services == ("health", "tls")
     assert request_files(less.part)["whole-archives"] == ""
     assert less.steps[3].key != plan().steps[3].key
+
+
+@pytest.mark.parametrize("release", LINKED)
+def test_what_a_part_leaves_out_is_there(release: str) -> None:
+    found = load_release(PROJECT, Product.SERVING, release)
+    assert isinstance(found, ServingWheelRelease)
+    stored = read_list(PROJECT / found.sources_path, found.sources_path)
+    for part in found.wheel.parts:
+        assert set(part.sources) <= set(stored.sources)
+    assert list(disagreements(found)) == []
+
+
+def test_a_part_that_leaves_out_what_is_not_there_is_told() -> None:
+    found = load_release(PROJECT, Product.SERVING, LINKED_RELEASE)
+    assert isinstance(found, ServingWheelRelease)
+    part = found.wheel.parts[0]
+    wrong = part.model_copy(update={"tensorflow_sources": ("tensorflow/lite/core/c/comon.cc",)})
+    build = found.wheel.model_copy(update={"parts": (part, wrong)})
+    said = [text for _, text in disagreements(found.model_copy(update={"wheel": build}))]
+    assert said[0] == "two parts have the same name"
+    assert "leaves out tensorflow/lite/core/c/comon.cc (tensorflow_sources)" in said[1]
 
 
 def test_each_header_that_stands_in_belongs_to_a_part() -> None:

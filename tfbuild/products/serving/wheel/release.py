@@ -204,3 +204,24 @@ def disagreements(release: Release) -> Iterator[tuple[str, str]]:
         yield "wheel", "two wheels are for the same arch"
     if set(arches) != set(release.arches):
         yield "wheel", "'wheels' and 'arches' name different architectures"
+    yield from (("wheel", text) for text in _unknown_in_parts(release.wheel))
+
+
+def _unknown_in_parts(build: WheelBuild) -> Iterator[str]:
+    """What a part leaves out and the release does not have: a typing error, and nothing would be left out."""
+    names = [each.name for each in build.parts]
+    if len(set(names)) != len(names):
+        yield "two parts have the same name"
+    has = {
+        "tensorflow_sources": build.tensorflow.sources,
+        "subtrees": build.tensorflow.subtrees,
+        "further": tuple(each.archive.name for each in build.further),
+        "whole_archives": build.whole_archives,
+        "smoke_models": build.smoke_models,
+        "smoke_services": build.smoke_services,
+    }
+    for part in build.parts:
+        for key, known in has.items():
+            for each in getattr(part, key):
+                if each not in known:
+                    yield f"the part '{part.name}' leaves out {each} ({key}), which the release does not have"
