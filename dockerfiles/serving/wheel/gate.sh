@@ -41,7 +41,7 @@ while read -r name; do
     cat /tmp/there
     names --defined-only "$library"
   } | sort -u > /tmp/operators-there
-  "$nm" --dynamic --undefined-only --format=posix "$library" | grep -v '@' | grep -v ' w ' | sed 's/ .*//' | sort -u |
+  "$nm" --dynamic --undefined-only --format=posix "$library" | awk '!/@/ && !/ w / { print $1 }' | sort -u |
     comm -23 - /tmp/operators-there > /tmp/missing
   if [[ -s /tmp/missing ]]; then
     fault "$name (serving.op_libraries) needs these symbols, which neither the server nor TensorFlow has" < /tmp/missing
