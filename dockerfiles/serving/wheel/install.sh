@@ -27,10 +27,10 @@ for library in "${libraries[@]}" "${more[@]/#//tree/wheel/}"; do
 done
 
 # --- what the user adds, as it is ---------------------------------------------------------------------------------
-while read -r library; do
+while IFS=$'\t' read -r library file; do
   install -D --mode=755 "/further/operators/$library" "$dist/lib/operators/$library"
-  note_content "lib/operators/$library" copied serving.op_libraries
-done < /request/operators
+  note_content "lib/operators/$library" copied "$file"
+done < <(paste /request/operators /request/operators-from)
 
 # --- licences: Serving's, TensorFlow's with all that is in its libraries, and those of the archives --------------
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"

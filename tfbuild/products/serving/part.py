@@ -172,6 +172,11 @@ class OperatorLibraries:
     origin: str
 
     @property
+    def file_name(self) -> str:
+        """The name of the file itself."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the libraries' files."""
         return tuple(each.rpartition("/")[2] for each in self.members or (self.path,))

@@ -18,6 +18,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
+from tfbuild.products.serving.materials import wheel_materials
 from tfbuild.products.serving.wheel import operators
 from tfbuild.products.serving.wheel.release import ServingWheelRelease, disagreements
 from tfbuild.products.serving.wheel.request import request_files
@@ -149,6 +150,9 @@ def test_a_library_and_those_of_a_wheel_are_loaded_by_name(facts: Any, tmp_path:
     first, second = made.part.operators
     assert (first.members, second.members) == ((), ("text/_a_op.so", "text/_b_op.so"))
     assert not any("operators that upstream's server has" in note for note in made.notes)
+    told = {each.name: each for each in wheel_materials(made.part).known if not each.pin}
+    assert told["good.so"].sha256 == first.sha256
+    assert told[wheel.name].note == "serving.op_libraries"
     assert "_a_op.so, _b_op.so" in plan_text(made)
     assert made.build_id != plan().build_id
 

@@ -24,6 +24,7 @@ def request_files(part: WheelServerPart) -> Mapping[str, str]:
         "whole-archives": _lines(sources.whole_archives),
         "without": _lines(each.name for each in part.without),
         "operators": _lines(name for each in part.operators for name in each.names),
+        "operators-from": _lines(each.file_name for each in part.operators for _ in each.names),
         "isolated": _lines(sources.isolated),
         "further-roots": _lines(f"/further/{each.pin}/{each.include}".rstrip("/") for each in part.further),
         "further-sources": _lines(
