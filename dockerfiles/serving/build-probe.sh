@@ -24,4 +24,14 @@ done < <(lddtree --list "$work/probe")
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static -DEMULATOR='"/smoke/qemu"' \
   "$here/entry/tf_serving_entrypoint.c" -o /smoke/entry
 cp -r /out/smoke/half_plus_two /smoke/half_plus_two
-cp -r "$here/smoke"/{monitoring.config,models.config,models,cases.json} /smoke/
+cp -r "$here/smoke"/{monitoring.config,models,cases.json} /smoke/
+
+# --- TLS: a certificate that is its own authority, for this test alone -------------------------------------------
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 -subj /CN=localhost \
+  -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/key.pem" -out /smoke/ca.pem 2> "$work/openssl.log" ||
+  { cat "$work/openssl.log" >&2; exit 1; }
+# SSLConfig of tensorflow_serving/config/ssl_config.proto, as a text proto: it holds the files themselves.
+{
+  printf 'server_key: "%s"\n' "$(sed 's/$/\\n/' "$work/key.pem" | tr -d '\n')"
+  printf 'server_cert: "%s"\n' "$(sed 's/$/\\n/' /smoke/ca.pem | tr -d '\n')"
+} > /smoke/tls.config

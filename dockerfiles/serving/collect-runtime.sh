@@ -13,6 +13,8 @@ cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
 # Static: it needs nothing that the image might not have.
 "$TRIPLET-gcc" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
   "$scripts/entry/tf_serving_entrypoint.c" -o "$root/usr/bin/tf_serving_entrypoint"
+# Upstream's name of it, which manifests and compose files give as the command.
+ln -s tf_serving_entrypoint "$root/usr/bin/tf_serving_entrypoint.sh"
 for license in /out/dist/share/licenses/*; do
   install -D --mode=644 "$license" "$root/usr/share/doc/${license##*/}/copyright"
 done
@@ -22,6 +24,13 @@ for library in /out/dist/lib/*.so.*; do
   if [[ -e $library ]]; then
     install -D --mode=755 "$library" "$root/usr/lib/${library##*/}"
     libraries+=("$root/usr/lib/${library##*/}")
+  fi
+done
+# Where the server looks for them, seen from its own folder.
+for library in /out/dist/lib/operators/*.so; do
+  if [[ -e $library ]]; then
+    install -D --mode=755 "$library" "$root/usr/lib/operators/${library##*/}"
+    libraries+=("$root/usr/lib/operators/${library##*/}")
   fi
 done
 cp -r --no-preserve=mode /model/. "$root/models/"

@@ -114,6 +114,9 @@ def test_the_image_is_a_drop_in_for_upstreams(amd64: Server, engine: DockerEngin
     assert set(config["ExposedPorts"]) == {"8500/tcp", "8501/tcp"}
     assert {"MODEL_NAME=model", "MODEL_BASE_PATH=/models"} <= set(config["Env"])
     assert config["User"] == "65532:65532"
+    # Manifests give upstream's entry program as the command.
+    named = RunOptions(entrypoint=("/usr/bin/tf_serving_entrypoint.sh",), timeout_s=30)
+    assert engine.run_once(amd64.image, ["--version"], named).stdout.startswith("TensorFlow ModelServer: ")
     # No model: the server says so, and the container ends.
     ran = engine.run_once(amd64.image, [], RunOptions(timeout_s=30))
     assert ran.exit_code == 255

@@ -21,13 +21,18 @@ import docker
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
-from tests.support.serving import Serve
+from tests.support.serving import Serve, mirrors_of
 from tfbuild.machine.runner import SubprocessRunner
 
 LINKED = "tests/data/serving-releases/2.16.1-miniwheel.yaml"
 LIBRARIES = {"libtensorflow_cc.so.2", "libtensorflow_framework.so.2"}
 MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
 EXAMPLES = PROJECT / "examples" / "serving"
+# It splits words at white space, by an operator of TensorFlow Text.
+TOKENS = PROJECT / "tests" / "data" / "serving-models" / "tokens"
+TEXT_WHEEL = (
+    "tensorflow-text==2.16.1 --hash=sha256:ad20018b92a4c8403a488edf68b6a7304062c67171bbbf54ef857b9177a63bf2\n"
+)
 MODELS = PROJECT / "dockerfiles" / "serving" / "smoke" / "models"
 # convolution's answers of TensorFlow itself are in cases.json beside the models.
 LOGITS = [15.8828125, 0.41015625, 19.703125, 1.8828125, 4.98828125, 6.7890625]
@@ -97,6 +102,8 @@ def test_real_models_answer_as_tensorflow_itself(linked: Build, arch: str) -> No
     # The answers of version 2, which took the place of version 1 while it was asked.
     assert cases["switch of versions"]["outputs"] == [3.0, 4.0, 7.0]
     assert {"text", "text rest", "text metadata", "text metrics", "health models"} <= set(cases)
+    # A function that XLA compiled, through TLS, and what gRPC itself offers.
+    assert {"compiled", "grpc without tls", "grpc health", "grpc reflection"} <= set(cases)
 
 
 @contextmanager
@@ -176,6 +183,47 @@ def wait_for(port: int) -> None:
                 return
         time.sleep(0.2)
     pytest.fail("the server did not start")
+
+
+def test_operators_of_a_wheel_are_loaded_and_a_part_is_left_out(
+    serve: Serve, linked: Build, runner: SubprocessRunner, tmp_path: Path
+) -> None:
+    linked("amd64")
+    (tmp_path / "text.txt").write_text(TEXT_WHEEL)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+    target = ["--only-binary=:all:", "--python-version=3.11", "--platform=manylinux2014_x86_64"]
+    got = runner.capture([*pip, *target, f"--dest={tmp_path}", f"--requirement={tmp_path / 'text.txt'}"])
+    assert got.ok, got.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    words = ("--arch", "amd64", "--output", str(tmp_path), "--json", "--model", str(TOKENS))
+    ran = serve(
+        *(*words, "--set", f"serving.op_libraries={wheel}", "--set", "serving.without=reflection"),
+        release=LINKED,
+        timeout_s=3600,
+    )
+    assert ran.ok, ran.stderr[-8000:]
+    manifest = manifest_of(ran.stdout)
+    cases = {case["case"]: case for case in manifest["smoke"]}
+    assert cases["model tokens"]["exit_code"] == 0
+    assert "grpc reflection" not in cases
+    assert [each["name"] for each in manifest["plan"]["part"]["without"]] == ["reflection"]
+    folder = Path(json.loads(ran.stdout)["output"])
+    assert (folder / "lib" / "operators" / "_whitespace_tokenizer.so").is_file()
+
+
+def test_a_model_is_trained_exported_served_asked_and_measured_by_one_script(
+    linked: Build, mirror: Path, runner: SubprocessRunner
+) -> None:
+    linked("amd64")
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    settings = {"SERVING_RELEASE": LINKED, "SECONDS_EACH": "1", "PATH": programs, **mirrors_of(mirror)}
+    ran = runner.capture([str(EXAMPLES / "train-and-serve.sh")], env=settings, timeout_s=1800)
+    assert ran.ok, ran.stderr[-8000:]
+    assert "the server says what Keras said" in ran.stdout
+    table = [line.split() for line in ran.stdout.splitlines()[-12:]]
+    assert [row[:3] for row in table] == [
+        [name, api, count] for name in ("off", "on") for api in ("rest", "grpc") for count in ("1", "8", "64")
+    ]
 
 
 def test_what_the_gate_finds_ends_the_build_with_the_name_of_the_symbol(

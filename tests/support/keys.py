@@ -35,6 +35,8 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "serving.build_on": ("target", "target"),
     "serving.remote_cache": ("grpcs://cache.example", "grpcs://cache.example"),
     "serving.remote_executor": ("grpc://run.example:1", "grpc://run.example:1"),
+    "serving.without": ("tflite", ("tflite",)),
+    "serving.op_libraries": ("fix.patch", ("fix.patch",)),
     "serving.server_args": ("--grpc_max_threads=4", ("--grpc_max_threads=4",)),
     "serving.batching.enabled": ("true", True),
     "serving.batching.max_batch_size": ("8", 8),

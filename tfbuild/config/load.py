@@ -287,7 +287,7 @@ def _file_settings(
     folder = file.source.file.parent
     resolved: dict[int, Setting] = {}
     for setting in [*settings, *(each for found in per_arch.values() for each in found)]:
-        resolved[id(setting)], missing = _with_paths(lookup, folder, setting)
+        resolved[id(setting)], missing = _with_paths(lookup, folder, setting, model)
         problems += [file.document.problem(origin, message) for origin, message in missing]
     return [resolved[id(setting)] for setting in [*settings, *per_arch[arch]]]
 
@@ -300,7 +300,7 @@ def _set_settings(
     wrong = wrong or check_settings(settings, model)
     resolved: list[Setting] = []
     for setting in () if wrong else settings:
-        found, missing = _with_paths(lookup, lookup.user.current or lookup.root, setting)
+        found, missing = _with_paths(lookup, lookup.user.current or lookup.root, setting, model)
         wrong += [message for _, message in missing]
         resolved.append(found)
     # No line: the whole argument is its own place.
@@ -312,7 +312,7 @@ _KEY_FILES = frozenset({"signing.key", "signing.public_key"})
 
 
 def _with_paths(
-    lookup: SearchPath, folder: Path, setting: Setting
+    lookup: SearchPath, folder: Path, setting: Setting, model: ConfigModel
 ) -> tuple[Setting, list[tuple[Origin, str]]]:
     """``setting`` with paths from the project's root, or absolute ones outside it, and what is not there."""
     if setting.path == "policy" and isinstance(setting.value, str):
@@ -321,6 +321,8 @@ def _with_paths(
         # Looked for where it is needed: a plan does not need it.
         file = Path(os.path.normpath(folder / setting.value))
         return replace(setting, value=_from_root(lookup.root, file)), []
+    if setting.path in model.files:
+        return _with_files(lookup, folder, setting)
     if setting.path != "source.patches":
         return setting, []
     missing: list[tuple[Origin, str]] = []
@@ -332,6 +334,20 @@ def _with_paths(
             missing.append((origin, f"there is no patch file '{text}' (looked for {shown})"))
         elif text and (problem := _patch_problem(full)):
             missing.append((origin, f"the patch '{text}' would change nothing: {problem}"))
+        items.append((shown if text else text, origin))
+    return setting.with_items(tuple(items)), missing
+
+
+def _with_files(
+    lookup: SearchPath, folder: Path, setting: Setting
+) -> tuple[Setting, list[tuple[Origin, str]]]:
+    missing: list[tuple[Origin, str]] = []
+    items: list[tuple[str | None, Origin]] = []
+    for text, origin in setting.items:
+        full = Path(os.path.normpath(folder / (text or "")))
+        shown = _from_root(lookup.root, full)
+        if text and not full.is_file():
+            missing.append((origin, f"there is no file '{text}' (looked for {shown})"))
         items.append((shown if text else text, origin))
     return setting.with_items(tuple(items)), missing
 

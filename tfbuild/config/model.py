@@ -22,12 +22,16 @@ Contradictions = Callable[[BuildConfig, Mapping[str, Origin]], Iterator[tuple[Or
 
 @dataclass(frozen=True)
 class Section:
-    """The keys that one product has under a name of its own."""
+    """The keys that one product has under a name of its own.
+
+    ``files`` are those that are lists of files: what has to be in them is for the product to say.
+    """
 
     name: str
     keys: type[Keys]
     description: str
     command: str  # of the product
+    files: tuple[str, ...] = ()
 
 
 class FileKeys(Keys):
@@ -80,6 +84,11 @@ class ConfigModel:
     def sections(self) -> frozenset[str]:
         """The dotted paths that hold keys rather than a value."""
         return frozenset(path.rsplit(".", 1)[0] for path in self.keys if "." in path)
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """The dotted paths of lists of files, besides the common ones."""
+        return frozenset(f"{each.name}.{key}" for each in self.products for key in each.files)
 
     @cached_property
     def file_only(self) -> frozenset[str]:

@@ -3,4 +3,4 @@
 # What the smoke probe is compiled with, for the machine that builds.
 set -euo pipefail
 
-packages=(g++ libgrpc++-dev libprotobuf-dev pax-utils protobuf-compiler)
+packages=(g++ libgrpc++-dev libprotobuf-dev openssl pax-utils protobuf-compiler)

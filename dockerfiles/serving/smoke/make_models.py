@@ -35,6 +35,8 @@ IMAGE = (6, 6, 1)
 VOCABULARY = ("model", "server", "answers")
 TEXTS = ("The Model Server answers 12", "another SERVER", "")
 NUMBERS = ((1.5, 2.0, -0.25), (0.0, 0.5, 100.0), (3.0, 3.0, 3.0))
+WIDTH = 4
+TFLITE, TFLITE_FILE = "tflite", "model.tflite"
 OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
 
 
@@ -92,6 +94,36 @@ class Text(tf.Module):
         }
 
 
+class Compiled(tf.Module):
+    """A function that TensorFlow has to compile with XLA: a dense layer, whose sums are exact as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = np.random.default_rng(SEED + 2)
+        self.weights = tf.Variable((random.integers(-4, 5, (WIDTH, 2)) / 4).astype(np.float32))
+
+    @tf.function(jit_compile=True)
+    def compiled(self, x: Any) -> Any:
+        return tf.matmul(x, self.weights) + 0.5
+
+    @tf.function(input_signature=[tf.TensorSpec([None, WIDTH], tf.float32, name="x")])
+    def serve(self, x: Any) -> dict[str, Any]:
+        return {"y": self.compiled(x)}
+
+
+def save_tflite(version: int) -> None:
+    """The logits of :func:`convolution` for two images, by TensorFlow Lite. The server names inputs
+    and outputs as its tensors are called."""
+    model = convolution()
+    image = tf.TensorSpec([2, *IMAGE], tf.float32, name="image")
+    logits = tf.function(lambda image: model(image, training=False)[0]).get_concrete_function(image)
+    folder = MODELS / TFLITE / str(version)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    converted = tf.lite.TFLiteConverter.from_concrete_functions([logits], model).convert()
+    (folder / TFLITE_FILE).write_bytes(converted)
+
+
 class Version(tf.Module):
     """y = x + the number of the version, which is a variable."""
 
@@ -117,9 +149,13 @@ def _example(text: str, numbers: tuple[float, ...]) -> bytes:
 def questions() -> dict[str, dict[str, Any]]:
     """The input of each model."""
     random = np.random.default_rng(SEED + 1)
+    images = (random.integers(-8, 9, (2, *IMAGE)) / 4).astype(np.float32)
+    rows = (random.integers(-8, 9, (3, WIDTH)) / 4).astype(np.float32)
     return {
-        "convolution": {"image": (random.integers(-8, 9, (2, *IMAGE)) / 4).astype(np.float32)},
+        "convolution": {"image": images},
         "text": {"examples": np.array(list(map(_example, TEXTS, NUMBERS)), dtype=object)},
+        "compiled": {"x": rows},
+        TFLITE: {"serving_default_image": images},
         "versions": {"x": np.array([1.0, 2.0, 5.0], dtype=np.float32)},
     }
 
@@ -135,9 +171,27 @@ def save(module: Any, name: str, version: int) -> None:
 
 def answers(name: str, version: int, inputs: dict[str, Any]) -> dict[str, Any]:
     """What TensorFlow says of the stored model."""
+    if name == TFLITE:
+        return answers_of_lite(MODELS / name / str(version) / TFLITE_FILE, inputs)
     loaded = tf.saved_model.load(str(MODELS / name / str(version)))
     given = {key: tf.constant(value) for key, value in inputs.items()}
     return {key: value.numpy() for key, value in loaded.signatures["serving_default"](**given).items()}
+
+
+def answers_of_lite(file: Path, inputs: dict[str, Any]) -> dict[str, Any]:
+    """What TensorFlow Lite in Python says."""
+    interpreter = tf.lite.Interpreter(str(file))
+    interpreter.allocate_tensors()
+    for each in interpreter.get_input_details():
+        interpreter.set_tensor(each["index"], inputs[_bare(each["name"])])
+    interpreter.invoke()
+    details = interpreter.get_output_details()
+    return {_bare(each["name"]): interpreter.get_tensor(each["index"]) for each in details}
+
+
+def _bare(name: str) -> str:
+    """A tensor's name as the server has it where a model has no signature: without the output's number."""
+    return name.partition(":")[0]
 
 
 def plain(tensor: Any) -> dict[str, Any]:
@@ -183,6 +237,8 @@ def main() -> int:
         return check()
     save(Convolution(), "convolution", 1)
     save(Text(), "text", 1)
+    save(Compiled(), "compiled", 1)
+    save_tflite(1)
     for number in (1, 2):
         save(Version(number), "versions", number)
     CASES.write_text(json.dumps(cases(), indent=1) + "\n")

@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/codegen/sync_stream.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,9 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,10 +34,12 @@ using tfbuild::smoke::PredictRequest;
 using tfbuild::smoke::PredictResponse;
 using tfbuild::smoke::Question;
 
-constexpr int kGrpcPort = 8500;
+constexpr char kAddress[] = "127.0.0.1:8500";
 constexpr int kRestPort = 8501;
 constexpr auto kPause = std::chrono::milliseconds(100);
 constexpr auto kRequest = std::chrono::seconds(60);
+// A server that speaks TLS ends a plain connection at once, and gRPC tries again.
+constexpr auto kRefusal = std::chrono::seconds(5);
 // Questions before a switch and after it.
 constexpr int kAround = 20;
 
@@ -177,6 +183,57 @@ void Switch(grpc::Channel* channel, const Question::Switch& question, Answer* an
   answer->set_text(status.ok() ? response.status().error_message() : status.error_message());
 }
 
+void Health(grpc::Channel* channel, const std::string& service, Answer* answer) {
+  tfbuild::smoke::HealthCheckRequest request;
+  tfbuild::smoke::HealthCheckResponse response;
+  request.set_service(service);
+  const grpc::Status status = Call(channel, "/grpc.health.v1.Health/Check", request, &response);
+  answer->set_status(status.error_code());
+  answer->set_text(status.error_message());
+  answer->set_state(tfbuild::smoke::HealthCheckResponse::ServingStatus_Name(response.status()));
+}
+
+void ListServices(grpc::Channel* channel, Answer* answer) {
+  using Request = tfbuild::smoke::ReflectionRequest;
+  using Response = tfbuild::smoke::ReflectionResponse;
+  const grpc::internal::RpcMethod method("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                         grpc::internal::RpcMethod::BIDI_STREAMING);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kRequest);
+  const std::unique_ptr<grpc::ClientReaderWriter<Request, Response>> stream(
+      grpc::internal::ClientReaderWriterFactory<Request, Response>::Create(channel, method, &context));
+  Request request;
+  Response response;
+  request.set_list_services("*");
+  if (stream->Write(request)) stream->Read(&response);
+  stream->WritesDone();
+  const grpc::Status status = stream->Finish();
+  answer->set_status(status.error_code());
+  answer->set_text(status.error_message());
+  for (const auto& service : response.list_services_response().service()) answer->add_services(service.name());
+}
+
+// As somebody asks who does not know of the server's TLS.
+void AskInPlain(const std::string& address, const PredictRequest& request, Answer* answer) {
+  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  const grpc::internal::RpcMethod method("/tensorflow.serving.PredictionService/Predict",
+                                         grpc::internal::RpcMethod::NORMAL_RPC);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kRefusal);
+  const grpc::Status status = grpc::internal::BlockingUnaryCall<PredictRequest, PredictResponse>(
+      channel.get(), method, &context, request, answer->mutable_response());
+  answer->set_status(status.error_code());
+  answer->set_text(status.error_message());
+}
+
+std::shared_ptr<grpc::ChannelCredentials> Credentials(const std::string& ca_file) {
+  if (ca_file.empty()) return grpc::InsecureChannelCredentials();
+  std::ifstream file(ca_file);
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  return grpc::SslCredentials(options);
+}
+
 // False where it makes no sense to go on.
 bool Ask(grpc::Channel* channel, const Question& question, Answer* answer) {
   if (question.has_wait()) return Wait(question.wait(), answer);
@@ -190,6 +247,12 @@ bool Ask(grpc::Channel* channel, const Question& question, Answer* answer) {
     answer->set_text(status.error_message());
   } else if (question.has_switch_()) {
     Switch(channel, question.switch_(), answer);
+  } else if (question.has_health()) {
+    Health(channel, question.health().service(), answer);
+  } else if (question.has_services()) {
+    ListServices(channel, answer);
+  } else if (question.has_plain()) {
+    AskInPlain(kAddress, question.plain(), answer);
   }
   return true;
 }
@@ -204,8 +267,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "probe: %s\n", read.ToString().c_str());
     return 2;
   }
-  const auto channel =
-      grpc::CreateChannel("127.0.0.1:" + std::to_string(kGrpcPort), grpc::InsecureChannelCredentials());
+  const auto channel = grpc::CreateChannel(kAddress, Credentials(questions.ca_file()));
   for (const Question& question : questions.questions()) {
     Answer answer;
     answer.set_id(question.id());

@@ -32,7 +32,8 @@ prepare() {
 
 configure() {
   mkdir -p /tree/superproject
-  rsync --checksum "$scripts/CMakeLists.txt" "$scripts/exports.map" /request/CMakePresets.json /tree/superproject/
+  rsync --checksum --recursive --delete "$scripts"/{CMakeLists.txt,exports.map,operators.cc,operators.h.in,without} \
+    /request/CMakePresets.json /tree/superproject/
   local fresh=()
   # A variable that the plan no longer sets would live on in CMake's cache.
   if ! cmp --silent /request/CMakePresets.json /tree/build/tfbuild-presets.json; then

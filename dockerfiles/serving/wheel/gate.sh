@@ -2,6 +2,7 @@
 # Looks at the linked server: what would load, start, and then answer wrongly or crash. Each fault is told with the
 # names of its symbols.
 #   TRIPLET
+#   /request/operators, /further/operators   libraries of operators: their names, and they
 #   /tree/build   the server and its objects      /tree/wheel/tensorflow   the libraries that it is linked with
 set -euo pipefail
 
@@ -32,6 +33,20 @@ comm -23 /tmp/wanted /tmp/there > /tmp/missing
 if [[ -s /tmp/missing ]]; then
   fault "no library has these symbols, which the server needs" < /tmp/missing
 fi
+
+# --- neither is of the libraries of operators, which are loaded when it starts ------------------------------------
+while read -r name; do
+  library=/further/operators/$name
+  {
+    cat /tmp/there
+    names --defined-only "$library"
+  } | sort -u > /tmp/operators-there
+  "$nm" --dynamic --undefined-only --format=posix "$library" | awk '!/@/ && !/ w / { print $1 }' | sort -u |
+    comm -23 - /tmp/operators-there > /tmp/missing
+  if [[ -s /tmp/missing ]]; then
+    fault "$name (serving.op_libraries) needs these symbols, which neither the server nor TensorFlow has" < /tmp/missing
+  fi
+done < /request/operators
 
 # --- nothing of the linked archives is seen from outside: TensorFlow has copies of some, and would call ours ------
 # By the name of a function itself, without its arguments.

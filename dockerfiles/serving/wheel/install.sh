@@ -26,12 +26,18 @@ for library in "${libraries[@]}" "${more[@]/#//tree/wheel/}"; do
   fi
 done
 
+# --- what the user adds, as it is ---------------------------------------------------------------------------------
+while IFS=$'\t' read -r library file; do
+  install -D --mode=755 "/further/operators/$library" "$dist/lib/operators/$library"
+  note_content "lib/operators/$library" copied "$file"
+done < <(paste /request/operators /request/operators-from)
+
 # --- licences: Serving's, TensorFlow's with all that is in its libraries, and those of the archives --------------
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"
 cat "$wheel/include/LICENSE" "$wheel/THIRD_PARTY_NOTICES.txt" > "$dist/share/licenses/tensorflow"
 while read -r pattern; do
   for archive in "/usr/lib/$MULTIARCH"/$pattern; do package_of "$archive"; done
-done < /request/archives | sort -u | while read -r package; do
+done < <(cat /request/archives /request/whole-archives) | sort -u | while read -r package; do
   cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
   note_content bin/tensorflow_model_server static "$package"
 done

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 SAVED = os.environ["MODEL_FILE"]
+EXPORTED = os.environ.get("MODEL_EXPORT", "")
 # The points that the other examples ask about too.
 QUESTIONS = np.array([[0.5, 0.5], [-0.5, -0.5], [0.9, -0.2]], "float32")
 
@@ -35,6 +36,9 @@ def main() -> int:
     model.fit(points, labels, batch_size=64, epochs=120, verbose=0)
     _, accuracy = model.evaluate(*spirals(200, seed=3), verbose=0)
     model.save(SAVED)
+    # For a model server: MODEL/VERSION/saved_model.pb.
+    if EXPORTED:
+        model.export(EXPORTED, verbose=False)
     print(f"accuracy {accuracy:.3f}")
     print("answers", *(f"{value:.6f}" for value in model.predict(QUESTIONS, verbose=0)[:, 0]))
     print(f"saved {SAVED}")

@@ -30,6 +30,7 @@ from tfbuild.build.dist.manifest import BuiltImage, Manifest, Package
 from tfbuild.build.roots import RootFacts
 from tfbuild.plan.plan import Plan
 from tfbuild.products.keras.part import KerasModel
+from tfbuild.products.serving.part import OperatorLibraries
 from tfbuild.products.table import recipe_of
 from tfbuild.trust.bill import Bill, Component, Kind, Role
 from tfbuild.trust.cyclonedx import cyclonedx_text
@@ -199,6 +200,17 @@ def test_models_and_wheels_are_named_by_their_content() -> None:
     assert wheel.purl.startswith("pkg:pypi/tensorflow-cpu@2.21.0")
     assert (wheel.supplier, wheel.license) == ("Google Inc. x", "Apache-2.0")
     assert wheel.cpe.startswith("cpe:2.3:a:google:tensorflow:2.21.0:")
+
+
+def test_libraries_of_operators_belong_to_the_file_that_brought_them() -> None:
+    plan = make_linked_server_plan()
+    added = OperatorLibraries("my/text.whl", "a" * 64, ("text/_a_op.so",), "my.yaml:3")
+    plan = replace(plan, part=replace(plan.part, operators=(added,)))
+    contents = (Content(path="lib/operators/_a_op.so", how="copied", owner="text.whl"),)
+    bill = bill_for(plan, contents=contents, files=(code("lib/operators/_a_op.so"),))
+    wheel = only(bill, "text.whl")
+    assert (wheel.kind, wheel.sha256, wheel.roles) == (Kind.WHEEL, "a" * 64, (Role.CONTAINED,))
+    assert next(each.owner for each in bill.files) == wheel.purl
 
 
 def test_wheels_say_who_made_them(tmp_path: Path) -> None:

@@ -55,3 +55,21 @@ def test_a_line_counts_what_failed_and_times_what_was_answered(load: ModuleType)
         "one", "rest", "2", "3", "1", "2", "2.00", "4.00", "50",
     )  # fmt: skip
     assert load.row(server, "rest", [load.Heard()], 2.0, 1.0)[6:8] == ("-", "-")
+
+
+def _compare(folder: Path, rest: str, grpc: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    (folder / "trained").write_text("accuracy 0.998\nanswers 0.012345 0.900000\nsaved /tmp/model.keras\n")
+    (folder / "answered").write_text(f"rest {rest}\ngrpc {grpc}\n")
+    monkeypatch.setattr(sys, "argv", ["same_answers.py", str(folder / "trained"), str(folder / "answered")])
+    return int(importlib.import_module("same_answers").main())
+
+
+def test_the_answers_of_both_ways_to_ask_are_compared_with_those_of_keras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest, grpc = "[[0.0123452], [0.9000001]]", '{"output_0": [[0.0123452], [0.9000001]]}'
+    assert _compare(tmp_path, rest, grpc, monkeypatch) == 0
+    assert _compare(tmp_path, rest, grpc.replace("0.90", "0.91"), monkeypatch) == 1
+    assert _compare(tmp_path, "[[0.0123452]]", grpc, monkeypatch) == 1
+    assert _compare(tmp_path, "[]", "[]", monkeypatch) == 1

@@ -36,7 +36,8 @@ from tfbuild.products import table
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.steps import settings
 from tfbuild.products.serving.bazel.request import request_files
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.part import ServingPart, WheelServerPart
+from tfbuild.products.serving.wheel import request as wheel_request
 from tfbuild.products.table import definition_of, plan_of, recipe_of
 from tfbuild.products.tflite.cmake import cmake_presets
 from tfbuild.products.tflite.part import TflitePart, WheelPart
@@ -63,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     "tflite, official wheel": Kind("tflite", "2.3.0-litert"),
     "serving, gcc": Kind("serving", "2.19.1"),
     "serving, cross": Kind("serving", "2.19.1", arch="arm64"),
+    "serving, official wheel": Kind("serving", "2.16.1-wheel"),
     "keras": Kind("keras", "2.21.0", app=True),
 }
 # Where the example that reaches every key by --set is of no use: another value that can be built.
@@ -77,7 +79,8 @@ OTHER_EXAMPLES: Mapping[str, str] = {
     "serving.bazel_configs": "mkl",
 }
 # What a key does is to refuse: its other values let a build pass as it is. A wheel is locked for one Python.
-ONLY_REFUSES = frozenset({"keras.requirements", "tflite.python"})
+# Which file is a library of operators has a test of its own.
+ONLY_REFUSES = frozenset({"keras.requirements", "tflite.python", "serving.op_libraries"})
 # The same for one architecture.
 EXAMPLES_OF_ARM: Mapping[str, str] = {
     "compile.march": "armv8.2-a",
@@ -86,7 +89,10 @@ EXAMPLES_OF_ARM: Mapping[str, str] = {
 }
 # A key, the kinds of build where the example is what would be done anyway, and why.
 ALREADY_SO: Mapping[str, tuple[frozenset[str], str]] = {
-    "serving.build_on": (frozenset({"serving, gcc"}), "the tests' machine is of the target's architecture"),
+    "serving.build_on": (
+        frozenset({"serving, gcc"}),
+        "the tests' machine is of the target's architecture",
+    ),
     "runtime.flavour": (frozenset({"tflite, Python flavour"}), "it is the flavour that was asked for"),
 }
 
@@ -143,6 +149,8 @@ def _files(plan: Plan[Any]) -> Mapping[str, Any]:
         return {"CMakePresets.json": cmake_presets(dict(part.cmake_cache), plan.arch), "smoke": part.smoke}
     if isinstance(part, ServingPart):
         return request_files(plan)
+    if isinstance(part, WheelServerPart):
+        return wheel_request.request_files(part)
     if isinstance(part, WheelPart):
         return {"wheel": part.wheel, "smoke": part.smoke}
     return {
@@ -194,7 +202,7 @@ _BEFORE = cache(make)
 
 def setting(key: str, kind: Kind, patch: Path) -> str:
     """``KEY=VALUE`` with a value that is not the default."""
-    if key == "source.patches":
+    if key in ("source.patches", "serving.op_libraries"):
         return f"{key}={patch}"
     of_arm = EXAMPLES_OF_ARM.get(key) if kind.arch == "arm64" else None
     return f"{key}={of_arm or OTHER_EXAMPLES.get(key) or EXAMPLES[key][0]}"

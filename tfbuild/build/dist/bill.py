@@ -266,10 +266,16 @@ class _Maker:
         if package:
             return self._package(package, role)
         pin = next((each for each in self.plan.pins if each.filename == content.owner), None)
+        told = next((each for each in self.materials.known if not each.pin and each.name == content.owner), None)
+        if pin is None and told:
+            return self._told(replace(told, roles=(*told.roles, role)))
         if pin is None:
             raise BuildError(
                 f"the bill of materials has no {content.owner}",
-                details=(f"{content.path} has something of it, but it is no package of the builder and no download",),
+                details=(
+                    f"{content.path} has something of it, but it is no package of the builder, no download, and "
+                    "nothing that the product tells of",
+                ),
             )
         told = next((each for each in self.materials.known if each.pin == pin.name), Material())
         found = self._download(pin, told)

@@ -23,7 +23,8 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """``owner``, a Debian package or the file name of a download, is in the file ``path``.
+    """``owner``, a Debian package, the file name of a download, or the name of a material that is no download,
+    is in the file ``path``.
 
     ``path`` is relative to the dist folder, or to the wheel in it. ``copied``: the file is the owner's own;
     ``static``: a part of it is.

@@ -27,6 +27,7 @@ from tfbuild.products.serving.release import disagreements as bazel_disagreement
 from tfbuild.products.serving.rules import compiler_of, key_rules
 from tfbuild.products.serving.wheel import plan as wheel_plan
 from tfbuild.products.serving.wheel import rules as wheel_rules
+from tfbuild.products.serving.wheel.operators import read_operators
 from tfbuild.products.serving.wheel.release import ServingWheelRelease
 from tfbuild.products.serving.wheel.release import disagreements as wheel_disagreements
 from tfbuild.products.serving.wheel.sources import read_list
@@ -100,6 +101,10 @@ def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> 
             hint="--set serving.copts=... reaches the compiler, --set serving.linkopts=... the linker",
         )
     wheel_plan.require_wheel(release, found.request.arch, found.lines)
+    keys = found.config.values.of(ServingKeys)
+    operators = read_operators(
+        root, found.config, keys.op_libraries, found.request.arch, release.wheel.tensorflow.version
+    )
     lock = load_lock(root, release)
     return wheel_plan.make_wheel_server_plan(
         found.request,
@@ -113,6 +118,7 @@ def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> 
             lock=lock.path,
             seen=lock.seen(release),
             model=read_model(Path(words.model)) if words.model else None,
+            operators=operators,
         ),
     )
 

@@ -88,6 +88,14 @@ class ServingKeys(Keys):
     remote_executor: RemoteUrl | None = Field(
         default=None, description="Address of remote execution; the compile then has the network."
     )
+    without: tuple[Text, ...] = Field(
+        default=(), description="Parts to leave out of a server that is linked with a wheel, such as tflite."
+    )
+    op_libraries: tuple[Text, ...] = Field(
+        default=(),
+        description="Libraries of operators (.so files, or wheels such as tensorflow-text) that such a "
+        "server loads when it starts; relative to the file that names them.",
+    )
     server_args: tuple[Flag, ...] = Field(
         default=(), description="Arguments that the image always passes to the server, one per item."
     )
@@ -95,4 +103,6 @@ class ServingKeys(Keys):
     monitoring: MonitoringKeys = Field(default=MonitoringKeys(), description="Metrics.")
 
 
-SECTIONS = (Section("serving", ServingKeys, "Bazel and the model server.", "build-serving"),)
+SECTIONS = (
+    Section("serving", ServingKeys, "Bazel and the model server.", "build-serving", files=("op_libraries",)),
+)

@@ -44,6 +44,7 @@ def wheel_materials(part: WheelServerPart) -> Materials:
                 commit=tensorflow.commit,
             ),
             *_further(part),
+            *_operators(part),
             *_model(part),
         ),
         "what is linked into the libraries of the TensorFlow wheel",
@@ -56,6 +57,19 @@ def _further(part: WheelServerPart) -> Iterator[Material]:
         yield Material(pin=each.pin, roles=(Role.STATIC,))
     if part.protoc:
         yield Material(pin=part.protoc.pin, kind=Kind.FILE, version=part.protobuf, roles=(Role.TOOL,))
+
+
+def _operators(part: WheelServerPart) -> Iterator[Material]:
+    """Files that the user adds, each with libraries of operators."""
+    for each in part.operators:
+        yield Material(
+            kind=Kind.WHEEL if each.members else Kind.FILE,
+            name=each.file_name,
+            version=f"sha256:{each.sha256}",
+            roles=(Role.CONTAINED,),
+            sha256=each.sha256,
+            note="serving.op_libraries",
+        )
 
 
 def _tensorflow(tensorflow: TensorFlow) -> Material:

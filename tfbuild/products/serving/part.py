@@ -86,6 +86,7 @@ class ServingPart:
     needs: Estimates
     version_pattern: str
     smoke_models: tuple[str, ...]
+    smoke_services: tuple[str, ...]
     server_args: tuple[str, ...]
     server_files: tuple[TextFile, ...]
     model: ModelFolder | None
@@ -113,6 +114,7 @@ class ServerSources:
     tensorflow_protos: tuple[str, ...]
     tensorflow_services: tuple[str, ...]
     archives: tuple[str, ...]  # static libraries of the builder, as patterns
+    whole_archives: tuple[str, ...]  # likewise; each of their objects is linked
     isolated: tuple[str, ...]  # a namespace, and the archives in which it gets another name
     listed_in: str  # the release's list, and what else it has to be compared with in the source
     external: tuple[str, ...]
@@ -152,6 +154,35 @@ class ProtocTool:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A part of the server that was asked to be left out, and what it then cannot do."""
+
+    name: str
+    text: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OperatorLibraries:
+    """A file with libraries of operators: itself one, or a wheel with ``members``."""
+
+    path: str
+    sha256: str
+    members: tuple[str, ...]
+    origin: str
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file itself."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the libraries' files."""
+        return tuple(each.rpartition("/")[2] for each in self.members or (self.path,))
+
+
+@dataclass(frozen=True)
 class WheelServerPart:
     """TensorFlow Serving's source, linked with the libraries of a wheel."""
 
@@ -165,13 +196,21 @@ class WheelServerPart:
     protoc: ProtocTool | None
     further: tuple[FurtherTree, ...]
     sources: ServerSources
+    without: tuple[LeftOut, ...]
+    operators: tuple[OperatorLibraries, ...]
     cmake_cache: tuple[tuple[str, str], ...]
     needs: Estimates
     version_pattern: str
     smoke_models: tuple[str, ...]
+    smoke_services: tuple[str, ...]
     server_args: tuple[str, ...]
     server_files: tuple[TextFile, ...]
     model: ModelFolder | None
+
+    @property
+    def left_out_sources(self) -> frozenset[str]:
+        """Sources of Serving's that are in its list, and not compiled."""
+        return frozenset(path for each in self.without for path in each.sources)
 
 
 # What both have: how the server starts and what it says of itself.

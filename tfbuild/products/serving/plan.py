@@ -120,7 +120,7 @@ def make_serving_plan(
             part.server_files,
             replace(part.model, path="") if part.model else None,
         ),
-        verified_by=(part.version_pattern, part.smoke_models),
+        verified_by=(part.version_pattern, part.smoke_models, part.smoke_services),
         steps=_STEPS,
         beyond=(
             *raw_extra(more.raw),
@@ -180,6 +180,7 @@ def _part(
         needs=Estimates(needs.download_gib, needs.disk_gib, needs.memory_gib, needs.cpu_hours),
         version_pattern=serving.version_pattern,
         smoke_models=serving.smoke_models,
+        smoke_services=serving.smoke_services,
         server_args=server_args(keys),
         server_files=server_files(keys),
         model=more.model,

@@ -32,8 +32,11 @@ DottedVersion = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$")]
 Pattern = Annotated[Text, AfterValidator(_compiles)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./+-]+$")]
 # A folder in dockerfiles/serving/smoke/models.
-SmokeModel = Literal["convolution", "text", "versions"]
-SMOKE_MODELS: tuple[SmokeModel, ...] = ("convolution", "text", "versions")
+SmokeModel = Literal["compiled", "convolution", "text", "tflite", "versions"]
+SMOKE_MODELS: tuple[SmokeModel, ...] = ("compiled", "convolution", "text", "tflite", "versions")
+# What a server offers besides: grpc.health.v1, gRPC's reflection, --ssl_config_file.
+SmokeService = Literal["health", "reflection", "tls"]
+SMOKE_SERVICES: tuple[SmokeService, ...] = ("health", "reflection", "tls")
 PackageAndVersion = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+=[A-Za-z0-9.+~:-]+$")]
 
 
@@ -137,6 +140,9 @@ class ServerBuild(Keys):
     version_pattern: Pattern = Field(description="Regular expression of the first line of --version.")
     smoke_models: tuple[SmokeModel, ...] = Field(
         default=SMOKE_MODELS, description="Models that it has to answer; a stand-in names those that it can."
+    )
+    smoke_services: tuple[SmokeService, ...] = Field(
+        default=SMOKE_SERVICES, description="What it offers besides; older releases have less."
     )
     version_suffix: Text = Field(
         default="", description="TF_MODELSERVER_VERSION_SUFFIX in version.h; upstream forgets to clear it."

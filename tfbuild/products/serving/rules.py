@@ -9,6 +9,8 @@ from tfbuild.products.serving.bazel.compilers import march_flags
 from tfbuild.products.serving.release import ServingRelease
 from tfbuild.releases.keys import Release
 
+_WHEEL_ALONE = "this is for servers that are linked with a wheel (--from wheel)"
+
 
 def compiler_of(release: Release) -> CompilerCpus | None:
     """What compiles ``release``; None where nobody has asked that compiler. Reads files."""
@@ -30,6 +32,8 @@ def key_rules(release: Release, cpus: Cpus) -> KeyRules:
         sections=("serving",),
         idle={"compile.ccache": "Bazel has caches of its own"},
         impossible={
+            "serving.without": f"{_WHEEL_ALONE}: Bazel builds what upstream's BUILD files say",
+            "serving.op_libraries": f"{_WHEEL_ALONE}: with Bazel TensorFlow is no library of its own",
             "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
         },

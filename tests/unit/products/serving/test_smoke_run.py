@@ -30,6 +30,7 @@ class Engine:
     def __init__(self) -> None:
         self.started: list[tuple[tuple[str, ...], RunOptions]] = []
         self.asked: list[list[str]] = []
+        self.authorities: list[str] = []
 
     def run_once(self, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         del image, command, options
@@ -45,7 +46,9 @@ class Engine:
         del timeout_s
         if not speaks:
             return RunResult(0, "", "")
-        ids = [each["id"] for each in json.loads(command[-1])["questions"]]
+        asked = json.loads(command[-1])
+        ids = [each["id"] for each in asked["questions"]]
+        self.authorities.append(asked["caFile"])
         self.asked.append(ids)
         lines = [json.dumps({"id": name, "state": "AVAILABLE"}) for name in ids if "wait" in command[-1]]
         return RunResult(0, "\n".join(lines), "")
@@ -109,9 +112,32 @@ def test_a_stand_in_is_asked_only_for_the_models_that_it_names(tmp_path: Path) -
     none = run(tmp_path, smoke_models=())
     smoke(none)
     assert len(none.effects.engine.started) == 1
-    one = run(tmp_path, smoke_models=("text",))
+    one = run(tmp_path, smoke_models=("text",), smoke_services=())
     smoke(one)
     assert {each.partition(" ")[0] for each in one.effects.engine.asked[1]} == {"text", "no"}
+    config = (tmp_path / "models.config").read_text()
+    assert config.count("config {") == 1
+    assert "/smoke/models/text" in config
+
+
+@pytest.mark.usefixtures("everything_is_right")
+def test_a_server_is_started_with_what_its_models_and_services_need(tmp_path: Path) -> None:
+    whole = run(tmp_path)
+    smoke(whole)
+    options = {
+        "--ssl_config_file=/smoke/tls.config",
+        "--enable_grpc_healthcheck_service=true",
+        "--prefer_tflite_model=true",
+        "--xla_cpu_compilation_enabled=true",
+    }
+    assert options <= set(whole.effects.engine.started[1][0])
+    assert whole.effects.engine.authorities == ["", "/smoke/ca.pem"]
+    # 2.14.1 ends at an option that it does not know.
+    less = run(tmp_path, smoke_models=("text",), smoke_services=("tls",))
+    smoke(less)
+    assert options & set(less.effects.engine.started[1][0]) == {"--ssl_config_file=/smoke/tls.config"}
+    assert {"grpc health", "grpc reflection"}.isdisjoint(less.effects.engine.asked[1])
+    assert "grpc without tls" in less.effects.engine.asked[1]
 
 
 @pytest.mark.usefixtures("everything_is_right")

@@ -34,7 +34,8 @@ CASES = read_cases(
     (Path(__file__).parents[4] / "dockerfiles/serving/smoke/cases.json").read_text(encoding="utf-8")
 )
 HALF = about_half_plus_two(120, "/metrics")
-MODELS = tuple(about_models(CASES, 120, "/metrics", 0.0, "/smoke"))
+SERVICES = ("health", "reflection", "tls")
+MODELS = tuple(about_models(CASES, 120, "/metrics", 0.0, "/smoke", SERVICES))
 Answers = dict[str, dict[str, Any]]
 
 
@@ -71,7 +72,9 @@ def right_models() -> Answers:
             for kind, group in (("inputs", case.inputs), ("outputs", case.outputs))
         }
         metadata = {"metadata": {"signature_def": {"signature_def": {"serving_default": signature}}}}
-        outputs = {name: _nested(list(each.plain()), each.shape) for name, each in case.outputs.items()}
+        outputs: Any = {name: _nested(list(each.plain()), each.shape) for name, each in case.outputs.items()}
+        if len(outputs) == 1:
+            (outputs,) = outputs.values()
         found |= {
             case.model: {"response": response(case)},
             f"{case.model} rest": {"status": 200, "text": json.dumps({"outputs": outputs})},
@@ -83,6 +86,13 @@ def right_models() -> Answers:
     return found | {
         "no such model": {"status": 5, "text": words},
         "no such model rest": {"status": 404, "text": f'{{"error": "{words}"}}'},
+        "grpc health": {"state": "SERVING"},
+        "grpc health ModelService": {"state": "SERVING"},
+        "grpc health PredictionService": {"state": "SERVING"},
+        "grpc reflection": {
+            "services": ["tensorflow.serving.ModelService", "tensorflow.serving.PredictionService"]
+        },
+        "grpc without tls": {"status": 14, "text": "failed to connect to all addresses"},
         "switch of versions": {"before": before, "response": after, "asked": 60},
     }
 
@@ -110,6 +120,23 @@ def found(
 def test_a_right_server_has_no_finding() -> None:
     assert found(HALF, right_half()) == []
     assert found(MODELS, right_models()) == []
+
+
+def changed_answer(name: str, answer: dict[str, Any]) -> list[str]:
+    return found(MODELS, right_models() | {name: answer})
+
+
+def test_a_service_that_is_not_there_or_not_well_is_a_finding() -> None:
+    assert changed_answer("grpc health", {"state": "NOT_SERVING"}) == ["smoke-service"]
+    assert changed_answer("grpc health", {"status": 12, "state": "UNKNOWN"}) == ["smoke-service"]
+    assert changed_answer("grpc reflection", {"status": 12}) == ["smoke-service"]
+    one = {"services": ["tensorflow.serving.ModelService"]}
+    assert changed_answer("grpc reflection", one) == ["smoke-service"]
+
+
+def test_a_server_that_answers_without_the_tls_it_was_told_to_use_is_a_finding() -> None:
+    case = next(each for each in CASES if each.model == "convolution")
+    assert changed_answer("grpc without tls", {"response": response(case)}) == ["smoke-service"]
 
 
 def test_each_question_has_an_answer_in_these_tests() -> None:
@@ -217,7 +244,12 @@ def test_an_operator_that_the_server_lacks_is_named_with_the_server_that_has_it(
     assert finding.id == "smoke-model"
     assert finding.fix is not None
     assert "the operator SentencepieceOp" in finding.fix
+    assert "in the wheel tensorflow-text" in finding.fix
     assert "--from source" in finding.fix
+    mine = RunResult(255, "", "Not found: Op type not registered 'MyOwn' in binary running on host.")
+    finding, _ = judge_server(Ran("model", heard, mine))[1]
+    assert finding.fix is not None
+    assert "--set serving.op_libraries=FILE.so" in finding.fix
 
 
 def test_what_was_not_asked_is_told_once() -> None:

@@ -132,13 +132,42 @@ class Refused:
     """A status that is an error, with words of the server's."""
 
     status: int
-    words: str
+    words: str = ""
     finding: str = "smoke-answer"
 
     def problems(self, answer: Answer) -> Iterator[str]:
         got, text = answer.get("status", 0), answer.get("text", "")
         if got != self.status or self.words not in text:
-            yield f"expected the status {self.status} with '{self.words}', got {got} {_short(text)}"
+            words = f" with '{self.words}'" if self.words else ""
+            yield f"expected the status {self.status}{words}, got {got} {_short(text)}"
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """gRPC's health service says that what was asked for is serving."""
+
+    finding: str = "smoke-service"
+
+    def problems(self, answer: Answer) -> Iterator[str]:
+        if answer.get("status") or answer.get("state") != "SERVING":
+            said = answer.get("state") or "nothing"
+            yield f"gRPC status {answer.get('status', 0)}, {said} {_short(answer.get('text', ''))}"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The server's reflection names these services, and maybe others."""
+
+    services: tuple[str, ...]
+    finding: str = "smoke-service"
+
+    def problems(self, answer: Answer) -> Iterator[str]:
+        if answer.get("status"):
+            yield f"gRPC status {answer['status']} {_short(answer.get('text', ''))}"
+            return
+        found = answer.get("services", ())
+        if missing := [each for each in self.services if each not in found]:
+            yield f"{', '.join(missing)}: not among the services: {', '.join(found) or 'none'}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.smoke import no_output, repeated
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.serving.smoke.expectations import Answer
+from tfbuild.products.serving.smoke.operators import wheel_with
 from tfbuild.products.serving.smoke.questions import Question
 
 # What a user waits at most for "docker stop"; the engine's own limit is twice that.
@@ -100,9 +101,17 @@ def _operator_missing(log: str) -> str | None:
     found = _NO_SUCH_OPERATOR.search(log)
     if found is None:
         return None
+    wheel = wheel_with(found[1])
+    missing = f"the model has the operator {found[1]}, and this server does not"
+    if wheel is None:
+        return (
+            f"{missing}. A server that is linked with a wheel loads a library of operators that you name: "
+            "--set serving.op_libraries=FILE.so"
+        )
     return (
-        f"the model has the operator {found[1]}, and this server does not. Upstream's own server, built with "
-        "--from source, has those of TensorFlow Text and Decision Forests besides TensorFlow's"
+        f"{missing}: it is in the wheel {wheel}. Download the one for this TensorFlow "
+        f"(pip download --no-deps {wheel}), then --set serving.op_libraries=FILE.whl; upstream's own server, "
+        "built with --from source, has it"
     )
 
 

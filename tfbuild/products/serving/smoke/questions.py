@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from tfbuild.products.serving.smoke.expectations import (
     Available,
     Expectation,
     GrpcOutputs,
+    Healthy,
+    Lists,
     Metadata,
     Metrics,
     Refused,
@@ -32,10 +34,15 @@ MODEL = "half_plus_two"
 VALUES = (1.0, 2.0, 5.0)
 ANSWERS = (2.5, 3.0, 4.5)
 VERSIONS = "versions"  # the model that has two, to be switched between
+COMPILED, TFLITE = "compiled", "tflite"
+# Upstream sets the state of both (server.cc), and registers what the reflection lists.
+_HEALTHY = ("", "ModelService", "PredictionService")
+_SERVICES = ("tensorflow.serving.ModelService", "tensorflow.serving.PredictionService")
 _METRICS = "/monitoring/prometheus/metrics"
 _PATH = re.compile(r'path:\s*"([^"]+)"')
 # Codes of https://grpc.github.io/grpc/core/md_doc_statuscodes.html, and of HTTP for the same.
 _NOT_FOUND = 5
+_UNAVAILABLE = 14
 _HTTP_NOT_FOUND = 404
 
 
@@ -63,6 +70,17 @@ def server_arguments(part: ServerPart, folder: str) -> tuple[str, ...]:
     return (f"--monitoring_config_file={folder}/monitoring.config",)
 
 
+def arguments_for(models: Collection[str], services: Collection[str], folder: str) -> tuple[str, ...]:
+    """What a server of these models and services is started with besides."""
+    options = {
+        "--xla_cpu_compilation_enabled=true": COMPILED in models,
+        "--prefer_tflite_model=true": TFLITE in models,
+        "--enable_grpc_healthcheck_service=true": "health" in services,
+        f"--ssl_config_file={folder}/tls.config": "tls" in services,
+    }
+    return tuple(option for option, wanted in options.items() if wanted)
+
+
 def about_half_plus_two(start_s: int, metrics: str) -> tuple[Question, ...]:
     """Upstream's own test model, as its documentation asks it. ``start_s``: how long the server may take."""
     shape = (len(VALUES),)
@@ -83,9 +101,17 @@ def state_of(model: str, start_s: int, name: str) -> Question:
 
 
 def about_models(
-    cases: Sequence[Case], start_s: int, metrics: str, tolerance: float, folder: str
+    cases: Sequence[Case],
+    start_s: int,
+    metrics: str,
+    tolerance: float,
+    folder: str,
+    services: Collection[str] = (),
 ) -> Iterator[Question]:
-    """Real models, whose files lie in ``folder``. ``tolerance`` as for :class:`GrpcOutputs`."""
+    """Real models, whose files lie in ``folder``, then what ``services`` says that the server offers besides.
+
+    ``tolerance`` as for :class:`GrpcOutputs`.
+    """
     for name in dict.fromkeys(case.model for case in cases):
         yield state_of(name, start_s, f"{name} state")
     for case in cases:
@@ -101,6 +127,16 @@ def about_models(
         yield Question(f"{name} metadata", _get(f"/v1/models/{name}/metadata"), types)
         yield Question(f"{name} metrics", _get(metrics), Metrics(name))
     yield from _refusals()
+    if "health" in services:
+        for name in _HEALTHY:
+            asked = {"health": {"service": name}}
+            yield Question(f"grpc health {name}".strip(), asked, Healthy())
+    if "reflection" in services:
+        yield Question("grpc reflection", {"services": {}}, Lists(_SERVICES))
+    if "tls" in services:
+        request = {"modelSpec": {"name": cases[0].model}, "inputs": _messages(cases[0])}
+        refused = Refused(_UNAVAILABLE, finding="smoke-service")
+        yield Question("grpc without tls", {"plain": request}, refused)
     yield from _switch(cases, start_s, tolerance, folder)
 
 
@@ -128,6 +164,18 @@ def _switch(cases: Sequence[Case], start_s: int, tolerance: float, folder: str) 
     }
     expected = Switched(_outputs(before, tolerance), _outputs(after, tolerance))
     yield Question("switch of versions", {"switch": asked}, expected)
+
+
+def models_config(cases: Sequence[Case], folder: str) -> str:
+    """The text of --model_config_file: each model in ``folder``, in the first version that is asked for."""
+    first = {case.model: case for case in reversed(cases)}
+    lines = (
+        f'  config {{ name: "{case.model}" base_path: "{folder}/models/{case.model}"'
+        f' model_platform: "tensorflow"'
+        f" model_version_policy {{ specific {{ versions: {case.version} }} }} }}\n"
+        for case in first.values()
+    )
+    return "".join(("model_config_list {\n", *lines, "}\n"))
 
 
 def _configured(case: Case, folder: str) -> dict[str, Any]:

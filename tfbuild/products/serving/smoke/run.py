@@ -12,19 +12,22 @@ from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.products.serving.part import ServerPart
-from tfbuild.products.serving.smoke.cases import read_cases
+from tfbuild.products.serving.smoke.cases import Case, read_cases
 from tfbuild.products.serving.smoke.judge import STOP_GRACE_S, Heard, Ran, judge_server, judge_version
 from tfbuild.products.serving.smoke.questions import (
     MODEL,
     Question,
     about_half_plus_two,
     about_models,
+    arguments_for,
     metrics_path,
+    models_config,
     server_arguments,
     state_of,
 )
 
 _FOLDER = "/smoke"
+_MODELS_CONFIG = "models.config"
 _SERVER = "/usr/bin/tensorflow_model_server"
 _ENTRY = "/usr/bin/tf_serving_entrypoint"
 # The probe has its own loader and libraries: the image need not have them.
@@ -57,6 +60,14 @@ def smoke(run: Run[Any]) -> tuple[list[SmokeOutcome], list[Finding]]:
     return outcomes, findings
 
 
+def _wanted(folder: Path, models: Sequence[str]) -> tuple[Case, ...]:
+    """The questions to ``models``; writes the configuration file of a server that has them."""
+    cases = read_cases((folder / "cases.json").read_text(encoding="utf-8"))
+    wanted = tuple(case for case in cases if case.model in models)
+    (folder / _MODELS_CONFIG).write_text(models_config(wanted, _FOLDER), encoding="utf-8")
+    return wanted
+
+
 class _Test:
     """What all servers of one smoke test share."""
 
@@ -65,6 +76,7 @@ class _Test:
         self._run = run
         self._part: ServerPart = run.plan.part
         self._emulator = (f"{_FOLDER}/qemu",) if (folder / "qemu").exists() else ()
+        self._cases = _wanted(folder, self._part.smoke_models)
         self._start_s = _START_EMULATED_S if self._emulator else _START_S
         self._files: dict[str, Path] = {
             f"{_FOLDER}/{path.relative_to(folder)}": path
@@ -90,23 +102,20 @@ class _Test:
         monitoring = server_arguments(part, _FOLDER)
         half = {"MODEL_BASE_PATH": _FOLDER, "MODEL_NAME": MODEL}
         yield self._serve("server", monitoring, half, about_half_plus_two(self._start_s, metrics))
-        wanted = set(part.smoke_models)
-        cases = [
-            case
-            for case in read_cases((self._run.layout.smoke / "cases.json").read_text(encoding="utf-8"))
-            if case.model in wanted
-        ]
-        if cases:
+        if cases := self._cases:
             tolerance = _TOLERANCE.get(self._run.plan.arch, _TOLERANCE_ELSEWHERE)
-            questions = about_models(cases, self._start_s, metrics, tolerance, _FOLDER)
+            services = part.smoke_services
+            questions = about_models(cases, self._start_s, metrics, tolerance, _FOLDER, services)
             arguments = (
                 *monitoring,
-                f"--model_config_file={_FOLDER}/models.config",
+                *arguments_for(part.smoke_models, services, _FOLDER),
+                f"--model_config_file={_FOLDER}/{_MODELS_CONFIG}",
                 "--enable_batching=true",
             )
             # The server does not heed the name; the health check, in a container of its own, asks for it.
             named = {"MODEL_NAME": cases[0].model}
-            yield self._serve("models", arguments, named, tuple(questions))
+            ca_file = f"{_FOLDER}/ca.pem" if "tls" in services else ""
+            yield self._serve("models", arguments, named, tuple(questions), ca_file)
         if part.model:
             name = part.model.name
             yield self._serve(
@@ -119,7 +128,9 @@ class _Test:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         questions: tuple[Question, ...],
+        ca_file: str = "",
     ) -> Ran:
+        """``ca_file``: gRPC is asked through TLS."""
         options = RunOptions(
             platform=self._run.plan.image.platform,
             # The kernel starts no foreign program: the build machine's entry program starts the emulator.
@@ -129,7 +140,8 @@ class _Test:
             env=environment,
             timeout_s=self._start_s + 60,
         )
-        asked = json.dumps({"questions": [{"id": each.id, **each.asked} for each in questions]})
+        named = [{"id": each.id, **each.asked} for each in questions]
+        asked = json.dumps({"questions": named, "caFile": ca_file})
         engine, limit = self._run.effects.engine, self._start_s + 300
         with engine.serve(self._run.layout.candidate, arguments, options) as server:
             self._run.effects.reporter.progress(0, 0, questions[-1].id)

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tfbuild.base.arch import Arch
+from tfbuild.base.documents import fingerprint
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target, compile_flags
-from tfbuild.plan.naming import model_extra
+from tfbuild.plan.naming import Extra, model_extra
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.products.saved_model import ModelFolder
@@ -21,13 +22,16 @@ from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import (
     CompilerTool,
     FurtherTree,
+    LeftOut,
     LinkedWheel,
+    OperatorLibraries,
     ProtocTool,
     ServerSources,
     TensorFlow,
     TensorFlowTree,
     WheelServerPart,
 )
+from tfbuild.products.serving.wheel.parts import left_out, without_parts
 from tfbuild.products.serving.wheel.release import ServerWheel, ServingWheelRelease, WheelBuild, commit_in
 from tfbuild.products.serving.wheel.rules import NO_CPU, key_rules
 from tfbuild.products.serving.wheel.sources import SourceList
@@ -49,13 +53,14 @@ _CROSS_TOOLS: Mapping[Arch, str] = {
 @dataclass(frozen=True)
 class WheelCircumstances:
     """What only such a plan depends on: the stored list of sources and its path, the model, the release's
-    lock file and what it says about the source."""
+    lock file and what it says about the source, the libraries of operators."""
 
     sources: SourceList
     listed_in: str
     lock: str = ""
     seen: str | None = None
     model: ModelFolder | None = None
+    operators: tuple[OperatorLibraries, ...] = ()
 
 
 def make_wheel_server_plan(
@@ -70,13 +75,21 @@ def make_wheel_server_plan(
     """``release_lines`` says where the release's file has each key.
 
     :raises NothingMatchesError: there is no wheel for the architecture, or it is of another TensorFlow.
+    :raises ConfigError: a part is to be left out that the release does not have.
     """
     build = release.wheel
+    without = left_out(config, release)
     wheel = require_wheel(release, request.arch, release_lines)
     flags = (*_flags(config, release, release_lines), *_cmake_flags(request, config, release, release_lines))
     part = _part(
-        build, wheel, config, more, flags, require_protoc(release, request.build_arch, release_lines)
+        without_parts(build, without),
+        wheel,
+        config,
+        more,
+        flags,
+        require_protoc(release, request.build_arch, release_lines),
     )
+    part = replace(part, without=tuple(LeftOut(each.name, each.text, each.sources) for each in without))
     pins = release.pins(request.arch, request.build_arch, more.seen)
     specifics = Specifics(
         title=f"compile TensorFlow Serving {release.version}, link it with the wheel",
@@ -95,6 +108,8 @@ def make_wheel_server_plan(
             _sha256_of(pins, part.wheel.filename),
             part.further,
             part.protoc,
+            tuple(each.name for each in part.without),
+            tuple((each.sha256, each.members) for each in part.operators),
         ),
         builder_from=(part.compiler, part.packages, _TOOLS),
         image_from=(
@@ -102,11 +117,19 @@ def make_wheel_server_plan(
             part.server_files,
             replace(part.model, path="") if part.model else None,
         ),
-        verified_by=(part.version_pattern, part.smoke_models),
+        verified_by=(part.version_pattern, part.smoke_models, part.smoke_services),
         steps=STEPS,
-        beyond=((model_extra(more.model.name, more.model.tree, more.model.path),) if more.model else ()),
+        beyond=tuple(_beyond(more)),
     )
     return assemble(request, config, release, circumstances, specifics)
+
+
+def _beyond(more: WheelCircumstances) -> Iterator[Extra]:
+    """What names of the build tell besides the configuration: files by their content."""
+    if more.model:
+        yield model_extra(more.model.name, more.model.tree, more.model.path)
+    if more.operators:
+        yield Extra("serving.op_libraries", fingerprint([each.sha256 for each in more.operators]))
 
 
 def builder_packages(compiler: CompilerTool, arch: Arch, build_arch: Arch) -> tuple[str, ...]:
@@ -318,14 +341,18 @@ def _part(
             tensorflow_protos=tensorflow.protos,
             tensorflow_services=tensorflow.services,
             archives=build.archives,
+            whole_archives=build.whole_archives,
             isolated=tuple(" ".join((each.namespace, *each.archives)) for each in build.isolated),
             listed_in=more.listed_in,
             external=more.sources.external,
         ),
+        without=(),
+        operators=more.operators,
         cmake_cache=_cache(flags),
         needs=Estimates(needs.download_gib, needs.disk_gib, needs.memory_gib, needs.cpu_hours),
         version_pattern=build.version_pattern,
         smoke_models=build.smoke_models,
+        smoke_services=build.smoke_services,
         server_args=server_args(keys),
         server_files=server_files(keys),
         model=more.model,
@@ -340,9 +367,11 @@ def _notes(config: ResolvedConfig, part: WheelServerPart) -> Iterator[str]:
     yield "TensorFlow is the wheel's: compile.* reaches Serving's own code, not TensorFlow's kernels"
     if march := config.values.compile.march:
         yield f"compile.march is {march} and changes nothing: {NO_CPU}"
-    left_out = [each for each in part.sources.external if each.startswith(_OPERATORS)]
-    if left_out:
-        yield f"operators that upstream's server has and this one does not: {', '.join(left_out)}"
+    for each in part.without:
+        yield f"left out: {each.name}, {each.text}"
+    operators = [each for each in part.sources.external if each.startswith(_OPERATORS)]
+    if operators and not part.operators:
+        yield f"operators that upstream's server has and this one does not: {', '.join(operators)}"
 
 
 # Operators of other repositories, which upstream links in and no TensorFlow wheel has.
@@ -357,7 +386,8 @@ def describe(part: WheelServerPart) -> Iterator[str]:
     compiler = part.compiler
     yield f"  compiler  {compiler.kind} {compiler.version} ({compiler.cc}), protoc {part.protobuf}"
     yield f"  source    TensorFlow {part.tensorflow.version} inside, commit {part.tensorflow.commit}"
-    own, others = len(sources.sources), len(sources.tensorflow_sources)
+    own = len(set(sources.sources) - part.left_out_sources)
+    others = len(sources.tensorflow_sources)
     yield f"  compiles  {own} files and {len(sources.protos)} protos of Serving's, {others} of TensorFlow's"
     for each in part.further:
         yield (
@@ -366,6 +396,10 @@ def describe(part: WheelServerPart) -> Iterator[str]:
             else f"            headers of {each.pin}"
         )
     yield f"            as {sources.listed_in} says, which is compared with the source first"
+    for out in part.without:
+        yield f"  without   {out.name}: {out.text}"
+    for file in part.operators:
+        yield f"  operators {file.path} ({file.origin}): {', '.join(file.names)}"
     for argument in part.server_args:
         yield f"  server    {argument}"
     if part.model:

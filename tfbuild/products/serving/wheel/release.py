@@ -12,12 +12,14 @@ from tfbuild.base.values import Pin
 from tfbuild.config.types import Flag, Keys, MacroName, Prose, Text
 from tfbuild.products.serving.release import (
     SMOKE_MODELS,
+    SMOKE_SERVICES,
     AbsolutePath,
     DottedVersion,
     Label,
     Needs,
     Pattern,
     SmokeModel,
+    SmokeService,
     TensorFlowPin,
 )
 from tfbuild.releases.keys import Debian, Release, SourceRelease
@@ -25,6 +27,7 @@ from tfbuild.releases.types import Commit, Download, FileName, InnerPath, Packag
 
 # As TensorFlow writes it from "git describe": tf.version.GIT_VERSION.
 GitVersion = Annotated[str, Field(pattern=r"^v[0-9][A-Za-z0-9.-]*-[0-9]+-g[0-9a-f]{7,40}$")]
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 ArchivePattern = Annotated[str, Field(pattern=r"^lib[A-Za-z0-9+_*-]+\.a$")]
 
 
@@ -105,6 +108,22 @@ class Isolated(Keys):
     reason: Prose = Field(description="What goes wrong without it.")
 
 
+class ServerPartKeys(Keys):
+    """A part of the server that a build can leave out: serving.without."""
+
+    name: PartName = Field(description="Its name there.")
+    text: Prose = Field(description="What a server without it cannot do.")
+    sources: tuple[InnerPath, ...] = Field(default=(), description="Serving's sources that are left out.")
+    tensorflow_sources: tuple[InnerPath, ...] = Field(default=(), description="And TensorFlow's.")
+    subtrees: tuple[InnerPath, ...] = Field(default=(), description="What of TensorFlow is not extracted.")
+    further: tuple[FileName, ...] = Field(default=(), description="Names of sources in 'further'.")
+    whole_archives: tuple[ArchivePattern, ...] = Field(
+        default=(), description="Archives that are not linked."
+    )
+    smoke_models: tuple[SmokeModel, ...] = Field(default=(), description="Models that it cannot answer.")
+    smoke_services: tuple[SmokeService, ...] = Field(default=(), description="Services that it lacks.")
+
+
 class WheelBuild(Keys):
     """TensorFlow Serving, linked with a wheel's libraries."""
 
@@ -119,6 +138,10 @@ class WheelBuild(Keys):
     packages: tuple[PackageName, ...] = Field(
         default=(), description="Further packages for the target, in the version that the suite has."
     )
+    whole_archives: tuple[ArchivePattern, ...] = Field(
+        default=(), description="Static libraries of which each object is linked: they register themselves."
+    )
+    parts: tuple[ServerPartKeys, ...] = Field(default=(), description="What serving.without can name.")
     archives: tuple[ArchivePattern, ...] = Field(
         min_length=1, description="Static libraries of the suite that are linked in, as file name patterns."
     )
@@ -127,6 +150,9 @@ class WheelBuild(Keys):
     version_pattern: Pattern = Field(description="Regular expression of the first line of --version.")
     smoke_models: tuple[SmokeModel, ...] = Field(
         default=SMOKE_MODELS, description="Models that it has to answer; a stand-in names those that it can."
+    )
+    smoke_services: tuple[SmokeService, ...] = Field(
+        default=SMOKE_SERVICES, description="What it offers besides; older releases have less."
     )
     needs: Needs = Field(description="What a build from nothing takes.")
 
@@ -178,3 +204,24 @@ def disagreements(release: Release) -> Iterator[tuple[str, str]]:
         yield "wheel", "two wheels are for the same arch"
     if set(arches) != set(release.arches):
         yield "wheel", "'wheels' and 'arches' name different architectures"
+    yield from (("wheel", text) for text in _unknown_in_parts(release.wheel))
+
+
+def _unknown_in_parts(build: WheelBuild) -> Iterator[str]:
+    """What a part leaves out and the release does not have: a typing error, and nothing would be left out."""
+    names = [each.name for each in build.parts]
+    if len(set(names)) != len(names):
+        yield "two parts have the same name"
+    has = {
+        "tensorflow_sources": build.tensorflow.sources,
+        "subtrees": build.tensorflow.subtrees,
+        "further": tuple(each.archive.name for each in build.further),
+        "whole_archives": build.whole_archives,
+        "smoke_models": build.smoke_models,
+        "smoke_services": build.smoke_services,
+    }
+    for part in build.parts:
+        for key, known in has.items():
+            for each in getattr(part, key):
+                if each not in known:
+                    yield f"the part '{part.name}' leaves out {each} ({key}), which the release does not have"

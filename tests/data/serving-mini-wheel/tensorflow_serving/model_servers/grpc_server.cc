@@ -1,6 +1,7 @@
 #include "tensorflow_serving/model_servers/grpc_server.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
 
 #include <memory>
 #include <string>
@@ -56,17 +57,30 @@ class ModelService final : public tensorflow::serving::ModelService::Service {
   Models* const models_;
 };
 
+std::shared_ptr<grpc::ServerCredentials> Credentials(const tensorflow::serving::SSLConfig& config) {
+  if (config.server_key().empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options;
+  options.pem_key_cert_pairs.push_back({config.server_key(), config.server_cert()});
+  return grpc::SslServerCredentials(options);
+}
+
 }  // namespace
 
-void RunGrpcServer(int port, Models* models) {
+void RunGrpcServer(const GrpcOptions& options, Models* models) {
   PredictionService predictions(models);
   ModelService management(models);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("0.0.0.0:" + std::to_string(port), grpc::InsecureServerCredentials());
+  builder.AddListeningPort("0.0.0.0:" + std::to_string(options.port), Credentials(options.ssl));
   builder.RegisterService(&predictions);
   builder.RegisterService(&management);
+  grpc::EnableDefaultHealthCheckService(options.health);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server != nullptr) server->Wait();
+  if (server == nullptr) return;
+  if (options.health) {
+    server->GetHealthCheckService()->SetServingStatus("ModelService", true);
+    server->GetHealthCheckService()->SetServingStatus("PredictionService", true);
+  }
+  server->Wait();
 }
 
 }  // namespace serving_mini

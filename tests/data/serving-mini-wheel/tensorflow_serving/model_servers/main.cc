@@ -27,6 +27,9 @@ std::map<std::string, std::string> flags = {
     {"monitoring_config_file", ""},
     {"batching_parameters_file", ""},
     {"enable_batching", "false"},
+    {"enable_grpc_healthcheck_service", "false"},
+    {"ssl_config_file", ""},
+    {"xla_cpu_compilation_enabled", "false"},  // here it always is
     {"version", "false"},
 };
 
@@ -64,8 +67,9 @@ int main(int argc, char** argv) {
   tensorflow::serving::MonitoringConfig monitoring;
   tensorflow::serving::BatchingParameters batching;
   tensorflow::serving::ModelServerConfig config;
+  serving_mini::GrpcOptions grpc;
   if (!ReadText("monitoring_config_file", &monitoring) || !ReadText("batching_parameters_file", &batching)) return 255;
-  if (!ReadText("model_config_file", &config)) return 255;
+  if (!ReadText("model_config_file", &config) || !ReadText("ssl_config_file", &grpc.ssl)) return 255;
   if (flags["model_config_file"].empty()) {
     auto* only = config.mutable_model_config_list()->add_config();
     only->set_name(flags["model_name"]);
@@ -89,7 +93,9 @@ int main(int argc, char** argv) {
     return 255;
   }
   // As upstream: no handler for SIGTERM.
-  serving_mini::RunGrpcServer(std::stoi(flags["port"]), &models);
+  grpc.port = std::stoi(flags["port"]);
+  grpc.health = flags["enable_grpc_healthcheck_service"] == "true";
+  serving_mini::RunGrpcServer(grpc, &models);
   std::cerr << "Failed to start gRPC server\n";
   return 255;
 }
