@@ -50,6 +50,7 @@ class Effects:
     ca_bundle: Path | None
     lock_wait_s: float
     secrets: Callable[[Plan[Any]], Mapping[str, str]] = _none
+    apart: str = ""  # names caches of its own in the engine; empty: those that all builds share
 
 
 def _nothing(_: Any) -> tuple[()]:

@@ -85,6 +85,9 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "signature-mismatch": "a signature is right, but of another text than the file beside it",
         "provenance-missing": "there is no provenance, or none that can be read",
         "provenance-mismatch": "the provenance is of other files, or of another build",
+        "reproducible-missing": "nobody built it again, or what that showed cannot be read",
+        "reproducible-mismatch": "what building again showed is about other files",
+        "not-reproducible": "building it again gave other bytes",
         "sbom-missing": "there is no bill of materials, or none that can be read",
         "sbom-mismatch": "the bill of materials is of other files, or of another image",
     }
