@@ -87,7 +87,9 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "provenance-mismatch": "the provenance is of other files, or of another build",
         "reproducible-missing": "nobody built it again, or what that showed cannot be read",
         "reproducible-mismatch": "what building again showed is about other files",
-        "not-reproducible": "building it again gave other bytes",
+        "reproducible-differs": "building it again gave other bytes",
+        "license-forbidden": "a part of the result has a licence that the policy forbids",
+        "license-unknown": "parts of the result state no licence in SPDX's words",
         "sbom-missing": "there is no bill of materials, or none that can be read",
         "sbom-mismatch": "the bill of materials is of other files, or of another image",
     }
@@ -96,7 +98,14 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 
 # Told, but no reason to fail, unless a policy says so.
 _WARNINGS = frozenset(
-    {"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict", "file-partly-examined"}
+    {
+        "isa-unclear",
+        "isa-not-arrived",
+        "archive-bitcode",
+        "wheel-tag-strict",
+        "file-partly-examined",
+        "license-unknown",
+    }
 )
 
 
@@ -212,6 +221,15 @@ class ImageRules(_Model):
         return self.max_uncompressed_mb_from[newest] if newest else self.max_uncompressed_mb
 
 
+class LicenseRules(_Model):
+    """Which licences the parts of a result may not have."""
+
+    forbidden: tuple[Glob, ...] = Field(
+        default=(),
+        description="Names of SPDX, as AGPL-*; of 'A OR B' one may be, an exception is a part of the name.",
+    )
+
+
 class Policy(_Model):
     """One policy file."""
 
@@ -219,6 +237,7 @@ class Policy(_Model):
     elf: ElfRules = ElfRules()
     roles: dict[str, Role] = Field(default_factory=dict)
     image: ImageRules = ImageRules()
+    licenses: LicenseRules = LicenseRules()
     severities: dict[str, Severity] = Field(
         default_factory=dict,
         description="Findings that are not errors here, by id.",

@@ -444,8 +444,8 @@ def test_a_verdict_of_another_build_is_no_proof(dist: Path) -> None:
 def test_other_bytes_are_told_with_the_first_difference(dist: Path) -> None:
     judge_again(dist, equal=False)
     report = judged(dist, AGAIN)
-    assert ids(report) == {"not-reproducible"}
-    found = next(each for each in report.errors if each.id == "not-reproducible")
+    assert ids(report) == {"reproducible-differs"}
+    found = next(each for each in report.errors if each.id == "reproducible-differs")
     assert any("lib/libtensorflowlite.so: section .text" in line for line in found.evidence)
 
 

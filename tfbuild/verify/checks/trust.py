@@ -178,7 +178,7 @@ class _Folder:
                 if isinstance(each, dict)
             ]
             message = f"building it again gave other bytes, on {verdict.get('made')}"
-            yield Observation("not-reproducible", message, first_lines(lines, _SHOWN))
+            yield Observation("reproducible-differs", message, first_lines(lines, _SHOWN))
 
     def bills(self) -> Iterator[Observation]:
         """What is wrong with the bills of materials."""
