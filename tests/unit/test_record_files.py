@@ -1,4 +1,4 @@
-"""The records of packages' files that images without a package manager have, as dockerfiles/common writes them."""
+"""Records of packages' files in images without a package manager, as dockerfiles/common writes them."""
 
 from __future__ import annotations
 
