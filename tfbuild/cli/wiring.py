@@ -47,7 +47,7 @@ from tfbuild.machine.cache import cache_root, prepare_cache
 from tfbuild.machine.host import HostFacts, gather
 from tfbuild.machine.programs import Runner
 from tfbuild.machine.runner import SubprocessRunner
-from tfbuild.plan.asked import output_folder
+from tfbuild.plan.asked import git_revision, output_folder
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.several import index_plan
 from tfbuild.products import table
@@ -282,6 +282,7 @@ def apart_from(plan: Plan[Any], folder: Path, jobs: int | None, reporter: Report
         parts=table.parts(),
         known=load_known_causes(PROJECT),
         jobs=jobs,
+        revision=git_revision(PROJECT),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ def again(
     *,
     same_image: bool = True,
     forgotten: list[str] | None = None,
+    revision: str = "",
 ) -> tuple[Rebuilt, Build]:
     """Build ``first`` again in ``folder``, with another compile and image where ``change`` says so."""
     second = Build(folder)
@@ -68,7 +70,9 @@ def again(
         return second.effects()
 
     done = list[str]() if forgotten is None else forgotten
-    apart = Apart(folder, PROJECT, WORD, effects, done.append, table.parts(), load_known_causes(PROJECT))
+    apart = Apart(
+        folder, PROJECT, WORD, effects, done.append, table.parts(), load_known_causes(PROJECT), None, revision
+    )
     rebuilt, _ = build_again(read_first(first.output, table.parts()), recipe_of(first.plan), apart)
     return rebuilt, second
 
@@ -144,6 +148,15 @@ def test_packages_that_are_newer_now_are_told_first_and_are_a_known_cause(
     assert rebuilt.other_inputs == ("package gcc-14:amd64 of the builder: 14.2.0-19, and 14.2.0-20",)
     assert rebuilt.causes[0].id == "debian-packages"
     assert rebuilt.causes[0].threads
+
+
+def test_another_commit_of_this_project_is_told_as_a_cause(first: Build, tmp_path: Path) -> None:
+    first.plan = replace(first.plan, revision="a" * 40)
+    shutil.rmtree(first.output)
+    first.run()
+    rebuilt, _ = again(first, tmp_path / "again", other_code, same_image=False, revision="b" * 40)
+    assert rebuilt.other_inputs == ("revision of tfbuild: aaaaaaaaaaaa, and bbbbbbbbbbbb",)
+    assert rebuilt.causes[0].id == "recipe"
 
 
 def test_a_failing_second_build_leaves_no_caches_and_the_first_result(first: Build, tmp_path: Path) -> None:

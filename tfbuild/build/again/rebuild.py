@@ -37,7 +37,8 @@ class Apart:
     """What a second build needs besides the first: a folder of its own for all that it makes, the effects of
     a build of the changed plan, and what removes the caches that it left in the engine.
 
-    ``word`` names those caches and the machine that the build believes to be on.
+    ``word`` names those caches and the machine that the build believes to be on; ``revision`` is the commit
+    of this project.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Apart:
     parts: Iterable[type]
     known: KnownCauses
     jobs: int | None = None
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def build_again(first: First, recipe: Recipe[Any], apart: Apart) -> tuple[Rebuil
     ]
     image, of_image = _image(first, second, apart.folder, effects)
     found += of_image
-    inputs = other_inputs(first.manifest, second.manifest)
+    inputs = (*_revisions(plan, apart), *other_inputs(first.manifest, second.manifest))
     equal = not found and image == "same"
     rebuilt = Rebuilt(
         build_id=plan.build_id,
@@ -155,6 +157,13 @@ def _image(
         # The same configuration and layers: the stores of two engines only name them in two ways.
         return "same", ()
     return "differs", found
+
+
+def _revisions(plan: Plan[Any], apart: Apart) -> tuple[str, ...]:
+    """The commits of this project, where they are known to be two: its recipes may be others."""
+    if not plan.revision or not apart.revision or plan.revision == apart.revision:
+        return ()
+    return (f"revision of tfbuild: {plan.revision[:12]}, and {apart.revision[:12]}",)
 
 
 def _varied(first: First, second: Second, apart: Apart) -> tuple[Varied, ...]:

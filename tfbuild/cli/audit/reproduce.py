@@ -6,9 +6,9 @@ import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from tfbuild.base.errors import ExitCode, UsageError
+from tfbuild.base.errors import ExitCode, TfBuildError, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.machine.path_words import input_word
 from tfbuild.machine.terminal import write_json, write_lines
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tfbuild.build.again.first import First
     from tfbuild.build.again.rebuild import Second
     from tfbuild.build.again.verdict import Rebuilt, Verdict
-    from tfbuild.build.several import IndexManifest
 
 
 def reproduce(target: str, output: str, jobs: str, *, as_json: bool) -> int:
@@ -46,6 +45,7 @@ def reproduce(target: str, output: str, jobs: str, *, as_json: bool) -> int:
 def judge(folder: Path, jobs: int | None, reporter: Reporter) -> Verdict:
     """Build again what is in ``folder``, an image of several platforms with each of its builds."""
     from tfbuild.build.again.first import folder_of_image, read_first
+    from tfbuild.build.again.index import index_again
     from tfbuild.build.dist.ownership import read_manifest
     from tfbuild.build.several import read_index_manifest
     from tfbuild.products.table import parts
@@ -63,7 +63,7 @@ def judge(folder: Path, jobs: int | None, reporter: Reporter) -> Verdict:
     ]
     with ExitStack() as stack:  # the images are needed until they are put together
         results = [_again(first, jobs, reporter, stack) for first in firsts]
-        archive = _index_again(index, [second for _, second in results], stack)
+        archive = index_again(index, [second.image for _, second in results], results[0][1].folder.parent)
     return _verdict(folder, tuple(rebuilt for rebuilt, _ in results), archive)
 
 
@@ -92,25 +92,18 @@ def _again(first: First, jobs: int | None, reporter: Reporter, stack: ExitStack)
     tidy = stack.enter_context(ExitStack())
     tidy.callback(remove_again, folder)
     apart = apart_from(plan, folder, jobs, reporter)
-    rebuilt, second = build_again(first, recipe_of(plan), apart)
+    try:
+        rebuilt, second = build_again(first, recipe_of(plan), apart)
+    except TfBuildError:
+        tidy.pop_all()  # its logs are there
+        for name in ("bases", "sources"):
+            remove_again(folder / "cache" / name)
+        raise
     if not rebuilt.equal:
         tidy.pop_all()
         reporter.note(f"{plan.build_id}: what was built the second time is kept in {folder}")
         remove_again(folder / "cache")
     return rebuilt, second
-
-
-def _index_again(index: IndexManifest, seconds: list[Second], stack: ExitStack) -> Literal["same", "differs"]:
-    import tempfile
-
-    from tfbuild.build.oci_index import Tagged, read_saved, shared_labels, write_index
-    from tfbuild.machine.files import hash_file
-
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=seconds[0].folder.parent)))
-    images = [read_saved(second.image) for second in seconds]
-    tagged = [Tagged(image, each.image) for image, each in zip(images, index.images, strict=True)]
-    write_index(folder / "index.tar", index.image, tagged, shared_labels(images))
-    return "same" if hash_file(folder / "index.tar") == index.archive.sha256 else "differs"
 
 
 def _verdict(folder: Path, builds: tuple[Rebuilt, ...], archive: Any) -> Verdict:
