@@ -263,7 +263,9 @@ def build_effects(
     )
 
 
-def apart_from(plan: Plan[Any], folder: Path, jobs: int | None, reporter: Reporter) -> Apart:
+def apart_from(
+    plan: Plan[Any], folder: Path, jobs: int | None, reporter: Reporter, *, keep_image: bool = False
+) -> Apart:
     """What a second build of ``plan`` in ``folder`` needs; nothing of the first one but its downloads, which
     their hashes prove, is in reach of it."""
     release = _release_of(plan)
@@ -283,6 +285,7 @@ def apart_from(plan: Plan[Any], folder: Path, jobs: int | None, reporter: Report
         known=load_known_causes(PROJECT),
         jobs=jobs,
         revision=git_revision(PROJECT),
+        keep_image=keep_image,
     )
 
 

@@ -37,6 +37,7 @@ class Apart:
     """What a second build needs besides the first: a folder of its own for all that it makes, the effects of
     a build of the changed plan, and what removes the caches that it left in the engine.
 
+    ``keep_image``: the second image is saved even where it is the same, for an index of several.
     ``word`` names those caches and the machine that the build believes to be on; ``revision`` is the commit
     of this project.
     """
@@ -50,11 +51,12 @@ class Apart:
     known: KnownCauses
     jobs: int | None = None
     revision: str = ""
+    keep_image: bool = False
 
 
 @dataclass(frozen=True)
 class Second:
-    """The second build: its folder, and its image in an archive."""
+    """The second build: its folder, and its image in an archive, which is there where somebody needs it."""
 
     folder: Path
     manifest: Manifest[Any]
@@ -69,7 +71,7 @@ def build_again(first: First, recipe: Recipe[Any], apart: Apart) -> tuple[Rebuil
     began = time.monotonic()
     plan = plan_again(first, apart.folder / "dist", apart.jobs)
     effects = replace(apart.effects(plan, apart.folder), apart=apart.word)
-    second = _build(plan, recipe, apart, effects)
+    second = _build(plan, recipe, apart, effects, first.manifest.image.id)
     material = recipe.materials(plan.part)
     found = [
         *compare(DistFolder(first.folder), after := DistFolder(second.folder)),
@@ -99,12 +101,13 @@ def build_again(first: First, recipe: Recipe[Any], apart: Apart) -> tuple[Rebuil
     return rebuilt, second
 
 
-def _build(plan: Plan[Any], recipe: Recipe[Any], apart: Apart, effects: Effects) -> Second:
+def _build(plan: Plan[Any], recipe: Recipe[Any], apart: Apart, effects: Effects, image_id: str) -> Second:
     layout = Layout(apart.project, prepare_cache(apart.folder / "cache"), plan.build_id, plan.plain_id)
     output, archive = apart.folder / "dist", apart.folder / "image.tar"
     try:
-        execute(plan, recipe, layout, output, effects)
-        effects.engine.save_image(plan.image.tag, archive)
+        result = execute(plan, recipe, layout, output, effects)
+        if apart.keep_image or result.image_id != image_id:
+            effects.engine.save_image(plan.image.tag, archive)
     finally:
         with suppress(HostError):  # an engine that is gone must not hide what failed
             effects.engine.remove_image(plan.image.tag)

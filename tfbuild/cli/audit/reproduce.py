@@ -62,12 +62,14 @@ def judge(folder: Path, jobs: int | None, reporter: Reporter) -> Verdict:
         read_first(folder_of_image(dist, each.image_id, each.build_key), parts()) for each in index.images
     ]
     with ExitStack() as stack:  # the images are needed until they are put together
-        results = [_again(first, jobs, reporter, stack) for first in firsts]
+        results = [_again(first, jobs, reporter, stack, keep_image=True) for first in firsts]
         archive = index_again(index, [second.image for _, second in results], results[0][1].folder.parent)
     return _verdict(folder, tuple(rebuilt for rebuilt, _ in results), archive)
 
 
-def _again(first: First, jobs: int | None, reporter: Reporter, stack: ExitStack) -> tuple[Rebuilt, Second]:
+def _again(
+    first: First, jobs: int | None, reporter: Reporter, stack: ExitStack, *, keep_image: bool = False
+) -> tuple[Rebuilt, Second]:
     """The second build, and its comparison; when ``stack`` ends, what it made goes if it is the same."""
     from tfbuild.build.again.rebuild import build_again, remove_again
     from tfbuild.cli.wiring import apart_from, lock_wait
@@ -91,7 +93,7 @@ def _again(first: First, jobs: int | None, reporter: Reporter, stack: ExitStack)
     folder.mkdir(parents=True)
     tidy = stack.enter_context(ExitStack())
     tidy.callback(remove_again, folder)
-    apart = apart_from(plan, folder, jobs, reporter)
+    apart = apart_from(plan, folder, jobs, reporter, keep_image=keep_image)
     try:
         rebuilt, second = build_again(first, recipe_of(plan), apart)
     except TfBuildError:
