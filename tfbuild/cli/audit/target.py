@@ -19,7 +19,7 @@ def folder_of(target: str, dist: Path) -> Path:
     """
     from tfbuild.base.image_names import require_image_reference
     from tfbuild.build.again.first import folder_of_build, folder_of_image
-    from tfbuild.engine.engine import connect
+    from tfbuild.cli.wiring import image_in_engine
     from tfbuild.plan.plan import KEY_LABEL
 
     if Path(target).is_dir():
@@ -29,7 +29,7 @@ def folder_of(target: str, dist: Path) -> Path:
     if named := folder_of_build(dist, target):
         return named
     require_image_reference(target)
-    image = connect().image(target)
+    image = image_in_engine(target)
     if image is None:
         raise NothingMatchesError(
             f"there is neither a folder, nor a result below {dist}, nor an image {target}",
