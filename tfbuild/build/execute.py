@@ -17,7 +17,7 @@ from tfbuild.base.errors import DownloadError, HostError, PackagingError, Verifi
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist.bill import bill_of
-from tfbuild.build.dist.contents import code_files, licenses_in, read_contents, wheels_say
+from tfbuild.build.dist.contents import code_files, code_in_image, licenses_in, read_contents, wheels_say
 from tfbuild.build.dist.folder import (
     Artifact,
     artifact_rows,
@@ -186,6 +186,7 @@ def _verify(
     image = verify_path(
         archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
     )
+    run.image_code = code_in_image(archive, plan.image.platform)
     archive.unlink()
     reports: tuple[VerifyReport, ...] = (image,)
     if run.recipe.binaries:
@@ -280,6 +281,7 @@ def _manifest(
             size=image.size,
             labels=image.labels,
             packages=image_packages(reports[-1].facts.image),
+            files=run.image_code,
         ),
         seconds=run.timings,
     )

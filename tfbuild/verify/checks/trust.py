@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.text import TextEnum, first_lines
+from tfbuild.trust.bill import IMAGE_FILES
 from tfbuild.trust.files import (
     CYCLONEDX_FILE,
     PROVENANCE_FILE,
@@ -192,6 +193,8 @@ class _Folder:
             yield Observation("sbom-missing", f"{self._path} has no {name} in its form")
             return
         expected = {each["path"]: each["sha256"] for each in self._manifest.get("files", ())}
+        inside = self._manifest.get("image", {}).get("files", ())
+        expected |= {f"{IMAGE_FILES}{each['path']}": each["sha256"] for each in inside}
         listed = {path: self._sums.get(path, "") for path in files}
         if wrong := _differences({**listed, **expected}, files):
             message = f"{name} is of other files than those in the folder"
