@@ -224,6 +224,16 @@ def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
     assert {"litert", "tensorflow", "eigen"} <= {
         each.name for each in (dist / "share" / "licenses").iterdir()
     }
+    own = read_elf(dist / "lib" / "libLiteRt.so")
+    assert (own.soname, set(own.exports)) == ("libLiteRt.so", {"LiteRtMiniature", "LrtMiniature"})
+    assert "DISABLE_GPU 1" in (dist / "include/litert/build_common/build_config.h").read_text()
+    assert (dist / "include" / "litert" / "c" / "litert_common.h").is_file()
+    packages = sorted(str(each.relative_to(dist / "lib")) for each in (dist / "lib").rglob("*.[pc][cm]*"))
+    assert [each for each in packages if "litert" in each] == [
+        "cmake/litert/litert-config-version.cmake",
+        "cmake/litert/litert-config.cmake",
+        "pkgconfig/litert.pc",
+    ]
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])

@@ -48,6 +48,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "elf-bind-now": "functions are found only when they are called: their table stays writable",
         "elf-not-pie": "a program is always loaded at the same address",
         "elf-alignment": "segments are aligned to less than the pages of some kernels, which do not load it",
+        "elf-unoptimised": "most of the code was compiled without optimisation: it is many times slower",
         "isa-exceeded": "ordinary code has instructions that a CPU of the allowed level does not have",
         "isa-unclear": "perhaps ordinary code has instructions that a CPU of the allowed level does not have",
         "isa-not-arrived": "ordinary code has nothing of what -march allowed: the flag got lost",

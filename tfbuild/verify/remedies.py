@@ -30,6 +30,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "isa-exceeded": _LOWER,
         "isa-unclear": f"run it on a CPU of the allowed level; if it fails there, {_LOWER}",
         "isa-not-arrived": "look in the log of the compile for the command line: another -march comes later",
+        "elf-unoptimised": "look in the log of the compile for -O0, or for another -O that comes later",
         "api-missing": "compare the options of the build with the headers that are shipped",
         "archive-empty": _REBUILD,
         "archive-mixed": "empty the build folder: objects of two builds were put together",
