@@ -80,6 +80,8 @@ def serving(lab: Lab, image: str, models: Path, model: str) -> Iterator[tuple[st
         lab, "run", "--detach", "--read-only", "--publish=127.0.0.1::8500", "--publish=127.0.0.1::8501",
         f"--volume={models}:/models:ro", f"--env=MODEL_NAME={model}", image,
         "--file_system_poll_wait_seconds=1",
+        # By default it refuses what comes while four requests for each CPU are answered.
+        "--grpc_max_threads=64",
     )  # fmt: skip
     try:
         found = json.loads(docker(lab, "inspect", "--format={{json .NetworkSettings.Ports}}", name))

@@ -32,6 +32,8 @@ __all__ = [
     "list_releases",
     "lock",
     "new_config",
+    "outdated",
+    "reproduce",
     "setup",
     "show_config",
     "test",
@@ -375,7 +377,7 @@ def list_releases(_context: Context, json: bool = False) -> int:
         "target": "shared library, executable, dist folder, image archive, or an image in the engine",
         "policy": "a policy in build_configs/policies/, or the path of one",
         "key": "public key (PEM, or OpenSSH's .pub) that must have signed the dist folder",
-        "require": "what the dist folder must have, several with commas: signature, sbom, provenance",
+        "require": "what the dist folder must have: signature,sbom,provenance,reproducible",
         "json": "machine-readable report",
         "sarif": "write the findings to this file as SARIF, for code scanning and editors",
         "junit": "write the findings to this file as JUnit XML, for the pages of a CI service",
@@ -401,6 +403,63 @@ def verify(
     from tfbuild.cli.inspect import verify
 
     return verify(target, policy, key=key, require=require, as_json=json, sarif=sarif, junit=junit)
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["set"],
+    positional=["target"],
+    help={
+        **_SELECT,
+        "target": "a dist folder, a build id, or an image in the engine that was built here",
+        "product": "without a result: tflite, serving or keras [tflite]",
+        "variant": "for keras: cpu or gpu [cpu]",
+        "output": "the folder that builds wrote to, for a build id or an image [dist]",
+        "fail-on": "exit 7 on what is newer: security, yanked or any, several with commas",
+    },
+)
+@friendly
+@with_options(SelectOptions)
+def outdated(
+    _context: Context,
+    options: SelectOptions,
+    target: str,
+    product: str = "",
+    variant: str = "",
+    output: str = "",
+    fail_on: str = "",
+) -> int:
+    """Say what is newer now than in a build: Debian packages, wheels, releases; exit 0, or 7 with --fail-on.
+
+    invoke outdated dist/tflite/2.14.1-debian/opt/amd64 --fail-on security
+    invoke outdated --product keras --release 2.21.0
+    """
+    from tfbuild.cli.audit.outdated import outdated
+
+    words = replace(options.words(), variant=variant)
+    return outdated(target, product, words, output=output, fail_on=fail_on, as_json=options.json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["target"],
+    help={
+        "target": "a dist folder, a build id, or an image in the engine that was built here",
+        "output": "the folder that builds wrote to, for a build id or an image [dist]",
+        "jobs": "parallel compile jobs of the second build [one more or less than the first had]",
+        "json": "machine-readable; also kept in the folder as reproducible.json",
+    },
+)
+@friendly
+def reproduce(_context: Context, target: str, output: str = "", jobs: str = "", json: bool = False) -> int:
+    """Build a result again from its manifest, with empty caches, and compare every file; exit 0 or 7.
+
+    invoke reproduce dist/tflite/2.14.1-debian/opt/amd64
+    invoke reproduce tfbuild/tflite:2.14.1-debian-opt-amd64
+    """
+    from tfbuild.cli.audit.reproduce import reproduce
+
+    return reproduce(target, output, jobs, as_json=json)
 
 
 @task(
@@ -530,7 +589,7 @@ GROUPS = {
     "Start here": (setup, doctor, list_configs, list_releases, explain, version),
     "Build": (build_keras, build_serving, build_tflite),
     "Configure": (list_keys, new_config, show_config),
-    "Judge results": (diagnose, sign, verify),
+    "Judge results": (diagnose, outdated, reproduce, sign, verify),
     "Supply": (bundle, check_upstream, fetch, lock),
     "Keep house": (clean, du, test),
 }

@@ -19,8 +19,11 @@ fi
 
 bash "$scripts/base-files.sh"
 
-record() { # PACKAGE
+mkdir /tmp/owned  # a list of paths for each package
+
+record() { # PACKAGE PATH
   local name=${1%%:*}
+  echo "$2" >> "/tmp/owned/$name"
   [[ -e $root/var/lib/dpkg/status.d/$name ]] && return
   dpkg-query --status "$1" > "$root/var/lib/dpkg/status.d/$name"
   mkdir -p "$root/usr/share/doc/$name"
@@ -42,8 +45,12 @@ while read -r library; do
   esac
   # The package of the merged path.
   package=$(dpkg-query --search "$real" | head -n 1 | sed 's/: .*//')
-  install -D --mode=755 "$real" "$root$(realpath --no-symlinks --canonicalize-missing "$destination")"
-  record "$package"
+  destination=$(realpath --no-symlinks --canonicalize-missing "$destination")
+  install -D --mode=755 "$real" "$root$destination"
+  record "$package" "$destination"
 done < /tmp/closure.txt
+for owned in /tmp/owned/*; do
+  if [[ -e $owned ]]; then record_files "$root" "${owned##*/}" < "$owned"; fi
+done
 
 settle "$root"

@@ -27,11 +27,14 @@ license_of() { # PACKAGE
   echo "$file"
 }
 
-record() { # PATH in /python
+mkdir /tmp/owned  # for each package a list of paths that are others than in /python
+
+record() { # PATH in /python [PATH]
   local list name
   list=$(grep --files-with-matches --line-regexp --fixed-strings "$1" /python/var/lib/dpkg/status.d/*.files |
     head -n 1)
   name=$(basename "$list" .files)
+  echo "${2:-$1}" >> "/tmp/owned/$name"
   [[ -e $root/var/lib/dpkg/status.d/$name ]] && return
   cp "/python/var/lib/dpkg/status.d/$name" "$root/var/lib/dpkg/status.d/"
   mkdir -p "$root/usr/share/doc/$name"
@@ -80,7 +83,7 @@ copy_needed() { # FILE
       return 1
     fi
     install -D --mode=755 "/python$place/$needed" "$root$libraries/$needed"
-    record "$place/$needed"
+    record "$place/$needed" "$libraries/$needed"
     copy_needed "$root$libraries/$needed"
   done < <(readelf --dynamic "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^ld-linux')
 }
@@ -90,7 +93,7 @@ loader=$(readelf --program-headers "$root/usr/bin/python$PYTHON_VERSION" |
 for place in "${places[@]}"; do
   if [[ -e /python$place/${loader##*/} ]]; then
     install -D --mode=755 "/python$place/${loader##*/}" "$root/usr$loader"
-    record "$place/${loader##*/}"
+    record "$place/${loader##*/}" "/usr$loader"
   fi
 done
 while read -r file; do
@@ -105,8 +108,15 @@ if [[ $(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])') != "$PYT
   exit 1
 fi
 settle "$root/usr"
-python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s "$root" -p / \
+# In one process, in the order of names, with one seed: which object a .pyc only refers to depends on what the process
+# has seen before (https://github.com/python/cpython/issues/78274).
+PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / \
   "$root/usr/lib/python$PYTHON_VERSION" "$root/usr/lib/python3" "$site"
+
+for owned in /tmp/owned/*; do
+  name=${owned##*/}
+  cat "$owned" "/python/var/lib/dpkg/status.d/$name.files" | record_files "$root" "$name"
+done
 
 chmod -R u=rwX,go=rX "$root/usr" "$root/etc"
 settle "$root"

@@ -27,6 +27,22 @@ note_content() { # FILE HOW PACKAGE-OR-DOWNLOAD
   printf '%s\t%s\t%s\n' "$@" >> /out/contents.tsv
 }
 
+# Of the paths on stdin (from the root, one a line), the files that are in ROOT, as scanners read which package a
+# file belongs to where there is no package manager: var/lib/dpkg/status.d/PACKAGE.md5sums. Links are left out, and
+# packages may name /lib for what lies in the merged /usr/lib.
+record_files() { # ROOT PACKAGE
+  local path place
+  while read -r path; do
+    for place in "usr/${path#/}" "${path#/}"; do
+      if [[ -f $1/$place && ! -L $1/$place ]]; then
+        echo "$place"
+        break
+      fi
+    done
+  done | sort -u | (cd "$1" && xargs --no-run-if-empty --delimiter='\n' md5sum) \
+    > "$1/var/lib/dpkg/status.d/$2.md5sums"
+}
+
 # A user that is not root, for images without a distribution.
 write_users() { # ETC USER_ID HOME
   echo "root:x:0:0:root:/root:/sbin/nologin" > "$1/passwd"

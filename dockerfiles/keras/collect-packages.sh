@@ -45,5 +45,10 @@ done > /tmp/present
 tar --create --directory=/target-root --files-from=/tmp/present \
   | tar --extract --directory="$root" --keep-directory-symlink
 
+for files in "/target-root/$status"/*.files; do
+  name=$(basename "$files" .files)
+  if [[ -e $root/$status/$name ]]; then record_files "$root" "$name" < "$files"; fi
+done
+
 cat /target-root/usr/share/ca-certificates/mozilla/*.crt > "$root/etc/ssl/certs/ca-certificates.crt"
 write_users "$root/etc" "$RUNTIME_UID" /tmp

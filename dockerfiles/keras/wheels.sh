@@ -22,5 +22,5 @@ unpack_wheels() { # FOLDER REQUIREMENTS
 compile_bytecode() { # ROOT [OPTION...] PATH
   local root=$1
   shift
-  python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$@"
+  PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$@"
 }

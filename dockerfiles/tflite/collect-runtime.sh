@@ -11,7 +11,9 @@ root=/runtime
 
 mkdir -p "$root"/usr/{bin,share/doc} "$root/usr/lib/$MULTIARCH"
 cp /out/dist/bin/* "$root/usr/bin/"
-cp /out/dist/lib/libtensorflowlite*.so "$root/usr/lib/$MULTIARCH/"
+for library in /out/dist/lib/lib{tensorflowlite,tensorflowlite_c,LiteRt}.so; do
+  [[ ! -e $library ]] || cp "$library" "$root/usr/lib/$MULTIARCH/"
+done
 # Of TensorFlow and of what is linked in statically; packages bring their own.
 for license in /out/dist/share/licenses/*; do
   name=${license##*/}

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Lays out /out/dist (what the product consists of) from the build tree in /tree.
-#   LITE_FOLDER, VERSION
+#   LITE_FOLDER, LITERT_FOLDER, VERSION
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 # shellcheck source=../common/results.sh
@@ -15,6 +15,7 @@ rm -rf "$dist" /out/contents.tsv
 mkdir -p "$dist"/{lib/pkgconfig,include,bin,share/licenses}
 
 cp /tree/build/libtensorflowlite.so /tree/build/libtensorflowlite_c.so "$dist/lib/"
+[[ -z $LITERT_FOLDER ]] || cp /tree/build/libLiteRt.so "$dist/lib/"
 cp /tree/build/tensorflow-lite/tools/benchmark/benchmark_model "$dist/bin/"
 
 # --- headers -----------------------------------------------------------------------------------------------
@@ -34,6 +35,14 @@ if [[ $LITE_FOLDER != tensorflow/lite ]]; then
     mkdir -p "$dist/include/tensorflow/lite/$(dirname "$header")"
     echo "#include \"$LITE_FOLDER/$header\"" > "$dist/include/tensorflow/lite/$header"
   done
+fi
+# LiteRT's own API, and how it was configured.
+if [[ -n $LITERT_FOLDER ]]; then
+  (cd "/tree/source/$LITERT_FOLDER" &&
+    rsync --recursive --relative --mkpath --prune-empty-dirs --chmod=D755,F644 --exclude='*test*' \
+      --include='*/' --include='*.h' --exclude='*' c cc core/options.h "$dist/include/litert/")
+  install -D --mode=644 /tree/build/litert/include/litert/build_common/build_config.h \
+    "$dist/include/litert/build_common/build_config.h"
 fi
 flatbuffers=/tree/dependencies/flatbuffers/include/flatbuffers
 [[ -d $flatbuffers ]] || flatbuffers=/usr/include/flatbuffers
@@ -55,11 +64,27 @@ done
 compiled_licenses "$dist/share/licenses"
 
 # --- symbols -----------------------------------------------------------------------------------------------
-for file in "$dist"/lib/libtensorflowlite*.so "$dist/bin/benchmark_model"; do
+own=("$dist"/lib/libtensorflowlite{,_c}.so)
+packages=(tensorflowlite tensorflowlite_c)
+if [[ -n $LITERT_FOLDER ]]; then
+  own+=("$dist/lib/libLiteRt.so")
+  packages+=(litert)
+fi
+for file in "${own[@]}" "$dist/bin/benchmark_model"; do
   separate_symbols "$file"
 done
 
 # --- pkg-config ----------------------------------------------------------------------------------------------
-for name in tensorflowlite tensorflowlite_c; do
+for name in "${packages[@]}"; do
   sed "s/@VERSION@/$VERSION/" "$scripts/pkgconfig/$name.pc.in" > "$dist/lib/pkgconfig/$name.pc"
+done
+
+# --- CMake -----------------------------------------------------------------------------------------------------
+for config in "$scripts"/cmake-package/*-config.cmake; do
+  name=${config##*/}
+  name=${name%-config.cmake}
+  [[ $name == tensorflowlite || -n $LITERT_FOLDER ]] || continue
+  install -D --mode=644 "$config" "$dist/lib/cmake/$name/$name-config.cmake"
+  cmake -DFILE="$dist/lib/cmake/$name/$name-config-version.cmake" -DVERSION="$VERSION" \
+    -P "$scripts/cmake-package/write-version.cmake"
 done

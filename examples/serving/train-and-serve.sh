@@ -37,11 +37,12 @@ step "build the server"
 invoke build-serving --from wheel ${SERVING_RELEASE:+--release "$SERVING_RELEASE"} --model "$work/spirals" \
   --tag "$server" --output "$work/dist" --json > "$work/server.json"
 
-# PORTS of a new container, as GRPC,REST
+# Starts a container; its ports, as GRPC,REST, are in $ports. By default a server answers four requests of gRPC for each
+# CPU at a time, and refuses more.
 serve() { # ARGUMENT...
   local name
   name=$(docker run --detach --read-only --env MODEL_NAME=spirals --publish 127.0.0.1::8500 --publish 127.0.0.1::8501 \
-    "$server" "$@")
+    "$server" --grpc_max_threads=128 "$@")
   containers+=("$name")
   ports=$(docker port "$name" 8500/tcp | sed 's/.*://'),$(docker port "$name" 8501/tcp | sed 's/.*://')
   local left=300

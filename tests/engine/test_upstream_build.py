@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +25,13 @@ from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_litert_miniature, make_miniature
 from tfbuild.artifacts.elf.read import parse_elf, read_elf
 from tfbuild.base.errors import BuildError, DownloadError
+from tfbuild.build.again.compare import DistFolder, compare
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
 from tfbuild.build.steps import make_builder, make_roots
-from tfbuild.cli.wiring import build_effects
+from tfbuild.cli.wiring import apart_from, build_effects
 from tfbuild.engine.engine import DockerEngine
-from tfbuild.machine.cache import cache_root
+from tfbuild.machine.cache import cache_root, prepare_cache
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table
@@ -71,11 +73,16 @@ def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
     return plan
 
 
-def compile_only(plan: Plan[Any], mini: Miniature, output: Path) -> Run[Any]:
-    """The steps up to the compile. The miniature runs no model, so there is no smoke test of it."""
+def compile_only(plan: Plan[Any], mini: Miniature, output: Path, apart: str = "") -> Run[Any]:
+    """The steps up to the compile. The miniature runs no model, so there is no smoke test of it.
+
+    ``apart`` names caches of its own, in the engine and below ``output``.
+    """
     release = load_release(PROJECT, Product.TFLITE, str(mini.release))
     effects = build_effects(plan, release, output, offline=False, reporter=SilentReporter())
-    run = Run(plan, recipe_of(plan), Layout(PROJECT, cache_root(os.environ), plan.build_id), effects, output)
+    effects = replace(effects, apart=apart)
+    cache = prepare_cache(output / "cache") if apart else cache_root(os.environ)
+    run = Run(plan, recipe_of(plan), Layout(PROJECT, cache, plan.build_id), effects, output)
     run.logs.mkdir(parents=True, exist_ok=True)
     for step in (steps.fetch, make_roots, make_builder, steps.compile_):
         run.number += 1
@@ -141,6 +148,24 @@ def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
     assert "-- Configuring done" in configure
 
 
+def test_building_it_again_with_empty_caches_gives_the_same_bytes(
+    mini: Miniature, plan_of: Callable[[str], Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    plan = plan_of("amd64")
+    first = compile_only(plan, mini, tmp_path / "first")
+    kept = shutil.copytree(first.layout.out / "dist", tmp_path / "kept", symlinks=True)
+    apart = apart_from(plan, tmp_path / "second", None, SilentReporter())
+    try:
+        second = compile_only(replace(plan, jobs=3), mini, tmp_path / "second", apart.word)
+    finally:
+        apart.forget(apart.word)
+    assert apart.word not in str([each.names for each in engine.holds_of_ours()])
+    before, after = DistFolder(kept), DistFolder(second.layout.out / "dist")
+    assert len(before.entries) > 5
+    assert compare(before, after) == ()
+    assert first.layout.root(plan.root) != second.layout.root(plan.root)
+
+
 def test_an_older_debian_gives_a_library_for_its_glibc(
     mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
 ) -> None:
@@ -199,6 +224,16 @@ def test_litert_is_built_of_its_own_folder_and_the_files_of_tensorflow(
     assert {"litert", "tensorflow", "eigen"} <= {
         each.name for each in (dist / "share" / "licenses").iterdir()
     }
+    own = read_elf(dist / "lib" / "libLiteRt.so")
+    assert (own.soname, set(own.exports)) == ("libLiteRt.so", {"LiteRtMiniature", "LrtMiniature"})
+    assert "DISABLE_GPU 1" in (dist / "include/litert/build_common/build_config.h").read_text()
+    assert (dist / "include" / "litert" / "c" / "litert_common.h").is_file()
+    packages = sorted(str(each.relative_to(dist / "lib")) for each in (dist / "lib").rglob("*.[pc][cm]*"))
+    assert [each for each in packages if "litert" in each] == [
+        "cmake/litert/litert-config-version.cmake",
+        "cmake/litert/litert-config.cmake",
+        "pkgconfig/litert.pc",
+    ]
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])

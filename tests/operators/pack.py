@@ -1,8 +1,8 @@
 """The file that the programs in ``dockerfiles/tflite/smoke`` read: models, inputs, answers.
 
 Little-endian, and simple enough for C without a library: a header, the columns, an entry for each model, then
-the data. A column is a release, and an entry has a bit for each column whose release gives the whole model to
-XNNPACK. The file is stored compressed.
+the data. A column is a published package, and an entry says for each column how many nodes XNNPACK leaves
+there to TFLite. The file is stored compressed.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from tests.operators.graph import Case
 
 FILE = Path(__file__).resolve().parents[2] / "dockerfiles" / "tflite" / "smoke" / "operators.pack.gz"
 
-_MAGIC = b"TFOPER01"
+_MAGIC = b"TFOPER02"
 _HEADER = struct.Struct("<8sII")  # magic, models, columns
 _COLUMN = struct.Struct("<32s")
-_ENTRY = struct.Struct("<80s6IffI")  # name, (offset, size) of model, inputs, answer, tolerances, bits
+_COLUMNS = 32  # that an entry has room for
+# name, (offset, size) of model, inputs, answer, tolerances, nodes left for each column
+_ENTRY = struct.Struct(f"<80s6Iff{_COLUMNS}s")
 _ALIGNMENT = 16
+NOT_DELEGATED = 255  # in place of the nodes left: nothing runs in XNNPACK, or nobody asks
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model gives, and the releases (bits of the columns) that delegate it whole."""
+    """What a model gives, and how many nodes XNNPACK leaves in each column; 0 if it runs the whole model."""
 
     data: bytes
-    delegated: int
+    left: tuple[int, ...] = ()
 
 
 def pack(cases: Sequence[Case], answers: Mapping[str, Answer], columns: Sequence[str]) -> bytes:
@@ -45,12 +48,13 @@ def pack(cases: Sequence[Case], answers: Mapping[str, Answer], columns: Sequence
         return offset, len(content)
 
     for case in cases:
-        answer = answers.get(case.name, Answer(b"", 0))
+        answer = answers.get(case.name, Answer(b""))
         spans = [*place(case.model), *place(case.inputs), *place(answer.data)]
         name = case.name.encode()
         if len(name) >= 80:
             raise ValueError(f"the name {case.name} is too long")
-        entries += _ENTRY.pack(name, *spans, case.absolute, case.relative, answer.delegated)
+        left = bytes(answer.left).ljust(_COLUMNS, bytes([NOT_DELEGATED]))
+        entries += _ENTRY.pack(name, *spans, case.absolute, case.relative, left)
     head = _HEADER.pack(_MAGIC, len(cases), len(columns))
     head += b"".join(_COLUMN.pack(column.encode()) for column in columns)
     return (head + bytes(entries)).ljust(start, b"\0") + bytes(data)
@@ -68,20 +72,32 @@ def unpack(content: bytes) -> tuple[dict[str, Answer], tuple[str, ...]]:
         place += _COLUMN.size
     answers = {}
     for _ in range(models):
-        name, *spans, _, _, delegated = _ENTRY.unpack_from(content, place)
+        name, *spans, _, _, left = _ENTRY.unpack_from(content, place)
         offset, size = spans[4:6]
-        answers[_text(name)] = Answer(content[offset : offset + size], delegated)
+        answers[_text(name)] = Answer(content[offset : offset + size], tuple(left[:count]))
         place += _ENTRY.size
     return answers, tuple(columns)
 
 
+def stored(content: bytes) -> dict[str, bytes]:
+    """The models of a pack by their names."""
+    _, models, count = _HEADER.unpack_from(content)
+    place = _HEADER.size + _COLUMN.size * count
+    found = {}
+    for _ in range(models):
+        name, offset, size, *_ = _ENTRY.unpack_from(content, place)
+        found[_text(name)] = content[offset : offset + size]
+        place += _ENTRY.size
+    return found
+
+
 def known_answers(cases: Sequence[Case], answers: Mapping[str, Answer]) -> dict[str, Answer]:
     """``answers``, with those that the cases have themselves."""
-    return {**answers, **{case.name: Answer(case.answer, 0) for case in cases if case.answer}}
+    return {**answers, **{case.name: Answer(case.answer) for case in cases if case.answer}}
 
 
-def unpack_file() -> tuple[dict[str, Answer], tuple[str, ...]]:
-    return unpack(gzip.decompress(FILE.read_bytes()))
+def unpack_file(path: Path = FILE) -> tuple[dict[str, Answer], tuple[str, ...]]:
+    return unpack(gzip.decompress(path.read_bytes()))
 
 
 def compressed(content: bytes) -> bytes:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.operators.graph import Case
-from tests.operators.pack import Answer
+from tests.operators.pack import NOT_DELEGATED, Answer
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Recorded:
     state: str
     text: str
     answer: bytes
-    delegated: bool
+    left: int = NOT_DELEGATED  # nodes that XNNPACK leaves
 
 
 Recording = Mapping[tuple[str, str], Recorded]  # of (model, way)
@@ -69,7 +69,10 @@ Recording = Mapping[tuple[str, str], Recorded]  # of (model, way)
 def read_recording(path: Path) -> Recording:
     return {
         (each["name"], each["way"]): Recorded(
-            each["state"], each["text"], bytes.fromhex(each.get("answer", "")), each.get("delegated", False)
+            each["state"],
+            each["text"],
+            bytes.fromhex(each.get("answer", "")),
+            min(each["left"], NOT_DELEGATED) if each.get("delegated") else NOT_DELEGATED,
         )
         for each in json.loads(path.read_text())
     }
@@ -105,15 +108,19 @@ def close(case: Case, got: bytes, want: bytes) -> bool:
     """Whether the outputs agree within the tolerances of the case."""
     if len(got) != len(want):
         return False
-    mine, theirs = _values(case, got), _values(case, want)
+    mine, theirs = values_of(case, got), values_of(case, want)
     return all(
         abs(left - right) <= case.absolute + case.relative * abs(right)
         for left, right in zip(mine, theirs, strict=True)
     )
 
 
-def _values(case: Case, data: bytes) -> tuple[float, ...]:
-    form = {"float32": "f", "int8": "b", "uint8": "B"}[case.output]
+_FORMATS = {"float32": "f", "int8": "b", "uint8": "B", "int16": "h", "int32": "i", "int64": "q", "bool": "?"}
+
+
+def values_of(case: Case, data: bytes) -> tuple[float, ...]:
+    """The numbers of a case's outputs."""
+    form = _FORMATS[case.output]
     return struct.unpack(f"<{len(data) // struct.calcsize(form)}{form}", data)
 
 
@@ -123,10 +130,9 @@ def merged(cases: Sequence[Case], recordings: Mapping[str, Recording]) -> dict[s
     return {
         case.name: Answer(
             (case.answer or last[case.name, "reference"].answer) if case.answered else b"",
-            sum(
-                1 << number
-                for number, recording in enumerate(recordings.values())
-                if case.answered and recording[case.name, "xnnpack"].delegated
+            tuple(
+                recording[case.name, "xnnpack"].left if case.answered else NOT_DELEGATED
+                for recording in recordings.values()
             ),
         )
         for case in cases

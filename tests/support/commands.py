@@ -11,6 +11,7 @@ from invoke.main import program
 
 from tfbuild.base.errors import HostError
 from tfbuild.cli import cleaning, lock, machine, wiring
+from tfbuild.cli.audit import outdated, reproduce
 from tfbuild.cli.guide import configs, room
 from tfbuild.doctor import setup as host_setup
 from tfbuild.products.serving import upstream
@@ -25,6 +26,8 @@ _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (host_setup, ("setup",)),
     (configs, ("write_config",)),
     (room, ("room_taken",)),
+    (outdated, ("look_up",)),
+    (reproduce, ("judge",)),
 )
 
 

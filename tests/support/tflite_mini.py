@@ -12,6 +12,7 @@ from tests.support.git_repositories import new_repository
 
 _MINIATURE = DATA / "tflite-mini"
 _TENSORFLOW = DATA / "litert-mini"
+_LITERT = DATA / "litert-mini-runtime"
 _RELEASE = DATA / "tflite-releases" / "2.14.1-mini.yaml"
 
 
@@ -47,16 +48,17 @@ def make_miniature(folder: Path) -> Miniature:
 
 
 def make_litert_miniature(folder: Path) -> Miniature:
-    """The same as LiteRT has it: TFLite in tflite/, and single files of TensorFlow beside it."""
+    """The same as LiteRT has it: TFLite in tflite/, its own API, single files of TensorFlow beside it."""
     made = make_miniature(folder)
     source = folder / "source"
     shutil.copytree(_MINIATURE / "source" / "tensorflow" / "lite", source / "tflite")
+    shutil.copytree(_LITERT, source / "litert")
     shutil.copyfile(_MINIATURE / "source" / "LICENSE", source / "LICENSE")
     shutil.copytree(_TENSORFLOW, made.mirror / "mini.invalid" / "tensorflow")
     paths = sorted(each.relative_to(_TENSORFLOW) for each in _TENSORFLOW.rglob("*") if each.is_file())
     files = "".join(f"      - {{path: {each}, sha256: {_sha256(_TENSORFLOW / each)}}}\n" for each in paths)
     upstream = (
-        "upstream:\n  folder: tflite\n  published_as: ai_edge_litert\n"
+        "upstream:\n  folder: tflite\n  litert: litert\n  published_as: ai_edge_litert\n"
         "  build_packages: [python3]\n  tensorflow:\n"
         "    url: https://mini.invalid/tensorflow\n    license_file: LICENSE\n"
         f"    evidence: [Written for this project.]\n    files:\n{files}"

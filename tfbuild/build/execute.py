@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from tfbuild.base.errors import DownloadError, HostError, PackagingError, Verifi
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist.bill import bill_of
-from tfbuild.build.dist.contents import code_files, licenses_in, read_contents, wheels_say
+from tfbuild.build.dist.contents import code_files, code_in_image, licenses_in, read_contents, wheels_say
 from tfbuild.build.dist.folder import (
     Artifact,
     artifact_rows,
@@ -61,10 +62,12 @@ from tfbuild.build.steps import (
 from tfbuild.engine.facts import ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
+from tfbuild.trust.bill import Bill
 from tfbuild.trust.cyclonedx import cyclonedx_text
 from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SPDX_FILE
 from tfbuild.trust.provenance import provenance_text
 from tfbuild.trust.spdx import spdx_text
+from tfbuild.verify.checks.licenses import check_licenses, licensed_of
 from tfbuild.verify.policy import Context
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify_path
@@ -176,12 +179,14 @@ def _verify(
         exports=run.recipe.exports(plan.part),
         keep_symbols=not plan.strip,
         march=plan.march,
+        own=frozenset(each.sha256 for each in code_files(staging)),
     )
     archive = layout.work / "image.tar"
     engine.save_image(layout.candidate, archive)
     image = verify_path(
         archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
     )
+    run.image_code = code_in_image(archive, plan.image.platform)
     archive.unlink()
     reports: tuple[VerifyReport, ...] = (image,)
     if run.recipe.binaries:
@@ -217,9 +222,39 @@ def _write(
     started: float,
 ) -> BuildResult:
     plan, effects = run.plan, run.effects
+    manifest = _manifest(run, staging, reports, outcomes, findings)
+    bill = bill_of(manifest, run.recipe.materials(plan.part))
+    findings = (*findings, *_judge_licenses(run, bill, staging))
     require_replaceable(run.output, plan.build_id)  # again, before the image gets its name
     image = _name_image(run)
-    manifest = Manifest(
+    write_json(staging / MANIFEST, dump(replace(manifest, findings=findings)))
+    (staging / SPDX_FILE).write_text(spdx_text(bill), encoding="utf-8")
+    (staging / CYCLONEDX_FILE).write_text(cyclonedx_text(bill), encoding="utf-8")
+    provenance = provenance_of(manifest, _circumstances(run, staging))
+    (staging / PROVENANCE_FILE).write_text(provenance_text(provenance), encoding="utf-8")
+    write_checksums(staging)
+    for left in swap(staging, run.output, plan.build_id):
+        effects.reporter.warn(f"couldn't remove {left}")
+    elapsed = time.monotonic() - started
+    rows = artifact_rows(run.output, run.recipe.artifacts, run.timings.get("compile", 0))
+    effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
+    return BuildResult(
+        True, run.output, plan.image.tag, image.id, rows, findings, elapsed, tuple(run.replaced)
+    )
+
+
+def _manifest(
+    run: Run[Any],
+    staging: Path,
+    reports: tuple[VerifyReport, ...],
+    outcomes: list[SmokeOutcome],
+    findings: tuple[Finding, ...],
+) -> Manifest[Any]:
+    plan = run.plan
+    image = run.effects.engine.image(run.layout.candidate)
+    if image is None:
+        raise PackagingError(f"the image {run.layout.candidate} is gone", hint="run the same command again")
+    return Manifest(
         build_id=plan.build_id,
         key=plan.key,
         tfbuild=__version__,
@@ -246,24 +281,32 @@ def _write(
             size=image.size,
             labels=image.labels,
             packages=image_packages(reports[-1].facts.image),
+            files=run.image_code,
         ),
         seconds=run.timings,
     )
-    write_json(staging / MANIFEST, dump(manifest))
-    bill = bill_of(manifest, run.recipe.materials(plan.part))
-    (staging / SPDX_FILE).write_text(spdx_text(bill), encoding="utf-8")
-    (staging / CYCLONEDX_FILE).write_text(cyclonedx_text(bill), encoding="utf-8")
-    provenance = provenance_of(manifest, _circumstances(run, staging))
-    (staging / PROVENANCE_FILE).write_text(provenance_text(provenance), encoding="utf-8")
-    write_checksums(staging)
-    for left in swap(staging, run.output, plan.build_id):
-        effects.reporter.warn(f"couldn't remove {left}")
-    elapsed = time.monotonic() - started
-    rows = artifact_rows(run.output, run.recipe.artifacts, run.timings.get("compile", 0))
-    effects.reporter.note(f"{plan.build_id} in {human_duration(elapsed)}; {run.output / CHECKSUMS}")
-    return BuildResult(
-        True, run.output, plan.image.tag, image.id, rows, findings, elapsed, tuple(run.replaced)
-    )
+
+
+def _judge_licenses(run: Run[Any], bill: Bill, staging: Path) -> tuple[Finding, ...]:
+    """What the policy has against the licences in ``bill``, also added to verify.json.
+
+    :raises VerificationError: it forbids one of them.
+    """
+    policy = load_policy(run.layout.project, run.plan.policy).policy
+    found = policy.weigh(check_licenses(licensed_of(bill), policy.licenses))
+    errors = [each for each in found if each.severity == "error"]
+    if errors:
+        raise VerificationError(
+            f"{len(errors)} error{'s' if len(errors) > 1 else ''} in the licences of what was built",
+            details=tuple(f"{each.id}: {each.message}" for each in errors[:20]),
+            hint=errors[0].fix,
+        )
+    if found:
+        report = json.loads((staging / VERIFY_REPORT).read_text(encoding="utf-8"))
+        write_json(staging / VERIFY_REPORT, {**report, "findings": [*report["findings"], *map(dump, found)]})
+    for each in found:
+        run.effects.reporter.warn(f"{each.id}: {each.message}")
+    return found
 
 
 def _circumstances(run: Run[Any], staging: Path) -> Circumstances:

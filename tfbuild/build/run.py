@@ -14,7 +14,7 @@ from tfbuild.base.documents import Replaced, dump
 from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
-from tfbuild.build.dist.contents import Materials
+from tfbuild.build.dist.contents import ImageCode, Materials
 from tfbuild.build.dist.folder import Artifact, BuildDocument
 from tfbuild.build.hints import Cause
 from tfbuild.build.layout import Layout
@@ -50,6 +50,7 @@ class Effects:
     ca_bundle: Path | None
     lock_wait_s: float
     secrets: Callable[[Plan[Any]], Mapping[str, str]] = _none
+    apart: str = ""  # names caches of its own in the engine; empty: those that all builds share
 
 
 def _nothing(_: Any) -> tuple[()]:
@@ -125,6 +126,7 @@ class Run(Generic[Part]):
     replaced: list[Replaced] = field(default_factory=list)
     number: int = 0
     began: float = field(default_factory=time.time)  # seconds since 1970
+    image_code: tuple[ImageCode, ...] = ()  # once the image is verified
     findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
     # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))

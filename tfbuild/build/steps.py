@@ -18,7 +18,7 @@ from tfbuild.base.errors import (
     PackagingError,
     TfBuildError,
 )
-from tfbuild.build.buildkit.bake import BakeOptions
+from tfbuild.build.buildkit.bake import BakeOptions, set_apart
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import secret_options, secret_variable
 from tfbuild.build.dist.folder import write_json
@@ -139,7 +139,7 @@ def bake_targets(
         offline=effects.offline,
         nonce=run.nonce,
     )
-    document = run.recipe.definition(plan, layout, options)
+    document = set_apart(run.recipe.definition(plan, layout, options), effects.apart)
     write_json(layout.bake_file, document)
     bake(
         effects.find_cli(),

@@ -16,6 +16,9 @@ from typing import Any
 
 from tfbuild.artifacts.elf.c_api import ApiList
 from tfbuild.artifacts.platforms import Platforms
+from tfbuild.build.again.known import known_causes_schema
+from tfbuild.build.again.updates import OutdatedDocument
+from tfbuild.build.again.verdict import Verdict
 from tfbuild.build.bundle.file import Bundle, BundleDocument
 from tfbuild.build.dist.folder import BuildDocument
 from tfbuild.build.dist.manifest import Manifest, VerifyRecord
@@ -74,6 +77,8 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (LockDocument, "lock-result", "invoke lock --json"),
     (SetupDocument, "setup", "invoke setup --json"),
     (CleanDocument, "clean", "invoke clean --json"),
+    (OutdatedDocument, "outdated", "invoke outdated --json"),
+    (Verdict, "reproduce", "invoke reproduce --json, and reproducible.json of a dist folder"),
     (SignDocument, "sign", "invoke sign --json"),
     (WrittenConfig, "new-config", "invoke new-config --json"),
     (ErrorDocument, "error", "any command with --json that ends with an error"),
@@ -91,6 +96,7 @@ def documents() -> Mapping[str, str]:
         "build_configs/compilers/schema.json": _text(schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),
+        "build_configs/diagnoses/differences.schema.json": _text(known_causes_schema()),
         "build_configs/releases/lock.schema.json": _text(document_schema(Lock, "tfbuild lock of a release")),
         **{
             f"schemas/{name}.schema.json": _text(document_schema(document, title))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,15 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.text import shown
 from tfbuild.base.urls import VARIABLE, Mirror, MirrorRule, parse_mirror_rules
 from tfbuild.base.values import Pin, Reporter, Unhashed
-from tfbuild.build.buildkit.secrets import build_secrets, read_logins
+from tfbuild.build.again.known import load_known_causes
+from tfbuild.build.again.rebuild import Apart
+from tfbuild.build.buildkit.secrets import auth_conf, build_secrets, read_logins
 from tfbuild.build.bundle.file import Bundle, require_bundle_place
 from tfbuild.build.bundle.make import load_bundle, make_bundle
 from tfbuild.build.dist.folder import require_places, require_room, require_writable
 from tfbuild.build.execute import execute
 from tfbuild.build.layout import Layout
-from tfbuild.build.roots import SNAPSHOT_ARCHIVE, archives_of
+from tfbuild.build.roots import SNAPSHOT_ARCHIVE, Archive, archives_of
 from tfbuild.build.run import BuildResult, Effects
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index
 from tfbuild.diagnose.diagnose import DiagnoseEffects
@@ -38,13 +41,13 @@ from tfbuild.downloads.pip_settings import pip_settings
 from tfbuild.downloads.python_index import PythonIndex
 from tfbuild.engine.docker_cli import find_docker_cli
 from tfbuild.engine.engine import connect
-from tfbuild.engine.facts import Held
+from tfbuild.engine.facts import Held, ImageFacts
 from tfbuild.machine.apt import debian_archive_mirrors, debian_security_mirrors
 from tfbuild.machine.cache import cache_root, prepare_cache
 from tfbuild.machine.host import HostFacts, gather
 from tfbuild.machine.programs import Runner
 from tfbuild.machine.runner import SubprocessRunner
-from tfbuild.plan.asked import output_folder
+from tfbuild.plan.asked import git_revision, output_folder
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.several import index_plan
 from tfbuild.products import table
@@ -260,6 +263,54 @@ def build_effects(
     )
 
 
+def apart_from(
+    plan: Plan[Any], folder: Path, jobs: int | None, reporter: Reporter, *, keep_image: bool = False
+) -> Apart:
+    """What a second build of ``plan`` in ``folder`` needs; nothing of the first one but its downloads, which
+    their hashes prove, is in reach of it."""
+    release = _release_of(plan)
+
+    def forget(word: str) -> None:
+        for held in held_in_engine():
+            if held.is_mount and held.names[0].startswith(word):
+                remove_from_engine(held.id)
+
+    return Apart(
+        folder=folder,
+        project=PROJECT,
+        word=f"tfbuild-again-{uuid.uuid4().hex[:12]}",
+        effects=lambda again, output: build_effects(again, release, output, offline=False, reporter=reporter),
+        forget=forget,
+        parts=table.parts(),
+        known=load_known_causes(PROJECT),
+        jobs=jobs,
+        revision=git_revision(PROJECT),
+        keep_image=keep_image,
+    )
+
+
+def archives_now(plan: Plan[Any], runner: Runner) -> tuple[Archive, str]:
+    """The Debian archive that has today's packages for ``plan``, and apt's auth.conf for it.
+
+    A snapshot never changes: then it is the host's own archive. Fixes are looked for in any case.
+    """
+    root = replace(plan.root, snapshot=None, security_updates=True)
+    rules = mirror_rules(os.environ, plan.mirrors)
+    host_mirrors, host_security = _mirrors_of(runner, gather()), debian_security_mirrors(runner)
+    archive = archives_of(root, host_mirrors, host_security, rules)[0]
+    addresses = [each for each in (archive.main, archive.security) if each]
+    return archive, auth_conf(read_logins(os.environ, Path.home(), rules), addresses)
+
+
+def _release_of(plan: Plan[Any]) -> Release:
+    """The release of a plan out of a manifest; the file that it was asked for by, where there was one.
+
+    The plan says what is built; the release only where Debian's frozen packages are, and what to advise.
+    """
+    asked = next((each.place for each in plan.asked.beyond if each.key == "--release" and each.place), "")
+    return table.load_release(PROJECT, plan.product, asked or plan.release)
+
+
 def build_plan(plan: Plan[Any], release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
     """:func:`build` into the plan's own folder, telling what is worth telling around it."""
     for note in plan.notes:
@@ -317,6 +368,11 @@ def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects
         known=load_known_errors(PROJECT),
         project=PROJECT,
     )
+
+
+def image_in_engine(reference: str) -> ImageFacts | None:
+    """Facts of an image; None where the engine does not have it."""
+    return connect().image(reference)
 
 
 def held_in_engine() -> tuple[Held, ...]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import unquote, urldefrag, urlsplit
 
@@ -30,6 +31,44 @@ def page_url(index: str, name: str) -> str:
     """The project's page; a folder of such pages is an index too."""
     base = index if "://" in index or index.startswith("file:") else f"file://{index}"
     return f"{base.rstrip('/')}/{name}/"
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """A file that a project's page offers. ``yanked`` is the reason why it shall not be taken any more (PEP
+    592), perhaps empty; None: it is not yanked."""
+
+    name: str
+    yanked: str | None = None
+
+
+def project_files(page: str | bytes, content_type: str, url: str) -> tuple[IndexFile, ...]:
+    """All files of the project whose page this is, yanked ones too; none for what is no page of an index."""
+    # Slow to import, and most commands read no page.
+    from bs4 import ParserRejectedMarkup
+    from pypi_simple import ProjectPage, RepositoryPage, UnsupportedRepoVersionError
+
+    kind, charset = _kind(content_type)
+    try:
+        with warnings.catch_warnings():  # as below
+            warnings.simplefilter("ignore")
+            if kind.endswith("json"):
+                packages = ProjectPage.from_json_data(json.loads(page), url).packages
+                return tuple(
+                    IndexFile(each.filename, each.yanked_reason or "" if each.is_yanked else None)
+                    for each in packages
+                )
+            encoding = (charset or "utf-8") if isinstance(page, bytes) else None
+            found = RepositoryPage.from_html(page, url, encoding).links
+            return tuple(IndexFile(file_name(each.url), _yanked(each.attrs)) for each in found)
+    except (ValueError, UnsupportedRepoVersionError, ParserRejectedMarkup):
+        return ()
+
+
+def _yanked(attributes: Mapping[str, str | list[str]] | None) -> str | None:
+    """The attribute data-yanked of a link."""
+    value = (attributes or {}).get("data-yanked")
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def links(page: str | bytes, content_type: str, url: str) -> tuple[str, ...]:

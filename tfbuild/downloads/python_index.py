@@ -6,17 +6,27 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from tfbuild.base.errors import DownloadError
 from tfbuild.base.urls import WAY_OUT_OFFLINE, is_local, safe_url
-from tfbuild.downloads.index_pages import ACCEPT, choose, links, page_url, split_pypi
+from tfbuild.downloads.index_pages import (
+    ACCEPT,
+    IndexFile,
+    choose,
+    file_name,
+    links,
+    page_url,
+    project_files,
+    split_pypi,
+)
 from tfbuild.downloads.pip_settings import IndexSettings
 
 if TYPE_CHECKING:
     import requests
 
+Found = TypeVar("Found")
 _TIMEOUTS = (15.0, 60.0)  # seconds: to connect, without a byte
 _HINT = "pip config list shows the indexes; TFBUILD_MIRRORS=pypi:=URL/ names another place"
 _CLOSED = "pip's configuration forbids every index (no-index), and names no other place (find-links)"
@@ -77,7 +87,27 @@ class PythonIndex:
             self._pages[place] = _local_page(place) if is_local(place) else self._remote_page(place)
         return self._pages[place]
 
+    def project(self, name: str) -> tuple[IndexFile, ...]:
+        """All files of the project ``name`` at the first index that has it, yanked ones too.
+
+        :raises DownloadError: no index has it; it says which were asked, and what they answered.
+        """
+        with self._lock:
+            self._settings = self._settings or self._ask()
+            asked = []
+            for place in (page_url(index, name) for index in self._settings.indexes):
+                found = _local_project(place) if is_local(place) else self._remote(place, project_files)
+                if found and not isinstance(found, str):
+                    return found
+                asked.append(f"{safe_url(place)}: {found or 'has no files'}")
+        raise DownloadError(f"no Python index has {name}", details=tuple(asked or [_CLOSED]), hint=_HINT)
+
     def _remote_page(self, place: str) -> tuple[str, ...] | str:
+        return self._remote(place, links)
+
+    def _remote(
+        self, place: str, read: Callable[[bytes, str, str], tuple[Found, ...]]
+    ) -> tuple[Found, ...] | str:
         if self._new_session is None:
             return "not asked: offline"
         try:
@@ -85,7 +115,7 @@ class PythonIndex:
                 answer = session.get(place, headers={"Accept": ACCEPT}, timeout=_TIMEOUTS)
                 if answer.status_code != 200:
                     return f"HTTP {answer.status_code}"
-                return links(answer.content, answer.headers.get("Content-Type", "text/html"), answer.url)
+                return read(answer.content, answer.headers.get("Content-Type", "text/html"), answer.url)
         except (OSError, ValueError) as error:  # requests' errors are both
             return f"cannot be reached ({type(error).__name__})"
 
@@ -103,6 +133,16 @@ def _local_page(place: str) -> tuple[str, ...] | str:
     except (OSError, ValueError) as error:
         return f"cannot be read ({error})"
     return "not there"
+
+
+def _local_project(place: str) -> tuple[IndexFile, ...] | str:
+    """The files of a local index; only a page can say that one is yanked."""
+    path = Path(unquote(urlsplit(place).path)) if place.startswith("file:") else Path(place)
+    page = path / "index.html" if path.is_dir() else path
+    if page.is_file():
+        return project_files(page.read_bytes(), "text/html", page.absolute().as_uri())
+    found = _local_page(place)
+    return found if isinstance(found, str) else tuple(IndexFile(file_name(each)) for each in found)
 
 
 def head_size(new_session: Callable[[], requests.Session], url: str) -> int | None:

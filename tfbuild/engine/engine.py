@@ -50,7 +50,6 @@ _WAIT_S = 60.0
 _LOG_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 # What a smoke test prints is a few KiB; a runaway one must not fill the engine's disk.
 _LOG_OPTIONS: Mapping[str, str] = {"max-size": "16m", "max-file": "2"}
-_MAX_PIDS = 512
 # Exit codes that the docker command line uses too: https://docs.docker.com/engine/containers/run/#exit-status
 _EXIT_NOT_STARTED = 126
 _EXIT_NOT_FOUND = 127
@@ -242,7 +241,7 @@ class DockerEngine:
             read_only=options.read_only,
             mounts=[volume] if options.files and not beside else [],
             tmpfs=dict.fromkeys(options.tmpfs, ""),
-            pids_limit=_MAX_PIDS,
+            pids_limit=options.pids,
             # Named, because logs of other drivers cannot be read back.
             log_config=docker.types.LogConfig(type="json-file", config=dict(_LOG_OPTIONS)),
         )

@@ -154,6 +154,7 @@ class RunOptions:
     read_only: bool = True
     tmpfs: tuple[str, ...] = ("/tmp",)  # noqa: S108 - a fresh one, inside the container
     timeout_s: float = 120
+    pids: int = 512  # processes and threads
     # The program never ends without a word: silence is output that the engine lost. Then the log is read
     # again, and the program is run once more.
     speaks: bool = False

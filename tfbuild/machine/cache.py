@@ -32,6 +32,7 @@ _NAMES = {
     "builders": r".+-[0-9a-f]{16}",
     "repositories": _BUILD,
     "locks": r".+\.lock(?:\.holder)?",
+    "rebuilds": _BUILD,
     "state": rf"{_BUILD}|setup|bundle|lock-.+",
 }
 SUBFOLDERS = tuple(_NAMES)

@@ -10,6 +10,9 @@ from packageurl import PackageURL
 
 from tfbuild.base.text import TextEnum
 
+# Before the path of a file in the image, which begins with a slash.
+IMAGE_FILES = "image:"
+
 
 class Kind(TextEnum):
     """What a component is."""
@@ -72,7 +75,7 @@ class OwnedFile:
     """A file of the result's folder that is or holds code, and the component that made it.
 
     ``sha1`` is there because SPDX 2.3 asks for it; nothing relies on it. ``owner`` is the purl of a
-    component, None: the result itself.
+    component, None: the result itself. ``in_image``: it lies in the image, and ``path`` is from its root.
     """
 
     path: str
@@ -80,6 +83,12 @@ class OwnedFile:
     sha256: str
     sha1: str
     owner: str | None
+    in_image: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its path, in which a file of the image and one of the folder are two."""
+        return f"{IMAGE_FILES}{self.path}" if self.in_image else self.path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +111,9 @@ class Bill:
 
     def owner_of(self, file: OwnedFile) -> Component:
         """:raises KeyError: the owner is no component."""
-        return (
-            self.result if file.owner is None else {each.purl: each for each in self.components}[file.owner]
-        )
+        if file.owner is None:
+            return self.result
+        return {each.purl: each for each in (self.image, *self.components)}[file.owner]
 
 
 def component_ids(bill: Bill) -> Mapping[Component, str]:

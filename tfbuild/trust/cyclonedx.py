@@ -113,9 +113,9 @@ def _pedigree(each: Component, ref: str) -> Pedigree | None:
 
 def _file_part(file: OwnedFile) -> Part:
     return Part(
-        name=file.path,
+        name=file.name,
         type=ComponentType.FILE,
-        bom_ref=f"file:{file.path}",
+        bom_ref=f"file:{file.name}",
         hashes=[
             HashType(alg=HashAlgorithm.SHA_1, content=file.sha1),
             HashType(alg=HashAlgorithm.SHA_256, content=file.sha256),

@@ -24,5 +24,10 @@ DOCUMENTS = (
     Signed(SPDX_FILE, "sbom.spdx.dsse.json", "application/spdx+json"),
     Signed(CYCLONEDX_FILE, "sbom.cdx.dsse.json", "application/vnd.cyclonedx+json"),
 )
-# All that signing writes; nothing else in a dist folder is missing in its SHA256SUMS.
+# What building again showed (invoke reproduce): later than SHA256SUMS, and so not in it.
+VERDICT = Signed("reproducible.json", "reproducible.dsse.json", "application/vnd.tfbuild.reproducible+json")
+SEALED = (*DOCUMENTS, VERDICT)
+# All that signing a build writes, and not that of what was found out later.
 SIGNATURE_FILES = frozenset({SUMS_SIGNATURE, SSH_SIGNATURE, *(each.envelope for each in DOCUMENTS)})
+# What is written when a dist folder is finished; nothing else in it is missing in its SHA256SUMS.
+LATER_FILES = SIGNATURE_FILES | {VERDICT.document, VERDICT.envelope}

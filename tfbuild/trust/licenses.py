@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
+
+from tfbuild.base.text import matches
 
 # What SPDX does not list; a document that has one has to say where its text is.
 _LICENSE_REF = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
@@ -46,3 +49,24 @@ def own_references(text: str) -> tuple[str, ...]:
     found = expression(text)
     names = () if found is None else _names(found)
     return tuple(name for name in names if re.fullmatch(_LICENSE_REF, name))
+
+
+def forbidden_in(text: str, forbidden: tuple[str, ...]) -> tuple[str, ...]:
+    """The licences in the expression ``text`` that one of the globs ``forbidden`` matches, where none is left
+    to choose: of ``A OR B`` one may take the other. Empty for what is allowed, and for what is not known.
+
+    An exception belongs to its licence: ``GPL-3.0-only WITH GCC-exception-3.1`` is one name.
+    """
+    found = expression(text)
+    return () if found is None else tuple(dict.fromkeys(_forbidden(found, forbidden)))
+
+
+def _forbidden(found: Any, forbidden: tuple[str, ...]) -> tuple[str, ...]:
+    parts = tuple(getattr(found, "args", ()))
+    if not parts:
+        name = found.render()
+        return (name,) if matches(name, forbidden) else ()
+    inner = [_forbidden(each, forbidden) for each in parts]
+    if isinstance(found, _licensing().OR):
+        return tuple(name for names in inner for name in names) if all(inner) else ()
+    return tuple(name for names in inner for name in names)

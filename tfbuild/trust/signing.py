@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signature
 
-from tfbuild.trust.files import DOCUMENTS, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, Signed
+from tfbuild.trust.files import SEALED, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, Signed
 from tfbuild.trust.keys import Signer, VerifyingKey
 from tfbuild.trust.sshsig import ssh_signature, ssh_verifies
 
 
 def signatures_of(documents: Mapping[str, bytes], signer: Signer) -> dict[str, bytes]:
     """The files that sign ``documents``, by their names; ``documents`` has SHA256SUMS and what there is of
-    :data:`tfbuild.trust.files.DOCUMENTS`.
+    :data:`tfbuild.trust.files.SEALED`.
 
     :raises PackagingError: the signer gives no signature.
     """
@@ -28,7 +28,7 @@ def signatures_of(documents: Mapping[str, bytes], signer: Signer) -> dict[str, b
     files = {SUMS_SIGNATURE: signer.sign(sums)}
     if signer.is_ssh:
         files[SSH_SIGNATURE] = ssh_signature(sums, signer)
-    for each in DOCUMENTS:
+    for each in SEALED:
         if each.document in documents:
             files[each.envelope] = _sealed(documents[each.document], each.media_type, signer)
     return files

@@ -107,8 +107,8 @@ class _Writer:
             version=each.version or None,
             supplier=Actor(ActorType.ORGANIZATION, each.supplier),
             download_location=each.location if each.is_web else SpdxNoAssertion(),
-            # Only the result's own files are listed.
-            files_analyzed=each is self._bill.result,
+            # Only files with code are listed, of the result and of the image.
+            files_analyzed=each is self._bill.result or (each is self._bill.image and self._image_is_listed),
             checksums=[Checksum(ChecksumAlgorithm.SHA256, each.sha256)] if each.sha256 else [],
             license_concluded=SpdxNoAssertion(),
             license_declared=SpdxNoAssertion() if declared is None else declared,
@@ -119,6 +119,10 @@ class _Writer:
             source_info=_origin(each),
             comment=each.note or None,
         )
+
+    @property
+    def _image_is_listed(self) -> bool:
+        return any(each.in_image for each in self._bill.files)
 
     def _relate_component(self, each: Component) -> None:
         result, image, own = self._ids[self._bill.result], self._ids[self._bill.image], self._ids[each]
@@ -149,15 +153,16 @@ class _Writer:
         return self._sources[name, version].spdx_id
 
     def _file(self, file: OwnedFile) -> File:
-        spdx_id = unique(f"SPDXRef-file-{file.path}", self._taken)
-        result, owner = self._bill.result, self._bill.owner_of(file)
-        self._relations.append(Relationship(self._ids[result], RelationshipType.CONTAINS, spdx_id))
-        if owner is not result:
+        spdx_id = unique(f"SPDXRef-file-{file.name}", self._taken)
+        owner = self._bill.owner_of(file)
+        place = self._bill.image if file.in_image else self._bill.result
+        self._relations.append(Relationship(self._ids[place], RelationshipType.CONTAINS, spdx_id))
+        if owner not in {self._bill.result, self._bill.image}:
             copied = file.sha256 == owner.sha256
             how = RelationshipType.COPY_OF if copied else RelationshipType.EXPANDED_FROM_ARCHIVE
             self._relations.append(Relationship(spdx_id, how, self._ids[owner]))
         return File(
-            name=f"./{file.path}",
+            name=f"./{file.name}",
             spdx_id=spdx_id,
             checksums=[
                 Checksum(ChecksumAlgorithm.SHA1, file.sha1),

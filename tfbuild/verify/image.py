@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 import shlex
@@ -15,13 +16,14 @@ from tfbuild.artifacts.foreign import HEAD, SUSPICIOUS, ForeignFiles, count_fore
 from tfbuild.artifacts.image.archive import ImageArchive, image_platforms
 from tfbuild.artifacts.image.closure import closure
 from tfbuild.artifacts.image.facts import SHELLS, FileType
+from tfbuild.artifacts.image.owners import elf_files, owners
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.artifacts.runs_on import RunsOn, runs_on
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import matches
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
-from tfbuild.verify.checks.image import check_image
+from tfbuild.verify.checks.image import check_image, check_owners
 from tfbuild.verify.policy import Context, Observation
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 
@@ -84,6 +86,7 @@ def _verify_image(
         }
         places = _runs_on(archive, start, programs, elf)
         foreign = _foreign(archive, names)
+        unowned = _unowned(archive, set(ours), context.own)
         damaged = dict(archive.damaged)
     found = [
         Observation("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
@@ -95,6 +98,7 @@ def _verify_image(
         found.append(Observation("image-nothing", message, tuple(files)))
     inner = replace(context, arch=context.arch or facts.config.arch)
     found += check_image(facts, links, rules, context)
+    found += check_owners(unowned)
     for name, each in sorted(elf.items()):
         # Whatever else the entrypoint starts is the distribution's own work.
         if name in ours or not rules.roles:
@@ -206,6 +210,19 @@ def _is_loaded(facts: ElfFacts) -> bool:
 def _is_shell_script(archive: ImageArchive, path: str) -> bool:
     """What a shell's script starts is not followed; a Python program is its modules."""
     return any(posixpath.basename(by) in SHELLS for by in _interpreters(archive, path))
+
+
+def _unowned(archive: ImageArchive, ours: set[str], own: frozenset[str]) -> tuple[str, ...]:
+    """ELF files that no package record names, and that are neither what the policy is about nor known by
+    their hash. Of an image with no records at all, whose scanners see nothing anyway: none."""
+    known = owners(archive)
+    if not known:
+        return ()
+    lost = [path for path in elf_files(archive) if path not in known and path not in ours]
+    if not own:
+        return tuple(lost)
+    read = archive.read_many(lost)
+    return tuple(sorted(path for path, data in read if hashlib.sha256(data).hexdigest() not in own))
 
 
 def _foreign(archive: ImageArchive, names: list[str]) -> tuple[ForeignFiles, ...]:

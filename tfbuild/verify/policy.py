@@ -48,6 +48,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "elf-bind-now": "functions are found only when they are called: their table stays writable",
         "elf-not-pie": "a program is always loaded at the same address",
         "elf-alignment": "segments are aligned to less than the pages of some kernels, which do not load it",
+        "elf-unoptimised": "most of the code was compiled without optimisation: it is many times slower",
         "isa-exceeded": "ordinary code has instructions that a CPU of the allowed level does not have",
         "isa-unclear": "perhaps ordinary code has instructions that a CPU of the allowed level does not have",
         "isa-not-arrived": "ordinary code has nothing of what -march allowed: the flag got lost",
@@ -71,6 +72,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "image-version-missing": "a library in the image lacks a symbol version that is needed",
         "image-label": "an OCI label is missing or has another value than expected",
         "image-created": "the creation time is not the expected one",
+        "image-owner": "no package record in the image names an ELF file: scanners do not see what it is",
         "image-nothing": "the policy covers no file in the image",
         "elf-library-not-found": "a needed library is there, but the loader does not look where it is",
         "file-not-examined": "nothing that runs in it is of a kind that is understood here",
@@ -85,6 +87,11 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "signature-mismatch": "a signature is right, but of another text than the file beside it",
         "provenance-missing": "there is no provenance, or none that can be read",
         "provenance-mismatch": "the provenance is of other files, or of another build",
+        "reproducible-missing": "nobody built it again, or what that showed cannot be read",
+        "reproducible-mismatch": "what building again showed is about other files",
+        "reproducible-differs": "building it again gave other bytes",
+        "license-forbidden": "a part of the result has a licence that the policy forbids",
+        "license-unknown": "parts of the result state no licence in SPDX's words",
         "sbom-missing": "there is no bill of materials, or none that can be read",
         "sbom-mismatch": "the bill of materials is of other files, or of another image",
     }
@@ -93,7 +100,15 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 
 # Told, but no reason to fail, unless a policy says so.
 _WARNINGS = frozenset(
-    {"isa-unclear", "isa-not-arrived", "archive-bitcode", "wheel-tag-strict", "file-partly-examined"}
+    {
+        "isa-unclear",
+        "isa-not-arrived",
+        "archive-bitcode",
+        "image-owner",
+        "wheel-tag-strict",
+        "file-partly-examined",
+        "license-unknown",
+    }
 )
 
 
@@ -209,6 +224,15 @@ class ImageRules(_Model):
         return self.max_uncompressed_mb_from[newest] if newest else self.max_uncompressed_mb
 
 
+class LicenseRules(_Model):
+    """Which licences the parts of a result may not have."""
+
+    forbidden: tuple[Glob, ...] = Field(
+        default=(),
+        description="Names of SPDX, as AGPL-*; of 'A OR B' one may be, an exception is a part of the name.",
+    )
+
+
 class Policy(_Model):
     """One policy file."""
 
@@ -216,6 +240,7 @@ class Policy(_Model):
     elf: ElfRules = ElfRules()
     roles: dict[str, Role] = Field(default_factory=dict)
     image: ImageRules = ImageRules()
+    licenses: LicenseRules = LicenseRules()
     severities: dict[str, Severity] = Field(
         default_factory=dict,
         description="Findings that are not errors here, by id.",
@@ -266,4 +291,5 @@ class Context:
     labels: Mapping[str, str] = field(default_factory=dict)  # expected values
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role: further required exports
     keep_symbols: bool = False  # a debug build is not stripped
+    own: frozenset[str] = frozenset()  # sha256 of files that the build itself made, and lists
     march: str | None = None  # what the build was asked for; files of a role must use it and not exceed it

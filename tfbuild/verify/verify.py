@@ -31,6 +31,7 @@ from tfbuild.base.values import SaveImage
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.isa import check_isa
+from tfbuild.verify.checks.licenses import check_licenses, read_licensed
 from tfbuild.verify.checks.trust import Demand, check_trust
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
@@ -271,6 +272,7 @@ def _verify_dist(
         found += _judge_static(archive, policy.policy, context)
     for judged in judged_wheels:
         found += judged.observations
+    found += check_licenses(read_licensed(path), policy.policy.licenses) if checksums else ()
     elf = (*read.elf, *(each for wheel in judged_wheels for each in wheel.elf))
     wheel = judged_wheels[0] if judged_wheels else None
     return VerifyReport.of(

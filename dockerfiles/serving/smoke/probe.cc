@@ -3,7 +3,8 @@
 //
 //   probe QUESTIONS   a message Questions of questions.proto, as JSON
 //
-// It ends with exit code 1 at the first model that does not get AVAILABLE.
+// It ends with exit code 1 at the first model that does not get AVAILABLE, and at the first prediction that does not
+// come in time.
 #include <arpa/inet.h>
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
@@ -245,6 +246,8 @@ bool Ask(grpc::Channel* channel, const Question& question, Answer* answer) {
     const grpc::Status status = Predict(channel, question.predict(), answer->mutable_response());
     answer->set_status(status.error_code());
     answer->set_text(status.error_message());
+    // A server that is gone, or hangs: all further questions would wait as long.
+    return status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
   } else if (question.has_switch_()) {
     Switch(channel, question.switch_(), answer);
   } else if (question.has_health()) {

@@ -26,10 +26,13 @@ for library in "${libraries[@]}" "${more[@]/#//tree/wheel/}"; do
   fi
 done
 
-# --- what the user adds, as it is ---------------------------------------------------------------------------------
+# --- what the user adds -------------------------------------------------------------------------------------------
 while IFS=$'\t' read -r library file; do
   install -D --mode=755 "/further/operators/$library" "$dist/lib/operators/$library"
   note_content "lib/operators/$library" copied "$file"
+  if [[ $STRIP == true ]]; then
+    "$TRIPLET-strip" --strip-unneeded "$dist/lib/operators/$library"
+  fi
 done < <(paste /request/operators /request/operators-from)
 
 # --- licences: Serving's, TensorFlow's with all that is in its libraries, and those of the archives --------------

@@ -1,5 +1,7 @@
-// Loads libraries of operators before main(), as tf.load_op_library() does in Python: each by itself (RTLD_LOCAL), so
-// that two libraries that bring a copy of a third are not mixed. They register their operators while they are loaded.
+// Loads libraries of operators before main(), so that they find what they find in Python, where tf.load_op_library()
+// loads them: each by itself (RTLD_LOCAL), and in each its own copy of another library before TensorFlow's of the same
+// name (RTLD_DEEPBIND; in Python TensorFlow is not in the global scope). Otherwise two that bring Protocol Buffers
+// would register their messages at one place, and end. They register their operators while they are loaded.
 #include <dlfcn.h>
 
 #include <cstdio>
@@ -11,7 +13,7 @@ namespace {
 
 __attribute__((constructor)) void LoadOperators() {
   for (const char* path : kOperators) {
-    if (dlopen(path, RTLD_NOW | RTLD_LOCAL) != nullptr) continue;
+    if (dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND) != nullptr) continue;
     std::fprintf(stderr, "tensorflow_model_server: a library of operators cannot be loaded: %s\n", dlerror());
     std::exit(EXIT_FAILURE);
   }

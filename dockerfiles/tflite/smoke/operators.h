@@ -20,7 +20,16 @@ typedef struct {
   size_t inputs_size;
 } OperatorModel;
 
-typedef enum { kValuesOther, kValuesFloat32, kValuesInt8, kValuesUint8 } OperatorValues;
+typedef enum {
+  kValuesOther,
+  kValuesFloat32,
+  kValuesInt8,
+  kValuesUint8,
+  kValuesBool,
+  kValuesInt16,
+  kValuesInt32,
+  kValuesInt64
+} OperatorValues;
 
 typedef struct {
   OperatorValues type;
@@ -30,7 +39,8 @@ typedef struct {
 
 typedef struct {
   int delegated;             /* nodes that a delegate runs */
-  int left;                  /* nodes that it left; conversions of float16 constants do not count beside others */
+  int left;                  /* nodes that it left, or -1: some, nobody knows how many; conversions of float16
+                              * constants do not count beside others */
   char text[OPERATORS_TEXT]; /* the operators left, or what failed and the library's own words */
   OperatorOutput outputs[OPERATORS_OUTPUTS];
   int output_count;

@@ -19,15 +19,16 @@ import numpy as np
 
 HEADER = struct.Struct("<8sII")
 COLUMN = struct.Struct("<32s")
-ENTRY = struct.Struct("<80s6IffI")
-MAGIC = b"TFOPER01"
+ENTRY = struct.Struct("<80s6Iff32s")
+MAGIC = b"TFOPER02"
+NOT_DELEGATED = 255
 SHOWN = 4  # values of a wrong answer
 SECONDS_FOR_ONE = 120  # under an emulator, on a busy machine; a model takes milliseconds
 
 
 class Entry:
     def __init__(self, content, place):
-        name, *spans, self.absolute, self.relative, self.delegated = ENTRY.unpack_from(content, place)
+        name, *spans, self.absolute, self.relative, self.left = ENTRY.unpack_from(content, place)
         self.name = name.rstrip(b"\0").decode()
         parts = [content[start : start + size] for start, size in zip(spans[::2], spans[1::2], strict=True)]
         self.model, self.inputs, self.answer = parts
@@ -118,7 +119,14 @@ def words(values):
     return " ".join(f"{value:g}" for value in values)
 
 
-def judged(runtime, entry, way, bit, recording):
+def leaves_more(entry, column, delegated, left):
+    """Whether XNNPACK runs less of it than in the package that it is compared with."""
+    if column is None or entry.left[column] == NOT_DELEGATED:
+        return False
+    return not delegated or len(left) > entry.left[column]
+
+
+def judged(runtime, entry, way, column, recording):
     """The state of one model: a word, and what there is to say."""
     try:
         outputs, delegated, left = run_model(runtime, entry, way)
@@ -126,15 +134,16 @@ def judged(runtime, entry, way, bit, recording):
         if not entry.answer and not recording:
             return {"state": "right", "text": ""}
         return {"state": "failed", "text": " ".join(str(error).split())}
-    found = {"state": "right", "text": "", "delegated": bool(delegated) and not left}
+    found = {"state": "right", "text": "", "whole": bool(delegated) and not left}
     if recording:
+        found.update(delegated=delegated, left=len(left))
         found["answer"] = b"".join(output.tobytes() for output in outputs).hex()
         return found
     # A model without an answer is right if it leaves the process alive.
     wrong = difference(entry, outputs) if entry.answer else ""
     if wrong:
         return {**found, "state": "wrong", "text": wrong}
-    if way == "xnnpack" and bit and entry.delegated & bit and not found["delegated"]:
+    if way == "xnnpack" and leaves_more(entry, column, delegated, left):
         return {**found, "state": "left", "text": f"not run by XNNPACK: {' '.join(left)}"}
     return found
 
@@ -179,7 +188,7 @@ def main():
     given = parser.parse_args()
     columns, entries = read_pack(given.pack)
     entries = [entry for entry in entries if given.only in entry.name]
-    bit = 1 << columns.index(given.column) if given.column else 0
+    column = columns.index(given.column) if given.column else None
     package = importlib.import_module(given.package)
     print("version", getattr(package, "__version__", ""))
     # TensorFlow has it in tensorflow.lite, the small packages at their top.
@@ -190,7 +199,7 @@ def main():
         runtime.OpResolverType = runtime.experimental.OpResolverType
     ways = ["reference"] if given.no_xnnpack else ["reference", "xnnpack"]
     jobs = [(entry, way) for way in ways for entry in entries]
-    results = run_in_child(jobs, lambda job: judged(runtime, *job, bit, bool(given.record)))
+    results = run_in_child(jobs, lambda job: judged(runtime, *job, column, bool(given.record)))
     done = [(entry.name, way, result) for (entry, way), result in zip(jobs, results, strict=True)]
     for name, way, result in done:
         if result["state"] != "right" or given.verbose:
@@ -198,7 +207,7 @@ def main():
     for way in ways:
         mine = [result for _, each, result in done if each == way]
         right = sum(result["state"] == "right" for result in mine)
-        whole = sum(result.get("delegated", False) for result in mine)
+        whole = sum(result.get("whole", False) for result in mine)
         print("operators", way, len(mine), right, whole)
     if given.record:
         named = [{"name": name, "way": way, **result} for name, way, result in done]

@@ -11,6 +11,9 @@
 #endif
 
 static OperatorResult* current;
+#ifdef TFBUILD_XNNPACK
+static int looked; /* the delegate is asked for each subgraph, and the model's own is the first */
+#endif
 
 const char* operator_version(void) { return TfLiteVersion(); }
 
@@ -33,6 +36,7 @@ static TfLiteStatus prepare_and_look(TfLiteContext* context, TfLiteDelegate* del
   TfLiteStatus status = prepare_xnnpack(context, delegate);
   TfLiteIntArray* plan = NULL;
   if (status != kTfLiteOk || context->GetExecutionPlan(context, &plan) != kTfLiteOk) return status;
+  if (looked++) return status;
   int conversions = 0;
   current->delegated = current->left = 0;
   for (int i = 0; i < plan->size; ++i) {
@@ -65,6 +69,14 @@ static OperatorValues values(TfLiteType type) {
       return kValuesInt8;
     case kTfLiteUInt8:
       return kValuesUint8;
+    case kTfLiteBool:
+      return kValuesBool;
+    case kTfLiteInt16:
+      return kValuesInt16;
+    case kTfLiteInt32:
+      return kValuesInt32;
+    case kTfLiteInt64:
+      return kValuesInt64;
     default:
       return kValuesOther;
   }
@@ -99,19 +111,25 @@ static int invoke_twice(TfLiteInterpreter* interpreter, const OperatorModel* mod
   return 0;
 }
 
+static TfLiteInterpreterOptions* plain_options(OperatorResult* result) {
+  TfLiteInterpreterOptions* options = TfLiteInterpreterOptionsCreate();
+  TfLiteInterpreterOptionsSetNumThreads(options, 1);
+  TfLiteInterpreterOptionsSetErrorReporter(options, report, result);
+  return options;
+}
+
 int operator_run(const OperatorModel* operator_model, int xnnpack, OperatorResult* result, OperatorSink sink,
                  void* context) {
   current = result;
   TfLiteModel* model = TfLiteModelCreate(operator_model->data, operator_model->size);
   if (model == NULL) return fail(result, "(TfLiteModelCreate)");
-  TfLiteInterpreterOptions* options = TfLiteInterpreterOptionsCreate();
-  TfLiteInterpreterOptionsSetNumThreads(options, 1);
-  TfLiteInterpreterOptionsSetErrorReporter(options, report, result);
+  TfLiteInterpreterOptions* options = plain_options(result);
 #ifdef TFBUILD_XNNPACK
   TfLiteDelegate* delegate = NULL;
   if (xnnpack) {
     delegate = TfLiteXNNPackDelegateCreate(NULL);
     if (delegate == NULL) return fail(result, "(TfLiteXNNPackDelegateCreate)");
+    looked = 0;
     prepare_xnnpack = delegate->Prepare;
     delegate->Prepare = prepare_and_look;
     TfLiteInterpreterOptionsAddDelegate(options, delegate);
@@ -120,6 +138,15 @@ int operator_run(const OperatorModel* operator_model, int xnnpack, OperatorResul
   if (xnnpack) return fail(result, "(a build without XNNPACK)");
 #endif
   TfLiteInterpreter* interpreter = TfLiteInterpreterCreate(model, options);
+#ifdef TFBUILD_XNNPACK
+  if (interpreter == NULL && xnnpack) {
+    /* As docs/tflite.md says: there is none with the delegate, so one without it. */
+    result->delegated = result->left = 0;
+    TfLiteInterpreterOptionsDelete(options);
+    options = plain_options(result);
+    interpreter = TfLiteInterpreterCreate(model, options);
+  }
+#endif
   int status = interpreter == NULL ? fail(result, "(TfLiteInterpreterCreate)")
                                    : invoke_twice(interpreter, operator_model, result);
   if (status == 0) sink(result, context);

@@ -68,6 +68,14 @@ OperatorValues Values(TfLiteType type) {
       return kValuesInt8;
     case kTfLiteUInt8:
       return kValuesUint8;
+    case kTfLiteBool:
+      return kValuesBool;
+    case kTfLiteInt16:
+      return kValuesInt16;
+    case kTfLiteInt32:
+      return kValuesInt32;
+    case kTfLiteInt64:
+      return kValuesInt64;
     default:
       return kValuesOther;
   }

@@ -25,7 +25,16 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Pin
 from tfbuild.build.dist.bill import bill_of
-from tfbuild.build.dist.contents import CodeFile, Content, WheelSays, code_files, parse_contents, wheels_say
+from tfbuild.build.dist.contents import (
+    CodeFile,
+    Content,
+    ImageCode,
+    WheelSays,
+    code_files,
+    parse_contents,
+    wheels_say,
+)
+from tfbuild.build.dist.folder import Artifact
 from tfbuild.build.dist.manifest import BuiltImage, Manifest, Package
 from tfbuild.build.roots import RootFacts
 from tfbuild.plan.plan import Plan
@@ -51,7 +60,12 @@ GCC = package("g++-14", "14.2.0-19", "gcc-14")
 def manifest_of(plan: Plan[Any], **changes: Any) -> Manifest[Any]:
     """What a build of ``plan`` would write, with a few packages."""
     image = BuiltImage(
-        name=plan.image.tag, id=f"sha256:{'2' * 64}", size=1, labels=dict(plan.image.labels), packages=(LIBC,)
+        name=plan.image.tag,
+        id=f"sha256:{'2' * 64}",
+        size=1,
+        labels=dict(plan.image.labels),
+        packages=(LIBC,),
+        files=(),
     )
     plain: Manifest[Any] = Manifest(
         build_id=plan.build_id,
@@ -183,6 +197,66 @@ def test_what_the_recipe_noted_as_linked_in_is_no_guess() -> None:
     contents = (Content(path="bin/x", how="static", owner="libabsl-dev"),)
     assert only(bill_for(plan, image=image), "libabsl-dev").roles == (Role.DYNAMIC,)
     assert only(bill_for(plan, image=image, contents=contents), "libabsl-dev").roles == (Role.STATIC,)
+
+
+def in_image(path: str, record: str = "", digest: str = "5") -> ImageCode:
+    return ImageCode(path=path, size=1, sha256=digest * 64, sha1="6" * 40, record=record)
+
+
+def image_owners(plan: Plan[Any], *files: ImageCode, **changes: Any) -> dict[str, str]:
+    """The name of the owner of each file of the image."""
+    manifest = manifest_of(plan, **changes)
+    manifest = replace(manifest, image=replace(manifest.image, files=files))
+    bill = bill_of(manifest, recipe_of(plan).materials(plan.part))
+    return {each.path: bill.owner_of(each).name for each in bill.files if each.in_image}
+
+
+def test_each_file_with_code_in_the_image_belongs_to_somebody() -> None:
+    plan = PLANS["application"]
+    assert image_owners(
+        plan,
+        in_image("/usr/lib/libc.so.6", "libc6"),
+        in_image("/usr/lib/python3/dist-packages/tensorflow/a.so", "tensorflow_cpu-2.21.0"),
+        in_image("/opt/nobody.so"),
+        in_image("/opt/odd.so", "never-heard-of"),
+    ) == {
+        "/usr/lib/libc.so.6": "libc6",
+        "/usr/lib/python3/dist-packages/tensorflow/a.so": "tensorflow-cpu",
+        "/opt/nobody.so": plan.image.tag,
+        "/opt/odd.so": plan.image.tag,
+    }
+
+
+def test_what_the_build_made_is_its_own_in_the_image_too() -> None:
+    plan = PLANS["Python"]
+    wheel = "python/tflite_runtime-2.14.1-cp313-cp313-linux_x86_64.whl"
+    library = "lib/libtensorflowlite_c.so"
+    made = [
+        CodeFile(path=path, size=1, sha256=digest * 64, sha1="6" * 40)
+        for path, digest in ((wheel, "7"), (library, "8"))
+    ]
+    artifacts = tuple(Artifact(path=each.path, size=1, sha256=each.sha256) for each in made)
+    assert image_owners(
+        plan,
+        in_image("/usr/lib/libtensorflowlite_c.so", digest="8"),
+        in_image("/usr/local/lib/python3.13/dist-packages/tflite_runtime/x.so", "tflite_runtime-2.14.1"),
+        files=tuple(made),
+        artifacts=artifacts,
+    ) == dict.fromkeys(
+        ("/usr/lib/libtensorflowlite_c.so", "/usr/local/lib/python3.13/dist-packages/tflite_runtime/x.so"),
+        plan.build_id,
+    )
+
+
+def test_bills_with_files_of_the_image_are_valid(tmp_path: Path) -> None:
+    manifest = manifest_of(PLANS["application"])
+    files = (in_image("/usr/lib/libc.so.6", "libc6"), in_image("/opt/with space.so"))
+    plan, image = manifest.plan, replace(manifest.image, files=files)
+    bill = bill_of(replace(manifest, image=image), recipe_of(plan).materials(plan.part))
+    (tmp_path / "bill.spdx.json").write_text(spdx_text(bill))
+    require_valid_spdx(tmp_path / "bill.spdx.json")
+    owners = owners_in_cyclonedx(require_valid_cyclonedx(cyclonedx_text(bill)))
+    assert owners["image:/usr/lib/libc.so.6"] == "libc6"
 
 
 def test_models_and_wheels_are_named_by_their_content() -> None:
@@ -325,13 +399,16 @@ def test_both_documents_lie_beside_the_manifest_and_each_file_with_code_is_owned
     assert "  sbom.cdx.json\n" in sums
     require_valid_spdx(build.output / "sbom.spdx.json")
     owners = owners_in_cyclonedx(require_valid_cyclonedx((build.output / "sbom.cdx.json").read_text()))
-    assert owners == {
+    assert {path: owner for path, owner in owners.items() if not path.startswith("image:")} == {
         "bin/benchmark_model": build.plan.build_id,
         "lib/libabsl_log.so.20240722": "libabsl-dev",
         "lib/libtensorflowlite.so": build.plan.build_id,
         "lib/libtensorflowlite_c.so": build.plan.build_id,
     }
     manifest = json.loads((build.output / "manifest.json").read_text())
+    inside = {f"image:{each['path']}" for each in manifest["image"]["files"]}
+    assert inside == owners.keys() - {path for path in owners if not path.startswith("image:")}
+    assert "image:/usr/bin/benchmark_model" in inside
     assert manifest["contents"][0]["owner"] == "libabsl-dev"
 
 

@@ -147,10 +147,12 @@ def test_the_emulator_is_the_cpu_that_was_promised_and_the_operators_run_on_the_
     build.replies["runtime-files"] = Reply((), effect=lambda _: _with_qemu(build))
     build.run()
     told = [options.env.get("QEMU_CPU") for _, _, options in build.engine.runs]
-    assert told == ["cortex-a72"] * (len(part.smoke) + 2) + [None, None]
-    assert [each.id for each in part.operators[2:]] == [
+    assert told == ["cortex-a72"] * (len(part.smoke) + 4) + [None] * 4
+    assert [each.id for each in part.operators[4:]] == [
         "operators, c, every extension",
         "operators, c++, every extension",
+        "zoo, c, every extension",
+        "zoo, c++, every extension",
     ]
 
 

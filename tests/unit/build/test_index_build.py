@@ -18,10 +18,11 @@ from tests.support.reporters import ListReporter
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import PackagingError, VerificationError
+from tfbuild.build.again.index import index_again
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.oci_index import read_saved
 from tfbuild.build.run import BuildResult
-from tfbuild.build.several import IndexDocument, IndexEffects, build_index
+from tfbuild.build.several import IndexDocument, IndexEffects, build_index, read_index_manifest
 from tfbuild.engine.facts import EngineFacts, ImageFacts, image_facts
 from tfbuild.plan.several import index_plan
 from tfbuild.verify.report import SubjectKind
@@ -219,3 +220,13 @@ def test_verify_reports_each_platform_of_archive_and_folder(site: Site) -> None:
     assert verify_path(site.output, policy).facts.checksums is not None
     (site.output / "verify.json").write_text("{}")
     assert [each.id for each in verify_path(site.output, policy).errors] == ["dist-checksum"]
+
+
+def test_the_same_images_give_the_same_archive_again_and_others_do_not(site: Site) -> None:
+    site.run()
+    index = read_index_manifest(site.manifest())
+    images = [site.engine.archives[TAGS[arch]] for arch in TAGS]
+    assert index_again(index, images, site.folder) == "same"
+    site.engine.put(Arch.ARM64, text="other")
+    assert index_again(index, images, site.folder) == "differs"
+    assert not list(site.folder.glob(".index-*"))

@@ -87,7 +87,7 @@ def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source_and_says_so(
     assert not make_plan("2.20.0", lock=lock_of(RELEASE, source())).part.unconfirmed
 
 
-@pytest.mark.parametrize("name", ["2.2.0-litert", "2.19.1", "2.20.0", "2.21.0"])
+@pytest.mark.parametrize("name", ["2.1.5-litert", "2.2.0-litert", "2.19.1", "2.20.0", "2.21.0"])
 def test_locks_without_a_source_name_what_they_were_read_from(name: str) -> None:
     release = load_release(PROJECT, Product.TFLITE, name)
     lock = load_lock(PROJECT, release).lock

@@ -72,6 +72,7 @@ FROM_WHEELS = {(Product.TFLITE, "2.14.0-wheel"), (Product.TFLITE, "2.3.0-litert"
 
 def test_the_releases_are_listed_oldest_first() -> None:
     assert [each.release for each in RELEASES if each.product == Product.TFLITE] == [
+        "2.1.5-litert",
         "2.2.0-litert",
         "2.3.0-litert",
         "2.14.0-wheel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ from tfbuild.verify.checks.trust import Demand, Requirement, check_trust
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify
 
-ALL = frozenset(Requirement)
+ALL = frozenset(Requirement) - {Requirement.REPRODUCIBLE}
 SIGNERS = {
     "Ed25519": FileSigner(ed25519.Ed25519PrivateKey.generate(), False),
     "P-256": FileSigner(ec.generate_private_key(ec.SECP256R1()), False),
@@ -392,3 +393,63 @@ def test_what_ssh_keygen_signs_is_right_here(kind: str, algorithm: str, tmp_path
     assert ssh_verifies(signature, b"text", signer.key)
     assert not ssh_verifies(signature, b"Text", signer.key)
     assert not ssh_verifies(signature, b"text", OTHER.key)
+
+
+# -- the same bytes again ------------------------------------------------------------------------------
+
+
+def judge_again(dist: Path, *, equal: bool = True, **changes: object) -> None:
+    """What building again leaves beside the manifest."""
+    sums = hashlib.sha256((dist / "SHA256SUMS").read_bytes()).hexdigest()
+    difference = {"path": "lib/libtensorflowlite.so", "lines": ["section .text (1 bytes) differs"]}
+    verdict = {"version": 1, "equal": equal, "sums_sha256": sums, "made": "2026-01-01T00:00:00Z"}
+    builds = [{"differences": [] if equal else [difference]}]
+    (dist / "reproducible.json").write_text(json.dumps({**verdict, "builds": builds, **changes}))
+
+
+AGAIN = Demand(require=frozenset({Requirement.REPRODUCIBLE}))
+
+
+def test_a_folder_that_nobody_built_again_is_not_proven(dist: Path) -> None:
+    assert ids(judged(dist, AGAIN)) == {"reproducible-missing"}
+
+
+def test_a_verdict_is_of_its_own_folder_and_belongs_to_it(dist: Path) -> None:
+    judge_again(dist)
+    report = judged(dist, AGAIN)
+    assert ids(report) == set()
+    assert report.facts.trust is not None
+    assert report.facts.trust.documents == ("reproducible.json",)
+    assert content_of(dist).foreign == ()
+    assert ids(judged(dist, Demand(OWN.key))) == set()  # it is younger than the signatures
+
+
+def test_a_verdict_that_counts_is_signed_where_a_key_is_asked_for(dist: Path) -> None:
+    judge_again(dist)
+    both = Demand(OWN.key, AGAIN.require)
+    assert ids(judged(dist, both)) == {"signature-missing"}
+    assert "reproducible.dsse.json" in sign_folder(dist, OWN)
+    assert ids(judged(dist, both)) == set()
+    assert sign_folder(dist, OWN) == ()
+    judge_again(dist, made="later")
+    assert ids(judged(dist, both)) == {"signature-mismatch"}
+    assert ids(judged(dist, Demand(OTHER.key, AGAIN.require))) >= {"signature-invalid"}
+
+
+def test_a_verdict_of_another_build_is_no_proof(dist: Path) -> None:
+    judge_again(dist, sums_sha256="0" * 64)
+    assert ids(judged(dist, AGAIN)) == {"reproducible-mismatch"}
+
+
+def test_other_bytes_are_told_with_the_first_difference(dist: Path) -> None:
+    judge_again(dist, equal=False)
+    report = judged(dist, AGAIN)
+    assert ids(report) == {"reproducible-differs"}
+    found = next(each for each in report.errors if each.id == "reproducible-differs")
+    assert any("lib/libtensorflowlite.so: section .text" in line for line in found.evidence)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"equal": 1}', '{"equal": false, "builds": 7}'])
+def test_a_verdict_without_its_form_proves_nothing(text: str, dist: Path) -> None:
+    (dist / "reproducible.json").write_text(text)
+    assert ids(judged(dist, AGAIN)) & {"reproducible-missing", "reproducible-mismatch"}

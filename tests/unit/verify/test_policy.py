@@ -387,7 +387,9 @@ SUBJECTS = {
     "file",
     "image",
     "isa",
+    "license",
     "provenance",
+    "reproducible",
     "sbom",
     "signature",
     "wheel",
@@ -419,3 +421,16 @@ def test_a_server_of_upstreams_toolchain_meets_the_policy_of_the_server(good: El
     server = replace(good, needed=OFFICIAL[arch])
     assert "elf-library" not in ids(elf_findings(server, rules, "server"))
     assert "elf-library" in ids(elf_findings(replace(good, needed=("libgrpc.so.29",)), rules, "server"))
+
+
+@pytest.mark.parametrize(
+    "name", ["_ZN4absl12lts_2023080213CHexUnescapeB5cxx11E", "xnn_initialize", "_ZN3ruy3MulE"]
+)
+def test_the_cxx_library_exports_nothing_that_an_application_may_have_too(good: ElfFacts, name: str) -> None:
+    shipped = load_policy(ROOT, "tflite-scratch").policy
+    own = ("TfLiteVersion", "_ZN6tflite19FlatBufferModelD1Ev", "_ZN11flatbuffers5CheckIN6tflite5ModelEEEv")
+    library = replace(good, path="lib/libtensorflowlite.so", exports=own)
+    clashing = replace(library, exports=(*own, name))
+    extra = [f for f in elf_findings(clashing, shipped, "cxx-library") if f.id == "elf-export-extra"]
+    assert [f.evidence for f in extra] == [(name,)]
+    assert "elf-export-extra" not in ids(elf_findings(library, shipped, "cxx-library"))

@@ -85,6 +85,7 @@ class IsaFacts:
     modern: int  # ordinary functions in the newer encoding: VEX or EVEX, LSE atomics
     legacy: int  # and in the older one: legacy SSE, exclusive loads and stores
     extensions: tuple[Extension, ...]
+    spilling: int = 0  # functions that begin as unoptimised ones do: spills.py
 
     def names(self, *verdicts: Verdict) -> tuple[str, ...]:
         """The extensions with one of these verdicts."""

@@ -11,6 +11,7 @@ from tfbuild.artifacts.isa import x86 as isa_x86
 from tfbuild.artifacts.isa.facts import Extension, IsaFacts, Verdict, judge
 from tfbuild.artifacts.isa.march import arm64_level, contradiction, x86_level
 from tfbuild.artifacts.isa.sites import Usage, usage
+from tfbuild.artifacts.isa.spills import spilling
 
 MEASURED = frozenset({"EM_X86_64", "EM_AARCH64"})
 
@@ -96,4 +97,5 @@ def _facts(
         modern=used.modern,
         legacy=used.legacy,
         extensions=extensions,
+        spilling=spilling(code),
     )

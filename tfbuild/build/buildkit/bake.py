@@ -222,6 +222,22 @@ def _epoch(plan: Plan[Any]) -> dict[str, str]:
     return {"SOURCE_DATE_EPOCH": str(plan.source_date_epoch)}
 
 
+def set_apart(definition: BakeFile, word: str) -> BakeFile:
+    """The definition for a build that takes nothing of an earlier one: ``word`` names its cache mounts, and
+    is the machine's name, which is a part of what BuildKit knows a step by. As it was, for an empty word.
+
+    https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args
+    """
+    if not word:
+        return definition
+    own = {"BUILDKIT_CACHE_MOUNT_NS": word, "BUILDKIT_SANDBOX_HOSTNAME": word}
+    targets = {
+        name: {**target, "args": {**target.get("args", {}), **own}}
+        for name, target in definition["target"].items()
+    }
+    return {**definition, "target": targets}
+
+
 def root_target(recipe: Path, folder: Path) -> dict[str, Any]:
     """A Debian root filesystem as the base of others."""
     dockerfile = str(recipe / "debian" / "base.Dockerfile")

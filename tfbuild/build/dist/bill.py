@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from packageurl import PackageURL
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from tfbuild.base.documents import fingerprint
 from tfbuild.base.errors import BuildError
 from tfbuild.base.values import Pin
-from tfbuild.build.dist.contents import LICENSES, CodeFile, Content, Material, Materials
+from tfbuild.build.dist.contents import LICENSES, CodeFile, Content, ImageCode, Material, Materials
 from tfbuild.build.dist.manifest import Manifest, Package
 from tfbuild.plan.plan import Patch
 from tfbuild.trust.bill import (
@@ -57,8 +57,9 @@ class _Maker:
     def bill(self) -> Bill:
         plan = self.plan
         components = merged(self._components())
-        files = tuple(self._owned(each, components) for each in self.manifest.files)
         result, image = self._result(), self._image()
+        own = tuple(self._owned(each, components) for each in self.manifest.files)
+        files = (*own, *(self._in_image(each, own, image, components) for each in self.manifest.image.files))
         return Bill(
             name=plan.build_id,
             tool=f"tfbuild-{self.manifest.tfbuild}",
@@ -335,6 +336,46 @@ class _Maker:
             details=("it is neither a main result nor noted as a copy of somebody else's file",),
             hint="note_content in dockerfiles/common/results.sh",
         )
+
+
+    def _in_image(
+        self,
+        file: ImageCode,
+        own: tuple[OwnedFile, ...],
+        image: Component,
+        components: tuple[Component, ...],
+    ) -> OwnedFile:
+        """Whose a file of the image is: by its content that of the folder's file, else by the records in the
+        image; what no record names is the image's own, and a finding of the verification."""
+        same = next((each for each in own if each.sha256 == file.sha256), None)
+        if same:
+            owner = same.owner
+        elif _wheel_of(file.record) in {_wheel_of(each.path) for each in own if each.owner is None} - {""}:
+            owner = None
+        else:
+            owner = next((each for each in components if _is_record(file.record, each)), image).purl
+        return OwnedFile(
+            path=file.path,
+            size=file.size,
+            sha256=file.sha256,
+            sha1=file.sha1,
+            owner=owner,
+            in_image=True,
+        )
+
+
+def _is_record(record: str, each: Component) -> bool:
+    """Whether a record in the image is that of a component: dpkg's has its name, a wheel's folder, too."""
+    if each.kind is Kind.DEBIAN:
+        return record == each.name and Role.IN_IMAGE in each.roles
+    return each.kind is Kind.WHEEL and _wheel_of(record) == canonicalize_name(each.name)
+
+
+def _wheel_of(path: str) -> str:
+    """The project of a wheel's file, or of the folder ``NAME-VERSION`` that it is unpacked with; else empty."""
+    name, dash, _ = path.rpartition("/")[2].partition("-")
+    is_wheel = path.endswith(".whl") or ("/" not in path and re.match("-[0-9]", path[len(name) :]))
+    return canonicalize_name(name) if dash and is_wheel else ""
 
 
 def _plain(text: str) -> str:

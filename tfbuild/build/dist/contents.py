@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from tfbuild.artifacts.elf.read import ELF_MAGIC
+from tfbuild.artifacts.image.archive import ImageArchive
+from tfbuild.artifacts.image.owners import elf_files, owners
 from tfbuild.artifacts.static_archive import AR_MAGIC
 from tfbuild.artifacts.wheel import Wheel, WheelOrigin
 from tfbuild.base.documents import Bytes, HexDigest
@@ -43,6 +45,18 @@ class CodeFile:
     size: Bytes
     sha256: HexDigest
     sha1: str  # for SPDX 2.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCode:
+    """An ELF file in the image. ``record`` is who it belongs to by the records in the image: a package of
+    Debian, or name and version of a wheel with a dash between them; empty where none names it."""
+
+    path: str
+    size: Bytes
+    sha256: HexDigest
+    sha1: str  # for SPDX 2.3
+    record: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +150,23 @@ def _code_file(folder: Path, path: Path) -> CodeFile:
         sha256=sha256.hexdigest(),
         sha1=sha1.hexdigest(),
     )
+
+
+def code_in_image(archive: Path, platform: str) -> tuple[ImageCode, ...]:
+    """The ELF files of a saved image, sorted by path, each with its owner by the records in it."""
+    with ImageArchive(archive, platform=platform) as image:
+        known = owners(image)
+        found = [
+            ImageCode(
+                path=path,
+                size=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+                sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+                record=known.get(path, ""),
+            )
+            for path, data in image.read_many(elf_files(image))
+        ]
+    return tuple(sorted(found, key=lambda each: each.path))
 
 
 def licenses_in(folder: Path) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.values import Finding, SmokeOutcome
-from tfbuild.build.dist.contents import CodeFile, Content, WheelSays
+from tfbuild.build.dist.contents import CodeFile, Content, ImageCode, WheelSays
 from tfbuild.build.dist.folder import Artifact
 from tfbuild.build.roots import RootFacts
 from tfbuild.plan.plan import Part, Plan
@@ -45,6 +45,7 @@ class BuiltImage:
     size: Bytes
     labels: Mapping[str, str]
     packages: tuple[Package, ...]  # by dpkg's records in it
+    files: tuple[ImageCode, ...]  # ELF files
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ or the manifest names it. Links are not followed: what they point to belongs to 
 
 from __future__ import annotations
 
-from tfbuild.trust.files import SIGNATURE_FILES
+from tfbuild.trust.files import LATER_FILES
 from tfbuild.base.text import first_lines
 
 import json
@@ -70,7 +70,7 @@ def content_of(folder: Path) -> Content:
     owner = owner_of(manifest)
     known: set[str] = set()
     if owner:
-        known = {CHECKSUMS, MANIFEST, VERIFY_REPORT, *SIGNATURE_FILES, *_listed(folder), *_artifacts(manifest)}
+        known = {CHECKSUMS, MANIFEST, VERIFY_REPORT, *LATER_FILES, *_listed(folder), *_artifacts(manifest)}
     files = sorted(files_below(folder))
     return Content(
         owner,

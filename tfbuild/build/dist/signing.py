@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfbuild.trust.files import DOCUMENTS, SIGNATURE_FILES, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE
+from tfbuild.trust.files import SEALED, SIGNATURE_FILES, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, VERDICT
 from tfbuild.base.errors import PackagingError, UsageError, VerificationError
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.dist.ownership import CHECKSUMS
@@ -34,7 +34,7 @@ def sign_folder(folder: Path, signer: Signer) -> tuple[str, ...]:
         return ()
     files = signatures_of(documents, signer)
     try:
-        for name in sorted(SIGNATURE_FILES - files.keys()):  # of another key, or another build
+        for name in sorted({*SIGNATURE_FILES, VERDICT.envelope} - files.keys()):  # of another key, or another build
             (folder / name).unlink(missing_ok=True)
         for name, data in files.items():
             replace_bytes(folder / name, data)
@@ -46,7 +46,7 @@ def sign_folder(folder: Path, signer: Signer) -> tuple[str, ...]:
 
 
 def _signed_names(folder: Path) -> tuple[str, ...]:
-    return (SUMS, *(each.document for each in DOCUMENTS if (folder / each.document).is_file()))
+    return (SUMS, *(each.document for each in SEALED if (folder / each.document).is_file()))
 
 
 def _is_signed(folder: Path, documents: dict[str, bytes], signer: Signer) -> bool:
@@ -60,7 +60,7 @@ def _is_signed(folder: Path, documents: dict[str, bytes], signer: Signer) -> boo
             return False
         return not any(
             envelope_problem((folder / each.envelope).read_bytes(), documents[each.document], each, signer.key)
-            for each in DOCUMENTS
+            for each in SEALED
             if each.document in documents
         )
     except OSError:

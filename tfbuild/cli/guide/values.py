@@ -16,7 +16,9 @@ from tfbuild.products import table
 # Those of an option that has the same ones in every command.
 _FIXED: Mapping[str, tuple[str, ...]] = {
     "--arch": tuple(map(str, Arch)),
+    "--fail-on": ("security", "yanked", "any"),
     "--from": ("source", "wheel"),
+    "--require": ("signature", "sbom", "provenance", "reproducible"),
     "--variant": ("cpu", "gpu"),
 }
 _NAMES_A_CONFIG = {"show-config"}

@@ -46,7 +46,12 @@ _MEANT = {
 # Words after -- are Bazel's, and a bundle is of a build.
 TAKE_REST = frozenset({"build-serving", "bundle"})
 # Commands that are complete without their argument, with a flag that makes them so or without any.
-_COMPLETE_WITHOUT: Mapping[str, str] = {"diagnose": "--host-facts", "list-keys": "", "show-config": ""}
+_COMPLETE_WITHOUT: Mapping[str, str] = {
+    "diagnose": "--host-facts",
+    "list-keys": "",
+    "outdated": "",
+    "show-config": "",
+}
 
 
 @dataclass(frozen=True)

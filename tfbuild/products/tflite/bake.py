@@ -26,6 +26,7 @@ def definition(
         "PYTHON_MODULE": python.module if python else "",
         "HOST_TOOLS": " ".join(part.host_tools),
         "LITE_FOLDER": part.folder,
+        "LITERT_FOLDER": part.litert or "",
         "VERSION": plan.library_version,
         "XNNPACK": "true" if part.xnnpack else "false",
         "JOBS": str(options.jobs or plan.jobs or 1),

@@ -36,6 +36,7 @@ def tflite_cmake_flags(
 
     flags = [
         *_source_flags(release, lines),
+        *_litert_flags(release, config, lines),
         Flag(Target.CMAKE, f"TFBUILD_PROVIDER={release.provider}", str(lines.get("provider", BUILT_IN))),
         Flag(
             Target.CMAKE,
@@ -69,6 +70,20 @@ def _source_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Fla
     if (lite := lite_folder(release)) != LITE:
         where = str(lines.get("upstream.folder", BUILT_IN))
         yield Flag(Target.CMAKE, f"TFBUILD_LITE_SOURCE_DIR={SOURCE_FOLDER}/{lite}", where)
+
+
+def litert_folder(release: Release, config: ResolvedConfig) -> str | None:
+    """Where LiteRT's own C API lies, if it is built: its accelerator for the CPU is XNNPACK's delegate."""
+    values = config.values
+    if not isinstance(release, UpstreamRelease) or values.runtime.flavour != "native":
+        return None
+    return release.upstream.litert if values.of(TfliteKeys).xnnpack else None
+
+
+def _litert_flags(release: Release, config: ResolvedConfig, lines: Mapping[str, Origin]) -> Iterator[Flag]:
+    if folder := litert_folder(release, config):
+        where = str(lines.get("upstream.litert", BUILT_IN))
+        yield Flag(Target.CMAKE, f"TFBUILD_LITERT_SOURCE_DIR={SOURCE_FOLDER}/{folder}", where)
 
 
 def dependency_flags(dependencies: Sequence[Dependency], lock: str) -> tuple[Flag, ...]:

@@ -1,9 +1,10 @@
-"""What models of one operator each must compute in a TFLite runtime image, and the judgement; pure.
+"""What packs of models must compute in a TFLite runtime image, and the judgement; pure.
 
 ``dockerfiles/tflite/smoke/operators.h`` says how they are run: twice each, without and with XNNPACK. The
-models and their answers are in ``operators.pack.gz`` beside it, made by ``python -m tests.operators`` from
-what published wheels give. A delegate that does not fit its XNNPACK (Debian's is newer than the one that
-2.14.1 was written for) is seen here and not by users.
+models and their answers are in files beside it: ``operators.pack.gz`` has models of one operator each
+(``python -m tests.operators``), ``zoo.pack.gz`` small whole models as TensorFlow converts them (``python -m
+tests.zoo``). Answers, and how much XNNPACK runs, are what published wheels give. A delegate that does not fit
+its XNNPACK (Debian's is newer than the one that 2.14.1 was written for) is seen here and not by users.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from packaging.version import Version
 from tfbuild.base.values import Finding, OperatorCount, SmokeOutcome
 from tfbuild.products.tflite.smoke import crash_of, wrong_version
 
-PACK = "operators.pack"
+OPERATORS, ZOO = PACKS = ("operators.pack", "zoo.pack")
 # The published packages whose delegation is recorded in the pack: tensorflow-cpu, and small ones by name.
 _TENSORFLOW = ("2.14.1", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")
 _PACKAGES = {"tflite_runtime": ("tflite-runtime", ("2.14.0",)), "ai_edge_litert": ("litert", ("2.3.0",))}
@@ -29,28 +30,36 @@ _STATES = {
     "crashed": ("smoke-crash", "it ends the process"),
     "left": ("xnnpack-not-in-use", "XNNPACK is built in but does not run it"),
 }
+# tensorflow/lite/core/api/op_resolver.cc
+_UNKNOWN = re.compile(r"Didn't find op for builtin opcode '(?P<operator>\w+)' version '(?P<version>\d+)'")
+_SUCH = "models with such operators"
 _VALUES = re.compile(r"(?P<where>.*?):? (?P<got>got .*?) (?P<expected>expected .*)")
 
 
 @dataclass(frozen=True)
 class OperatorLimit:
-    """Models (patterns) that the release itself gets wrong, by the quirk that its file describes."""
+    """Models (patterns) that the release itself gets wrong, or operators ('NAME VERSION') that it is too old
+    for, by the quirk that its file describes."""
 
     quirk: str
-    models: tuple[str, ...]
+    models: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    api: str | None = None  # litert: through this one alone
 
 
 @dataclass(frozen=True)
 class OperatorCase:
-    """The whole suite through one API."""
+    """All models of a pack through one API."""
 
     id: str
-    program: str  # operators-c, operators-cc or operators.py
+    program: str  # operators-c, operators-cc, operators-litert or operators.py
     column: str  # the package whose delegation it is compared with; empty where XNNPACK is not built in
     limits: tuple[OperatorLimit, ...]
     interpreter: str = ""  # in the image, where the program is a script
     package: str = ""  # that the script imports
     cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
+    has_version: bool = True  # the library can tell its version
+    pack: str = OPERATORS
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -61,7 +70,7 @@ class OperatorCase:
         before = (self.interpreter,) if self.interpreter else ()
         package = (self.package,) if self.package else ()
         options = ("--column", self.column) if self.column else ("--no-xnnpack",)
-        return (*before, f"{folder}/{self.program}", *package, f"{folder}/{PACK}", *options)
+        return (*before, f"{folder}/{self.program}", *package, f"{folder}/{self.pack}", *options)
 
 
 @dataclass(frozen=True)
@@ -90,24 +99,48 @@ def column_for(version: str, package: str = "") -> str:
 
 
 def native_cases(
-    version: str, limits: tuple[OperatorLimit, ...], *, xnnpack: bool, package: str = ""
+    version: str,
+    limits: tuple[OperatorLimit, ...],
+    *,
+    xnnpack: bool,
+    package: str = "",
+    litert: bool = False,
 ) -> tuple[OperatorCase, ...]:
-    """Through the C API and the C++ API; compared with ``package``, else with TensorFlow's."""
+    """Through the C API and the C++ API; compared with ``package``, else with TensorFlow's.
+
+    ``litert``: through LiteRT's own C API too, whose library does not tell its version.
+    """
     column = column_for(version, package) if xnnpack else ""
-    return tuple(
-        OperatorCase(f"operators, {api}", program, column, limits)
+    everywhere = tuple(limit for limit in limits if limit.api is None)
+    cases = [
+        OperatorCase(f"operators, {api}", program, column, everywhere)
         for program, api in (("operators-c", "c"), ("operators-cc", "c++"))
-    )
+    ]
+    if litert:
+        cases.append(OperatorCase("operators, litert", "operators-litert", column, limits, has_version=False))
+    return _with_zoo(tuple(cases))
 
 
-def script_case(
+def _with_zoo(cases: tuple[OperatorCase, ...]) -> tuple[OperatorCase, ...]:
+    zoo = (replace(case, id=case.id.replace("operators", "zoo", 1), pack=ZOO) for case in cases)
+    return (*cases, *zoo)
+
+
+def script_cases(
     version: str, limits: tuple[OperatorLimit, ...], package: str, *, xnnpack: bool, like: str = ""
-) -> OperatorCase:
+) -> tuple[OperatorCase, ...]:
     """Through the Python ``package``; compared with the published one ``like``, else with TensorFlow's."""
     column = column_for(version, like) if xnnpack else ""
-    return OperatorCase(
-        "operators, python", "operators.py", column, limits, interpreter="/usr/bin/python3", package=package
+    everywhere = tuple(limit for limit in limits if limit.api is None)
+    case = OperatorCase(
+        "operators, python",
+        "operators.py",
+        column,
+        everywhere,
+        interpreter="/usr/bin/python3",
+        package=package,
     )
+    return _with_zoo((case,))
 
 
 def on_emulated_cpus(cases: tuple[OperatorCase, ...], cpu: str) -> tuple[OperatorCase, ...]:
@@ -149,7 +182,7 @@ def judge_operators(
     if crash:
         return (crash,)
     return (
-        *wrong_version(case.id, outcome.version, version),
+        *(wrong_version(case.id, outcome.version, version) if case.has_version else ()),
         *_incomplete(case, outcome),
         *(_finding(case, fault) for fault in faults if _limit(case, fault) is None),
         *_met(case, faults),
@@ -175,10 +208,17 @@ def _limit(case: OperatorCase, fault: OperatorFault) -> OperatorLimit | None:
     """A limit is about answers and crashes; what XNNPACK has to run, it has to run all the same."""
     if fault.state == "left":
         return None
+    needed = unknown_operator(fault.text)
     for limit in case.limits:
-        if any(fnmatchcase(fault.model, pattern) for pattern in limit.models):
+        if needed in limit.unknown or any(fnmatchcase(fault.model, pattern) for pattern in limit.models):
             return limit
     return None
+
+
+def unknown_operator(text: str) -> str:
+    """The operator, with its version, that a release says it is too old for; empty: it says no such thing."""
+    found = _UNKNOWN.search(text)
+    return f"{found['operator']} {found['version']}" if found else ""
 
 
 def _met(case: OperatorCase, faults: tuple[OperatorFault, ...]) -> Iterator[Finding]:
@@ -186,10 +226,12 @@ def _met(case: OperatorCase, faults: tuple[OperatorFault, ...]) -> Iterator[Find
         met = [fault for fault in faults if _limit(case, fault) == limit]
         if met:
             models = sorted({fault.model for fault in met})
+            needed = sorted(filter(None, {unknown_operator(fault.text) for fault in met}))
+            what = f"models with {', '.join(needed)}, as newer converters write them," if needed else _SUCH
             yield Finding(
                 "operator-limit",
                 "warning",
                 f"{case.id}: {limit.quirk}: a limit of this release, which its file describes",
                 tuple(f"{fault.model} ({fault.way}): {fault.state} {fault.text}" for fault in met),
-                f"models with such operators need another release: {', '.join(models)}",
+                f"{what} need another release: {', '.join(models)}",
             )

@@ -41,6 +41,7 @@ class TflitePart:
     dependencies: tuple[Dependency, ...]
     host_tools: tuple[str, ...]  # flatc: compiled from the dependencies for the machine that builds
     folder: str = LITE  # where TFLite lies in the source
+    litert: str | None = None  # where LiteRT's own C API lies in it, where libLiteRt.so is built
     tensorflow: TensorflowPart | None = None
     build_packages: tuple[str, ...] = ()  # of the suite, whose programs the build runs
     python: PythonPart | None = None

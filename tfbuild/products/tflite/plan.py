@@ -11,14 +11,20 @@ from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.products.tflite.cmake import cmake_cache, dependency_flags, source_flags, tflite_cmake_flags
+from tfbuild.products.tflite.cmake import (
+    cmake_cache,
+    dependency_flags,
+    litert_folder,
+    source_flags,
+    tflite_cmake_flags,
+)
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.operators import (
     OperatorCase,
     OperatorLimit,
     native_cases,
     on_emulated_cpus,
-    script_case,
+    script_cases,
 )
 from tfbuild.products.tflite.part import PythonPart, TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
@@ -67,7 +73,11 @@ def make_tflite_plan(
     upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
     xnnpack = values.of(TfliteKeys).xnnpack
     cpu = promised if arch is not request.build_arch else ""
-    smoke, operators = _tests(release, python, xnnpack=xnnpack, published=upstream.published_as or "")
+    litert = litert_folder(release, config)
+    published = upstream.published_as or ""
+    smoke, operators = _tests(
+        release, python, xnnpack=xnnpack, published=published, litert=litert is not None
+    )
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
@@ -77,6 +87,7 @@ def make_tflite_plan(
         dependencies=locked.dependencies,
         host_tools=upstream.host_tools,
         folder=upstream.folder,
+        litert=litert,
         tensorflow=_tensorflow_part(upstream),
         build_packages=upstream.build_packages,
         python=python,
@@ -118,14 +129,14 @@ def make_tflite_plan(
 
 
 def _tests(
-    release: TfliteSource, python: PythonPart | None, *, xnnpack: bool, published: str
+    release: TfliteSource, python: PythonPart | None, *, xnnpack: bool, published: str, litert: bool
 ) -> tuple[tuple[SmokeCase, ...], tuple[OperatorCase, ...]]:
-    """Inferences, and the suite of operators, which is compared with the package ``published``."""
+    """Inferences, and the packs of models, which are compared with the package ``published``."""
     version, limits, dynamic = release.version, operator_limits(release), release.dynamic_graphs
     if python:
-        suite = script_case(version, limits, python.package, xnnpack=xnnpack, like=published)
-        return python_cases(python.package, xnnpack=xnnpack, dynamic=dynamic), (suite,)
-    suites = native_cases(version, limits, xnnpack=xnnpack, package=published)
+        suites = script_cases(version, limits, python.package, xnnpack=xnnpack, like=published)
+        return python_cases(python.package, xnnpack=xnnpack, dynamic=dynamic), suites
+    suites = native_cases(version, limits, xnnpack=xnnpack, package=published, litert=litert)
     return smoke_cases(xnnpack=xnnpack, dynamic=dynamic), suites
 
 
@@ -183,7 +194,9 @@ def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
 def operator_limits(release: TfliteSource | TfliteWheelRelease) -> tuple[OperatorLimit, ...]:
     """What the release's file says that it gets wrong."""
     return tuple(
-        OperatorLimit(quirk.id, quirk.operator_models) for quirk in release.quirks if quirk.operator_models
+        OperatorLimit(quirk.id, quirk.operator_models, quirk.unknown_operators, quirk.api)
+        for quirk in release.quirks
+        if quirk.operator_models or quirk.unknown_operators
     )
 
 

@@ -90,6 +90,10 @@ class Upstream(Keys):
     folder: InnerPath = Field(
         default=LITE, description="Where TFLite lies in the source; LiteRT has it in tflite."
     )
+    litert: InnerPath | None = Field(
+        default=None,
+        description="Where LiteRT's own C API lies in the source, for libLiteRt.so; null: there is none.",
+    )
     published_as: Literal["ai_edge_litert"] | None = Field(
         default=None,
         description="The Python package that upstream makes of this source, where it is not TensorFlow's: "
@@ -117,6 +121,9 @@ class Upstream(Keys):
 OperatorModels = Annotated[str, Field(pattern=r"^[a-z0-9_.,*-]+$")]
 
 
+UnknownOperator = Annotated[str, Field(pattern=r"^[A-Z0-9_]+ [0-9]+$")]
+
+
 class TfliteQuirk(Quirk):
     """Something odd, which may also be about operators."""
 
@@ -125,6 +132,16 @@ class TfliteQuirk(Quirk):
         description=(
             "Models of the operator suite (patterns) that this gives a wrong answer or ends; a build warns "
             "of them instead of failing."
+        ),
+    )
+    api: Literal["litert"] | None = Field(
+        default=None, description="The API through which alone it is so (LiteRT's own); null: through each."
+    )
+    unknown_operators: tuple[UnknownOperator, ...] = Field(
+        default=(),
+        description=(
+            "Operators that newer converters write and this release is too old for, as NAME VERSION; a build "
+            "warns of the models that have them."
         ),
     )
 

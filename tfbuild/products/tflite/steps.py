@@ -28,7 +28,12 @@ from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome
 # Main results, in the order of the closing table.
 WHEEL_FOLDER = "python"
 PYTHON_ARTIFACTS = (f"{WHEEL_FOLDER}/*.whl",)
-ARTIFACTS = ("lib/libtensorflowlite.so", "lib/libtensorflowlite_c.so", "bin/benchmark_model")
+ARTIFACTS = (
+    "lib/libtensorflowlite.so",
+    "lib/libtensorflowlite_c.so",
+    "lib/libLiteRt*.so",  # a pattern: LiteRT's releases have it
+    "bin/benchmark_model",
+)
 
 # It takes a second; half a minute through Python under an emulator, and more on a busy machine.
 _SUITE_TIMEOUT_S = 1200

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfbuild.machine.files import hash_file
-from tfbuild.trust.files import SIGNATURE_FILES
+from tfbuild.trust.files import LATER_FILES
 from tfbuild.verify.policy import Observation
 
 SUMS = "SHA256SUMS"
@@ -49,7 +49,7 @@ def read_checksums(folder: Path) -> tuple[ChecksumFacts, tuple[Observation, ...]
             continue
         expected[name] = match[1]
     different = [each for name in sorted(expected) if (each := _compare(folder, name, expected[name]))]
-    unlisted = sorted(set(_files(folder)) - expected.keys() - {SUMS, *SIGNATURE_FILES})
+    unlisted = sorted(set(_files(folder)) - expected.keys() - {SUMS, *LATER_FILES})
     return ChecksumFacts(len(expected), len(expected) - len(different)), (
         *found,
         *different,

@@ -12,6 +12,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.text import first_lines, matches
 from tfbuild.verify.checks.elf import NO_CONTEXT, SHOWN
 from tfbuild.verify.policy import Context, ImageRules, Observation, Policy
+from tfbuild.verify.remedies import REMEDIES
 
 _VERSION_LABEL = "org.opencontainers.image.version"
 
@@ -25,6 +26,13 @@ def check_image(
     yield from _rights(facts, policy)
     yield from _closure(closure, policy.image)
     yield from _labels(facts, policy, context)
+
+
+def check_owners(unowned: tuple[str, ...]) -> Iterator[Observation]:
+    """``unowned`` are ELF files that no package record in the image names."""
+    if unowned:
+        message = f"{len(unowned)} ELF files belong to no package that the image has a record of"
+        yield Observation("image-owner", message, first_lines(unowned, SHOWN), REMEDIES["image-owner"])
 
 
 def _platform(facts: ImageFacts, arch: Arch | None) -> Iterator[Observation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.text import TextEnum, first_lines
+from tfbuild.trust.bill import IMAGE_FILES
 from tfbuild.trust.files import (
     CYCLONEDX_FILE,
-    DOCUMENTS,
     PROVENANCE_FILE,
+    SEALED,
     SPDX_FILE,
     SSH_SIGNATURE,
     SUMS,
     SUMS_SIGNATURE,
+    VERDICT,
+    Signed,
 )
 from tfbuild.trust.keys import VerifyingKey
 from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE
@@ -34,6 +38,7 @@ class Requirement(TextEnum):
     SIGNATURE = "signature"
     SBOM = "sbom"
     PROVENANCE = "provenance"
+    REPRODUCIBLE = "reproducible"
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,13 @@ def check_trust(folder: Path, demand: Demand) -> tuple[TrustFacts, tuple[Observa
     Files are compared with SHA256SUMS here, and SHA256SUMS with the files by :mod:`.dist`.
     """
     signed: list[str] = []
-    found = list(_signatures(folder, demand.key, signed)) if demand.key else []
+    found = list(_signatures(folder, demand, signed)) if demand.key else []
     folder_facts = _Folder(folder)
     documents: list[str] = []
     checks = (
         (Requirement.PROVENANCE, (PROVENANCE_FILE,), folder_facts.provenance),
         (Requirement.SBOM, (SPDX_FILE, CYCLONEDX_FILE), folder_facts.bills),
+        (Requirement.REPRODUCIBLE, (VERDICT.document,), folder_facts.verdict),
     )
     for requirement, names, check in checks:
         if requirement in demand.require:
@@ -81,7 +87,10 @@ def check_trust(folder: Path, demand: Demand) -> tuple[TrustFacts, tuple[Observa
     return facts, tuple(replace(each, fix=REMEDIES[each.id]) for each in found)
 
 
-def _signatures(folder: Path, key: VerifyingKey, signed: list[str]) -> Iterator[Observation]:
+def _signatures(folder: Path, demand: Demand, signed: list[str]) -> Iterator[Observation]:
+    key = demand.key
+    if key is None:
+        return
     sums, signature = _bytes(folder / SUMS), _bytes(folder / SUMS_SIGNATURE)
     if signature is None or sums is None:
         yield Observation("signature-missing", f"{folder} has no {SUMS_SIGNATURE}: nobody signed it")
@@ -92,8 +101,12 @@ def _signatures(folder: Path, key: VerifyingKey, signed: list[str]) -> Iterator[
     other = _bytes(folder / SSH_SIGNATURE)
     if other is not None and (wrong := sums_problem(other, sums or b"", key, SSH_SIGNATURE)):
         yield Observation(wrong.id, wrong.text)
-    for each in DOCUMENTS:
+    # A verdict may be younger than the signatures: then it counts only where somebody asks for it.
+    optional = frozenset[Signed]() if Requirement.REPRODUCIBLE in demand.require else {VERDICT}
+    for each in SEALED:
         document, envelope = _bytes(folder / each.document), _bytes(folder / each.envelope)
+        if envelope is None and each in optional:
+            continue
         if envelope is None and document is not None:
             message = f"{each.document} has no signature: there is no {each.envelope}"
             yield Observation("signature-missing", message)
@@ -147,6 +160,27 @@ class _Folder:
             message = f"{PROVENANCE_FILE} names other materials than the plan has"
             yield Observation("provenance-mismatch", message, first_lines(lost, _SHOWN))
 
+    def verdict(self) -> Iterator[Observation]:
+        """Why it is not proven that building again gives the same bytes."""
+        verdict = _json(self._path / VERDICT.document)
+        if not isinstance(verdict, dict) or not isinstance(verdict.get("equal"), bool):
+            message = f"{self._path} has no {VERDICT.document}: nobody built it again"
+            yield Observation("reproducible-missing", message)
+        elif verdict.get("sums_sha256") != hashlib.sha256(_bytes(self._path / SUMS) or b"").hexdigest():
+            message = f"{VERDICT.document} is about other files than {SUMS} names"
+            yield Observation("reproducible-mismatch", message)
+        elif not verdict["equal"]:
+            builds = verdict.get("builds")
+            lines = [
+                f"{each.get('path')}: {next(iter(each.get('lines', ())), '')}"
+                for build in (builds if isinstance(builds, list) else ())
+                if isinstance(build, dict)
+                for each in build.get("differences", ())
+                if isinstance(each, dict)
+            ]
+            message = f"building it again gave other bytes, on {verdict.get('made')}"
+            yield Observation("reproducible-differs", message, first_lines(lines, _SHOWN))
+
     def bills(self) -> Iterator[Observation]:
         """What is wrong with the bills of materials."""
         yield from self._bill(SPDX_FILE, _spdx_files)
@@ -159,6 +193,8 @@ class _Folder:
             yield Observation("sbom-missing", f"{self._path} has no {name} in its form")
             return
         expected = {each["path"]: each["sha256"] for each in self._manifest.get("files", ())}
+        inside = self._manifest.get("image", {}).get("files", ())
+        expected |= {f"{IMAGE_FILES}{each['path']}": each["sha256"] for each in inside}
         listed = {path: self._sums.get(path, "") for path in files}
         if wrong := _differences({**listed, **expected}, files):
             message = f"{name} is of other files than those in the folder"

@@ -252,6 +252,17 @@ def test_an_operator_that_the_server_lacks_is_named_with_the_server_that_has_it(
     assert "--set serving.op_libraries=FILE.so" in finding.fix
 
 
+def test_a_model_that_gets_available_without_its_operator_is_a_finding() -> None:
+    log = RunResult(
+        0, "", "E mlir: Failed to parse f: Op type not registered 'TFText>RoundRobinTrim' in binary"
+    )
+    answers = "".join(json.dumps({"id": name, **answer}) + "\n" for name, answer in right_half().items())
+    (finding,) = judge_server(Ran("model", Heard(HALF, RunResult(0, answers, "")), log))[1]
+    assert (finding.id, finding.evidence) == ("smoke-model", (log.stderr,))
+    assert finding.fix is not None
+    assert "in the wheel tensorflow-text" in finding.fix
+
+
 def test_what_was_not_asked_is_told_once() -> None:
     answers = {name: each for name, each in right_half().items() if name.endswith("state")}
     assert found(HALF, answers, exit_code=139) == ["smoke-model"]

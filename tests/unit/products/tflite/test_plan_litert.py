@@ -40,6 +40,25 @@ def test_cmake_is_told_where_litert_and_where_tensorflow_lies() -> None:
     assert "TFBUILD_LITE_SOURCE_DIR" not in plain
 
 
+def test_its_own_library_is_built_and_asked_where_it_can_be() -> None:
+    plan = make_plan(RELEASE)
+    assert dict(plan.part.cmake_cache)["TFBUILD_LITERT_SOURCE_DIR"] == "/tree/source/litert"
+    document = definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))
+    for target in ("compile", "smoke"):
+        assert document["target"][target]["args"]["LITERT_FOLDER"] == "litert"
+    own = [each for each in plan.part.operators if each.program == "operators-litert"]
+    assert [(each.pack, each.has_version) for each in own] == [("operators.pack", False), ("zoo.pack", False)]
+    assert {"litert/c", "litert/core", "weight_loader"} <= set(LITERT.source.subtrees)
+
+
+@pytest.mark.parametrize("setting", ["tflite.xnnpack=false", "runtime.flavour=python"])
+def test_without_its_accelerator_and_for_python_there_is_no_such_library(setting: str) -> None:
+    plan = make_plan(RELEASE, "opt", Arch.AMD64, setting)
+    assert plan.part.litert is None
+    assert "TFBUILD_LITERT_SOURCE_DIR" not in dict(plan.part.cmake_cache)
+    assert "operators-litert" not in {each.program for each in plan.part.operators}
+
+
 def test_another_file_of_tensorflow_means_another_compile_and_the_same_builder() -> None:
     plan = make_plan(RELEASE)
     keys = {step.id: step.key for step in plan.steps}

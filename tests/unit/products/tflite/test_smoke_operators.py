@@ -15,12 +15,12 @@ from tfbuild.products.tflite.operators import (
     judge_operators,
     native_cases,
     parse_operators,
-    script_case,
+    script_cases,
 )
 
 VERSION = "2.14.1"
 LIMIT = OperatorLimit("five-dimensions", ("mul-float32-5d*",))
-C, CXX = native_cases(VERSION, (LIMIT,), xnnpack=True)
+C, CXX, ZOO_C, ZOO_CXX = native_cases(VERSION, (LIMIT,), xnnpack=True)
 COUNTS = "operators reference 3 3 0\noperators xnnpack 3 3 2\n"
 GOOD = f"version {VERSION}\n{COUNTS}"
 WRONG = (
@@ -118,18 +118,54 @@ def test_a_limit_covers_neither_other_models_nor_a_lost_delegate() -> None:
 
 
 def test_without_xnnpack_only_the_reference_kernels_are_asked() -> None:
-    (case, _) = native_cases(VERSION, (), xnnpack=False)
+    case, *_ = native_cases(VERSION, (), xnnpack=False)
     assert case.command("/smoke") == ("/smoke/operators-c", "/smoke/operators.pack", "--no-xnnpack")
     assert findings(f"version {VERSION}\noperators reference 3 3 0\n", case=case) == ()
 
 
 def test_a_command_names_what_the_delegation_is_compared_with() -> None:
     assert C.command("/smoke")[-2:] == ("--column", "2.14.1")
-    case = script_case("2.3.0", (), "ai_edge_litert", xnnpack=True, like="ai_edge_litert")
+    case, zoo = script_cases("2.3.0", (), "ai_edge_litert", xnnpack=True, like="ai_edge_litert")
     assert case.command("/smoke") == (
         "/usr/bin/python3", "/smoke/operators.py", "ai_edge_litert", "/smoke/operators.pack",
         "--column", "litert-2.3.0",
     )  # fmt: skip
+    assert zoo.command("/smoke")[3] == "/smoke/zoo.pack"
+    assert (ZOO_C.id, ZOO_CXX.command("/smoke")[:2]) == ("zoo, c", ("/smoke/operators-cc", "/smoke/zoo.pack"))
+
+
+TOO_NEW = (
+    "operator lstm-dynamic reference failed Didn't find op for builtin opcode 'FULLY_CONNECTED' "
+    "version '12'. An older version of this builtin might be supported.\n"
+)
+
+
+def test_a_model_that_a_release_is_too_old_for_is_a_warning_that_names_the_operator() -> None:
+    limit = OperatorLimit("newer-converters", unknown=("FULLY_CONNECTED 12",))
+    (finding,) = findings(GOOD + TOO_NEW, case=replace(ZOO_C, limits=(limit,)))
+    assert (finding.id, finding.severity) == ("operator-limit", "warning")
+    assert finding.fix == (
+        "models with FULLY_CONNECTED 12, as newer converters write them, need another release: lstm-dynamic"
+    )
+
+
+def test_an_operator_that_the_release_does_not_say_it_lacks_is_an_error() -> None:
+    limit = OperatorLimit("newer-converters", unknown=("FULLY_CONNECTED 13",))
+    assert [each.id for each in findings(GOOD + TOO_NEW, case=replace(ZOO_C, limits=(limit,)))] == [
+        "smoke-operator-failed"
+    ]
+    assert findings(GOOD, case=replace(ZOO_C, limits=(limit,))) == ()
+
+
+def test_litert_s_own_api_tells_no_version() -> None:
+    cases = native_cases("2.2.0", (), xnnpack=True, package="ai_edge_litert", litert=True)
+    own = [case for case in cases if case.program == "operators-litert"]
+    limit = OperatorLimit("output-sizes", ("dynamic_shapes-*",), api="litert")
+    limited = native_cases("2.2.0", (limit,), xnnpack=True, package="ai_edge_litert", litert=True)
+    assert {case.program for case in limited if case.limits} == {"operators-litert"}
+    assert [case.id for case in own] == ["operators, litert", "zoo, litert"]
+    assert findings(f"version \n{COUNTS}", case=own[0]) == ()
+    assert [each.id for each in findings(f"version \n{COUNTS}", case=cases[0])] == ["smoke-version"]
 
 
 @pytest.mark.parametrize(

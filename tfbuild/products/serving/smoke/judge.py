@@ -69,6 +69,10 @@ def judge_server(ran: Ran) -> tuple[list[SmokeOutcome], list[Finding]]:
         if ran.health.exit_code != 0:
             evidence = (*ran.health.stderr.strip().splitlines()[-3:], *tail)
             findings.append(Finding("smoke-health", "error", "the health check fails", evidence))
+    if not any(each.id == "smoke-model" for each in findings) and (fix := _operator_missing(ran.log)):
+        # The state is AVAILABLE: functions are looked at when they are called.
+        message = f"{ran.heard.questions[-1].id}: a model is loaded that can answer no request"
+        findings.append(Finding("smoke-model", "error", message, _said_of_operators(ran.log), fix))
     findings += _judge_stop(ran, tail)
     return outcomes, findings
 
@@ -94,6 +98,10 @@ def _judge_answers(heard: Heard, answers: Mapping[str, Answer], log: str) -> Ite
             yield Finding(question.expected.finding, "error", message, (*problems[1:], *tail), fix)
             if question.expected.finding == "smoke-model":
                 return
+
+
+def _said_of_operators(log: str) -> tuple[str, ...]:
+    return tuple(line for line in log.splitlines() if _NO_SUCH_OPERATOR.search(line))[:3]
 
 
 def _operator_missing(log: str) -> str | None:

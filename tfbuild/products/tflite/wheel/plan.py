@@ -14,7 +14,7 @@ from tfbuild.plan.naming import python_extra
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
 from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.operators import script_case
+from tfbuild.products.tflite.operators import script_cases
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.plan import operator_limits
 from tfbuild.products.tflite.release import TfliteWheelRelease
@@ -55,10 +55,8 @@ def make_wheel_plan(
         wheel=wheel.filename,
         xnnpack=xnnpack,
         smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
-        operators=(
-            script_case(
-                release.version, operator_limits(release), package, xnnpack=bool(xnnpack), like=package
-            ),
+        operators=script_cases(
+            release.version, operator_limits(release), package, xnnpack=bool(xnnpack), like=package
         ),
     )
     builder, target = _roots(request, config, release, python, circumstances)

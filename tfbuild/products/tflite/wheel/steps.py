@@ -11,7 +11,7 @@ from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.build.run import Run
 from tfbuild.build.steps import empty_folders, make_builder, make_image, write_fetch_log
-from tfbuild.products.tflite.operators import PACK
+from tfbuild.products.tflite.operators import PACKS
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.steps import PYTHON_ARTIFACTS, WHEEL_FOLDER
 from tfbuild.verify.checks.wheel import TagFacts
@@ -51,8 +51,9 @@ def image(run: Run[WheelPart]) -> str:
     source = run.layout.project / _SMOKE
     for path in (source / "smoke.py", source / "operators.py", *sorted((source / "models").glob("*.tflite"))):
         shutil.copyfile(path, run.layout.smoke / path.name)
-    with gzip.open(source / f"{PACK}.gz") as stored, (run.layout.smoke / PACK).open("wb") as pack:
-        shutil.copyfileobj(stored, pack)
+    for name in PACKS:
+        with gzip.open(source / f"{name}.gz") as stored, (run.layout.smoke / name).open("wb") as pack:
+            shutil.copyfileobj(stored, pack)
     return made
 
 

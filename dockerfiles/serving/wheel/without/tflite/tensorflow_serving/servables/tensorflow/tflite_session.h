@@ -4,7 +4,6 @@
 #define TENSORFLOW_SERVING_SERVABLES_TENSORFLOW_TFLITE_SESSION_H_
 
 #include "tensorflow/core/lib/core/errors.h"
-#include "tensorflow/core/lib/core/status.h"
 #include "tensorflow_serving/servables/tensorflow/serving_session.h"
 
 namespace tensorflow {
@@ -13,9 +12,9 @@ namespace serving {
 // No object of it is ever made.
 class TfLiteSession : public ServingSession {
  public:
-  // Whatever the release passes.
+  // Whatever the release passes, and its type of a status.
   template <typename... Arguments>
-  static Status Create(Arguments&&...) {
+  static auto Create(Arguments&&...) {
     return errors::Unimplemented("this model server was built without TensorFlow Lite (serving.without)");
   }
 };

@@ -1,0 +1,1 @@
+int litert_core_answer(void) { return 40; }

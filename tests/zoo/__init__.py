@@ -1,0 +1,1 @@
+"""Small whole models, as TensorFlow's converter makes them, with the answers of LiteRT's package."""
