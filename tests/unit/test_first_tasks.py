@@ -52,6 +52,7 @@ def test_an_answer_without_a_command_is_refused() -> None:
         (("ok  5.5 GiB free",), "ok 123 GiB free\n", True),
         (("5.5 MB of downloads",), "6 MB of downloads\n", False),
         (("ok",), "… 1/6: after 30s\n[1/6] fetch\n  a.whl  57.5 kB in 0.3s\n\nok\n", True),
+        (("made from MIRROR",), "made from http://mirror.example/debian\n", True),
         (("first", LEFT_OUT, "last"), "first\nsecond\nthird\nlast\n", True),
         (("first", LEFT_OUT, "last"), "first\nsecond\nthird\n", False),
         (("exit code 0",), "exit code 7\n", False),
