@@ -14,6 +14,8 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 # Told while something runs, as often as it takes; downloads end in any order.
 _PASSING = re.compile(r"^(… |\[\d+/\d+\] |  \S+  [\d.]+ \S*B\b)")
+# Each machine has a mirror of its own.
+_MIRROR = re.compile(r"https?://[^\s/]+/debian\b")
 # What differs between two runs that say the same.
 _VOLATILE = (
     (re.compile(r"\b[0-9a-f]{12,}\b"), "HASH"),
@@ -56,7 +58,7 @@ def read_steps(text: str) -> tuple[Step, ...]:
 
 def lasting(output: str) -> tuple[str, ...]:
     """The lines of ``output`` that a second run says again, in their order."""
-    lines = (line.rstrip() for line in output.splitlines())
+    lines = (_MIRROR.sub("MIRROR", line.rstrip()) for line in output.splitlines())
     return tuple(line for line in lines if line and not _PASSING.match(line))
 
 

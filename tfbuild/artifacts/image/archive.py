@@ -9,7 +9,6 @@ digest is checked on the way, since a tar that is damaged in the middle otherwis
 from __future__ import annotations
 
 import gzip
-import hashlib
 import posixpath
 import tarfile
 import zlib
@@ -25,7 +24,7 @@ from pydantic import ValidationError
 
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.elf.read import ELF_MAGIC, parse_elf
-from tfbuild.artifacts.image.copy import LayerCopy
+from tfbuild.artifacts.image.copy import LayerCopy, LayerMeter
 from tfbuild.artifacts.image.facts import FileType, ImageConfig, ImageFacts, ImageFile, Layer, make_facts
 from tfbuild.artifacts.image.manifest import ImageSource, choose_image, find_images
 from tfbuild.base.errors import UsageError, VerificationError
@@ -33,7 +32,6 @@ from tfbuild.base.errors import UsageError, VerificationError
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _CHUNK = 1 << 20
-_READS_AFTER_END = 16  # tarfile itself needs two or three
 _MAX_LINKS = 40  # as in Linux, path_resolution(7)
 _MAX_DOCUMENT = 16 << 20  # bytes of a manifest or configuration; engines refuse more than 4 to 8 MiB
 _OPAQUE = ".wh..wh..opq"
@@ -201,7 +199,7 @@ class ImageArchive:
         self._streams.append(stream)
         copy = LayerCopy() if compressed else None
         self._copies += [copy] if copy else []
-        meter = _Meter(stream, copy)
+        meter = LayerMeter(stream, copy)
         with tarfile.open(fileobj=cast("IO[bytes]", meter), mode="r|", bufsize=_CHUNK) as tar:
             for member in _members(tar):
                 self._tree.put(member, index)
@@ -239,30 +237,6 @@ class ImageArchive:
             yield
         except (ValidationError, *_DAMAGE) as error:
             raise _damaged(self.path, error) from error
-
-
-class _Meter:
-    """Counts and hashes what passes; all that tarfile needs to read a stream."""
-
-    def __init__(self, stream: IO[bytes], copy: LayerCopy | None = None) -> None:
-        self._stream = stream
-        self._copy = copy
-        self.hash = hashlib.sha256()
-        self.size = 0
-        self._after_end = 0
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self.hash.update(data)
-        self.size += len(data)
-        if self._copy is not None:
-            self._copy.write(data)
-        if not data:
-            # tarfile skips a member that claims 2^60 bytes block by block, whether there are any or not.
-            self._after_end += 1
-            if self._after_end > _READS_AFTER_END:
-                raise EOFError("a file is longer than its layer")
-        return data
 
 
 class _Tree:

@@ -1,12 +1,15 @@
-"""A copy of what a compressed layer holds, which can be read at any place."""
+"""A layer while it is read for the first time: its hash, its size, and a copy of what was compressed."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 import tempfile
 from contextlib import suppress
 from typing import IO
+
+_READS_AFTER_END = 16  # tarfile itself needs two or three
 
 
 class LayerCopy:
@@ -40,3 +43,27 @@ class LayerCopy:
             with suppress(OSError):
                 self.file.close()
             self.file = None
+
+
+class LayerMeter:
+    """Counts and hashes what passes; all that tarfile needs to read a stream."""
+
+    def __init__(self, stream: IO[bytes], copy: LayerCopy | None = None) -> None:
+        self._stream = stream
+        self._copy = copy
+        self.hash = hashlib.sha256()
+        self.size = 0
+        self._after_end = 0
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self.hash.update(data)
+        self.size += len(data)
+        if self._copy is not None:
+            self._copy.write(data)
+        if not data:
+            # tarfile skips a member that claims 2^60 bytes block by block, whether there are any or not.
+            self._after_end += 1
+            if self._after_end > _READS_AFTER_END:
+                raise EOFError("a file is longer than its layer")
+        return data
