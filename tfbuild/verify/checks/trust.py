@@ -23,7 +23,7 @@ from tfbuild.trust.files import (
     Signed,
 )
 from tfbuild.trust.keys import VerifyingKey
-from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE
+from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE, lost_materials
 from tfbuild.trust.signing import envelope_problem, sums_problem
 from tfbuild.verify.policy import Observation
 from tfbuild.verify.remedies import REMEDIES
@@ -135,10 +135,7 @@ class _Folder:
             subjects = {each["name"]: each["digest"].get("sha256", "") for each in statement["subject"]}
             definition = statement["predicate"]["buildDefinition"]
             plan = definition["externalParameters"]["plan"]
-            materials = {
-                (each.get("name"), each.get("digest", {}).get("sha256"))
-                for each in definition["resolvedDependencies"]
-            }
+            lost = lost_materials(statement, self._manifest.get("plan", {}))
         except (TypeError, KeyError, AttributeError):
             kinds = ("", "")
         if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
@@ -154,8 +151,6 @@ class _Folder:
         if plan != self._manifest.get("plan"):
             message = f"{PROVENANCE_FILE} has another plan than {_MANIFEST}"
             yield Observation("provenance-mismatch", message)
-        pins = self._manifest.get("plan", {}).get("pins", ())
-        lost = [each["filename"] for each in pins if (each["filename"], each["sha256"]) not in materials]
         if lost:
             message = f"{PROVENANCE_FILE} names other materials than the plan has"
             yield Observation("provenance-mismatch", message, first_lines(lost, _SHOWN))
