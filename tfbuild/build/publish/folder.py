@@ -178,10 +178,11 @@ def receive(
             raise PackagingError(
                 f"couldn't write {target}", details=(str(error),), hint="--output DIR"
             ) from error
-        if not is_intact(staging) or _unlisted(staging):
+        unlisted = tuple(_unlisted(staging))
+        if unlisted or not is_intact(staging):
             raise VerificationError(
                 f"{target} is not made: what was pulled is not what its own {CHECKSUMS} says",
-                details=tuple(_unlisted(staging))[:5],
+                details=unlisted[:5],
                 hint="do not use it; ask whoever pushed it",
             )
         judge(staging)
