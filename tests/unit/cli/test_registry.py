@@ -16,14 +16,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.support.builds import Build
+from tests.support.builds import Build, with_real_ids
 from tests.support.commands import run_invoke
 from tests.support.registry import HOST, FakeRegistry, digest_of
 from tests.support.reporters import ListReporter
 from tfbuild.base.errors import ExitCode
 from tfbuild.build.dist.folder import write_checksums
 from tfbuild.build.dist.signing import sign_folder
-from tfbuild.build.oci_index import read_saved
 from tfbuild.build.publish.image import ATTACHED, PREDICATE, SPDX_PREDICATE
 from tfbuild.cli import wiring
 from tfbuild.cli.registry import access
@@ -96,21 +95,6 @@ class World:
         for tag in tags:
             self.registry.tags[tag] = digest
         return digest
-
-
-def with_real_ids(build: Build) -> None:
-    """The engine calls an image what its archive says."""
-    make = build.engine.make
-
-    def real(ref: str) -> None:
-        make(ref)
-        archive = build.folder / "probe.tar"
-        build.engine.save_image(ref, archive)
-        identity = read_saved(archive).manifest.digest
-        build.engine.images[ref] = identity
-        build.engine.labels_of[identity] = dict(build.engine.labels)
-
-    build.engine.make = real  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="module")
