@@ -40,7 +40,7 @@ version: 0.1
 log: {level: warn}
 storage: {filesystem: {rootdirectory: /var/lib/docker-registry}, delete: {enabled: true}}
 http:
-  addr: 127.0.0.1:PORT
+  addr: ADDRESS
   tls: {certificate: /etc/registry/server.pem, key: /etc/registry/server.pem}
 auth: {htpasswd: {realm: tests, path: /etc/registry/htpasswd}}
 """
@@ -69,8 +69,9 @@ class DebianRegistry:
 
     @property
     def env(self) -> dict[str, str]:
-        """What a program outside needs."""
-        return {"DOCKER_CONFIG": str(self.config), "SSL_CERT_FILE": str(self.authority)}
+        """What a program outside needs; this machine may have an authority of its own in either variable."""
+        ca = str(self.authority)
+        return {"DOCKER_CONFIG": str(self.config), "SSL_CERT_FILE": ca, "REQUESTS_CA_BUNDLE": ca}
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Files below /work."""
@@ -96,23 +97,22 @@ class DebianRegistry:
 
 
 @contextmanager
-def running(rootfs: Path, folder: Path) -> Iterator[DebianRegistry]:
-    """The registry, until the end of the block."""
+def running(rootfs: Path, folder: Path, address: str) -> Iterator[DebianRegistry]:
+    """The registry, until the end of the block. ``address`` is one of this machine, but no loopback one: buildx
+    would speak plain http to it."""
     client = docker.from_env()
     with rootfs.open("rb") as file:
-        image = client.api.import_image_from_data(file, repository="tfbuild-test/registry", tag="1")
-    del image
-    port = _free_port()
-    host = f"127.0.0.1:{port}"
+        client.api.import_image_from_data(file, repository="tfbuild-test/registry", tag="1")
+    host = f"{address}:{_free_port(address)}"
     authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+    certificate = authority.issue_cert(address).private_key_and_cert_chain_pem.bytes()
     login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     config = json.dumps({"auths": {host: {"auth": login}}}).encode()
     ca = authority.cert_pem.bytes()
     folder.joinpath("config.json").write_bytes(config)
     folder.joinpath("ca.pem").write_bytes(ca)
     files = {
-        "etc/registry/config.yml": _CONFIG.replace("PORT", str(port)).encode(),
+        "etc/registry/config.yml": _CONFIG.replace("ADDRESS", host).encode(),
         "etc/registry/server.pem": certificate,
         "etc/registry/htpasswd": f"{USER}:".encode() + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)),
         "work/config.json": config,
@@ -146,9 +146,9 @@ def _packed(files: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
