@@ -137,7 +137,7 @@ def test_cosign_verifies_the_name_and_the_image_for_a_platform(pushed: Pushed) -
 def test_skopeo_takes_what_the_key_signed_under_that_name_alone(pushed: Pushed) -> None:
     policy = {
         "default": [{"type": "reject"}],
-        "transports": {"docker": {"": [{"type": "sigstoreSigned", "keyPath": "/work/release.pub"}]}},
+        "transports": {"docker": {"": [{"type": "sigstoreSigned", "keyPath": "/srv/tests/release.pub"}]}},
     }
     files = {
         "policy.json": json.dumps(policy).encode(),
@@ -145,7 +145,7 @@ def test_skopeo_takes_what_the_key_signed_under_that_name_alone(pushed: Pushed) 
     }
     pushed.registry.put(files)
     words = ("skopeo", "--policy=policy.json", "--registries.d=registries.d", "copy", "--remove-signatures")
-    login = ("--src-authfile=/work/config.json",)
+    login = ("--src-authfile=/srv/tests/config.json",)
 
     def copied(name: str, to: str) -> subprocess.CompletedProcess[str]:
         return pushed.registry.run(*words, *login, f"docker://{name}", f"dir:/tmp/{to}")

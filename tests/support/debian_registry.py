@@ -60,7 +60,7 @@ def make_root(folder: Path, log: Path) -> Path:
 @dataclass(frozen=True)
 class DebianRegistry:
     """``config`` is a folder for DOCKER_CONFIG that knows the password, ``authority`` the CA's file; inside
-    the container both are in /work."""
+    the container both are in /srv/tests."""
 
     container: Any
     host: str
@@ -74,14 +74,15 @@ class DebianRegistry:
         return {"DOCKER_CONFIG": str(self.config), "SSL_CERT_FILE": ca, "REQUESTS_CA_BUNDLE": ca}
 
     def put(self, files: Mapping[str, bytes]) -> None:
-        """Files below /work."""
-        self.container.put_archive("/", _packed({f"work/{name}": data for name, data in files.items()}))
+        """Files below /srv/tests."""
+        self.container.put_archive("/", _packed({f"srv/tests/{name}": data for name, data in files.items()}))
 
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        """``argv`` in the container, in /work."""
-        env = {"DOCKER_CONFIG": "/work", "SSL_CERT_FILE": "/work/ca.pem", "HOME": "/work"}
-        code, (out, err) = self.container.exec_run(list(argv), environment=env, workdir="/work", demux=True)
-        out, err = (each or b"" for each in (out, err))
+        """``argv`` in the container, in /srv/tests."""
+        env = {"DOCKER_CONFIG": "/srv/tests", "SSL_CERT_FILE": "/srv/tests/ca.pem", "HOME": "/srv/tests"}
+        more = {"environment": env, "workdir": "/srv/tests", "demux": True}
+        code, streams = self.container.exec_run(list(argv), **more)
+        out, err = (each or b"" for each in streams)
         return subprocess.CompletedProcess(argv, code, out.decode(), err.decode())
 
     def stored(self) -> Iterator[tuple[str, bytes]]:
@@ -98,8 +99,8 @@ class DebianRegistry:
 
 @contextmanager
 def running(rootfs: Path, folder: Path, address: str) -> Iterator[DebianRegistry]:
-    """The registry, until the end of the block. ``address`` is one of this machine, but no loopback one: buildx
-    would speak plain http to it."""
+    """The registry, until the end of the block. ``address`` is one of this machine, but no loopback one: to
+    such a one buildx would speak plain http."""
     client = docker.from_env()
     with rootfs.open("rb") as file:
         client.api.import_image_from_data(file, repository="tfbuild-test/registry", tag="1")
@@ -115,8 +116,8 @@ def running(rootfs: Path, folder: Path, address: str) -> Iterator[DebianRegistry
         "etc/registry/config.yml": _CONFIG.replace("ADDRESS", host).encode(),
         "etc/registry/server.pem": certificate,
         "etc/registry/htpasswd": f"{USER}:".encode() + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)),
-        "work/config.json": config,
-        "work/ca.pem": ca,
+        "srv/tests/config.json": config,
+        "srv/tests/ca.pem": ca,
         f"{_STORE[1:]}/empty": b"",
     }
     container = client.containers.create(

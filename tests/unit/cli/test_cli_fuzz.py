@@ -174,15 +174,7 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--description": anything,
 }
 _OF_BUILDS = (
-    "--release",
-    "--config",
-    "--arch",
-    "--set",
-    "--jobs",
-    "--tag",
-    "--output",
-    "--name",
-    "--sign",
+    *("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name", "--sign"),
     "--push",
 )
 OPTIONS: dict[str, tuple[str, ...]] = {
