@@ -134,6 +134,39 @@ def test_cosign_verifies_the_name_and_the_image_for_a_platform(pushed: Pushed) -
     assert pushed.registry.run(*words, pushed.files).returncode == 0
 
 
+@pytest.fixture
+def tools(pushed: Pushed, tmp_path: Path) -> dict[str, str]:
+    """The environment of a user, whose cosign is the container's."""
+    program = tmp_path / "bin" / "cosign"
+    program.parent.mkdir()
+    inside = "-e DOCKER_CONFIG=/srv/tests -e SSL_CERT_FILE=/srv/tests/ca.pem -w /srv/tests"
+    container = pushed.registry.container.id
+    program.write_text(f'#!/bin/sh\nexec docker exec {inside} {container} cosign "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    return {**os.environ, **pushed.env, "PATH": path, "KEY": "release.pub"}
+
+
+def test_the_documented_lines_verify_the_name_and_no_other(
+    pushed: Pushed, tools: dict[str, str], tmp_path: Path
+) -> None:
+    script = "\n".join(("set -euo pipefail", *lines("How a user verifies an image in a registry")))
+    assert len(script.splitlines()) == 6
+
+    def verified(name: str) -> subprocess.CompletedProcess[str]:
+        env = {**tools, "REF": name}
+        argv = ["bash", "-c", script]
+        return subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    done = verified(pushed.name)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "sbom.json").read_text())["SPDX"]["spdxVersion"] == "SPDX-2.3"
+    assert "buildDefinition" in json.loads((tmp_path / "provenance.json").read_text())["SLSA"]
+    argv = ("oras", "tag", "--registry-config", "config.json", pushed.name, "0.8")
+    assert pushed.registry.run(*argv).returncode == 0
+    assert verified(pushed.name.replace(":1.0", ":0.8")).returncode != 0
+
+
 def test_skopeo_takes_what_the_key_signed_under_that_name_alone(pushed: Pushed) -> None:
     policy = {
         "default": [{"type": "reject"}],
