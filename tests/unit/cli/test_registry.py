@@ -12,18 +12,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.support.builds import Build, with_real_ids
 from tests.support.commands import run_invoke
+from tests.support.plans import PROJECT
 from tests.support.registry import HOST, FakeRegistry, digest_of
 from tests.support.reporters import ListReporter
 from tfbuild.base.errors import ExitCode
 from tfbuild.build.dist.folder import write_checksums
 from tfbuild.build.dist.signing import sign_folder
 from tfbuild.build.publish.image import ATTACHED, PREDICATE, SPDX_PREDICATE
+from tfbuild.build.run import BuildResult
 from tfbuild.cli import wiring
 from tfbuild.cli.registry import access
 from tfbuild.registry.connect import Access
@@ -275,6 +278,40 @@ def test_a_changed_folder_is_not_pushed(world: World) -> None:
     for target in (str(world.dist), world.image):
         code, told = world.run("push", target, IMAGE, "--output", str(world.folder / "dist"))
         assert (code, "is not pushed" in told) == (FAILED, True)
+
+
+def test_a_build_pushes_its_image_when_it_is_finished(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = json.loads((world.dist / "manifest.json").read_text())["image"]
+    done = BuildResult(True, world.dist, image["name"], image["id"], (), (), 1.0)
+    monkeypatch.setattr(wiring, "build_plan", lambda *_, **__: done)
+    monkeypatch.chdir(PROJECT)
+    words = ("build-tflite", "--release", "2.14.1-debian", "--push", IMAGE, "--json")
+    code, told = world.run(*words, "--sign", str(world.folder / "own.pem"))
+    assert code == 0, told
+    document = json.JSONDecoder().raw_decode(told)[0]
+    schema = json.loads((PROJECT / "schemas" / "build-result.schema.json").read_text())
+    jsonschema.validate(document, schema)
+    assert document["pushed"] == {"reference": IMAGE, "digest": world.registry.tags["1.0"]}
+    assert world.pull()[0] == 0
+
+
+def test_a_name_that_is_none_is_told_before_the_build(world: World) -> None:
+    code, told = world.run("build-tflite", "--release", "2.14.1-debian", "--push", "team/image:1.0")
+    assert (code, "names no registry" in told) == (ExitCode.USAGE, True)
+    code, told = world.run("build-tflite", "--release", "2.14.1-debian", "--push", IMAGE, "--offline")
+    assert (code, "needs the network" in told) == (ExitCode.USAGE, True)
+
+
+@pytest.mark.parametrize(("name", "words"), [("push", ("--json",)), ("pull", ("--check", "--json"))])
+def test_what_is_printed_is_as_its_schema_says(name: str, words: tuple[str, ...], world: World) -> None:
+    world.push()
+    if name == "push":
+        code, told = world.run("push", world.image, IMAGE, "--output", str(world.folder / "dist"), *words)
+    else:
+        code, told = world.pull(IMAGE, "own", *words)
+    assert code == 0, told
+    schema = json.loads((PROJECT / "schemas" / f"{name}.schema.json").read_text())
+    jsonschema.validate(json.JSONDecoder().raw_decode(told)[0], schema)
 
 
 # -- attacks ------------------------------------------------------------------------------------------------
