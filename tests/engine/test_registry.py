@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import Invoke
+from tests.engine.conftest import PROJECT, Invoke
 from tests.support.builds import Build, with_real_ids
 from tests.support.debian_registry import PASSWORD, USER, DebianRegistry, make_root, running
 from tests.unit.trust.test_how_to_verify import lines
@@ -201,6 +201,21 @@ def test_a_replayed_release_is_refused(pushed: Pushed, invoke: Invoke) -> None:
     ran = invoke("pull", renamed, "--key", str(pushed.keys / "release.pub"), "--check", env=pushed.env)
     assert ran.returncode == 7
     assert "it was signed as" in ran.stderr
+
+
+def test_minisign_verifies_the_checksums_with_the_key_as_documented(pushed: Pushed) -> None:
+    page = (PROJECT / "docs" / "trust.md").read_text(encoding="utf-8")
+    script = page[page.index("raw() {") :].partition("```")[0] + '\nprintf %s "$MINISIGN_KEY"'
+    argv = ["bash", "-euo", "pipefail", "-c", script]
+    key = subprocess.run(argv, cwd=pushed.keys, check=True, capture_output=True, text=True).stdout
+    sums = (pushed.dist / "SHA256SUMS").read_bytes()
+    pushed.registry.put(
+        {"SHA256SUMS": sums, "SHA256SUMS.minisig": (pushed.dist / "SHA256SUMS.minisig").read_bytes()}
+    )
+    words = ("minisign", "-Vm", "SHA256SUMS", "-P", key)
+    assert pushed.registry.run(*words).returncode == 0
+    pushed.registry.put({"SHA256SUMS": sums + b"\n"})
+    assert pushed.registry.run(*words).returncode != 0
 
 
 def test_oras_finds_the_documents_and_pulls_the_folder(pushed: Pushed) -> None:

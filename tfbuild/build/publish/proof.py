@@ -13,7 +13,8 @@ from tfbuild.build.publish.image import ATTACHED, SPDX_PREDICATE
 from tfbuild.trust.files import CYCLONEDX_FILE, DOCUMENTS, PROVENANCE_FILE, SPDX_FILE
 from tfbuild.trust.provenance import PREDICATE_TYPE, lost_materials
 from tfbuild.trust.signing import envelope_problem
-from tfbuild.verify.checks.trust import Demand, Requirement
+from tfbuild.verify.checks.trust import Demand
+from tfbuild.verify.policy import Requirement
 
 _SHOWN = 5
 

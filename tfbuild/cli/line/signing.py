@@ -115,7 +115,8 @@ def demand_of(key: str, require: str) -> Demand:
 
     :raises UsageError: the key cannot be read, a word is unknown, or a signature is required of nobody.
     """
-    from tfbuild.verify.checks.trust import Demand, Requirement
+    from tfbuild.verify.checks.trust import Demand
+    from tfbuild.verify.policy import Requirement
 
     known = [str(each) for each in Requirement]
     words = [word.strip() for word in require.split(",") if word.strip()]
