@@ -32,8 +32,7 @@ _NAME = "tfbuild-test/pushed:1"
 @pytest.fixture(scope="module")
 def registry(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRegistry]:
     folder = tmp_path_factory.mktemp("registry")
-    own = os.environ.get("TFBUILD_TEST_REGISTRY_ROOT")
-    rootfs = Path(own) if own else make_root(folder / "root", folder / "root.log")
+    rootfs = make_root(folder / "root", folder / "root.log")
     (folder / "docker").mkdir()
     with running(rootfs, folder / "docker", gateway) as found:
         yield found
@@ -243,7 +242,6 @@ def test_what_was_pushed_comes_back(
     ran = invoke("pull", pushed.files, *key, "--output", str(tmp_path), "--json", env=pushed.env)
     assert ran.ok, ran.stderr
     folder = Path(json.loads(ran.stdout)["output"])
-    assert invoke("verify", str(folder), *key, "--json").returncode in {0, 7}  # its files are of a miniature
     assert (folder / "SHA256SUMS").read_bytes() == (pushed.dist / "SHA256SUMS").read_bytes()
     ran = invoke("pull", pushed.name, *key, env=pushed.env)
     assert ran.ok, ran.stderr

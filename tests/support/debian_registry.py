@@ -32,7 +32,10 @@ from tfbuild.machine.host import gather
 from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.plan.roots import Root
 
-PACKAGES = ("ca-certificates", "cosign", "docker-registry", "minisign", "oras", "skopeo")
+PACKAGES = (
+    *("base-files", "bash", "coreutils", "ca-certificates"),
+    *("cosign", "docker-registry", "minisign", "oras", "skopeo"),
+)
 USER, PASSWORD = "release", "marked-registry-password"
 _STORE = "/var/lib/docker-registry"
 _CONFIG = """\

@@ -75,6 +75,11 @@ def _build(
     from tfbuild.cli.wiring import build_plan, build_several
 
     signer = signer_of(plans[0].signing, os.environ)  # a key that cannot be read is told before the build
+    if target:  # and so is a registry that cannot be reached
+        from tfbuild.cli.registry.push import require_reachable
+
+        with ConsoleReporter() as reporter:
+            require_reachable(target, reporter)
     if len(plans) > 1:
         with ConsoleReporter() as reporter:
             index, results = build_several(plans, release, offline=offline, reporter=reporter)

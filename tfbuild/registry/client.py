@@ -331,7 +331,11 @@ class Repository:
             hint = f"docker login {host}, with a user who may do this in {self.reference.repository}"
         elif failure.untrusted:
             hint = CA_HINT
-        return self._error(f"{host}: {what} failed", details=(failure.reason,), hint=hint)
+        return self._error(
+            f"the registry {host} does not do what it should",
+            details=(f"{what}: {failure.reason}",),
+            hint=hint,
+        )
 
     def _another(self, wanted: str, found: str) -> VerificationError:
         return VerificationError(

@@ -295,6 +295,19 @@ def test_a_build_pushes_its_image_when_it_is_finished(world: World, monkeypatch:
     assert world.pull()[0] == 0
 
 
+def test_a_registry_that_wants_a_password_is_told_before_the_build(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise AssertionError("it was built")
+
+    monkeypatch.setattr(wiring, "build_plan", build)
+    monkeypatch.chdir(PROJECT)
+    world.registry.password = "me:secret-word"
+    code, told = world.run("build-tflite", "--release", "2.14.1-debian", "--push", IMAGE)
+    assert (code, f"docker login {HOST}" in told) == (ExitCode.PACKAGING_FAILED, True), told
+
+
 def test_a_name_that_is_none_is_told_before_the_build(world: World) -> None:
     code, told = world.run("build-tflite", "--release", "2.14.1-debian", "--push", "team/image:1.0")
     assert (code, "names no registry" in told) == (ExitCode.USAGE, True)

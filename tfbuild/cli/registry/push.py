@@ -80,6 +80,18 @@ def push_reference(word: str) -> Reference:
     return parse_reference(word, digest=False)
 
 
+def require_reachable(reference: Reference, reporter: Reporter) -> None:
+    """Ask the registry a question before a long build; what it answers does not matter.
+
+    :raises PackagingError: it cannot be reached, or wants another password.
+    """
+    from tfbuild.base.errors import PackagingError
+    from tfbuild.cli.registry.access import registry_access
+    from tfbuild.registry.connect import PUSH
+
+    registry_access(reporter).open(reference, PUSH, PackagingError).manifest(reference.tag)
+
+
 def _push(
     request: PushRequest, reference: Reference, signer: Signer | None, reporter: Reporter
 ) -> PushDocument:
