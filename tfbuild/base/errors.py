@@ -63,7 +63,7 @@ MEANINGS: Mapping[ExitCode, Meaning] = MappingProxyType(
         ),
         ExitCode.PACKAGING_FAILED: Meaning(
             "packaging or a push failed",
-            "the log that the message names; free disk space; `docker login`; the same command continues a push",
+            "the log that the message names; free disk space; `docker login`; a push continues",
         ),
         ExitCode.LOCKED: Meaning(
             "another build holds the lock", "wait for it; `TFBUILD_LOCK_WAIT` says how long"
