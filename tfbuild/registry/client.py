@@ -146,18 +146,20 @@ class Repository:
 
     def put_blob(self, content: Content) -> None:
         """Upload ``content`` in pieces; after a break the registry says how much of it has arrived."""
-        descriptor, failures = content.descriptor, 0
+        descriptor, failures, reached = content.descriptor, 0, 0
         upload = _Upload()
         with content.open() as stream:
             while True:
                 try:
                     if not upload.location:
                         upload.location, upload.sent = self._begin(), 0
-                    self._send(upload, stream, descriptor)
+                    self._send(upload, stream, content)
                     self._finish(upload, descriptor)
                     return
                 except AttemptFailed as failure:
-                    failures += 1
+                    # What gets further each time is slow, and not lost.
+                    failures = 1 if upload.sent > reached else failures + 1
+                    reached = max(reached, upload.sent)
                     if failure.permanent or failures >= ATTEMPTS:
                         raise self._failed(f"uploading {content.name}", failure) from failure
                     self._wait(failures, failure, f"uploading {content.name}")
@@ -168,7 +170,7 @@ class Repository:
         self._require(response, {HTTPStatus.ACCEPTED}, "beginning an upload")
         return self._location(response, self._base)
 
-    def _send(self, upload: _Upload, stream: BinaryIO, descriptor: Descriptor) -> None:
+    def _send(self, upload: _Upload, stream: BinaryIO, content: Content) -> None:
         stream.seek(upload.sent)
         while chunk := stream.read(_CHUNK):
             headers = {
@@ -179,7 +181,7 @@ class Repository:
             self._require_now(response, HTTPStatus.ACCEPTED)
             upload.location = self._location(response, upload.location)
             upload.sent += len(chunk)
-            self._reporter.transfer(descriptor.short, upload.sent, descriptor.size)
+            self._reporter.transfer(content.name, upload.sent, content.descriptor.size)
 
     def _finish(self, upload: _Upload, descriptor: Descriptor) -> None:
         joint = "&" if urlsplit(upload.location).query else "?"
@@ -209,7 +211,7 @@ class Repository:
 
         :raises VerificationError: they are not those of the digest.
         """
-        digest, size, failures = hashlib.sha256(), 0, 0
+        digest, size, failures, reached = hashlib.sha256(), 0, 0, 0
         while True:
             try:
                 for chunk in self._body(descriptor, size):
@@ -222,7 +224,8 @@ class Repository:
                     break
                 raise AttemptFailed(f"the connection ended after {size} of {descriptor.size} bytes")
             except AttemptFailed as failure:
-                failures += 1
+                failures = 1 if size > reached else failures + 1
+                reached = max(reached, size)
                 if failure.permanent or failures >= ATTEMPTS:
                     raise self._failed(f"reading {descriptor.digest}", failure) from failure
                 self._wait(failures, failure, f"reading {descriptor.short}")

@@ -141,6 +141,23 @@ def test_an_interrupted_upload_goes_on_where_it_was() -> None:
     assert of_layer == [4096, 4096, 4096, 10240 - 8192]  # the second one twice, nothing else
 
 
+def test_an_upload_that_breaks_after_each_piece_gets_there() -> None:
+    """More breaks than tries, and each time it is further."""
+    registry = FakeRegistry()
+    long = content_of(bytes(4096 * 12), "application/octet-stream", "a long layer")
+    seen: list[str] = []
+
+    def cut(asked: object) -> Answer | None:
+        if asked.method == "PATCH" and seen.append(asked.path) is None and len(seen) % 2 == 0:  # type: ignore[attr-defined,func-returns-value]
+            raise BROKEN
+        return None
+
+    registry.faults.append(cut)
+    registry.open().put_blob(long)
+    assert registry.blobs[long.descriptor.digest] == long.text
+    assert len(seen) > 12 + 6
+
+
 def test_an_upload_that_the_registry_forgot_begins_anew() -> None:
     registry = FakeRegistry()
     registry.faults.append(once("PATCH", "blobs/uploads/", Answer(404, error_body("BLOB_UPLOAD_UNKNOWN"))))
