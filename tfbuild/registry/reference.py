@@ -15,6 +15,7 @@ from tfbuild.base.text import shown
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HOST = re.compile(r"[^/]*[.:][^/]*|localhost")
 _LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|\[::1\]")
+_NICKNAME = "docker.io"
 _EXAMPLE = "registry.example/team/image:1.0"
 
 
@@ -63,6 +64,11 @@ def parse_reference(word: str, *, digest: bool = True) -> Reference:
         raise UsageError(
             f"'{shown(word)}' names no registry: its first part is no host",
             hint=f"none is taken for granted; as {_EXAMPLE}",
+        )
+    if host == _NICKNAME:
+        raise UsageError(
+            f"{host} is no host that serves images: docker itself knows which one is meant",
+            hint="give the host of its registry, after docker login to that host",
         )
     name, _, fixed = rest.partition("@")
     if fixed and not _DIGEST.fullmatch(fixed):

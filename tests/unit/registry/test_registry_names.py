@@ -46,6 +46,11 @@ def test_a_name_without_a_registry_is_refused(word: str) -> None:
     assert caught.value.hint
 
 
+def test_a_nickname_is_told_apart_from_a_host() -> None:
+    with pytest.raises(UsageError, match="no host that serves images"):
+        parse_reference("docker.io/me/x:1")
+
+
 def test_what_is_pushed_gets_a_name_and_not_a_digest() -> None:
     with pytest.raises(UsageError, match="is a digest"):
         parse_reference(f"registry.example/x@{DIGEST}", digest=False)
