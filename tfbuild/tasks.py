@@ -524,7 +524,7 @@ def push(
     help={
         "reference": "a name or a digest in a registry; http:// before it: no TLS",
         "key": "public key (PEM, or OpenSSH's .pub) that must have signed it under this name",
-        "require": "what must be there, several with commas: signature, sbom, provenance",
+        "require": "what must be there: signature, sbom, provenance, reproducible, with commas",
         "output": "folder for the results [dist]",
         "check": "compare everything; change nothing here",
         "json": "machine-readable",

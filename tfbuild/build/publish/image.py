@@ -26,7 +26,7 @@ from tfbuild.registry.content import (
     manifest_of,
 )
 from tfbuild.registry.push import Publication, Referrer
-from tfbuild.trust.files import CYCLONEDX_FILE, DOCUMENTS, PROVENANCE_FILE, SPDX_FILE
+from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SEALED, SPDX_FILE, SUMS, VERDICT
 from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE
 
 SPDX_PREDICATE = "https://spdx.dev/Document"
@@ -41,7 +41,9 @@ ATTACHED: Mapping[str, str] = {
     PROVENANCE_FILE: IN_TOTO,
     SPDX_FILE: "application/spdx+json",
     CYCLONEDX_FILE: "application/vnd.cyclonedx+json",
-    **{each.envelope: _DSSE for each in DOCUMENTS},
+    SUMS: "text/plain",
+    VERDICT.document: VERDICT.media_type,
+    **{each.envelope: _DSSE for each in SEALED},
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfbuild.base.text import first_lines
 from tfbuild.build.publish.image import ATTACHED, SPDX_PREDICATE
-from tfbuild.trust.files import CYCLONEDX_FILE, DOCUMENTS, PROVENANCE_FILE, SPDX_FILE
+from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SEALED, SPDX_FILE, SUMS, VERDICT
 from tfbuild.trust.provenance import PREDICATE_TYPE, lost_materials
 from tfbuild.trust.signing import envelope_problem
 from tfbuild.verify.checks.trust import Demand
@@ -41,13 +41,17 @@ def problems(evidence: Evidence, demand: Demand) -> Iterator[str]:
             yield "its index has no provenance of it"
         if Requirement.SBOM in demand.require:
             yield "its index has no bill of materials of it"
+        if Requirement.REPRODUCIBLE in demand.require:
+            yield "nobody can tell whether building it again gives the same bytes"
         return
     statement = _json(provenance)
     yield from _about(statement, evidence.ids)
     yield from _bills(evidence, demand)
     yield from _beside(statement, provenance, evidence)
+    if Requirement.REPRODUCIBLE in demand.require:
+        yield from _again(provenance, evidence, demand)
     if demand.key:
-        for each in DOCUMENTS:
+        for each in SEALED:
             envelope, document = (evidence.documents.get(name) for name in (each.envelope, each.document))
             if envelope and (wrong := envelope_problem(envelope, document or b"", each, demand.key)):
                 yield wrong.text
@@ -102,6 +106,22 @@ def _beside(statement: Any, provenance: bytes, evidence: Evidence) -> Iterator[s
         data = evidence.documents.get(name)
         if data is not None and named.get(name) != hashlib.sha256(data).hexdigest():
             yield f"{name} beside it is not the one that its provenance names"
+
+
+def _again(provenance: bytes, evidence: Evidence, demand: Demand) -> Iterator[str]:
+    """The verdict names SHA256SUMS, which names the provenance, which names the image."""
+    verdict = _json(evidence.documents.get(VERDICT.document, b""))
+    if not isinstance(verdict, dict) or not isinstance(verdict.get("equal"), bool):
+        yield f"nobody built it again: there is no {VERDICT.document} beside it"
+        return
+    sums = evidence.documents.get(SUMS, b"")
+    line = f"{hashlib.sha256(provenance).hexdigest()}  {PROVENANCE_FILE}".encode()
+    if verdict.get("sums_sha256") != hashlib.sha256(sums).hexdigest() or line not in sums.splitlines():
+        yield f"{VERDICT.document} beside it is about other files"
+    elif not verdict["equal"]:
+        yield "building it again gave other bytes"
+    elif demand.key and VERDICT.envelope not in evidence.documents:
+        yield f"nobody signed {VERDICT.document}: there is no {VERDICT.envelope} beside it"
 
 
 def _json(data: bytes) -> Any:
