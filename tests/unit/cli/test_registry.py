@@ -659,3 +659,11 @@ def test_what_lies_in_the_place_of_a_folder_stays(world: World) -> None:
     code, told = world.pull()
     assert (code, "nothing is replaced" in told) == (ExitCode.USAGE, True), told
     assert (target / "mine").read_text() == "x"
+
+
+def test_a_folder_that_was_built_again_comes_back_with_its_verdict(world: World) -> None:
+    judged_again(world)
+    world.push(str(world.dist))
+    code, told = world.pull(IMAGE, "own", "--require", "reproducible")
+    assert code == 0, told
+    assert list((world.folder / "pulled").glob("*/*/*/*/reproducible.json"))
