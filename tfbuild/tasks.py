@@ -33,6 +33,8 @@ __all__ = [
     "lock",
     "new_config",
     "outdated",
+    "pull",
+    "push",
     "reproduce",
     "setup",
     "show_config",
@@ -485,6 +487,72 @@ def sign(_context: Context, target: str, key: str = "", config: str = "", json: 
 
 @task(
     auto_shortflags=False,
+    positional=["target", "reference"],
+    help={
+        "target": "a dist folder, or the name of an image that a build made",
+        "reference": "its name in a registry, as registry.example/team/image:1.0; http:// before it: no TLS",
+        "sign": "private key file that signs the name and what it stands for [signing.key]",
+        "config": "a build configuration, for its section 'signing' [opt]",
+        "output": "the folder that the build of the image wrote to [dist]",
+        "json": "machine-readable",
+    },
+)
+@friendly
+def push(
+    _context: Context,
+    target: str,
+    reference: str,
+    sign: str = "",
+    config: str = "",
+    output: str = "",
+    json: bool = False,
+) -> int:
+    """Push an image with its bill of materials, provenance and signatures, or a dist folder, to a registry.
+
+    invoke push tfbuild/tflite:2.14.1-debian-opt-amd64 registry.example/team/tflite:1.0 --sign release.pem
+    invoke push dist/tflite/2.14.1-debian/opt/amd64 registry.example/team/tflite-files:1.0
+    """
+    from tfbuild.cli.registry.push import PushRequest, push
+
+    request = PushRequest(target=target, reference=reference, sign=sign, config=config, output=output)
+    return push(request, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["reference"],
+    help={
+        "reference": "a name or a digest in a registry; http:// before it: no TLS",
+        "key": "public key (PEM, or OpenSSH's .pub) that must have signed it under this name",
+        "require": "what must be there: signature, sbom, provenance, reproducible, with commas",
+        "output": "folder for the results [dist]",
+        "check": "compare everything; change nothing here",
+        "json": "machine-readable",
+    },
+)
+@friendly
+def pull(
+    _context: Context,
+    reference: str,
+    key: str = "",
+    require: str = "",
+    output: str = "",
+    check: bool = False,
+    json: bool = False,
+) -> int:
+    """Pull what invoke push put into a registry, each byte compared; exit 7 where something is not right.
+
+    invoke pull registry.example/team/tflite:1.0 --key release.pub --require signature,sbom,provenance
+    invoke pull registry.example/team/tflite-files:1.0 --key release.pub --check
+    """
+    from tfbuild.cli.registry.pull import PullRequest, pull
+
+    request = PullRequest(reference=reference, key=key, require=require, output=output, check=check)
+    return pull(request, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
     positional=["image"],
     help={
         "image": "an image in the engine, or an image archive (docker save, OCI)",
@@ -590,6 +658,7 @@ GROUPS = {
     "Build": (build_keras, build_serving, build_tflite),
     "Configure": (list_keys, new_config, show_config),
     "Judge results": (diagnose, outdated, reproduce, sign, verify),
+    "Share results": (pull, push),
     "Supply": (bundle, check_upstream, fetch, lock),
     "Keep house": (clean, du, test),
 }

@@ -13,6 +13,7 @@ from tfbuild.base.errors import HostError
 from tfbuild.cli import cleaning, lock, machine, wiring
 from tfbuild.cli.audit import outdated, reproduce
 from tfbuild.cli.guide import configs, room
+from tfbuild.cli.registry import access
 from tfbuild.doctor import setup as host_setup
 from tfbuild.products.serving import upstream
 
@@ -28,6 +29,7 @@ _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (room, ("room_taken",)),
     (outdated, ("look_up",)),
     (reproduce, ("judge",)),
+    (access, ("registry_access",)),
 )
 
 

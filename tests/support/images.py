@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfbuild.build.oci_index import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+
 
 @dataclass(frozen=True)
 class Member:
@@ -120,22 +122,36 @@ def docker_archive(path: Path, *images: Image, tags: Sequence[str] = ()) -> Path
     return _write(path, files)
 
 
+def _typed(media_type: str, blob: dict[str, Any]) -> dict[str, Any]:
+    return {**blob, "mediaType": media_type}
+
+
 def oci_archive(path: Path, *images: Image, leave_out: Callable[[bytes], bool] = lambda _: False) -> Path:
     """An OCI layout with an index of all images and an attestation, as buildx writes it."""
     files: dict[str, bytes] = {}
     manifests: list[dict[str, Any]] = []
     for image in images:
         tars = [tar_bytes(layer) for layer in image.layers]
-        config = _blob(files, _config(image, tars))
-        layers = [_blob(files, image.compress(tar)) for tar in tars]
-        document = json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode()
+        config = _typed(OCI_CONFIG, _blob(files, _config(image, tars)))
+        stored = [image.compress(tar) for tar in tars]
+        layers = [
+            _typed(f"{OCI_LAYER}+gzip" if data[:2] == b"\x1f\x8b" else OCI_LAYER, _blob(files, data))
+            for data in stored
+        ]
+        document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}
         platform = {"os": "linux", "architecture": image.architecture}
         if image.variant:
             platform["variant"] = image.variant
-        manifests.append(_blob(files, document) | {"platform": platform})
-    attestation = json.dumps({"schemaVersion": 2, "config": _blob(files, b"{}"), "layers": []}).encode()
-    manifests.append(_blob(files, attestation) | {"platform": {"os": "unknown", "architecture": "unknown"}})
-    inner = _blob(files, json.dumps({"schemaVersion": 2, "manifests": manifests}).encode())
+        described = _typed(OCI_MANIFEST, _blob(files, json.dumps(document).encode()))
+        manifests.append(described | {"platform": platform})
+    empty = _typed(OCI_CONFIG, _blob(files, b"{}"))
+    attestation = json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": empty, "layers": []}
+    ).encode()
+    described = _typed(OCI_MANIFEST, _blob(files, attestation))
+    manifests.append(described | {"platform": {"os": "unknown", "architecture": "unknown"}})
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+    inner = _typed(OCI_INDEX, _blob(files, json.dumps(index).encode()))
     inner["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
     files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [inner]}).encode()
     files["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'

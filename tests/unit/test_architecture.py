@@ -27,7 +27,7 @@ FLOORS = (
     ("products",),
     ("build",),
     ("plan",),
-    ("verify", "diagnose", "releases", "doctor"),
+    ("verify", "diagnose", "releases", "doctor", "registry"),
     ("artifacts", "downloads", "engine", "trust"),
     ("config", "machine"),
     ("base",),

@@ -62,7 +62,8 @@ MEANINGS: Mapping[ExitCode, Meaning] = MappingProxyType(
             "verification failed", "`verify.json` beside the logs; of `diagnose`, each finding has its fix"
         ),
         ExitCode.PACKAGING_FAILED: Meaning(
-            "packaging failed", "the log that the message names; free disk space"
+            "packaging or a push failed",
+            "the log that the message names; free disk space; `docker login`; a push continues",
         ),
         ExitCode.LOCKED: Meaning(
             "another build holds the lock", "wait for it; `TFBUILD_LOCK_WAIT` says how long"

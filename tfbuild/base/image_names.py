@@ -36,9 +36,14 @@ def parse_tag(tag: str) -> str | None:
     return tag
 
 
+def is_image_reference(word: str) -> bool:
+    """Whether an engine takes it as the name or the id of an image."""
+    return bool(_IMAGE_REFERENCE.fullmatch(word))
+
+
 def require_image_reference(word: str) -> None:
     """Raises :class:`UsageError` for what is neither the name nor the id of an image."""
-    if not _IMAGE_REFERENCE.fullmatch(word):
+    if not is_image_reference(word):
         raise UsageError(
             f"'{shown(word)}' is neither a file nor the name of an image",
             hint="lower case, as in registry.example/team/image:1.0; or a path that begins with ./",

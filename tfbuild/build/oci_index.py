@@ -13,7 +13,7 @@ import io
 import json
 import posixpath
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +36,15 @@ _DAMAGE = (EOFError, LookupError, OSError, TypeError, ValueError, tarfile.TarErr
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes by their digest ("sha256:..."): a member of ``archive``, or the text of a document made here."""
+    """Bytes by their digest ("sha256:..."): a member of ``archive``, a file of its own, or the text of a
+    document made here."""
 
     digest: str
     size: int
     archive: Path | None = None
     member: str = ""
     text: bytes = b""
+    file: Path | None = None
 
     @classmethod
     def of_text(cls, text: bytes) -> Blob:
@@ -85,6 +87,17 @@ class Tagged:
 
 def read_saved(archive: Path) -> SavedImage:
     """The one image of a ``docker save`` archive. Raises :class:`PackagingError` for anything else."""
+    found = read_images(archive)
+    if len(found) > 1:
+        raise PackagingError(
+            f"the engine saved {len(found)} images as {archive.name}, instead of one",
+            hint="run the command again; invoke doctor checks the engine",
+        )
+    return found[0]
+
+
+def read_images(archive: Path) -> tuple[SavedImage, ...]:
+    """The images of an archive, one for each platform. Raises :class:`PackagingError` for anything else."""
     try:
         with tarfile.open(archive, "r:") as tar:
             members = {posixpath.normpath(each.name): each for each in tar}
@@ -96,11 +109,9 @@ def read_saved(archive: Path) -> SavedImage:
                 return _stream(tar, member).read()
 
             found = find_images(read, frozenset(members)) if "index.json" in members else ()
-            if len(found) > 1:
-                raise ValueError(f"{len(found)} images instead of one")
             if found:
-                return _of_layout(archive, found[0], read)
-            return _of_old_save(archive, tar, members, read)
+                return tuple(_of_layout(archive, each, read) for each in found)
+            return (_of_old_save(archive, tar, members, read),)
     except _DAMAGE as error:
         raise PackagingError(
             f"the engine saved {archive.name} in a form that cannot be read",
@@ -219,20 +230,29 @@ def write_index(path: Path, name: str, images: Sequence[Tagged], annotations: Ma
     of their digest; ``path`` then does not exist.
     """
     index = Blob.of_text(index_document([each.image for each in images], annotations))
+    write_archive(path, name, index, OCI_INDEX, images)
+    return index
+
+
+def write_archive(
+    path: Path, name: str, top: Blob, media_type: str, images: Sequence[Tagged], others: Iterable[Blob] = ()
+) -> None:
+    """Write the archive of ``top``, which has the name ``name``: of an index of ``images`` and ``others``, or
+    of one image alone. Raises as :func:`write_index`."""
     documents = {
         "oci-layout": _LAYOUT,
-        "index.json": _json(_top(index, name)),
+        "index.json": _json(_top(top, media_type, name)),
         "manifest.json": _json([_for_old_store(each) for each in images]),
     }
-    blobs = {blob.digest: blob for each in images for blob in each.image.blobs}
-    blobs[index.digest] = index
+    blobs = {blob.digest: blob for blob in (*(blob for each in images for blob in each.image.blobs), *others)}
+    blobs[top.digest] = top
     partial = path.with_name(f".{path.name}.part")
     try:
         with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as out:
             for member, text in documents.items():
                 _add(out, member, len(text), io.BytesIO(text))
             for blob in sorted(blobs.values(), key=lambda each: each.path):
-                with _open(blob) as stream:
+                with open_blob(blob) as stream:
                     checked = _Checked(stream)
                     _add(out, blob.path, blob.size, cast("IO[bytes]", checked))
                     checked.require(blob)
@@ -243,7 +263,6 @@ def write_index(path: Path, name: str, images: Sequence[Tagged], annotations: Ma
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    return index
 
 
 def full_name(name: str) -> str:
@@ -257,14 +276,14 @@ def full_name(name: str) -> str:
     return f"{host}/{rest}" if ":" in rest.rpartition("/")[2] else f"{host}/{rest}:latest"
 
 
-def _top(index: Blob, name: str) -> dict[str, Any]:
+def _top(top: Blob, media_type: str, name: str) -> dict[str, Any]:
     full = full_name(name)
     annotations = {
         "io.containerd.image.name": full,
         "org.opencontainers.image.ref.name": full.rpartition(":")[2],
     }
     entry = {
-        "mediaType": OCI_INDEX, "digest": index.digest, "size": index.size, "annotations": annotations,
+        "mediaType": media_type, "digest": top.digest, "size": top.size, "annotations": annotations,
     }  # fmt: skip
     return {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
 
@@ -287,7 +306,12 @@ def _add(out: tarfile.TarFile, name: str, size: int, stream: IO[bytes]) -> None:
 
 
 @contextmanager
-def _open(blob: Blob) -> Iterator[IO[bytes]]:
+def open_blob(blob: Blob) -> Iterator[IO[bytes]]:
+    """Its bytes as a stream that can seek; they are not compared with the digest."""
+    if blob.file is not None:
+        with blob.file.open("rb") as file:
+            yield file
+        return
     if blob.archive is None:
         yield io.BytesIO(blob.text)
         return

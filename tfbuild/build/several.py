@@ -19,6 +19,7 @@ from tfbuild.base.values import Finding, Reporter
 from tfbuild.build.dist.folder import (
     Artifact,
     BuildDocument,
+    Pushed,
     artifact_rows,
     claim,
     is_finished,
@@ -100,6 +101,7 @@ class IndexDocument:
     seconds: Annotated[float, Field(ge=0)]
     replaced: tuple[Replaced, ...]
     builds: tuple[BuildDocument, ...]
+    pushed: Pushed | None = None
 
 
 @dataclass(frozen=True)

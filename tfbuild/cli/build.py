@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from tfbuild.plan.plan import Plan
     from tfbuild.plan.several import IndexPlan
     from tfbuild.plan.words import Words
+    from tfbuild.registry.reference import Reference
     from tfbuild.releases.keys import Release
 
 
 def build(product: str, words: Words, options: BuildOptions) -> int:
     """``invoke build-tflite``, ``build-serving`` and ``build-keras``"""
+    from tfbuild.cli.registry.push import push_reference
     from tfbuild.plan.several import make_plans
     from tfbuild.plan.words import host_arch
     from tfbuild.products.table import load_release, plan_of
 
     words = checked_words(words, PROJECT)
+    target = push_reference(options.push) if options.push else None
     make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
     plans = make_plans(words, make)
     if options.verbose and not options.dry_run:
@@ -39,7 +42,9 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
     if options.dry_run:
         return _show(plans, as_json=options.json, verbose=options.verbose)
     release = load_release(PROJECT, plans[0].product, words.release or plans[0].release)
-    return _build(plans, release, as_json=options.json, offline=options.offline)
+    if target and options.offline:
+        raise UsageError("--offline, and --push needs the network", hint="invoke push IMAGE REF, later")
+    return _build(plans, release, target, as_json=options.json, offline=options.offline)
 
 
 def checked_words(words: Words, root: Path) -> Words:
@@ -58,8 +63,11 @@ def checked_words(words: Words, root: Path) -> Words:
     return replace(words, output=output, model=model, app=app, release=release_word(words.release, root))
 
 
-def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, offline: bool) -> int:
-    """Carry the plans out; more than one also become one image of several platforms."""
+def _build(
+    plans: tuple[Plan[Any], ...], release: Release, target: Reference | None, *, as_json: bool, offline: bool
+) -> int:
+    """Carry the plans out; more than one also become one image of several platforms. ``target`` is the
+    name in a registry that the image gets."""
     from tfbuild.base.documents import dump
     from tfbuild.build.dist.signing import sign_folder
     from tfbuild.cli.console import ConsoleReporter
@@ -67,6 +75,11 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
     from tfbuild.cli.wiring import build_plan, build_several
 
     signer = signer_of(plans[0].signing, os.environ)  # a key that cannot be read is told before the build
+    if target:  # and so is a registry that cannot be reached
+        from tfbuild.cli.registry.push import require_reachable
+
+        with ConsoleReporter() as reporter:
+            require_reachable(target, reporter)
     if len(plans) > 1:
         with ConsoleReporter() as reporter:
             index, results = build_several(plans, release, offline=offline, reporter=reporter)
@@ -83,6 +96,13 @@ def _build(plans: tuple[Plan[Any], ...], release: Release, *, as_json: bool, off
         for output in outputs:
             sign_folder(Path(output), signer)
         reporter.note(f"signed by the key {signer.key.id[:16]}")
+    if target:
+        from tfbuild.cli.registry.push import push_built
+
+        with ConsoleReporter() as pushing:
+            pushed = push_built(Path(outputs[-1]), target, signer, pushing)
+        document["pushed"] = {"reference": pushed.reference, "digest": pushed.digest}
+        images.append(f"{target.place}@{pushed.digest}")
     if as_json:
         write_json(document)
         return ExitCode.OK

@@ -72,6 +72,7 @@ class BuildOptions(SelectOptions):
     dry_run: bool = _switch("print the plan; no engine, no network")
     verbose: bool = _switch("with --dry-run: each flag, file and package, with the line that gave it")
     sign: str = _word("private key file (Ed25519, ECDSA) that signs the results [signing.key]")
+    push: str = _word("name in a registry that the image is pushed to, with its documents")
     offline: bool = _switch("download nothing: a file that is not here is an error")
 
     def words(self) -> Words:

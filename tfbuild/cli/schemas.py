@@ -35,6 +35,8 @@ from tfbuild.cli.line.signing import SignDocument
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.lock import LockDocument
 from tfbuild.cli.machine import SetupDocument
+from tfbuild.cli.registry.pull import PullDocument
+from tfbuild.cli.registry.push import PushDocument
 from tfbuild.cli.supply import FetchResult
 from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.cpus import Cpus
@@ -80,6 +82,8 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (OutdatedDocument, "outdated", "invoke outdated --json"),
     (Verdict, "reproduce", "invoke reproduce --json, and reproducible.json of a dist folder"),
     (SignDocument, "sign", "invoke sign --json"),
+    (PushDocument, "push", "invoke push --json"),
+    (PullDocument, "pull", "invoke pull --json"),
     (WrittenConfig, "new-config", "invoke new-config --json"),
     (ErrorDocument, "error", "any command with --json that ends with an error"),
 )

@@ -392,3 +392,8 @@ def save_image(reference: str, path: Path) -> None:
     """
     require_image_reference(reference)
     connect().save_image(reference, path)
+
+
+def load_image(archive: Path, name: str) -> None:
+    """Give the engine the image in ``archive``, under ``name``."""
+    connect().load_image(archive, name)

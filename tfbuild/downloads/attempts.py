@@ -125,7 +125,7 @@ class Attempts:
         return DownloadError(
             f"{self.pin.name} could not be downloaded from any address",
             details=self._tries(),
-            hint=_joined(_CA_HINT if self._untrusted else "", _MIRRORS_HINT, hint),
+            hint=_joined(CA_HINT if self._untrusted else "", _MIRRORS_HINT, hint),
         )
 
     def _checksum_error(self, hint: str) -> ChecksumError:
@@ -151,7 +151,7 @@ class Attempts:
 
 
 _MIRRORS_HINT = "set TFBUILD_MIRRORS=PREFIX=REPLACEMENT to a mirror or a folder that you can reach"
-_CA_HINT = "for a private certificate authority set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to its PEM file"
+CA_HINT = "for a private certificate authority set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to its PEM file"
 
 
 def _joined(*parts: str) -> str:

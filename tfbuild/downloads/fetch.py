@@ -340,7 +340,7 @@ class Fetcher:
         try:
             response = job.session.get(url, headers=headers, stream=True, timeout=timeouts)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _explained(error, self._timeouts) from error
+            raise explained(error, self._timeouts) from error
         self._open_responses.add(response)
         try:
             self._check_status(response, partial)
@@ -428,10 +428,10 @@ def _body(response: requests.Response, timeouts: Timeouts) -> Iterator[bytes]:
     try:
         yield from steady(chunks, timeouts)
     except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, ValueError) as error:
-        raise _explained(error, timeouts) from error
+        raise explained(error, timeouts) from error
 
 
-def _explained(error: Exception, timeouts: Timeouts) -> AttemptFailed:
+def explained(error: Exception, timeouts: Timeouts) -> AttemptFailed:
     """A reason without the URLs that requests puts into its messages: they may hold credentials."""
     cause = root_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):

@@ -33,7 +33,7 @@ _NAMES = {
     "repositories": _BUILD,
     "locks": r".+\.lock(?:\.holder)?",
     "rebuilds": _BUILD,
-    "state": rf"{_BUILD}|setup|bundle|lock-.+",
+    "state": rf"{_BUILD}|setup|bundle|registry|lock-.+",
 }
 SUBFOLDERS = tuple(_NAMES)
 

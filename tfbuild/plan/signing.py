@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfbuild.config.keys import BuildConfig
 
@@ -19,6 +19,11 @@ class Signing:
     key: str = ""
     command: tuple[str, ...] = ()
     public_key: str = ""
+
+    @property
+    def shown(self) -> Signing:
+        """What a plan tells of it: of a command the program alone, since a PIN may be among its words."""
+        return replace(self, command=self.command[:1])
 
     @property
     def published(self) -> Signing:

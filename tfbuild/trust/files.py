@@ -8,6 +8,7 @@ SUMS = "SHA256SUMS"
 SPDX_FILE, CYCLONEDX_FILE = "sbom.spdx.json", "sbom.cdx.json"
 PROVENANCE_FILE = "provenance.json"
 SUMS_SIGNATURE, SSH_SIGNATURE = "SHA256SUMS.sig", "SHA256SUMS.sshsig"
+MINISIGN_SIGNATURE = "SHA256SUMS.minisig"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ DOCUMENTS = (
 VERDICT = Signed("reproducible.json", "reproducible.dsse.json", "application/vnd.tfbuild.reproducible+json")
 SEALED = (*DOCUMENTS, VERDICT)
 # All that signing a build writes, and not that of what was found out later.
-SIGNATURE_FILES = frozenset({SUMS_SIGNATURE, SSH_SIGNATURE, *(each.envelope for each in DOCUMENTS)})
+SIGNATURE_FILES = frozenset(
+    {SUMS_SIGNATURE, SSH_SIGNATURE, MINISIGN_SIGNATURE, *(each.envelope for each in DOCUMENTS)}
+)
 # What is written when a dist folder is finished; nothing else in it is missing in its SHA256SUMS.
 LATER_FILES = SIGNATURE_FILES | {VERDICT.document, VERDICT.envelope}

@@ -95,3 +95,18 @@ def _all(resources: tuple[Resource, ...]) -> list[dict[str, Any]]:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def lost_materials(statement: Mapping[str, Any], plan: Mapping[str, Any] | None = None) -> list[str]:
+    """File names of the pins of ``plan`` that the statement's dependencies do not name with their hash;
+    ``plan`` is the statement's own unless another is given.
+
+    :raises KeyError, TypeError, AttributeError: the statement is none of SLSA.
+    """
+    definition = statement["predicate"]["buildDefinition"]
+    pins = (definition["externalParameters"]["plan"] if plan is None else plan).get("pins", ())
+    materials = {
+        (each.get("name"), each.get("digest", {}).get("sha256"))
+        for each in definition["resolvedDependencies"]
+    }
+    return [each["filename"] for each in pins if (each["filename"], each["sha256"]) not in materials]

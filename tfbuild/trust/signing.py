@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signature
 
-from tfbuild.trust.files import SEALED, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, Signed
+from tfbuild.trust.files import (
+    MINISIGN_SIGNATURE,
+    SEALED,
+    SSH_SIGNATURE,
+    SUMS,
+    SUMS_SIGNATURE,
+    Signed,
+)
 from tfbuild.trust.keys import Signer, VerifyingKey
+from tfbuild.trust.minisign import is_minisign_key, minisign_signature, minisign_verifies
 from tfbuild.trust.sshsig import ssh_signature, ssh_verifies
 
 
@@ -28,6 +36,8 @@ def signatures_of(documents: Mapping[str, bytes], signer: Signer) -> dict[str, b
     files = {SUMS_SIGNATURE: signer.sign(sums)}
     if signer.is_ssh:
         files[SSH_SIGNATURE] = ssh_signature(sums, signer)
+    if is_minisign_key(signer.key.public):
+        files[MINISIGN_SIGNATURE] = minisign_signature(sums, signer)
     for each in SEALED:
         if each.document in documents:
             files[each.envelope] = _sealed(documents[each.document], each.media_type, signer)
@@ -80,9 +90,16 @@ def sums_problem(
 ) -> Problem | None:
     """Why the detached signature, of the form that the file ``name`` has, does not prove that ``key`` signed
     SHA256SUMS."""
-    verifies = ssh_verifies(signature, sums, key) if name == SSH_SIGNATURE else key.verifies(signature, sums)
-    if verifies:
+    if _verifies(signature, sums, key, name):
         return None
     reasons = "one of the two was changed, it is of another build, or another key signed"
     text = f"{name} is no signature of {SUMS} by the key {key.id[:16]}: {reasons}"
     return Problem("signature-invalid", text)
+
+
+def _verifies(signature: bytes, sums: bytes, key: VerifyingKey, name: str) -> bool:
+    if name == SSH_SIGNATURE:
+        return ssh_verifies(signature, sums, key)
+    if name == MINISIGN_SIGNATURE:
+        return is_minisign_key(key.public) and minisign_verifies(signature, sums, key)
+    return key.verifies(signature, sums)

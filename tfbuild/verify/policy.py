@@ -29,6 +29,15 @@ class Severity(TextEnum):
     IGNORE = "ignore"
 
 
+class Requirement(TextEnum):
+    """What can be asked of a dist folder, besides that its files are intact."""
+
+    SIGNATURE = "signature"
+    SBOM = "sbom"
+    PROVENANCE = "provenance"
+    REPRODUCIBLE = "reproducible"
+
+
 # id: what it means. All but those in _WARNINGS are errors unless a policy's ``severities`` says otherwise.
 FINDINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -241,6 +250,10 @@ class Policy(_Model):
     roles: dict[str, Role] = Field(default_factory=dict)
     image: ImageRules = ImageRules()
     licenses: LicenseRules = LicenseRules()
+    require: tuple[Requirement, ...] = Field(
+        default=(),
+        description="What a dist folder must have when `invoke verify` looks at it, as --require says it.",
+    )
     severities: dict[str, Severity] = Field(
         default_factory=dict,
         description="Findings that are not errors here, by id.",

@@ -36,7 +36,7 @@ from tfbuild.verify.checks.trust import Demand, check_trust
 from tfbuild.verify.checks.wheel import check_archive
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Observation, Policy
+from tfbuild.verify.policy import Context, Observation, Policy, Requirement
 from tfbuild.verify.policy_file import policy_names, read_policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel
@@ -82,13 +82,18 @@ def verify(
 ) -> VerifyReport:
     """Verifies ``target``: a path when something is there, else an image in the engine.
 
-    ``demand`` is for dist folders: who must have signed it, and which documents it must have.
+    ``demand`` is for dist folders: who must have signed it, and which documents it must have, besides those
+    that the policy requires.
     Raises UsageError for what cannot be verified, VerificationError for a damaged file.
     """
     path = Path(target)
+    demand = _with_required(demand, policy)
     if not demand.is_empty and not path.is_dir():
+        what = (
+            f"the policy {policy.name} requires" if policy.policy.require else "--key and --require ask for"
+        )
         raise UsageError(
-            f"{target} is no dist folder: --key and --require are about its documents",
+            f"{target} is no dist folder, and {what} documents of one",
             hint="give the folder below dist/ that has SHA256SUMS",
         )
     if path.exists():
@@ -100,6 +105,15 @@ def verify(
         file = Path(folder) / "image.tar"
         save_image(target, file)
         return verify_images(file, policy, context, platform, target, SubjectKind.IMAGE, Beside())
+
+
+def _with_required(demand: Demand, policy: NamedPolicy) -> Demand:
+    required = frozenset(policy.policy.require)
+    if Requirement.SIGNATURE in required and demand.key is None:
+        raise UsageError(
+            f"the policy {policy.name} requires a signature: by which key?", hint="--key KEY.pub"
+        )
+    return replace(demand, require=demand.require | required)
 
 
 def _with_trust(report: VerifyReport, path: Path, policy: NamedPolicy, demand: Demand) -> VerifyReport:

@@ -122,6 +122,9 @@ arches = st.sampled_from(
     ["amd64", "arm64", "linux/arm64", "x86_64", "armhf", "amd64,arm64", "amd64,", ",", "arm46", "linux/"]
 )
 places = st.sampled_from([*PLACES, *ODD])
+references = st.sampled_from(
+    ["registry.example/team/image:1.0", "http://localhost:1/x", "team/image", "registry.example/x@sha256:0"]
+)
 anything = st.one_of(st.text(max_size=20), st.sampled_from(ODD))
 sets = st.builds(
     lambda key, mark, value: f"{key}{mark}={value}",
@@ -163,12 +166,17 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--require": st.one_of(st.sampled_from(["signature", "sbom,provenance", "sbom"]), anything),
     "--fail-on": st.one_of(st.sampled_from(["security", "yanked,any", "securty"]), anything),
     "--image": places,
+    "--push": st.one_of(references, anything),
+    "--reference": st.one_of(references, anything),
     "--prefix": st.one_of(st.sampled_from(["compile.", "comp", "tflite", "x"]), anything),
     "--word": st.one_of(st.sampled_from(["7", "elf-version", "pinned"]), anything),
     "--extends": st.one_of(configs, anything),
     "--description": anything,
 }
-_OF_BUILDS = ("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name", "--sign")
+_OF_BUILDS = (
+    *("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name", "--sign"),
+    "--push",
+)
 OPTIONS: dict[str, tuple[str, ...]] = {
     "build-tflite": (*_OF_BUILDS, "--from"),
     "build-serving": (*_OF_BUILDS, "--model"),
@@ -199,6 +207,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "new-config": ("--extends", "--description"),
     "outdated": ("--product", "--release", "--config", "--arch", "--set", "--output", "--fail-on"),
     "reproduce": ("--output", "--jobs"),
+    "pull": ("--key", "--require", "--output"),
+    "push": ("--reference", "--sign", "--config", "--output"),
     "setup": (),
     "show-config": ("--product", "--arch", "--set"),
     "sign": ("--key", "--config"),
@@ -214,6 +224,8 @@ POSITIONAL = {
     "new-config": "--name",
     "outdated": "--target",
     "reproduce": "--target",
+    "pull": "--reference",
+    "push": "--target",
     "show-config": "--name",
     "sign": "--target",
     "verify": "--target",

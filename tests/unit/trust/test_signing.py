@@ -22,10 +22,12 @@ from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.build.dist.folder import write_checksums
 from tfbuild.build.dist.ownership import content_of
 from tfbuild.build.dist.signing import sign_folder
-from tfbuild.trust.files import SIGNATURE_FILES
+from tfbuild.trust.files import DOCUMENTS, SIGNATURE_FILES
 from tfbuild.trust.keys import FileSigner, Signer
+from tfbuild.trust.minisign import minisign_signature, minisign_verifies
 from tfbuild.trust.sshsig import ssh_verifies
-from tfbuild.verify.checks.trust import Demand, Requirement, check_trust
+from tfbuild.verify.checks.trust import Demand, check_trust
+from tfbuild.verify.policy import Requirement
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify
 
@@ -67,6 +69,10 @@ def dist(finished: Path, tmp_path: Path) -> Path:
     return copied
 
 
+def name_of(signer: Signer) -> str:
+    return next(name for name, each in SIGNERS.items() if each is signer)
+
+
 def judged(dist: Path, demand: Demand = Demand(OWN.key, ALL)) -> VerifyReport:  # noqa: B008
     def save(_name: str, _path: Path) -> None:
         raise AssertionError("a dist folder needs no engine")
@@ -85,7 +91,8 @@ def ids(report: VerifyReport) -> set[str]:
 def test_a_signed_folder_is_right_for_its_key(signer: Signer, finished: Path, tmp_path: Path) -> None:
     dist = shutil.copytree(finished, tmp_path / "amd64")
     names = sign_folder(dist, signer)
-    assert set(names) == SIGNATURE_FILES - (set() if signer.is_ssh else {"SHA256SUMS.sshsig"})
+    lacking = {"SHA256SUMS.sshsig": not signer.is_ssh, "SHA256SUMS.minisig": "P-" in name_of(signer)}
+    assert set(names) == SIGNATURE_FILES - {name for name, lacks in lacking.items() if lacks}
     report = judged(dist, Demand(signer.key, ALL))
     assert ids(report) == set()
     assert report.facts.trust is not None
@@ -119,7 +126,7 @@ def test_a_folder_without_documents_has_its_checksums_signed(tmp_path: Path) -> 
     """That of an image of several platforms: each build has its documents in its own folder."""
     (tmp_path / "image.oci.tar").write_bytes(b"image")
     write_checksums(tmp_path)
-    assert sign_folder(tmp_path, OWN) == ("SHA256SUMS.sig",)
+    assert sign_folder(tmp_path, OWN) == ("SHA256SUMS.sig", "SHA256SUMS.minisig")
     assert sign_folder(tmp_path, OWN) == ()
     facts, found = check_trust(tmp_path, Demand(OWN.key))
     assert (facts.signed, found) == (("SHA256SUMS",), ())
@@ -144,6 +151,33 @@ def test_only_an_intact_dist_folder_is_signed(dist: Path, tmp_path: Path) -> Non
     assert caught.value.exit_code is ExitCode.VERIFICATION_FAILED
     with pytest.raises(UsageError, match="not a dist folder"):
         sign_folder(tmp_path, OWN)
+
+
+@pytest.fixture
+def demanding(tmp_path: Path) -> Path:
+    """A policy file that requires all."""
+    path = tmp_path / "demanding.yaml"
+    path.write_text("description: all\nextends: default\nrequire: [signature, sbom, provenance]\n")
+    return path
+
+
+def by_policy(policy: Path, target: Path, key: Demand) -> VerifyReport:
+    return verify(str(target), load_policy(PROJECT, str(policy)), save_nothing, demand=key)
+
+
+def save_nothing(_name: str, _path: Path) -> None:
+    raise AssertionError("a dist folder needs no engine")
+
+
+def test_a_policy_requires_as_the_command_line_does(dist: Path, finished: Path, demanding: Path) -> None:
+    assert ids(by_policy(demanding, dist, Demand(OWN.key))) == set()
+    assert ids(by_policy(demanding, finished, Demand(OWN.key))) == {"signature-missing"}
+    (dist / "provenance.json").unlink()
+    assert "provenance-missing" in ids(by_policy(demanding, dist, Demand(OWN.key)))
+    with pytest.raises(UsageError, match="the policy demanding requires a signature: by which key"):
+        by_policy(demanding, dist, Demand())
+    with pytest.raises(UsageError, match="the policy demanding requires documents"):
+        by_policy(demanding, dist / "lib" / "libtensorflowlite.so", Demand(OWN.key))
 
 
 def test_a_single_file_has_no_documents(dist: Path) -> None:
@@ -179,6 +213,7 @@ def flip_payload(path: Path) -> None:
         ("sbom.cdx.json", "signature-mismatch"),
         ("SHA256SUMS", "signature-invalid"),
         ("SHA256SUMS.sig", "signature-invalid"),
+        ("SHA256SUMS.minisig", "signature-invalid"),
     ],
 )
 def test_a_changed_byte_is_found_wherever_it_is(name: str, finding: str, dist: Path) -> None:
@@ -189,7 +224,7 @@ def test_a_changed_byte_is_found_wherever_it_is(name: str, finding: str, dist: P
     assert all(each.message and each.fix for each in report.errors if not each.id.startswith("elf-"))
 
 
-@pytest.mark.parametrize("name", sorted(SIGNATURE_FILES - {"SHA256SUMS.sig", "SHA256SUMS.sshsig"}))
+@pytest.mark.parametrize("name", [each.envelope for each in DOCUMENTS])
 @pytest.mark.parametrize("attack", [flip, flip_payload, lambda path: path.write_bytes(b"{}")])
 def test_a_changed_envelope_is_found(name: str, attack: Callable[[Path], None], dist: Path) -> None:
     attack(dist / name)
@@ -251,7 +286,7 @@ def test_an_envelope_may_call_its_key_what_it_likes(keyid: str, dist: Path) -> N
     assert "signature-invalid" in ids(judged(dist, Demand(OTHER.key)))
 
 
-@pytest.mark.parametrize("name", sorted(SIGNATURE_FILES - {"SHA256SUMS.sshsig"}))
+@pytest.mark.parametrize("name", ["SHA256SUMS.sig", *(each.envelope for each in DOCUMENTS)])
 def test_a_signature_that_is_gone_is_missed(name: str, dist: Path) -> None:
     (dist / name).unlink()
     assert ids(judged(dist)) == {"signature-missing"}
@@ -306,6 +341,22 @@ def test_a_changed_ssh_signature_is_found(kind: str, finished: Path, tmp_path: P
     assert ids(judged(dist, Demand(SIGNERS[kind].key))) == {"signature-invalid"}
     assert sign_folder(dist, SIGNERS[kind])
     assert ids(judged(dist, Demand(SIGNERS[kind].key))) == set()
+
+
+@given(st.binary(max_size=300))
+def test_whatever_stands_there_is_no_signature_of_minisign(data: bytes) -> None:
+    assert not minisign_verifies(data, b"text", OWN.key)
+    right = minisign_signature(b"text", OWN)
+    assert minisign_verifies(right, b"text", OWN.key)
+    lines = right.splitlines()
+    for number in range(4):
+        changed = b"\n".join(
+            [*lines[:number], lines[number] + data.replace(b"\n", b"") + b"x", *lines[number + 1 :]]
+        )
+        # The first comment is the only thing that nobody signs.
+        assert not minisign_verifies(changed, b"text", OWN.key) or number == 0
+    assert not minisign_verifies(right, b"Text", OWN.key)
+    assert not minisign_verifies(right, b"text", OTHER.key)
 
 
 @given(st.binary(max_size=300))

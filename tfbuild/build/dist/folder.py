@@ -41,8 +41,17 @@ class Artifact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """The name in a registry that a build's image got, and what it stands for."""
+
+    reference: str
+    digest: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildDocument:
-    """``invoke build-tflite --json``; ``up-to-date``: nothing had to be done."""
+    """``invoke build-tflite --json``; ``up-to-date``: nothing had to be done. ``pushed`` is null without
+    ``--push``."""
 
     version: Literal[1] = 1
     status: Literal["built", "up-to-date"]
@@ -53,6 +62,7 @@ class BuildDocument:
     artifacts: tuple[Artifact, ...]
     findings: tuple[Finding, ...]
     replaced: tuple[Replaced, ...]
+    pushed: Pushed | None = None
 
 
 # Longer than it takes to look into a folder, shorter than anybody writes one.

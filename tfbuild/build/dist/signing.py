@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfbuild.trust.files import SEALED, SIGNATURE_FILES, SSH_SIGNATURE, SUMS, SUMS_SIGNATURE, VERDICT
+from tfbuild.trust.files import (
+    MINISIGN_SIGNATURE,
+    SEALED,
+    SIGNATURE_FILES,
+    SSH_SIGNATURE,
+    SUMS,
+    SUMS_SIGNATURE,
+    VERDICT,
+)
 from tfbuild.base.errors import PackagingError, UsageError, VerificationError
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.dist.ownership import CHECKSUMS
 from tfbuild.machine.user_files import replace_bytes
 from tfbuild.trust.keys import Signer
+from tfbuild.trust.minisign import is_minisign_key
 from tfbuild.trust.signing import envelope_problem, signatures_of, sums_problem
 
 
@@ -54,10 +63,13 @@ def _is_signed(folder: Path, documents: dict[str, bytes], signer: Signer) -> boo
     try:
         if sums_problem((folder / SUMS_SIGNATURE).read_bytes(), documents[SUMS], signer.key):
             return False
-        if signer.is_ssh and sums_problem(
-            (folder / SSH_SIGNATURE).read_bytes(), documents[SUMS], signer.key, SSH_SIGNATURE
-        ):
-            return False
+        wanted = (
+            (SSH_SIGNATURE, signer.is_ssh),
+            (MINISIGN_SIGNATURE, is_minisign_key(signer.key.public)),
+        )
+        for name, is_wanted in wanted:
+            if is_wanted and sums_problem((folder / name).read_bytes(), documents[SUMS], signer.key, name):
+                return False
         return not any(
             envelope_problem((folder / each.envelope).read_bytes(), documents[each.document], each, signer.key)
             for each in SEALED

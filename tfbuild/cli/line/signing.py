@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfbuild.base.errors import ExitCode, UsageError
+from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
 from tfbuild.machine.path_words import expanded, input_file, input_folder
@@ -32,21 +32,11 @@ def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
     """``invoke sign``"""
     from tfbuild.base.documents import dump
     from tfbuild.build.dist.signing import sign_folder
-    from tfbuild.cli.line.own_files import user_places
-    from tfbuild.config.load import DEFAULT_CONFIG
-    from tfbuild.plan.signing import signing_of
-    from tfbuild.plan.words import host_arch
-    from tfbuild.products.table import load_config
 
     if not target:
         raise UsageError("nothing to sign", hint="invoke sign DIST --key KEYFILE")
     folder = input_folder(target, "DIST")
-    if key:
-        signing = Signing(key=str(input_file(key, "--key").absolute()))
-    else:
-        found = load_config(PROJECT, config or DEFAULT_CONFIG, host_arch(), user=user_places())
-        signing = signing_of(found.values)
-    signer = signer_of(signing, os.environ)
+    signer = configured_signer(key, config, "--key")
     if signer is None:
         raise UsageError(
             "which key signs?",
@@ -58,6 +48,24 @@ def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
     else:
         write_lines(written)
     return ExitCode.OK
+
+
+def configured_signer(key: str, config: str, option: str = "--sign") -> Signer | None:
+    """What signs with the key file ``key`` or, without one, as the configuration ``config`` says; None where
+    nobody does.
+
+    :raises UsageError: the key cannot be read.
+    """
+    from tfbuild.cli.line.own_files import user_places
+    from tfbuild.config.load import DEFAULT_CONFIG
+    from tfbuild.plan.signing import signing_of
+    from tfbuild.plan.words import host_arch
+    from tfbuild.products.table import load_config
+
+    if key:
+        return signer_of(Signing(key=str(input_file(key, option).absolute())), os.environ)
+    found = load_config(PROJECT, config or DEFAULT_CONFIG, host_arch(), user=user_places())
+    return signer_of(signing_of(found.values), os.environ)
 
 
 def sign_words(word: str) -> tuple[str, ...]:
@@ -107,7 +115,8 @@ def demand_of(key: str, require: str) -> Demand:
 
     :raises UsageError: the key cannot be read, a word is unknown, or a signature is required of nobody.
     """
-    from tfbuild.verify.checks.trust import Demand, Requirement
+    from tfbuild.verify.checks.trust import Demand
+    from tfbuild.verify.policy import Requirement
 
     known = [str(each) for each in Requirement]
     words = [word.strip() for word in require.split(",") if word.strip()]
@@ -121,3 +130,19 @@ def demand_of(key: str, require: str) -> Demand:
     if Requirement.SIGNATURE in wanted and not key:
         raise UsageError("--require signature: by which key?", hint="--key KEY.pub")
     return Demand(_verifying_key(input_file(key, "--key")) if key else None, wanted)
+
+
+def require_trusted(folder: Path, demand: Demand, name: str) -> None:
+    """Raises :class:`VerificationError` where ``folder``, which came as ``name``, has not what is demanded.
+
+    That a key signed the name is asked elsewhere: that covers every file.
+    """
+    from tfbuild.verify.checks.trust import check_trust
+
+    _, found = check_trust(folder, replace(demand, key=None))
+    if found:
+        raise VerificationError(
+            f"{name} is not what was asked for",
+            details=tuple(f"{each.id}: {each.message}" for each in found),
+            hint="ask whoever pushed it",
+        )

@@ -55,7 +55,7 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
         each = f"one for each {plan.memory_per_job_mib} MiB and CPU of the engine"
         yield f"  jobs      {plan.jobs or each}"
     if plan.signing.key or plan.signing.command:
-        yield f"  signed    with {shlex.join(plan.signing.command) or plan.signing.key}"
+        yield f"  signed    with {shlex.join(plan.signing.shown.command) or plan.signing.key}"
     yield f"  policy    {policy_path(plan.policy)}"
     yield from details
     for note in plan.notes:

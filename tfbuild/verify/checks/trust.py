@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfbuild.base.text import TextEnum, first_lines
+from tfbuild.base.text import first_lines
 from tfbuild.trust.bill import IMAGE_FILES
 from tfbuild.trust.files import (
     CYCLONEDX_FILE,
+    MINISIGN_SIGNATURE,
     PROVENANCE_FILE,
     SEALED,
     SPDX_FILE,
@@ -23,22 +24,13 @@ from tfbuild.trust.files import (
     Signed,
 )
 from tfbuild.trust.keys import VerifyingKey
-from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE
+from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE, lost_materials
 from tfbuild.trust.signing import envelope_problem, sums_problem
-from tfbuild.verify.policy import Observation
+from tfbuild.verify.policy import Observation, Requirement
 from tfbuild.verify.remedies import REMEDIES
 
 _SHOWN = 8
 _MANIFEST = "manifest.json"
-
-
-class Requirement(TextEnum):
-    """What can be asked of a dist folder, besides that its files are intact."""
-
-    SIGNATURE = "signature"
-    SBOM = "sbom"
-    PROVENANCE = "provenance"
-    REPRODUCIBLE = "reproducible"
 
 
 @dataclass(frozen=True)
@@ -98,9 +90,10 @@ def _signatures(folder: Path, demand: Demand, signed: list[str]) -> Iterator[Obs
         yield Observation(problem.id, problem.text)
     else:
         signed.append(SUMS)
-    other = _bytes(folder / SSH_SIGNATURE)
-    if other is not None and (wrong := sums_problem(other, sums or b"", key, SSH_SIGNATURE)):
-        yield Observation(wrong.id, wrong.text)
+    for name in (SSH_SIGNATURE, MINISIGN_SIGNATURE):
+        other = _bytes(folder / name)
+        if other is not None and (wrong := sums_problem(other, sums or b"", key, name)):
+            yield Observation(wrong.id, wrong.text)
     # A verdict may be younger than the signatures: then it counts only where somebody asks for it.
     optional = frozenset[Signed]() if Requirement.REPRODUCIBLE in demand.require else {VERDICT}
     for each in SEALED:
@@ -135,10 +128,7 @@ class _Folder:
             subjects = {each["name"]: each["digest"].get("sha256", "") for each in statement["subject"]}
             definition = statement["predicate"]["buildDefinition"]
             plan = definition["externalParameters"]["plan"]
-            materials = {
-                (each.get("name"), each.get("digest", {}).get("sha256"))
-                for each in definition["resolvedDependencies"]
-            }
+            lost = lost_materials(statement, self._manifest.get("plan", {}))
         except (TypeError, KeyError, AttributeError):
             kinds = ("", "")
         if kinds != (STATEMENT_TYPE, PREDICATE_TYPE):
@@ -154,8 +144,6 @@ class _Folder:
         if plan != self._manifest.get("plan"):
             message = f"{PROVENANCE_FILE} has another plan than {_MANIFEST}"
             yield Observation("provenance-mismatch", message)
-        pins = self._manifest.get("plan", {}).get("pins", ())
-        lost = [each["filename"] for each in pins if (each["filename"], each["sha256"]) not in materials]
         if lost:
             message = f"{PROVENANCE_FILE} names other materials than the plan has"
             yield Observation("provenance-mismatch", message, first_lines(lost, _SHOWN))

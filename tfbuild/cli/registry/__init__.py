@@ -1,0 +1,1 @@
+"""``invoke push`` and ``invoke pull``."""
