@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfbuild.base.errors import ExitCode, TfBuildError, UsageError
+from tfbuild.base.errors import ExitCode, Interrupted, TfBuildError, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.machine.path_words import input_word
 from tfbuild.machine.terminal import write_json, write_lines
@@ -96,6 +96,12 @@ def _again(
     apart = apart_from(plan, folder, jobs, reporter, keep_image=keep_image)
     try:
         rebuilt, second = build_again(first, recipe_of(plan), apart)
+    except Interrupted as error:
+        raise Interrupted(
+            error.message,
+            details=("nothing of a second build is kept: it has to begin with empty caches",),
+            hint="the same command begins anew",
+        ) from error
     except TfBuildError:
         tidy.pop_all()  # its logs are there
         for name in ("bases", "sources"):
