@@ -32,7 +32,7 @@ def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
     """``invoke sign``"""
     from tfbuild.base.documents import dump
     from tfbuild.build.dist.signing import sign_folder
-    from tfbuild.cli.line.own_files import user_places
+    from tfbuild.cli.line.own_files import config_word, user_places
     from tfbuild.config.load import DEFAULT_CONFIG
     from tfbuild.plan.signing import signing_of
     from tfbuild.plan.words import host_arch
@@ -44,7 +44,7 @@ def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
     if key:
         signing = Signing(key=str(input_file(key, "--key").absolute()))
     else:
-        found = load_config(PROJECT, config or DEFAULT_CONFIG, host_arch(), user=user_places())
+        found = load_config(PROJECT, config_word(config) or DEFAULT_CONFIG, host_arch(), user=user_places())
         signing = signing_of(found.values)
     signer = signer_of(signing, os.environ)
     if signer is None:
