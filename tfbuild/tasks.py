@@ -16,12 +16,14 @@ from tfbuild.cli.run import BuildOptions, SelectOptions, friendly, help_of, with
 from tfbuild.cli.usage import exit_with_usage, list_in_groups
 
 __all__ = [
+    "benchmark",
     "build_keras",
     "build_serving",
     "build_tflite",
     "bundle",
     "check_upstream",
     "clean",
+    "compare",
     "diagnose",
     "doctor",
     "du",
@@ -35,8 +37,11 @@ __all__ = [
     "outdated",
     "pull",
     "push",
+    "report",
     "reproduce",
+    "run",
     "setup",
+    "shell",
     "show_config",
     "test",
     "verify",
@@ -582,6 +587,156 @@ def diagnose(
     return diagnose(image, as_json=json, html=html, facts=facts, host_facts=host_facts)
 
 
+_OF_COMPARED = "the folder that builds wrote to [dist]"
+
+
+@task(
+    auto_shortflags=False,
+    iterable=["target"],
+    help={
+        "target": "a build, a configuration (built if missing), a library, wheel or image; repeatable",
+        "product": "of configurations: tflite, serving or keras [tflite]",
+        "release": "of configurations: a pinned release",
+        "arch": "of configurations: one architecture",
+        "output": _OF_COMPARED,
+        "model": "measure images with this model first (.tflite)",
+        "threads": "numbers of threads to measure with [1,2]",
+        "rounds": "processes that measure each [5]",
+        "html": "write a self-contained page with charts to this file",
+        "json": "machine-readable",
+    },
+)
+@friendly
+def compare(
+    _context: Context,
+    target: list[str],
+    product: str = "",
+    release: str = "",
+    arch: str = "",
+    output: str = "",
+    model: str = "",
+    threads: str = "",
+    rounds: str = "",
+    html: str = "",
+    json: bool = False,
+) -> int:
+    """Compare builds, configurations, libraries, wheels or images: size, code, needs, speed.
+
+    invoke compare opt size
+    invoke compare opt size haswell --model mobilenet.tflite --html compare.html
+    invoke compare tflite-2.14.1-debian-opt-amd64 ai_edge_litert-2.1.5-cp313-cp313-manylinux_2_27_x86_64.whl
+    """
+    from tfbuild.cli.trying.comparing import CompareRequest, compare
+
+    request = CompareRequest(
+        targets=tuple(target),
+        product=product,
+        release=release,
+        arch=arch,
+        output=output,
+        model=model,
+        threads=threads,
+        rounds=rounds,
+        html=html,
+    )
+    return compare(request, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["build"],
+    help={
+        "build": "a build id, or the folder of a build",
+        "html": "write a self-contained page with charts to this file",
+        "output": _OF_COMPARED,
+        "json": "machine-readable",
+    },
+)
+@friendly
+def report(_context: Context, build: str, html: str = "", output: str = "", json: bool = False) -> int:
+    """Report on one build: time of each step, size, flags with their origin, smoke test, findings.
+
+    invoke report tflite-2.14.1-debian-opt-amd64 --html report.html
+    """
+    from tfbuild.cli.trying.comparing import report
+
+    return report(build, html, output, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["target"],
+    help={
+        "target": "a build id, the folder of a build, or an image in the engine",
+        "model": "the model to measure with (.tflite)",
+        "threads": "numbers of threads [1,2]",
+        "rounds": "processes that measure each [5]",
+        "output": _OF_COMPARED,
+        "json": "machine-readable",
+    },
+)
+@friendly
+def benchmark(
+    _context: Context,
+    target: str,
+    model: str = "",
+    threads: str = "",
+    rounds: str = "",
+    output: str = "",
+    json: bool = False,
+) -> int:
+    """Measure an image with a model: latency, time to load, memory; keep the figures for compare.
+
+    invoke benchmark tflite-2.14.1-debian-opt-amd64 --model mobilenet.tflite --threads 1,2,4
+    """
+    from tfbuild.cli.trying.measuring import benchmark
+
+    return benchmark(target, model, threads, rounds, output, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["target"],
+    help={
+        "target": "a build id, the folder of a build, or an image in the engine",
+        "model": "the model that it shall compute or serve, where none is in the image",
+        "output": _OF_COMPARED,
+        "json": "say as JSON where it listens; its own output goes to stderr",
+    },
+)
+@friendly
+def run(_context: Context, target: str, model: str = "", output: str = "", json: bool = False) -> int:
+    """Start an image as it is meant to be used, reachable from this machine alone, until Ctrl-C.
+
+    invoke run serving-2.20.0-opt-amd64 --model ./half_plus_two
+    invoke run tflite-2.14.1-debian-opt-amd64 --model mobilenet.tflite
+    """
+    from tfbuild.cli.trying.running import run
+
+    return run(target, model, output, as_json=json)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["build"],
+    help={
+        "build": "a build id, or the folder of a build [the one that was started last]",
+        "command": "run this in the shell instead, for scripts: needs no terminal",
+        "json": "with --command: its output and its exit code",
+    },
+)
+@friendly
+def shell(_context: Context, build: str, command: str = "", json: bool = False) -> int:
+    """Open a shell in the builder, with a copy of the build's tree, its logs and the compile's settings.
+
+    invoke shell
+    invoke shell tflite-2.14.1-debian-opt-amd64 --command "ls /tree/log"
+    """
+    from tfbuild.cli.trying.shell import shell
+
+    return shell(build, command, as_json=json)
+
+
 @task(
     auto_shortflags=False,
     help={"product": "what is to be built: tflite, serving or keras [tflite]", "json": "machine-readable"},
@@ -659,6 +814,7 @@ GROUPS = {
     "Configure": (list_keys, new_config, show_config),
     "Judge results": (diagnose, outdated, reproduce, sign, verify),
     "Share results": (pull, push),
+    "Try results": (benchmark, compare, report, run, shell),
     "Supply": (bundle, check_upstream, fetch, lock),
     "Keep house": (clean, du, test),
 }

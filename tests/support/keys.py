@@ -29,7 +29,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "tflite.cmake_definitions": ("{X: 2.20}", {"X": "2.20"}),
     "serving.bazel_configs": ("mkl,cuda_clang", ("mkl", "cuda_clang")),
     "serving.bazel_defines": ("{no_aws: true}", {"no_aws": "true"}),
-    "serving.copts": ("-fa", ("-fa",)),
+    "serving.copts": ("-fno-plt", ("-fno-plt",)),
     "serving.host_copts": ("[-O1]", ("-O1",)),
     "serving.linkopts": ("-Wl,-z,now", ("-Wl,-z,now",)),
     "serving.build_on": ("target", "target"),

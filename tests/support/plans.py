@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
+from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.cpus import load_cpus
 from tfbuild.plan.patches import release_patches
 from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
@@ -91,6 +92,7 @@ def make_server_plan(
     jobs: int | None = None,
 ) -> Plan[Any]:
     """A model server's plan; as :func:`make_plan`."""
+    compiler = compiler_of(load_release(PROJECT, Product.SERVING, release))
     return make_serving_plan(
         Request(Product.SERVING, release, config, arch, build_arch, sets, jobs=jobs),
         load_config(PROJECT, config, arch, sets),
@@ -104,7 +106,8 @@ def make_server_plan(
             f"releases/{release}.lock.json",
             seen,
             {"org_boost.BUILD": "b" * 64},
-            compiler_of(load_release(PROJECT, Product.SERVING, release)),
+            compiler,
+            compiler_options(compiler),
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ class ListReporter:
     def of(self, name: str) -> list[tuple[Any, ...]]:
         """The arguments of each call of ``name``."""
         return [event[1:] for event in self.events if event[0] == name]
+
+    def expect(self, seconds: Mapping[int, float]) -> None:
+        self.events.append(("expect", dict(seconds)))
 
     def step_started(self, index: int, total: int, title: str) -> None:
         self.events.append(("step_started", index, total, title))
@@ -37,6 +41,9 @@ class ListReporter:
 
 class SilentReporter:
     """Reports nothing."""
+
+    def expect(self, seconds: Mapping[int, float]) -> None:
+        del seconds
 
     def step_started(self, index: int, total: int, title: str) -> None:
         del index, total, title

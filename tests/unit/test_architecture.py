@@ -24,7 +24,7 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py")) if 
 # A folder imports from itself and from those on floors below it.
 FLOORS = (
     ("cli",),
-    ("products",),
+    ("products", "compare"),
     ("build",),
     ("plan",),
     ("verify", "diagnose", "releases", "doctor", "registry"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -49,6 +49,9 @@ class Unhashed:
 
 class Reporter(Protocol):
     """Where a running build tells what it does. Everything goes to stderr; results do not pass here."""
+
+    def expect(self, seconds: Mapping[int, float]) -> None:
+        """How long the steps will take, by their number, as far as earlier runs on this machine tell."""
 
     def step_started(self, index: int, total: int, title: str) -> None: ...
     def step_finished(self, status: str, detail: str = "", log: Path | None = None) -> None:

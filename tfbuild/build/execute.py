@@ -59,6 +59,7 @@ from tfbuild.build.steps import (
     make_roots,
     step_of,
 )
+from tfbuild.build.times import expected_times
 from tfbuild.engine.facts import ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
@@ -150,6 +151,9 @@ def _finished(
 
 def _walk(run: Run[Any], started: float) -> BuildResult:
     steps = steps_of(run.recipe)
+    times = expected_times(run.plan, run.layout)
+    numbers = {number: times.get(step.id) for number, step in enumerate(run.plan.steps, 1)}
+    run.effects.reporter.expect({number: found for number, found in numbers.items() if found is not None})
     for step in run.plan.steps[:-2]:
         with step_of(run, step.id):
             detail = steps[step.id](run)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfbuild.build.run import Recipe
+from tfbuild.build.trial import Trial
 from tfbuild.config.model import Contradictions, Section
 from tfbuild.plan.asked import Asked, Rules
 from tfbuild.plan.effect import KeyRules
@@ -23,7 +24,7 @@ class Product:
     ``contradictions`` what they must not say at the same time.
     ``plan`` makes a plan of a request, ``recipe`` tells what carries it out; ``parts`` are the types of
     :attr:`Plan.part` that there are. ``out_of_reach`` is what helps where upstream cannot be reached,
-    ``takes_raw`` whether words after ``--`` go to its build tool.
+    ``takes_raw`` whether words after ``--`` go to its build tool. ``trial`` says how its images are tried.
     """
 
     rules: Rules
@@ -34,6 +35,7 @@ class Product:
     contradictions: Contradictions | None = None
     out_of_reach: str = ""
     takes_raw: bool = False
+    trial: Trial | None = None
 
     @property
     def name(self) -> str:

@@ -25,6 +25,7 @@ from tfbuild.build.dist.folder import write_json
 from tfbuild.build.hints import failure_summary
 from tfbuild.build.roots import bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run
+from tfbuild.build.times import keep_time
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.machine.files import hash_file, mark_files
 from tfbuild.machine.locks import hold
@@ -37,11 +38,13 @@ from tfbuild.releases.first_seen import prove
 def step_of(run: Run[Any], step_id: str) -> Iterator[None]:
     """Tells the reporter of the step, and keeps its time."""
     run.number += 1
-    title = next(step.title for step in run.plan.steps if step.id == step_id)
+    step = next(step for step in run.plan.steps if step.id == step_id)
+    title = step.title
     run.effects.reporter.step_started(run.number, len(run.plan.steps), title)
     began = time.monotonic()
     try:
         yield
+        keep_time(run.layout, step_id, step.key, round(time.monotonic() - began, 3))
     except TfBuildError as error:
         run.effects.reporter.step_finished("failed", error.message, error.log)
         raise

@@ -13,6 +13,7 @@ from tfbuild.build.dist.folder import is_finished
 from tfbuild.build.dist.ownership import read_manifest
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import read_facts
+from tfbuild.build.times import expected_times
 from tfbuild.downloads.store import entry_of
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.show.brief import There
@@ -33,6 +34,7 @@ def what_is_there(plan: Plan[Any], layout: Layout, output: Path) -> There:
         is_finished=is_finished(output, plan.build_id, plan.key),
         free=_free(layout.cache),
         seconds=_seconds(output),
+        expected=_expected(plan, layout),
     )
 
 
@@ -50,6 +52,12 @@ def _free(folder: Path) -> int | None:
         with suppress(OSError):
             return shutil.disk_usage(place).free
     return None
+
+
+def _expected(plan: Plan[Any], layout: Layout) -> float | None:
+    """How long a build will take, where each of its steps has been done here before."""
+    times = expected_times(plan, layout)
+    return sum(times.values()) if len(times) == len(plan.steps) else None
 
 
 def _seconds(output: Path) -> float | None:

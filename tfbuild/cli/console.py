@@ -33,7 +33,7 @@ from tfbuild.base.text import (
     table_lines,
     table_markdown,
 )
-from tfbuild.machine.terminal import Sturdy, encodable, write_lines, write_raw
+from tfbuild.machine.terminal import Sturdy, encodable, is_terminal, write_lines, write_raw
 
 # CI systems stop a job that is silent for long (10 minutes is usual); people lose trust after one.
 HEARTBEAT_S = 30.0
@@ -59,17 +59,10 @@ class Display:
     @classmethod
     def of(cls, stream: TextIO, env: Mapping[str, str]) -> Display:
         """``NO_COLOR`` (https://no-color.org) wins over ``FORCE_COLOR``, which never makes it redraw."""
-        terminal = _isatty(stream) and env.get("TERM") != "dumb"
+        terminal = is_terminal(stream) and env.get("TERM") != "dumb"
         github = env.get("GITHUB_ACTIONS") == "true"
         colour = not env.get("NO_COLOR") and (terminal or bool(env.get("FORCE_COLOR")))
         return cls(colour, terminal and not github and not env.get("CI"), github)
-
-
-def _isatty(stream: TextIO) -> bool:
-    try:
-        return stream.isatty()
-    except ValueError:  # closed
-        return False
 
 
 def _console(stream: TextIO, display: Display, env: Mapping[str, str]) -> Console:
@@ -96,6 +89,7 @@ class _Step:
     done: int = 0
     of: int = 0
     current: str = ""
+    moved: float = 0  # when the last unit was done
 
 
 @dataclass(frozen=True)
@@ -134,6 +128,7 @@ class ConsoleReporter:
         # Replaced as a whole and never changed, so the threads that draw need no lock for it. Nothing
         # of rich is called while _lock is held: rich has locks of its own, taken in the other order.
         self._step: _Step | None = None
+        self._expected: Mapping[int, float] = {}
         self._transfers: dict[str, _Transfer] = {}
         self._lock = threading.Lock()
         self._live: Live | None = None
@@ -164,6 +159,9 @@ class ConsoleReporter:
 
     # Reporter
 
+    def expect(self, seconds: Mapping[int, float]) -> None:
+        self._expected = dict(seconds)
+
     def step_started(self, index: int, total: int, title: str) -> None:
         self._step = _Step(index, total, title, self._clock())
         with self._lock:
@@ -193,7 +191,8 @@ class ConsoleReporter:
     def progress(self, done: int, total: int, current: str = "") -> None:
         step = self._step
         if step is not None:
-            self._step = replace(step, done=done, of=total, current=current)
+            moved = step.moved if done == step.done else self._clock()
+            self._step = replace(step, done=done, of=total, current=current, moved=moved)
 
     def transfer(self, name: str, done: int, total: int | None) -> None:
         now = self._clock()
@@ -278,11 +277,18 @@ class ConsoleReporter:
         now = self._clock()
         lines: list[RenderableType] = []
         if (step := self._step) is not None:
-            lines.append(_step_line(step, now, self._spinner, self._shown))
+            left = self._left(step, now)
+            lines.append(_step_line(step, now, self._spinner, self._shown, left))
         with self._lock:
             transfers = tuple(self._transfers.values())
         lines += [_transfer_line(t, now, self._shown) for t in transfers]
         return Group(*lines)
+
+    def _left(self, step: _Step, now: float) -> str:
+        """About how long until the last step has ended; empty where nothing tells."""
+        pace = Pace(step.done, step.of, step.moved - step.began) if step.done else None
+        left = time_left(step.index, step.total, now - step.began, pace, self._expected)
+        return "" if left is None else f"about {human_duration(left)} left"
 
     def _shown(self, text: str) -> str:
         return encodable(printable(text), self._stream)
@@ -313,17 +319,53 @@ class ConsoleReporter:
             total = f" of {human_size(sum(sizes))}" if len(sizes) == len(transfers) else ""
             parts.append(f"{len(transfers)} {noun}, {done}{total}")
         parts.append(f"after {human_duration(now - step.began)}")
+        if left := self._left(step, now):
+            parts.append(f"({left})")
         if step.current:
             parts.append(f"({step.current})")
         return " ".join(parts)
 
 
-def _step_line(step: _Step, now: float, spinner: Spinner, shown: Callable[[str], str]) -> RenderableType:
+@dataclass(frozen=True)
+class Pace:
+    """``done`` of ``of`` units of a step took ``seconds``."""
+
+    done: int
+    of: int
+    seconds: float
+
+
+# From this part of the units on, their pace says more than an earlier run.
+_ENOUGH = 0.1
+
+
+def time_left(
+    index: int, total: int, elapsed: float, pace: Pace | None, expected: Mapping[int, float]
+) -> float | None:
+    """Seconds until the last of ``total`` steps has ended, of which ``index`` runs since ``elapsed`` seconds.
+
+    ``expected`` are the seconds of steps by their number. None where a step is not known, or takes longer
+    than it should: no number is better than one that stands still or grows.
+    """
+    later = [expected.get(number) for number in range(index + 1, total + 1)]
+    own = expected.get(index)
+    if pace and pace.done and pace.done >= pace.of * _ENOUGH:
+        own = pace.seconds / pace.done * pace.of
+    if own is None or own < elapsed or None in later:
+        return None
+    return own - elapsed + sum(each for each in later if each is not None)
+
+
+def _step_line(
+    step: _Step, now: float, spinner: Spinner, shown: Callable[[str], str], left: str
+) -> RenderableType:
     grid = Table.grid(padding=(0, 1), expand=True)
     cells: list[RenderableType] = [spinner, Text(shown(f"[{step.index}/{step.total}] {step.title}"), "bold")]
     if step.of:
         cells += [ProgressBar(step.of, step.done, width=24), Text(f"{step.done}/{step.of}")]
     cells += [Text(human_duration(now - step.began), "dim")]
+    if left:
+        cells += [Text(left, "dim")]
     for _ in cells:
         grid.add_column(no_wrap=True)
     # The only one that may be shortened: a wrapped line would make the display jump.

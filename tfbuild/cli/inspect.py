@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Any
 
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.machine.path_words import input_folder, input_path, input_word, output_file
 from tfbuild.machine.terminal import write_json, write_lines, write_text
+from tfbuild.machine.user_files import require_page_place, write_page
 
 
 def check_upstream(clone: str, release: str, *, write_list: bool, as_json: bool) -> int:
@@ -78,7 +77,7 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     from tfbuild.cli.wiring import diagnose_effects
     from tfbuild.diagnose.diagnose import diagnose
     from tfbuild.diagnose.host import gather_target, load_target, target_json
-    from tfbuild.diagnose.html import require_page_place
+    from tfbuild.diagnose.html import STYLE, render_html
     from tfbuild.diagnose.report import render
 
     if host_facts:
@@ -100,20 +99,9 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     host = load_target(input_path(facts, "--facts")) if facts else gather_target()
     report = diagnose(image, diagnose_effects(host, this_machine=not facts))
     if page:
-        _write_html(report, page)
+        write_page(page, render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8")))
     if as_json:
         write_json(dump(report))
     else:
         write_text(render(report))
     return report.exit_code
-
-
-def _write_html(report: Any, path: Path) -> None:
-    from tfbuild.diagnose.html import STYLE, render_html
-    from tfbuild.machine.user_files import replace_text
-
-    text = render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8"))
-    try:
-        replace_text(path, text)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="--html FILE") from error

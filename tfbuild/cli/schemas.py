@@ -38,6 +38,10 @@ from tfbuild.cli.machine import SetupDocument
 from tfbuild.cli.registry.pull import PullDocument
 from tfbuild.cli.registry.push import PushDocument
 from tfbuild.cli.supply import FetchResult
+from tfbuild.cli.trying.comparing import CompareDocument, ReportDocument
+from tfbuild.cli.trying.measuring import BenchmarkDocument
+from tfbuild.cli.trying.running import RunDocument
+from tfbuild.cli.trying.shell import ShellDocument
 from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.cpus import Cpus
 from tfbuild.diagnose.diagnose import DiagnoseReport
@@ -85,6 +89,11 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (PushDocument, "push", "invoke push --json"),
     (PullDocument, "pull", "invoke pull --json"),
     (WrittenConfig, "new-config", "invoke new-config --json"),
+    (CompareDocument, "compare", "invoke compare --json"),
+    (ReportDocument, "report", "invoke report --json"),
+    (BenchmarkDocument, "benchmark", "invoke benchmark --json"),
+    (RunDocument, "run", "invoke run --json"),
+    (ShellDocument, "shell", "invoke shell --command --json"),
     (ErrorDocument, "error", "any command with --json that ends with an error"),
 )
 

@@ -144,6 +144,8 @@ def _judge(program: Program) -> None:
         # invoke would take --help for the target of verify.
         program.core[0].args["help"].value = judged.help_for
         program.core.unparsed = []
+    for place, name in judged.unnamed:
+        program.core.unparsed[place] = f"--{name}={program.core.unparsed[place]}"
     for place, name in reversed(judged.left_out):
         # invoke knows positional arguments without a default only.
         program.core.unparsed.insert(place + 1, f"--{name}=")

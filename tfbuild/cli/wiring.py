@@ -40,7 +40,7 @@ from tfbuild.downloads.mirrors import url_resolver
 from tfbuild.downloads.pip_settings import pip_settings
 from tfbuild.downloads.python_index import PythonIndex
 from tfbuild.engine.docker_cli import find_docker_cli
-from tfbuild.engine.engine import connect
+from tfbuild.engine.engine import DockerEngine, connect
 from tfbuild.engine.facts import Held, ImageFacts
 from tfbuild.machine.apt import debian_archive_mirrors, debian_security_mirrors
 from tfbuild.machine.cache import cache_root, prepare_cache
@@ -373,6 +373,11 @@ def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects
 def image_in_engine(reference: str) -> ImageFacts | None:
     """Facts of an image; None where the engine does not have it."""
     return connect().image(reference)
+
+
+def engine() -> DockerEngine:
+    """The engine that everything here asks."""
+    return connect()
 
 
 def held_in_engine() -> tuple[Held, ...]:

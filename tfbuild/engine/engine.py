@@ -10,7 +10,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import docker.types
 
 from tfbuild.base.errors import HostError, NothingMatchesError
+from tfbuild.engine.attended import Attention, follow, port_bindings, published
 from tfbuild.engine.facts import (
     LABEL,
     LABEL_HOST,
@@ -34,7 +35,9 @@ from tfbuild.engine.facts import (
     held_of_ours,
     image_facts,
     is_leftover,
+    process_alive,
     too_old,
+    version_tuple,
 )
 from tfbuild.engine.pack import pack_files
 from tfbuild.machine.host import find_program
@@ -48,7 +51,7 @@ _WAIT_S = 60.0
 # dockerd gives up copying the output of a container that has ended after 2 s (containerExit in
 # https://github.com/moby/moby/blob/master/daemon/monitor.go); what it still writes comes within these pauses.
 _LOG_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
-# What a smoke test prints is a few KiB; a runaway one must not fill the engine's disk.
+# A smoke test prints a few KiB; a runaway one must not fill the engine's disk.
 _LOG_OPTIONS: Mapping[str, str] = {"max-size": "16m", "max-file": "2"}
 # Exit codes that the docker command line uses too: https://docs.docker.com/engine/containers/run/#exit-status
 _EXIT_NOT_STARTED = 126
@@ -69,7 +72,7 @@ def connect(
     try:
         client = client_factory(version="auto", timeout=_CONNECT_TIMEOUT_S)
         client.api.timeout = _REQUEST_TIMEOUT_S
-        api = _version_tuple(client.api.api_version)
+        api = version_tuple(client.api.api_version)
     except (docker.errors.DockerException, OSError) as error:
         installed, host = which("dockerd") is not None, env.get("DOCKER_HOST", "")
         raise classify(error, installed=installed, docker_host=host, context=_context(env)) from error
@@ -227,14 +230,41 @@ class DockerEngine:
         finally:
             self._remove_container(name)
 
+    def attend(self, image: str, command: Sequence[str], options: RunOptions, attention: Attention) -> int:
+        """As :meth:`run_once`, for somebody who uses it, until it ends; its exit code.
+
+        It has a network where it has ports; ``options.timeout_s`` is not heeded.
+        """
+        archive, api = pack_files(options.files, options.mount), self._client.api
+        name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        try:
+            with _engine_errors(f"starting {image}"):
+                with hold_signals():
+                    self._create(name, image, command, options, ports=attention.ports)
+                if options.files:
+                    api.put_archive(name, options.mount, archive)
+                api.start(name)
+                attention.on_start(name, published(api.inspect_container(name)))
+                follow(api.logs(name, stream=True, follow=True), attention.on_line)
+                return int(api.inspect_container(name)["State"]["ExitCode"])
+        finally:
+            self._remove_container(name)
+
     def _create(
-        self, name: str, image: str, command: Sequence[str], options: RunOptions, beside: str | None = None
+        self,
+        name: str,
+        image: str,
+        command: Sequence[str],
+        options: RunOptions,
+        beside: str | None = None,
+        ports: Collection[int] = (),
     ) -> None:
-        """``beside`` is a container whose network and files this one shares."""
+        """``beside`` is a container whose network and files this one shares; ``ports`` are reachable here."""
         api = self._client.api
         volume = docker.types.Mount(target=options.mount, source=None, type="volume")
         host_config = api.create_host_config(
-            network_mode=f"container:{beside}" if beside else "none",
+            network_mode=f"container:{beside}" if beside else "bridge" if ports else "none",
+            port_bindings=port_bindings(ports),
             volumes_from=[f"{beside}:ro"] if beside else None,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
@@ -249,6 +279,7 @@ class DockerEngine:
             image,
             command=list(command),
             name=name,
+            ports=list(ports),
             entrypoint=None if options.entrypoint is None else list(options.entrypoint),
             environment=dict(options.env),
             user=options.user,
@@ -347,7 +378,7 @@ class DockerEngine:
             found = self._client.api.containers(all=True, filters={"label": f"{LABEL}=1"})
             for container in found:
                 labels = container.get("Labels") or {}
-                if is_leftover(labels, owner_host=_owner_host(), alive=_process_alive):
+                if is_leftover(labels, owner_host=_owner_host(), alive=process_alive):
                     self._remove_container(container["Id"])
                     removed.append(str(container["Names"][0]).lstrip("/"))
         return tuple(removed)
@@ -398,20 +429,6 @@ def _owner_host() -> str:
     except OSError:
         namespace = ""
     return f"{socket.gethostname()} {namespace}".strip()
-
-
-def _process_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _version_tuple(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".") if part.isdecimal())
 
 
 def _no_image(ref: str, platform: str | None = None) -> NothingMatchesError:

@@ -219,6 +219,22 @@ def is_leftover(labels: Mapping[str, str], *, owner_host: str, alive: Callable[[
     return pid.isdecimal() and not alive(int(pid))
 
 
+def process_alive(pid: int) -> bool:
+    """Whether a process of this machine has this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def version_tuple(text: str) -> tuple[int, ...]:
+    """``1.45`` as numbers that sort."""
+    return tuple(int(part) for part in text.split(".") if part.isdecimal())
+
+
 def too_old(found: str) -> EngineUnavailable:
     needed = ".".join(str(part) for part in MINIMUM_API)
     return EngineUnavailable(

@@ -38,6 +38,14 @@ _SPECIAL = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+# Root may write everywhere by the mode bits; the kernel makes these files itself: man 5 proc, man 5 sysfs.
+_KERNELS_OWN = frozenset(
+    {
+        *("proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "configfs", "devpts"),
+        *("mqueue", "bpf", "pstore", "efivarfs", "binfmt_misc", "fusectl", "selinuxfs", "nsfs", "hugetlbfs"),
+    }
+)
+_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def expanded(word: str, option: str) -> Path:
@@ -198,3 +206,23 @@ def _require_writable_folder(folder: Path, found: os.stat_result, path: Path, op
         raise UsageError(
             f"cannot write {shown(path)}: no permission in {shown(folder)}", hint=f"another {option}"
         )
+    kind = _file_system(found.st_dev)
+    if kind in _KERNELS_OWN:
+        raise UsageError(
+            f"cannot write {shown(path)}: {shown(folder)} is of the kernel ({kind}), which takes no files",
+            hint=f"another {option}",
+        )
+
+
+def _file_system(device: int) -> str:
+    """The type of the file system with this number, as ``ext4``; empty where it cannot be told.
+
+    The third field is MAJOR:MINOR, the type the first after the hyphen: man 5 proc_pid_mountinfo.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    mounts = (line.partition(" - ") for line in lines)
+    return next((kind.split()[0] for mount, _, kind in mounts if mount.split()[2] == number), "")

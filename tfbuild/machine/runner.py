@@ -101,6 +101,19 @@ class SubprocessRunner:
         ended = self._supervise(start, (out.extend, err.extend), timeout_s)
         return Captured(ended.code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
 
+    def attach(self, argv: Sequence[str]) -> int:
+        """Run a program that talks to the user: it has this process's terminal and session, so that Ctrl-C
+        is its own. Its exit code, as in :class:`Completed`."""
+        with hold_signals():
+            process = _explained(argv, None, lambda: subprocess.Popen(list(argv)))
+        try:
+            code = process.wait()
+        finally:
+            if process.poll() is None:  # SIGTERM, or a Ctrl-C that the program did not take
+                process.terminate()
+                process.wait(self._grace.terminate)
+        return 128 - code if code < 0 else code
+
     def _supervise(self, start: _Start, sinks: _Sinks, timeout_s: float | None) -> _Ended:
         """Start, pass output on, wait; when this returns or raises, the process group is empty."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -162,18 +175,19 @@ def _start(
                 bufsize=0,
             )
 
-    def explained() -> subprocess.Popen[bytes]:
-        try:
-            return start()
-        except FileNotFoundError as error:
-            if cwd is not None and not cwd.is_dir():
-                raise HostError(f"folder {cwd} does not exist", details=(shlex.join(argv),)) from error
-            where = "" if "/" in argv[0] else " on PATH"
-            raise HostError(f"couldn't find '{argv[0]}'{where}", hint="invoke doctor") from error
-        except OSError as error:
-            raise HostError(f"couldn't start '{argv[0]}': {error.strerror}", hint="invoke doctor") from error
+    return lambda: _explained(argv, cwd, start)
 
-    return explained
+
+def _explained(argv: Sequence[str], cwd: Path | None, start: _Start) -> subprocess.Popen[bytes]:
+    try:
+        return start()
+    except FileNotFoundError as error:
+        if cwd is not None and not cwd.is_dir():
+            raise HostError(f"folder {cwd} does not exist", details=(shlex.join(argv),)) from error
+        where = "" if "/" in argv[0] else " on PATH"
+        raise HostError(f"couldn't find '{argv[0]}'{where}", hint="invoke doctor") from error
+    except OSError as error:
+        raise HostError(f"couldn't start '{argv[0]}': {error.strerror}", hint="invoke doctor") from error
 
 
 class _Group:

@@ -93,6 +93,14 @@ def encodable(text: str, stream: TextIO) -> str:
     return text
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sits at the other end; a stream that is closed has nobody."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
 class Sturdy(io.TextIOBase):
     """``stream`` as a file that never fails, for libraries that write their styled text themselves."""
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tfbuild.base.errors import UsageError
+from tfbuild.base.html import is_page
 
 
 def require_replaceable_file(path: Path, is_ours: Callable[[Path], bool], what: str, hint: str) -> None:
@@ -30,6 +31,22 @@ def require_replaceable_file(path: Path, is_ours: Callable[[Path], bool], what: 
             f"{path} exists and is not {what} of tfbuild: it is not replaced",
             hint=hint,
         )
+
+
+def require_page_place(path: Path) -> None:
+    """Raises :class:`UsageError` where a page for ``--html`` cannot be written, or something else is."""
+    require_replaceable_file(path, is_page, "a page", "another name: --html FILE")
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write the page whose place :func:`require_page_place` looked at.
+
+    :raises UsageError: the disk refuses.
+    """
+    try:
+        replace_text(path, text)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}", hint="--html FILE") from error
 
 
 def _require_makeable(path: Path, hint: str) -> None:

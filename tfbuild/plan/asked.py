@@ -146,7 +146,8 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
         beyond = (*beyond, Extra("build-arch", str(build_arch)))
     _refuse_foreign_native(config, arch, build_arch)
     compiler = rules.compiler(release)
-    require_possible(config, release, rules.keys(release), arch, compiler, compiler_options(compiler))
+    options = compiler_options(compiler)
+    require_possible(config, release, rules.keys(release), arch, compiler, options, build_arch)
     request = Request(
         product=release.product,
         release=release.release,

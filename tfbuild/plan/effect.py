@@ -19,6 +19,9 @@ from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig
 from tfbuild.config.model import ConfigModel, Kind, Section
 from tfbuild.releases.keys import Release, Unsupported
 
+# What every product gives to the compiler and the linker as it is.
+_FLAGS = ("compile.cflags", "compile.cxxflags", "compile.ldflags")
+
 
 def _as_it_is(march: str) -> bool:
     del march
@@ -33,8 +36,9 @@ class KeyRules:
     that fits counts. ``impossible`` are keys that it could not honour, and that nobody would want ignored.
     No name of a build depends on ``unnamed``; the values of ``words`` are words of names; ``late`` is added
     when everything is compiled. ``passes_on`` says whether the compiler gets the name of a CPU as it is
-    written. ``all_compiled`` is why a
-    configuration that is about compiling changes nothing.
+    written. ``flags`` are keys of the product with words for the compiler, ``host_flags`` those for what it
+    compiles to run during the build. ``all_compiled`` is why a configuration that is about compiling changes
+    nothing.
     """
 
     sections: tuple[str, ...]
@@ -44,6 +48,8 @@ class KeyRules:
     words: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
     passes_on: Callable[[str], bool] = _as_it_is
+    flags: tuple[str, ...] = ()
+    host_flags: tuple[str, ...] = ()
     all_compiled: str = ""
 
     def foreign(self, model: ConfigModel) -> tuple[Section, ...]:
@@ -94,9 +100,11 @@ def require_possible(
     arch: Arch,
     compiler: CompilerCpus | None,
     options: CompilerOptions | None = None,
+    build_arch: Arch | None = None,
 ) -> None:
     """Refuse what would have to be ignored, or would fail hours later. ``compiler`` knows CPUs,
-    ``options`` are its own; None: nothing is compiled, or nobody has asked it.
+    ``options`` are its own; None: nothing is compiled, or nobody has asked it. ``build_arch`` is what the
+    build's own tools run on, where it is not ``arch``.
 
     :raises ConfigError: all such values, with their places.
     :raises NothingMatchesError: the release cannot be built so; its file says why.
@@ -104,7 +112,7 @@ def require_possible(
     problems = (
         *_impossible(config, rules),
         *_unknown_cpus(config, rules, arch, compiler),
-        *_unknown_options(config, arch, options),
+        *_unknown_options(config, rules, options, arch, build_arch or arch),
         *_unknown_keys(config, release),
     )
     if problems:
@@ -182,13 +190,19 @@ def _unknown_keys(config: ResolvedConfig, release: Release) -> Iterator[ConfigPr
 
 
 def _unknown_options(
-    config: ResolvedConfig, arch: Arch, options: CompilerOptions | None
+    config: ResolvedConfig, rules: KeyRules, options: CompilerOptions | None, arch: Arch, build_arch: Arch
 ) -> Iterator[ConfigProblem]:
-    for group in ("cflags", "cxxflags", "ldflags"):
-        flags: tuple[str, ...] = getattr(config.values.compile, group)
-        for index, flag in enumerate(flags if options else ()):
-            if options and (problem := options.problem(flag, arch)):
-                yield config.problem(f"compile.{group}.{index}", problem)
+    if options is None:
+        return
+    of_target = ((path, arch) for path in (*_FLAGS, *rules.flags))
+    of_host = ((path, build_arch) for path in rules.host_flags)
+    for path, target in (*of_target, *of_host):
+        if path not in config.model.keys or rules.why_idle(path, config.model):
+            continue
+        flags = _value(config, path)
+        for index, flag in enumerate(flags if isinstance(flags, tuple) else ()):
+            if problem := options.problem(flag, target):
+                yield config.problem(f"{path}.{index}", problem)
 
 
 def _unknown_cpus(

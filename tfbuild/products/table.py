@@ -15,9 +15,11 @@ from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.layout import Layout
 from tfbuild.build.product import Product
 from tfbuild.build.run import Recipe
+from tfbuild.build.trial import Trial
 from tfbuild.config import load, rules
 from tfbuild.config.load import ConfigInfo, ResolvedConfig
 from tfbuild.config.model import ConfigModel, config_model
+from tfbuild.engine.facts import ImageFacts
 from tfbuild.plan import asked
 from tfbuild.plan.asked import Asked
 from tfbuild.plan.effect import KeyRules
@@ -132,3 +134,9 @@ def load_config(
 def list_configs(root: Path, user: UserPlaces = NOWHERE) -> tuple[ConfigInfo, ...]:
     """:func:`tfbuild.config.load.list_configs` with the keys of all products."""
     return load.list_configs(root, model=model(), user=user)
+
+
+def trial_of(image: ImageFacts) -> tuple[str, Trial] | None:
+    """The product that recognises the image, and how its images are tried; None where nobody does."""
+    found = ((each.name, each.trial) for each in PRODUCTS if each.trial)
+    return next(((name, trial) for name, trial in found if trial.recognises(image)), None)

@@ -171,6 +171,10 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--prefix": st.one_of(st.sampled_from(["compile.", "comp", "tflite", "x"]), anything),
     "--word": st.one_of(st.sampled_from(["7", "elf-version", "pinned"]), anything),
     "--extends": st.one_of(configs, anything),
+    "--build": places,
+    "--threads": st.one_of(st.sampled_from(["1", "1,2", "0", "1,,2", "99999999999"]), anything),
+    "--rounds": st.one_of(st.sampled_from(["1", "5", "0", "-1"]), anything),
+    "--command": anything,
     "--description": anything,
 }
 _OF_BUILDS = (
@@ -212,6 +216,11 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "setup": (),
     "show-config": ("--product", "--arch", "--set"),
     "sign": ("--key", "--config"),
+    "compare": ("--product", "--release", "--arch", "--model", "--threads", "--rounds", "--html", "--output"),
+    "report": ("--html", "--output"),
+    "benchmark": ("--model", "--threads", "--rounds", "--output"),
+    "run": ("--model", "--output"),
+    "shell": ("--command",),
     "verify": ("--policy", "--key", "--require", "--sarif", "--junit"),
     "version": (),
 }
@@ -228,6 +237,11 @@ POSITIONAL = {
     "push": "--target",
     "show-config": "--name",
     "sign": "--target",
+    "compare": "--target",
+    "report": "--build",
+    "benchmark": "--target",
+    "run": "--target",
+    "shell": "--build",
     "verify": "--target",
 }
 MISTYPED = (

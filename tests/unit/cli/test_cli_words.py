@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -546,3 +547,11 @@ def test_a_host_that_does_not_exist_is_told_from_a_name_server_that_does_not_ans
     assert is_unknown_host(gaierror(-2, "Name or service not known"))
     assert not is_unknown_host(gaierror(-3, "Temporary failure in name resolution"))
     assert not is_unknown_host(OSError(-2, "something else"))
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/proc/self/x/y", "/sys/x"])
+@pytest.mark.parametrize("check", [output_folder, output_file])
+def test_a_file_system_of_the_kernel_takes_no_results(check: Callable[[str, str], Path], place: str) -> None:
+    """Root has every permission there, and no file can be made."""
+    with pytest.raises(UsageError, match="cannot write"):
+        check(place, "--output")

@@ -145,3 +145,13 @@ def test_a_program_signs_in_the_place_of_a_file(tmp_path: Path) -> None:
     signer = signer_of(Signing(command=(sys.executable, str(program)), public_key=public), {})
     assert signer is not None
     assert signer.key.verifies(signer.sign(b"\0\xfftext"), b"\0\xfftext")
+
+
+def test_a_configuration_may_lie_in_the_home_folder(
+    dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, _ = make_key(tmp_path, "release")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.yaml").write_text(f"description: m\nextends: opt\nsigning: {{key: {private}}}\n")
+    assert run_command(lambda: sign(str(dist), "", "~/own.yaml")) == 0
+    assert (dist / "SHA256SUMS.sig").exists()

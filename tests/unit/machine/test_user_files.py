@@ -18,9 +18,9 @@ from tfbuild.build.bundle.file import require_bundle_place
 from tfbuild.cli import inspect
 from tfbuild.cli.lock import copy_to_mirror
 from tfbuild.cli.run import run_command
-from tfbuild.diagnose.html import STYLE, render_html, require_page_place
+from tfbuild.diagnose.html import STYLE, render_html
 from tfbuild.machine.files import hash_file
-from tfbuild.machine.user_files import replace_text, require_replaceable_file
+from tfbuild.machine.user_files import replace_text, require_page_place, require_replaceable_file
 from tfbuild.releases.wheels.lock import is_wheel_lock
 
 

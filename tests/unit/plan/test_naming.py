@@ -155,7 +155,7 @@ def test_a_patch_is_told_by_its_content(tmp_path: Path) -> None:
 
 
 def test_words_for_bazel_are_in_the_name() -> None:
-    one, other = of("serving", raw="--copt=-fno-plt"), of("serving", raw="--copt=-fno-PLT")
+    one, other = of("serving", raw="--copt=-fno-plt"), of("serving", raw="--copt=-fno-exceptions")
     assert len({of("serving").build_id, one.build_id, other.build_id}) == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import TfBuildError
@@ -22,6 +23,11 @@ _FIXED: Mapping[str, tuple[str, ...]] = {
     "--variant": ("cpu", "gpu"),
 }
 _NAMES_A_CONFIG = {"show-config"}
+# Where the id of a build can stand.
+_BUILDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("benchmark", "compare", "run"), ("--target",)),
+    **dict.fromkeys(("report", "shell"), ("--build",)),
+}
 
 
 def values_of(command: str, option: str, typed: Mapping[str, str], word: str) -> Sequence[str]:
@@ -45,7 +51,9 @@ def _values(command: str, option: str, typed: Mapping[str, str], word: str) -> S
     if option == "--extends":
         return search_path(PROJECT, user_places()).names()
     if option == "--config" or (option == "--name" and command in _NAMES_A_CONFIG):
-        return [each.name for each in table.list_configs(PROJECT, user_places())]
+        return _configs()
+    if option in _BUILDS.get(command, ()):
+        return [*(_configs() if command == "compare" else ()), *_builds(typed.get("--output") or "dist")]
     if option == "--set":
         return _settings(word)
     if option == "--prefix":
@@ -53,6 +61,16 @@ def _values(command: str, option: str, typed: Mapping[str, str], word: str) -> S
     if option == "--word":
         return list(dict.fromkeys(each.word for each in everything()))
     return ()
+
+
+def _configs() -> Sequence[str]:
+    return [each.name for each in table.list_configs(PROJECT, user_places())]
+
+
+def _builds(dist: str) -> Sequence[str]:
+    from tfbuild.compare.read import builds_in  # verification comes along, which nothing else here needs
+
+    return [owner for owner, _ in builds_in(Path(dist))]
 
 
 def _policies() -> Sequence[str]:

@@ -45,11 +45,14 @@ _MEANT = {
 }
 # Words after -- are Bazel's, and a bundle is of a build.
 TAKE_REST = frozenset({"build-serving", "bundle"})
+# Commands whose argument may be given several times: compare A B C.
+_TAKE_MANY: Mapping[str, str] = {"compare": "target"}
 # Commands that are complete without their argument, with a flag that makes them so or without any.
 _COMPLETE_WITHOUT: Mapping[str, str] = {
     "diagnose": "--host-facts",
     "list-keys": "",
     "outdated": "",
+    "shell": "",
     "show-config": "",
 }
 
@@ -93,11 +96,13 @@ class Judged:
     """A command line that can be followed; ``help_for`` is the command that it asks about.
 
     ``left_out`` are the commands that are complete without their argument: the place of each among the words,
-    and the argument's name.
+    and the argument's name. ``unnamed`` are the words that are one of many, by place and name: invoke knows
+    no positional argument that is given several times.
     """
 
     help_for: str | None = None
     left_out: tuple[tuple[int, str], ...] = ()
+    unnamed: tuple[tuple[int, str], ...] = ()
     completion: bool = False
 
 
@@ -201,6 +206,7 @@ def _check_listing(seen: Mapping[str, str | None], commands: Mapping[str, Comman
 def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequence[Flag]) -> Judged:
     given: _Given | None = None
     left_out: list[tuple[int, str]] = []
+    unnamed: list[tuple[int, str]] = []
     words = iter(line)
     for word in words:
         if given is None:
@@ -214,7 +220,10 @@ def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequ
             continue
         if word.startswith("-") and len(word) > 1:
             raise _unknown_option(word, given.command, core)
-        if lacking := given.lacking():
+        if many := _TAKE_MANY.get(given.command.name):
+            _take(given, f"--{many}", word, repeatable=True)
+            unnamed.append((len(line) - length_hint(words) - 1, many))
+        elif lacking := given.lacking():
             _take(given, f"--{lacking[0]}", word)
             given.positional_by_place = True
         elif word in commands:
@@ -225,7 +234,7 @@ def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequ
         given.last = ""
     if given:
         left_out += _left_out(given)
-    return Judged(left_out=tuple(left_out))
+    return Judged(left_out=tuple(left_out), unnamed=tuple(unnamed))
 
 
 def _flag(given: _Given, word: str, words: Iterator[str]) -> bool:

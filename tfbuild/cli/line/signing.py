@@ -56,7 +56,7 @@ def configured_signer(key: str, config: str, option: str = "--sign") -> Signer |
 
     :raises UsageError: the key cannot be read.
     """
-    from tfbuild.cli.line.own_files import user_places
+    from tfbuild.cli.line.own_files import config_word, user_places
     from tfbuild.config.load import DEFAULT_CONFIG
     from tfbuild.plan.signing import signing_of
     from tfbuild.plan.words import host_arch
@@ -64,7 +64,7 @@ def configured_signer(key: str, config: str, option: str = "--sign") -> Signer |
 
     if key:
         return signer_of(Signing(key=str(input_file(key, option).absolute())), os.environ)
-    found = load_config(PROJECT, config or DEFAULT_CONFIG, host_arch(), user=user_places())
+    found = load_config(PROJECT, config_word(config) or DEFAULT_CONFIG, host_arch(), user=user_places())
     return signer_of(signing_of(found.values), os.environ)
 
 

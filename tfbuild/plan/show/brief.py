@@ -32,7 +32,7 @@ class There:
 
     ``files`` and ``bytes`` count the pinned downloads that are here, ``done`` are the ids of steps that have
     nothing to do. ``free`` are the bytes free for the cache, ``seconds`` what the build took when it was last
-    done; None: not known.
+    done, ``expected`` what earlier runs on this machine say of this one; None: not known.
     """
 
     files: int = 0
@@ -41,6 +41,7 @@ class There:
     is_finished: bool = False
     free: int | None = None
     seconds: float | None = None
+    expected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,9 @@ def _needs(prospect: Prospect) -> Iterator[str]:
     yield f"{prospect.disk >> 30} GiB of disk{free}"
     if needs:
         yield f"{needs.memory_gib} GiB of memory"
-    if there.seconds is not None:
+    if there.expected is not None and not there.is_finished:
+        yield f"about {human_duration(there.expected)}, as earlier builds here took"
+    elif there.seconds is not None:
         yield f"the last build took {human_duration(there.seconds)}"
     elif needs:
         yield f"about {_count(needs.cpu_hours, 'CPU hour')}"

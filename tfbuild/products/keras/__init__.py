@@ -10,6 +10,7 @@ from tfbuild.products.keras.asked import RULES, plan_keras
 from tfbuild.products.keras.materials import materials
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.plan import describe
+from tfbuild.products.keras.trial import TRIAL
 
 
 def _config_words(plan: Plan[KerasPart]) -> str:
@@ -34,4 +35,5 @@ PRODUCT = Product(
     parts=(KerasPart,),
     plan=plan_keras,
     recipe=lambda _plan: WHEELS,
+    trial=TRIAL,
 )

@@ -15,6 +15,7 @@ from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.plan import describe
 from tfbuild.products.serving.preflight import require_architecture
 from tfbuild.products.serving.smoke import run as smoke_run
+from tfbuild.products.serving.trial import TRIAL
 from tfbuild.products.serving.wheel import bake as wheel_bake
 from tfbuild.products.serving.wheel import plan as wheel_plan
 from tfbuild.products.serving.wheel import steps as wheel_steps
@@ -70,4 +71,5 @@ PRODUCT = Product(
     plan=plan_serving,
     recipe=recipe,
     takes_raw=True,
+    trial=TRIAL,
 )

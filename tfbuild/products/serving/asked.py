@@ -11,6 +11,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
 from tfbuild.plan.asked import Asked, Resolved, Rules, default_policy, resolve
@@ -126,6 +127,7 @@ def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> 
 def _with_bazel(asked: Asked, found: Resolved, release: ServingRelease) -> Plan[ServingPart]:
     root, words = asked.root, asked.words
     lock = load_lock(root, release)
+    compiler = compiler_of(release)
     more = ServingCircumstances(
         load_cpus(PROJECT),
         raw=split_raw(words.raw),
@@ -133,7 +135,8 @@ def _with_bazel(asked: Asked, found: Resolved, release: ServingRelease) -> Plan[
         lock=lock.path,
         seen=lock.seen(release),
         build_files=_build_files(root),
-        compiler=compiler_of(release),
+        compiler=compiler,
+        options=compiler_options(compiler),
     )
     return make_serving_plan(
         found.request,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compiler_options import CompilerOptions
 from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.asked import default_policy
@@ -54,7 +55,8 @@ class ServingCircumstances:
 
     ``cpus`` is the table of CPUs; ``raw`` are the words after ``--``; ``lock`` is the path of the release's
     lock file and ``seen`` what it says about the source; ``build_files`` are the hashes of the files in
-    ``toolchains/bazel/overrides``. ``compiler`` knows CPUs; None: nobody has asked the release's.
+    ``toolchains/bazel/overrides``. ``compiler`` knows CPUs, ``options`` are its own; None: nobody has asked
+    the release's.
     """
 
     cpus: Cpus
@@ -64,6 +66,7 @@ class ServingCircumstances:
     seen: str | None = None
     build_files: Mapping[str, str] | None = None
     compiler: CompilerCpus | None = None
+    options: CompilerOptions | None = None
 
 
 def make_serving_plan(
@@ -84,7 +87,17 @@ def make_serving_plan(
     serving = release.serving
     way = _way(serving, request)
     flags = bazel_flags(
-        BazelInputs(config, release, serving, way, release_lines, more.cpus, more.compiler, more.raw)
+        BazelInputs(
+            config,
+            release,
+            serving,
+            way,
+            release_lines,
+            more.cpus,
+            compiler=more.compiler,
+            options=more.options,
+            raw=more.raw,
+        )
     )
     part = _part(
         serving, way, config, more, tuple(flag.text for flag in flags if flag.target is Target.BAZEL)

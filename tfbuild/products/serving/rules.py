@@ -40,4 +40,6 @@ def key_rules(release: Release, cpus: Cpus) -> KeyRules:
         unnamed=("serving.remote_cache", "serving.build_on"),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),
         passes_on=passes_on,
+        flags=("serving.copts", "serving.linkopts"),
+        host_flags=("serving.host_copts",),
     )

@@ -11,6 +11,7 @@ from tfbuild.products.tflite import bake, keys, steps
 from tfbuild.products.tflite.asked import RULES, plan_tflite
 from tfbuild.products.tflite.materials import materials, wheel_materials
 from tfbuild.products.tflite.part import TflitePart, WheelPart
+from tfbuild.products.tflite.trial import TRIAL
 from tfbuild.products.tflite.wheel import bake as wheel_bake
 from tfbuild.products.tflite.wheel import plan as wheel_plan
 from tfbuild.products.tflite.wheel import steps as wheel_steps
@@ -61,4 +62,5 @@ PRODUCT = Product(
     plan=plan_tflite,
     recipe=recipe,
     out_of_reach="take --release 2.14.1-debian, which needs nothing but a Debian mirror",
+    trial=TRIAL,
 )

@@ -9,9 +9,11 @@ import pytest
 from tests.support.plans import PROJECT, all_server_plans, make_server_plan
 from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import NothingMatchesError, TfBuildError, UsageError
+from tfbuild.base.errors import ConfigError, NothingMatchesError, TfBuildError, UsageError
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words
 from tfbuild.products.serving.bazel.flags import limits
+from tfbuild.products.table import plan_of
 
 PLANS = all_server_plans()
 
@@ -128,12 +130,39 @@ def test_what_the_user_adds_comes_last_and_as_it_is() -> None:
         ("--override_repository=org_boost=/x", "is set by build_configs/releases/serving/2.20.0.yaml:"),
         ("--copt=-march=znver44", "clang 18 knows no -march=znver44"),
         ("--cxxopt=-mtune=foo", "clang 18 knows no -mtune=foo"),
+        ("--copt=-ffunctoin-sections", "clang 18 knows no option -ffunctoin-sections; did you mean"),
+        ("--linkopt=-fuse-lt=lld", "clang 18 knows no option -fuse-lt"),
+        ("--host_copt=-mavx513", "clang 18 knows no option -mavx513"),
+        ("--per_file_copt=//a.*@-O1,-fno-fast-maht", "clang 18 knows no option -fno-fast-maht"),
     ],
 )
 def test_words_after_the_dashes_that_cannot_stand_there(raw: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         options(raw=(raw,))
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["--per_file_copt=//a,b@-fno-plt,-Wl\\,-z", "--copt=-Wno-own", "--linkopt=-Wl,-zx", "--host_cxxopt=-O1"],
+)
+def test_flags_that_the_compiler_knows_reach_it(raw: str) -> None:
+    assert options(raw=(raw,))[-1] == raw
+
+
+@pytest.mark.parametrize("key", ["serving.copts", "serving.host_copts", "serving.linkopts"])
+@pytest.mark.parametrize("release", ["2.20.0", "2.19.1", "2.20.0-wheel"])
+def test_a_flag_of_the_servers_own_keys_has_to_be_known(key: str, release: str) -> None:
+    """A typo costs hours otherwise: Bazel meets it when it compiles."""
+    words = Words(release=release, sets=(f"{key}=-ffunctoin-sections",))
+    if key == "serving.host_copts" and release == "2.20.0-wheel":
+        plan_of(PROJECT, Product.SERVING, words, env={}, build_arch=Arch.AMD64)  # nothing reads it: a note
+        return
+    with pytest.raises(ConfigError) as caught:
+        plan_of(PROJECT, Product.SERVING, words, env={}, build_arch=Arch.AMD64)
+    (told,) = caught.value.details
+    assert told.startswith(f"--set {key}=-ffunctoin-sections: ")
+    assert "did you mean '-ffunction-sections'?" in told
 
 
 def test_a_build_can_go_without_the_disk_cache() -> None:

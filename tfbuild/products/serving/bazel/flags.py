@@ -17,11 +17,12 @@ from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compiler_options import CompilerOptions
 from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.products.serving.bazel.compilers import march_flags, parse_version, since
-from tfbuild.products.serving.bazel.words import repeated, word_problem
+from tfbuild.products.serving.bazel.words import COMPILER_OPTIONS, flags_in, repeated, word_problem
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
 
@@ -80,6 +81,7 @@ class BazelInputs:
     lines: Mapping[str, Origin]  # where the release's file has each key
     cpus: Cpus
     compiler: CompilerCpus | None = None  # which CPUs it knows; None: nobody has asked it
+    options: CompilerOptions | None = None  # which options it knows; None: as above
     raw: tuple[str, ...] = ()  # the words after -- on the command line
 
 
@@ -133,7 +135,7 @@ def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
         if "TF_REVISION" in word:
             raise tf_revision_refused(f"'{word}' after --")
         name, _, value = word.partition("=")
-        problem = word_problem(word, network=network) or repeated(word, named) or _cpu_problem(word, inputs)
+        problem = word_problem(word, network=network) or repeated(word, named) or _flag_problem(word, inputs)
         if problem:
             problems.append(problem)
         elif name == "--config":
@@ -144,16 +146,25 @@ def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
         raise UsageError(first, details=tuple(others), hint=hint)
 
 
-def _cpu_problem(word: str, inputs: BazelInputs) -> str | None:
-    """A CPU by a raw flag wins over compile.march: the compiler has to know it as well."""
-    option, _, flag = word.partition("=")
-    found = re.fullmatch(r"-m(arch|tune)=(.+)", flag)
-    if option not in {"--copt", "--conlyopt", "--cxxopt"} or not found:
+def _flag_problem(word: str, inputs: BazelInputs) -> str | None:
+    """What the compiler has against its flags in ``word``, which it would say after hours.
+
+    A CPU by a raw flag wins over compile.march: the compiler has to know it as well.
+    """
+    option, _, value = word.partition("=")
+    if option not in COMPILER_OPTIONS:
         return None
-    compiler = inputs.compiler
-    which: Literal["march", "mtune"] = "march" if found[1] == "arch" else "mtune"
-    problem = compiler.problem(which, found[2], inputs.config.arch) if compiler else None
-    return f"'{word}' after --: {problem}" if problem else None
+    arch = inputs.way.build_arch if option.startswith("--host_") else inputs.way.arch
+    problems = (_compiler_problem(flag, arch, inputs) for flag in flags_in(option, value))
+    return next((f"'{word}' after --: {each}" for each in problems if each), None)
+
+
+def _compiler_problem(flag: str, arch: Arch, inputs: BazelInputs) -> str | None:
+    compiler, options = inputs.compiler, inputs.options
+    if found := re.fullmatch(r"-m(arch|tune)=(.+)", flag):
+        which: Literal["march", "mtune"] = "march" if found[1] == "arch" else "mtune"
+        return compiler.problem(which, found[2], arch) if compiler else None
+    return options.problem(flag, arch) if options else None
 
 
 def tf_revision_refused(where: str) -> UsageError:

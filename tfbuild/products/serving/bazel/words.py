@@ -5,6 +5,7 @@ https://bazel.build/reference/command-line-reference has all options and which o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 _PLACE = "the builder has its place"
@@ -54,6 +55,28 @@ _WITH_VALUE = frozenset(
         "--spawn_strategy", "--strategy", "--test_env",
     }
 )  # fmt: skip
+
+# What hands its value to compiler or linker; the last two for the files that a regular expression names.
+_PER_FILE = ("--per_file_copt", "--host_per_file_copt")
+COMPILER_OPTIONS = frozenset(
+    {
+        *("--copt", "--conlyopt", "--cxxopt", "--linkopt"),
+        *("--host_copt", "--host_conlyopt", "--host_cxxopt", "--host_linkopt"),
+        *_PER_FILE,
+    }
+)
+
+
+def flags_in(option: str, value: str) -> tuple[str, ...]:
+    """The flags in the value of one of :data:`COMPILER_OPTIONS`.
+
+    ``--per_file_copt=+REGEX,-REGEX@FLAG,FLAG``, where ``\\,`` is a comma in a flag:
+    https://bazel.build/docs/user-manual#per-file-copt
+    """
+    if option not in _PER_FILE:
+        return (value,)
+    flags = re.split(r"(?<!\\),", value.partition("@")[2])
+    return tuple(flag.replace("\\,", ",") for flag in flags if flag)
 
 
 def word_problem(word: str, *, network: bool) -> str | None:

@@ -48,4 +48,5 @@ def key_rules(release: Release) -> KeyRules:
         },
         unnamed=(*_BAZEL_KEYS, *_CPU_KEYS, "compile.cflags"),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),
+        flags=("serving.copts", "serving.linkopts"),
     )

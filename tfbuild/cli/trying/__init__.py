@@ -1,0 +1,1 @@
+"""Commands that try results: compare, report, benchmark, run, shell."""
