@@ -26,8 +26,9 @@ class _Kind:
     tolerance: float
 
 
-# Quantised answers may differ by the rounding of each layer, two steps between published packages on amd64 and more
-# between CPUs; a kernel or a delegate that is wrong is tens of steps away. Dynamic range rounds activations to 8 bits.
+# Quantised answers may differ by the rounding of each layer, two steps between published packages on amd64
+# and more between CPUs; a kernel or a delegate that is wrong is tens of steps away. Dynamic range rounds
+# activations to 8 bits.
 _KINDS: Mapping[str, _Kind] = {
     "float32": _Kind("float32", "float32", 1e-4),
     "float16": _Kind("float32", "float32", 1e-3),
