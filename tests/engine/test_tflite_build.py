@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine.conftest import PROJECT, Built, Invoke
 from tests.support.bills import owners_in_cyclonedx, require_valid_cyclonedx, require_valid_spdx
-from tests.support.operators import pack_with_a_broken_model, require_operators
+from tests.support.operators import pack_with_a_broken_model, require_operators, require_zoo
 from tests.support.provenance import require_valid_provenance
 from tfbuild.artifacts.elf.read import ELF_MAGIC, read_elf
 from tfbuild.artifacts.image.archive import ImageArchive
@@ -164,6 +164,11 @@ def test_smoke_outcomes_are_in_the_manifest(built: Built) -> None:
 @pytest.mark.parametrize("api", ["c", "c++"])
 def test_every_operator_answers_as_published_packages_do(built: Built, api: str) -> None:
     require_operators(built.manifest, f"operators, {api}", "2.14.1")
+
+
+@pytest.mark.parametrize("api", ["c", "c++"])
+def test_every_kind_of_model_answers_as_published_packages_do(built: Built, api: str) -> None:
+    require_zoo(built.manifest, f"zoo, {api}", too_new=3)
 
 
 # The C API looks first whether a model is one; the C++ API believes it.

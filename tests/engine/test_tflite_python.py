@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import Invoke
-from tests.support.operators import require_operators
+from tests.support.operators import require_operators, require_zoo
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.cache import cache_root
@@ -109,6 +109,7 @@ def test_xnnpack_is_in_use_through_python(source: Built) -> None:
 
 def test_every_operator_answers_through_python_as_published_packages_do(source: Built) -> None:
     require_operators(source.manifest, "operators, python", "2.14.1")
+    require_zoo(source.manifest, "zoo, python", too_new=3)
 
 
 def test_a_model_that_ends_the_process_is_told_and_the_others_are_run(source: Built) -> None:
@@ -164,6 +165,7 @@ def test_the_official_wheel_answers_the_same(official: Built) -> None:
 def test_every_operator_answers_through_the_official_wheel(official: Built) -> None:
     column = "" if official.arch == "armhf" else "tflite-runtime-2.14.0"
     require_operators(official.manifest, "operators, python", column)
+    require_zoo(official.manifest, "zoo, python", too_new=3)
 
 
 def test_the_official_wheel_stays_as_it_was_published(official: Built, invoke: Invoke) -> None:

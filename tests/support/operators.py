@@ -11,6 +11,7 @@ from typing import Any
 from tests.operators.cases import all_cases
 from tests.operators.pack import pack, unpack_file
 from tests.operators.recording import KNOWN
+from tests.zoo.cases import FILE as ZOO
 
 # A flatbuffer whose root lies far outside: reading it is a segmentation fault.
 _BROKEN = b"\xff\xff\xff\x7fTFL3".ljust(64, b"\0")
@@ -44,6 +45,17 @@ def require_operators(manifest: Mapping[str, Any], case: str, column: str) -> No
         number = columns.index(column)
         wanted = sum(answer.left[number] == 0 for answer in answers.values())
         assert counts["xnnpack"]["delegated"] >= wanted > 400
+
+
+def require_zoo(manifest: Mapping[str, Any], case: str, too_new: int) -> None:
+    """All models were run in each way and are right, but for ``too_new`` that the release does not know."""
+    (outcome,) = (each for each in manifest["smoke"] if each["case"] == case)
+    answers, _ = unpack_file(ZOO)
+    for count in outcome["operators"]:
+        assert (count["models"], count["right"]) == (len(answers), len(answers) - too_new)
+    met = [each for each in manifest["findings"] if each["message"].startswith(f"{case}: ")]
+    assert [each["id"] for each in met] == ["operator-limit"] * bool(too_new)
+    assert all("FULLY_CONNECTED 12" in each["fix"] for each in met)
 
 
 def pack_with_a_broken_model(path: Path) -> tuple[str, str, str]:

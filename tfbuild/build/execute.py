@@ -183,6 +183,7 @@ def _verify(
         exports=run.recipe.exports(plan.part),
         keep_symbols=not plan.strip,
         march=plan.march,
+        optimised=plan.optimises,
         own=frozenset(each.sha256 for each in code_files(staging)),
     )
     archive = layout.work / "image.tar"

@@ -167,6 +167,13 @@ class Plan(Generic[Part]):
         return found[-1] if found else None
 
     @property
+    def optimises(self) -> bool:
+        """Whether the compiler is told to: the last -O counts; with none at all the build tool's mode does."""
+        words = [flag.text.removeprefix("--copt=") for flag in self.flags]
+        found = [word for word in words if word.startswith("-O")]
+        return not found or found[-1] != "-O0"
+
+    @property
     def tree(self) -> SourceTree:
         """The source; asking a plan that compiles nothing for it is a bug."""
         if self.source is None:

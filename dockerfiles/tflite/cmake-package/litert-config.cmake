@@ -8,6 +8,9 @@ if(NOT TARGET litert::litert)
     IMPORTED_LOCATION "${_litert_prefix}/lib/libLiteRt.so"
     IMPORTED_SONAME "libLiteRt.so"
     INTERFACE_INCLUDE_DIRECTORIES "${_litert_prefix}/include")
+  # Upstream's C++ headers name members like types, which GCC takes for an error else; its own build does the same.
+  set_property(TARGET litert::litert PROPERTY INTERFACE_COMPILE_OPTIONS
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpermissive>)
 endif()
 
 unset(_litert_prefix)

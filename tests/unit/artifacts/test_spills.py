@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.plans import make_plan
 from tfbuild.artifacts.elf.code import Code, CodeRange, Function
 from tfbuild.artifacts.isa.facts import IsaFacts
 from tfbuild.artifacts.isa.spills import spilling
+from tfbuild.base.arch import Arch
 from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.policy import Context, Policy, Role
 
@@ -33,6 +35,7 @@ KEPT = {
         "20 00 00 f9 c0 03 5f d6",  # str x0,[x1]
     ],
 }
+NO_CONTEXT = Context()
 POLICY = Policy(description="test", roles={"library": Role(files=("*.so",))})
 
 
@@ -57,9 +60,11 @@ def test_a_function_is_not_judged_by_the_one_behind_it() -> None:
     assert spilling(Code("EM_RISCV", True, made.ranges, made.functions)) == 0
 
 
-def found(functions: int, spilled: int, role: str | None = "library") -> list[str]:
+def found(
+    functions: int, spilled: int, role: str | None = "library", context: Context = NO_CONTEXT
+) -> list[str]:
     isa = IsaFacts("EM_X86_64", "x86-64", 100, functions, 0, 0, 0, (), spilled)
-    return [each.id for each in check_isa("lib/a.so", isa, POLICY, role, Context())]
+    return [each.id for each in check_isa("lib/a.so", isa, POLICY, role, context)]
 
 
 def test_a_library_of_which_most_is_unoptimised_is_a_finding() -> None:
@@ -67,3 +72,13 @@ def test_a_library_of_which_most_is_unoptimised_is_a_finding() -> None:
     assert found(100, 13) == []  # linked with a part that is
     assert found(15, 15) == []  # too little to judge
     assert found(100, 97, None) == []  # nothing that was built here
+    assert found(100, 97, context=Context(optimised=False)) == []  # as it was asked for
+
+
+@pytest.mark.parametrize(
+    ("level", "optimises"), [("0", False), ("g", True), ("1", True), ("3", True), ("s", True)]
+)
+def test_a_plan_knows_whether_it_asks_for_optimised_code(level: str, optimises: bool) -> None:
+    assert (
+        make_plan("2.14.1-debian", "opt", Arch.AMD64, f"compile.optimisation={level}").optimises == optimises
+    )

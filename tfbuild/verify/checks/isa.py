@@ -30,7 +30,7 @@ def check_isa(
             yield from _exceeded(name, isa, str(march), permitted)
     if context.march and role is not None:
         yield from _arrived(name, isa, context.march)
-    if role is not None:
+    if role is not None and context.optimised:
         yield from _optimised(name, isa)
 
 

@@ -1,0 +1,1 @@
+/* What litert/cc includes of core. */
