@@ -168,7 +168,7 @@ class Plan(Generic[Part]):
 
     @property
     def optimises(self) -> bool:
-        """Whether the compiler is told to: the last -O counts; with none at all the build tool's mode."""
+        """Whether the compiler is told to: the last -O counts; with none the build tool's mode does."""
         words = [flag.text.removeprefix("--copt=") for flag in self.flags]
         found = [word for word in words if word.startswith("-O")]
         return not found or found[-1] != "-O0"
@@ -182,7 +182,7 @@ class Plan(Generic[Part]):
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
-        return asdict(replace(self, signing=self.signing.shown))
+        return asdict(self)
 
 
 @dataclass(frozen=True)
