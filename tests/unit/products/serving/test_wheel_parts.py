@@ -157,6 +157,14 @@ def test_a_library_and_those_of_a_wheel_are_loaded_by_name(facts: Any, tmp_path:
     assert made.build_id != plan().build_id
 
 
+def test_a_program_in_a_wheel_is_no_library_whatever_it_looks_like(tmp_path: Path) -> None:
+    wheel = wheel_of(tmp_path, "text/library.so")
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("text/worker", b"\x7fELF and nothing more")
+    # The library, a real one that needs no TensorFlow, is what is told of.
+    assert "text/library.so: it does not need" in problems(f"serving.op_libraries={wheel}")
+
+
 def test_another_content_is_another_build(facts: Any, tmp_path: Path) -> None:
     facts()
     library = tmp_path / "mine.so"

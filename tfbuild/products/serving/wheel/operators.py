@@ -64,7 +64,8 @@ def _members(path: Path, arch: Arch, tensorflow: str) -> Iterator[str]:
         return
     with Wheel(path) as wheel:
         _require_tensorflow(wheel.facts().requires, tensorflow, arch)
-        libraries = {name: parse_elf(wheel.read(name), name) for name in wheel.elf_names()}
+        names = [name for name in wheel.elf_names() if name.endswith(".so")]  # not programs
+        libraries = {name: parse_elf(wheel.read(name), name) for name in names}
     usable = [name for name, facts in libraries.items() if _why_not(facts, arch) is None]
     if not usable:
         name, facts = next(iter(libraries.items()), ("", None))
