@@ -24,7 +24,7 @@ from tfbuild.build.bundle.make import load_bundle, make_bundle
 from tfbuild.build.dist.folder import require_places, require_room, require_writable
 from tfbuild.build.execute import execute
 from tfbuild.build.layout import Layout
-from tfbuild.build.node import arch_of, engine_here, execute_on, remember_node
+from tfbuild.build.matrix.node import arch_of, engine_here, execute_on, remember_node
 from tfbuild.build.roots import SNAPSHOT_ARCHIVE, Archive, archives_of
 from tfbuild.build.run import BuildResult, Effects, Recipe
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index

@@ -18,7 +18,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.values import Reporter
 from tfbuild.build.layout import Layout
-from tfbuild.build.node import arch_of, bring_image, last_node, remember_node, require_arch
+from tfbuild.build.matrix.node import arch_of, bring_image, last_node, remember_node, require_arch
 from tfbuild.build.run import BuildResult
 from tfbuild.cli import build as cli_build
 from tfbuild.cli import wiring

@@ -212,8 +212,8 @@ def settled(looks: Sequence[Outlook], tell: Callable[[str], None]) -> dict[str, 
 
 def job_of(look: Outlook) -> Job:
     """What the scheduler has to know of a build."""
+    from tfbuild.build.matrix.node import last_node
     from tfbuild.build.matrix.schedule import Job
-    from tfbuild.build.node import last_node
     from tfbuild.cli.line.build_words import layout_of
 
     build = look.build

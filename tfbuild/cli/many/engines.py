@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tfbuild.base.errors import HostError
+from tfbuild.build.matrix.node import arch_of, require_arch
 from tfbuild.build.matrix.schedule import HERE, Node
-from tfbuild.build.node import arch_of, require_arch
 from tfbuild.engine.engine import DockerEngine, connect
 from tfbuild.engine.nodes import NodeEntry
 from tfbuild.plan.words import host_arch
