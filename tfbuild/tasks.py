@@ -12,11 +12,12 @@ from invoke.context import Context
 from invoke.main import program
 from invoke.tasks import task
 
-from tfbuild.cli.run import BuildOptions, SelectOptions, friendly, help_of, with_options
+from tfbuild.cli.run import AllOptions, BuildOptions, SelectOptions, friendly, help_of, with_options
 from tfbuild.cli.usage import exit_with_usage, list_in_groups
 
 __all__ = [
     "benchmark",
+    "build_all",
     "build_keras",
     "build_serving",
     "build_tflite",
@@ -118,6 +119,27 @@ def build_keras(
     from tfbuild.cli.build import build
 
     return build("keras", replace(options.words(), variant=variant, app=app, model=model), options)
+
+
+@task(
+    auto_shortflags=False,
+    positional=["file"],
+    help={
+        **help_of(AllOptions),
+        "file": "the matrix: products, releases, configurations, architectures, and builds by name",
+    },
+)
+@friendly
+@with_options(AllOptions)
+def build_all(_context: Context, options: AllOptions, file: str) -> int:
+    """Build all that a matrix file asks for, several at a time; one table at the end, exit code of the worst.
+
+    invoke build-all matrix.yaml --dry-run
+    invoke build-all matrix.yaml --keep-going --junit report.xml
+    """
+    from tfbuild.cli.many.build_all import build_all
+
+    return build_all(file, options)
 
 
 @task(
@@ -810,7 +832,7 @@ def test(_context: Context, fast: bool = False) -> int:  # noqa: PT028 - a task,
 
 GROUPS = {
     "Start here": (setup, doctor, list_configs, list_releases, explain, version),
-    "Build": (build_keras, build_serving, build_tflite),
+    "Build": (build_all, build_keras, build_serving, build_tflite),
     "Configure": (list_keys, new_config, show_config),
     "Judge results": (diagnose, outdated, reproduce, sign, verify),
     "Share results": (pull, push),

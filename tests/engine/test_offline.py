@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +14,7 @@ import pytest
 
 from tests.support import http_server as web
 from tests.support.archives import fresh_archive, miniature_that_downloads
+from tests.support.second_engine import connect_to, docker_context, lonely_engine
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root
 from tfbuild.machine.programs import Captured
@@ -194,35 +191,8 @@ def test_wheels_become_an_image_where_there_is_no_network(
 # -- the model server, on an engine of its own ---------------------------------------------------------
 
 
-@contextmanager
-def lonely_engine(folder: Path) -> Iterator[str]:
-    """A Docker engine in an empty network namespace that has never seen an image; its address."""
-    daemon = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/usr/local/sbin")
-    if os.geteuid() != 0 or daemon is None:
-        pytest.skip("a second engine needs root and dockerd")
-    address = f"unix://{folder}/docker.sock"
-    argv = ["unshare", "--net", daemon, f"--host={address}", f"--data-root={folder}/data"]
-    argv += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-    argv += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
-    with (folder / "dockerd.log").open("w") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
-        try:
-            _wait_for(folder / "docker.sock", process)
-            yield address
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def _wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, (path.parent / "dockerd.log").read_text()[-4000:]
-        assert time.monotonic() < deadline, "the engine does not start"
-        time.sleep(0.2)
-
-
 def test_a_model_server_builds_on_an_engine_without_network_that_has_never_built(
-    island: Island, invoke: Invoke, gateway: str, tmp_path: Path
+    island: Island, invoke: Invoke, gateway: str, tmp_path: Path, engine: DockerEngine
 ) -> None:
     """Bazel's own download, its packages and the Debian system: all of it comes out of the bundle."""
     archive, sha256 = fresh_archive(tmp_path)
@@ -243,12 +213,20 @@ def test_a_model_server_builds_on_an_engine_without_network_that_has_never_built
     folder.mkdir()
     try:
         with lonely_engine(folder) as address:
-            island.env["DOCKER_HOST"] = address
+            island.env["DOCKER_CONFIG"] = str(docker_context(tmp_path / "docker", "lonely", address))
             assert island.invoke("bundle", "--load", str(file)).ok
-            built = island.invoke(
-                "build-serving", *words, "--offline", "--output", str(tmp_path / "dist"), "--json"
-            )
+            build = ("build-serving", *words, "--offline", "--output", str(tmp_path / "dist"), "--json")
+            built = island.invoke(*build, "--on", "lonely")
             assert built.ok, built.stderr[-8000:]
+            image = json.loads(built.stdout)["image"]
+            # It was built there, and brought here, so nobody has to ask the node again.
+            own, there = engine.image(image), connect_to(address).image(image)
+            assert own is not None
+            assert there is not None
+            assert own.id == there.id == json.loads(built.stdout)["image_id"]
+        again = island.invoke(*build, "--on", "lonely")
+        assert json.loads(again.stdout)["status"] == "up-to-date"
+        engine.remove_image(image)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     manifest = json.loads((Path(json.loads(built.stdout)["output"]) / "manifest.json").read_text())

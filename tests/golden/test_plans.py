@@ -24,8 +24,13 @@ from tfbuild.base.arch import Arch
 from tfbuild.build.layout import Layout
 from tfbuild.doctor.checks import ENGINE_DISK
 from tfbuild.plan.flags import Target
+from tfbuild.plan.matrix.expand import expand
+from tfbuild.plan.matrix.file import read_matrix
+from tfbuild.plan.matrix.plan import plan_matrix
+from tfbuild.plan.matrix.show import Outlook, matrix_document, matrix_lines
 from tfbuild.plan.plan import Patch, Plan
-from tfbuild.plan.show.brief import LONGEST, Prospect, brief
+from tfbuild.plan.show.brief import LONGEST, Prospect, There, brief
+from tfbuild.plan.words import Words
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.table import definition_of, plan_text, recipe_of
@@ -161,6 +166,7 @@ def test_no_golden_file_is_left_behind() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == written | {
         "bazel.txt",
         "brief.txt",
+        "matrix.txt",
         "flags.txt",
         "policies.yaml",
     }
@@ -175,3 +181,29 @@ def _brief(plan: Plan[Any]) -> str:
     rows = brief((Prospect(plan, needs.disk if needs else ENGINE_DISK, needs),))
     assert len(rows) <= LONGEST
     return "".join(f"{row}\n" for row in rows)
+
+
+def test_the_table_of_a_matrix(golden: Golden) -> None:
+    """What ``build-all --dry-run`` prints where nothing is there yet; plans stand in for the words."""
+    file = PROJECT / "examples" / "matrix.yaml"
+    read = read_matrix(file, "matrix.yaml")
+    plan = plan_matrix(
+        expand(read, Words(), Arch.AMD64),
+        lambda product, words: {Arch.AMD64: _of_matrix(product, words)},
+        read.document,
+    )
+    looks = []
+    for build in plan.builds:
+        needs = recipe_of(build.plan).needs(build.plan.part)
+        looks.append(Outlook(build, There(), needs.disk if needs else ENGINE_DISK, needs))
+    lines = matrix_lines(matrix_document(plan, looks, plan.pins), looks)
+    golden("matrix.txt", "".join(f"{line}\n" for line in lines))
+
+
+def _of_matrix(product: str, words: Words) -> Plan[Any]:
+    arch, config = Arch(words.arch), words.config or "opt"
+    if product == "keras":
+        return keras.make_plan(app=PROJECT / "examples" / words.app.partition("examples/")[2])
+    if product == "serving":
+        return make_linked_server_plan(words.release, arch, config=config)
+    return make_plan(words.release, config, arch, *words.sets)

@@ -13,6 +13,7 @@ from tfbuild.base.errors import HostError
 from tfbuild.cli import cleaning, lock, machine, wiring
 from tfbuild.cli.audit import outdated, reproduce
 from tfbuild.cli.guide import configs, room
+from tfbuild.cli.many import engines
 from tfbuild.cli.registry import access
 from tfbuild.doctor import setup as host_setup
 from tfbuild.products.serving import upstream
@@ -20,6 +21,7 @@ from tfbuild.products.serving import upstream
 # What acts, by the module that the commands take it from.
 _ACTS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (wiring, ("build_plan", "build_several", "bundle", "unbundle", "fetch_release", "connect")),
+    (engines, ("connect",)),
     (lock, ("lock_release", "lock_wheels_of")),
     (upstream, ("check_upstream",)),
     (cleaning, ("clean_up",)),

@@ -60,7 +60,7 @@ from tfbuild.build.steps import (
     step_of,
 )
 from tfbuild.build.times import expected_times
-from tfbuild.engine.facts import ImageFacts
+from tfbuild.engine.facts import Engine, ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
 from tfbuild.trust.bill import Bill
@@ -104,9 +104,9 @@ def execute(
         on_wait=effects.reporter.note,
     ):
         settle(output, plan.build_id)
-        finished = _finished(plan, recipe, output, effects, started)
-        if finished:
-            return finished
+        result = finished(plan, recipe, output, effects.engine, started)
+        if result:
+            return result
         require_places(output, plan.build_id)
         replaced = replaced_folder(plan, output)
         if replaced:
@@ -133,14 +133,17 @@ def require_locked(plan: Plan[Any]) -> None:
         )
 
 
-def _finished(
-    plan: Plan[Any], recipe: Recipe[Any], output: Path, effects: Effects, started: float
+def finished(
+    plan: Plan[Any], recipe: Recipe[Any], output: Path, engine: Engine, started: float
 ) -> BuildResult | None:
-    """The result of an earlier build with the same key, if every file and the image are still there."""
+    """The result of an earlier build with the same key, if every file and the image are still there.
+
+    ``started``: :func:`time.monotonic` when somebody began to ask.
+    """
     manifest = read_manifest(output)
     if not manifest or not is_finished(output, plan.build_id, plan.key):
         return None
-    image = effects.engine.image(plan.image.tag)
+    image = engine.image(plan.image.tag)
     if image is None or image.id != manifest["image"]["id"]:
         return None
     rows = artifact_rows(output, recipe.artifacts, 0)

@@ -24,7 +24,8 @@ class Product:
     ``contradictions`` what they must not say at the same time.
     ``plan`` makes a plan of a request, ``recipe`` tells what carries it out; ``parts`` are the types of
     :attr:`Plan.part` that there are. ``out_of_reach`` is what helps where upstream cannot be reached,
-    ``takes_raw`` whether words after ``--`` go to its build tool. ``trial`` says how its images are tried.
+    ``takes_raw`` whether words after ``--`` go to its build tool, ``takes`` the options that its command has
+    beyond those of all build commands. ``trial`` says how its images are tried.
     """
 
     rules: Rules
@@ -36,6 +37,7 @@ class Product:
     out_of_reach: str = ""
     takes_raw: bool = False
     trial: Trial | None = None
+    takes: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -38,6 +38,11 @@ def what_is_there(plan: Plan[Any], layout: Layout, output: Path) -> There:
     )
 
 
+def missing_pins(pins: Iterable[Pin], cache: Path) -> tuple[Pin, ...]:
+    """Those of ``pins`` that a build would have to fetch."""
+    return tuple(pin for pin in pins if not _is_here(cache, pin))
+
+
 def _is_here(cache: Path, pin: Pin) -> bool:
     return entry_of(cache, pin).is_stamped()
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
-from tfbuild.cli.line.own_files import release_word
-from tfbuild.machine.path_words import input_word, output_folder
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 if TYPE_CHECKING:
     from tfbuild.base.documents import Replaced
-    from tfbuild.build.layout import Layout
     from tfbuild.cli.run import BuildOptions
+    from tfbuild.engine.nodes import NodeEntry
+    from tfbuild.plan.matrix.plan import MatrixPlan
     from tfbuild.plan.plan import Plan
     from tfbuild.plan.several import IndexPlan
     from tfbuild.plan.words import Words
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 
 def build(product: str, words: Words, options: BuildOptions) -> int:
     """``invoke build-tflite``, ``build-serving`` and ``build-keras``"""
+    from tfbuild.cli.line.build_words import checked_words
+    from tfbuild.cli.many.nodes import entries, node_of
     from tfbuild.cli.registry.push import push_reference
     from tfbuild.plan.several import make_plans
     from tfbuild.plan.words import host_arch
@@ -35,8 +35,15 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
 
     words = checked_words(words, PROJECT)
     target = push_reference(options.push) if options.push else None
-    make = partial(plan_of, PROJECT, product, env=os.environ, build_arch=host_arch())
-    plans = make_plans(words, make)
+    node, matrix = node_of(options.on), None
+    if node is None and "," in words.arch and (nodes := entries()):
+        from tfbuild.cli.many.several import plan_on_nodes
+
+        matrix = plan_on_nodes(product, words, nodes)
+        plans = tuple(build.plan for build in matrix.builds)
+    else:
+        host = node.arch if node else host_arch()
+        plans = make_plans(words, partial(plan_of, PROJECT, product, env=os.environ, build_arch=host))
     if options.verbose and not options.dry_run:
         raise UsageError("--verbose tells more of a plan", hint="--dry-run --verbose")
     if options.dry_run:
@@ -44,36 +51,31 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
     release = load_release(PROJECT, plans[0].product, words.release or plans[0].release)
     if target and options.offline:
         raise UsageError("--offline, and --push needs the network", hint="invoke push IMAGE REF, later")
-    return _build(plans, release, target, as_json=options.json, offline=options.offline)
-
-
-def checked_words(words: Words, root: Path) -> Words:
-    """The words of a build, with the paths among them looked at and ``~`` in them replaced.
-
-    ``root`` is the project.
-    """
-    output = words.output
-    if output:
-        folder = output_folder(output, "--output")
-        output = str(folder) if output.startswith("~") else output
-    model, app = (
-        input_word(word, option) if word else ""
-        for word, option in ((words.model, "--model"), (words.app, "--app"))
-    )
-    return replace(words, output=output, model=model, app=app, release=release_word(words.release, root))
+    return _build(plans, release, target, options, node, matrix)
 
 
 def _build(
-    plans: tuple[Plan[Any], ...], release: Release, target: Reference | None, *, as_json: bool, offline: bool
+    plans: tuple[Plan[Any], ...],
+    release: Release,
+    target: Reference | None,
+    options: BuildOptions,
+    node: NodeEntry | None,
+    matrix: MatrixPlan | None,
 ) -> int:
-    """Carry the plans out; more than one also become one image of several platforms. ``target`` is the
-    name in a registry that the image gets."""
+    """Carry the plans out; more than one also become one image of several platforms.
+
+    ``target`` is the name in a registry that the image gets. With ``matrix`` they are built on nodes, side by
+    side, as it has them.
+    """
     from tfbuild.base.documents import dump
     from tfbuild.build.dist.signing import sign_folder
     from tfbuild.cli.console import ConsoleReporter
     from tfbuild.cli.line.signing import signer_of
+    from tfbuild.cli.many.nodes import entries
+    from tfbuild.cli.many.several import build_on_nodes
     from tfbuild.cli.wiring import build_plan, build_several
 
+    offline = options.offline
     signer = signer_of(plans[0].signing, os.environ)  # a key that cannot be read is told before the build
     if target:  # and so is a registry that cannot be reached
         from tfbuild.cli.registry.push import require_reachable
@@ -82,14 +84,19 @@ def _build(
             require_reachable(target, reporter)
     if len(plans) > 1:
         with ConsoleReporter() as reporter:
-            index, results = build_several(plans, release, offline=offline, reporter=reporter)
+            made: Mapping[str, float] = {}
+            if matrix:
+                plans, made = build_on_nodes(matrix, entries(), offline=offline, reporter=reporter)
+            index, results = build_several(
+                plans, release, offline=offline, reporter=reporter, node=node, made=made
+            )
         rows = tuple(row for result in results for row in result.rows)
         outputs = [*(str(each.output) for each in results), index.output]
         images = [*(each.image for each in results), *([index.image] if index.loaded else [])]
         document = dump(index)
     else:
         with ConsoleReporter() as reporter:
-            result = build_plan(plans[0], release, offline=offline, reporter=reporter)
+            result = build_plan(plans[0], release, offline=offline, reporter=reporter, node=node)
         rows, outputs, images = result.rows, [str(result.output)], [result.image]
         document = result.to_json()
     if signer:
@@ -103,7 +110,7 @@ def _build(
             pushed = push_built(Path(outputs[-1]), target, signer, pushing)
         document["pushed"] = {"reference": pushed.reference, "digest": pushed.digest}
         images.append(f"{target.place}@{pushed.digest}")
-    if as_json:
+    if options.json:
         write_json(document)
         return ExitCode.OK
     reporter.result_table(rows)
@@ -139,13 +146,14 @@ def _show_json(
     plans: tuple[Plan[Any], ...], replaced: Sequence[Replaced | None], index: IndexPlan | None
 ) -> None:
     from tfbuild.base.documents import dump
+    from tfbuild.cli.line.build_words import layout_of
     from tfbuild.plan.several import index_json
     from tfbuild.products.table import definition_of
 
     documents = [
         {
             **plan.to_json(),
-            "bake": definition_of(plan, _layout(plan)),
+            "bake": definition_of(plan, layout_of(plan)),
             "replaces": dump(found) if found else None,
         }
         for plan, found in zip(plans, replaced, strict=True)
@@ -158,6 +166,7 @@ def _show_brief(
 ) -> None:
     from tfbuild.build.there import what_is_there
     from tfbuild.cli.console import render_rows
+    from tfbuild.cli.line.build_words import layout_of
     from tfbuild.doctor.checks import ENGINE_DISK
     from tfbuild.plan.asked import output_folder
     from tfbuild.plan.show.brief import Prospect, brief
@@ -166,13 +175,6 @@ def _show_brief(
     prospects = []
     for plan, place in zip(plans, places, strict=True):
         needs = recipe_of(plan).needs(plan.part)
-        there = what_is_there(plan, _layout(plan), output_folder(plan))
+        there = what_is_there(plan, layout_of(plan), output_folder(plan))
         prospects.append(Prospect(plan, needs.disk if needs else ENGINE_DISK, needs, there, place))
     render_rows([(row.label, row.text) for row in brief(prospects, index, index_place)])
-
-
-def _layout(plan: Plan[Any]) -> Layout:
-    from tfbuild.build.layout import Layout
-    from tfbuild.machine.cache import cache_root
-
-    return Layout(PROJECT, cache_root(os.environ), plan.build_id, plan.plain_id)

@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 
 def doctor(*, product: str, as_json: bool) -> int:
     """``invoke doctor``"""
+    from tfbuild.cli.many.nodes import entries
     from tfbuild.doctor.checks import DoctorContext
     from tfbuild.doctor.doctor import exit_code, render_json, render_text, run_checks
+    from tfbuild.doctor.nodes import check_nodes
     from tfbuild.machine.cache import cache_root
     from tfbuild.machine.runner import SubprocessRunner
 
     context = DoctorContext(cache_dir=cache_root(os.environ), output_dir=Path("dist").absolute())
     if product:
         context = _context_of(product, context)
-    results = run_checks(context, runner=SubprocessRunner())
+    runner = SubprocessRunner()
+    results = (*run_checks(context, runner=runner), *check_nodes(entries(), runner))
     write_text(render_json(results) if as_json else render_text(results))
     return exit_code(results)
 

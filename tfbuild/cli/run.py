@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tfbuild.plan.words import Words
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Options = TypeVar("Options", bound="SelectOptions")
+Options = TypeVar("Options", bound="SelectOptions | AllOptions")
 _HELP = "help"
 
 
@@ -69,6 +69,7 @@ class BuildOptions(SelectOptions):
     name: str = _word("a word that names your changes to the configuration in the build's name [a hash]")
     tag: str = _word("name of the runtime image [tfbuild/PRODUCT:RELEASE-CONFIG-ARCH]")
     output: str = _word("folder for the results [dist]")
+    on: str = _word("the docker context whose engine builds; the image is brought here [the engine in use]")
     dry_run: bool = _switch("print the plan; no engine, no network")
     verbose: bool = _switch("with --dry-run: each flag, file and package, with the line that gave it")
     sign: str = _word("private key file (Ed25519, ECDSA) that signs the results [signing.key]")
@@ -89,7 +90,21 @@ class BuildOptions(SelectOptions):
         )
 
 
-def help_of(options: type[SelectOptions]) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class AllOptions:
+    """The options of ``build-all``."""
+
+    output: str = _word("folder for the results [dist]")
+    at_once: str = _word("builds at a time, at most, on each engine [as its CPUs and memory allow]")
+    keep_going: bool = _switch("after a failure, start the builds that are left all the same")
+    dry_run: bool = _switch("print what would be built, and what is there; no engine, no network")
+    sign: str = _word("private key file (Ed25519, ECDSA) that signs the results [signing.key]")
+    offline: bool = _switch("download nothing: a file that is not here is an error")
+    junit: str = _word("write what became of each build to this file, as JUnit XML for CI services")
+    json: bool = _switch("machine-readable result (or plan) on stdout")
+
+
+def help_of(options: type[SelectOptions | AllOptions]) -> dict[str, str]:
     """The help text of each option, as :func:`invoke.tasks.task` takes them."""
     return {each.name.replace("_", "-"): each.metadata[_HELP] for each in fields(options)}
 
@@ -114,7 +129,9 @@ def with_options(
         @functools.wraps(command)
         def wrapper(context: Context, **typed: Any) -> int:
             given = {each.name: typed.pop(each.name, each.default) for each in shared}
-            found = options(**{**given, "set": tuple(given["set"] or ())})
+            # Of a repeatable option invoke gives a list, or None.
+            lists = {each.name: tuple(given[each.name] or ()) for each in shared if each.default is None}
+            found = options(**{**given, **lists})
             return command(context, found, **typed)
 
         parameters = [context, *shared, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own)]

@@ -22,6 +22,7 @@ from tfbuild.build.again.verdict import Verdict
 from tfbuild.build.bundle.file import Bundle, BundleDocument
 from tfbuild.build.dist.folder import BuildDocument
 from tfbuild.build.dist.manifest import Manifest, VerifyRecord
+from tfbuild.build.matrix.report import BuildAllDocument
 from tfbuild.build.several import IndexDocument, IndexManifest
 from tfbuild.cli.cleaning import CleanDocument
 from tfbuild.cli.guide.about import VersionDocument
@@ -48,8 +49,11 @@ from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.host import TargetHost
 from tfbuild.diagnose.known import known_errors_schema
 from tfbuild.doctor.doctor import DoctorReport
+from tfbuild.engine.nodes import NodeKeys
 from tfbuild.machine.terminal import write_lines
 from tfbuild.plan.document import PlanDocument
+from tfbuild.plan.matrix.file import MatrixFile
+from tfbuild.plan.matrix.show import MatrixPlanDocument
 from tfbuild.plan.several import IndexPlanDocument
 from tfbuild.products.serving.upstream import UpstreamReport
 from tfbuild.releases.lock import Lock
@@ -60,6 +64,8 @@ from tfbuild.verify.report import VerifyReport
 _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
     (PlanDocument, "plan", "invoke build-tflite or build-serving --dry-run --json"),
     (BuildDocument, "build-result", "invoke build-tflite --json"),
+    (MatrixPlanDocument, "matrix-plan", "invoke build-all --dry-run --json"),
+    (BuildAllDocument, "build-all", "invoke build-all --json"),
     (IndexPlanDocument, "index-plan", "invoke build-tflite or build-serving --arch A,B --dry-run --json"),
     (IndexDocument, "index-result", "invoke build-tflite or build-serving --arch A,B --json"),
     (IndexManifest, "index-manifest", "manifest.json of the folder of an image of several platforms"),
@@ -102,6 +108,10 @@ def documents() -> Mapping[str, str]:
     """The text of each schema file, by its path in the project."""
     return {
         "build_configs/schema.json": _text(config_schema()),
+        "build_configs/node.schema.json": _text(
+            schema_of(NodeKeys, "tfbuild node: a docker context that builds")
+        ),
+        "build_configs/matrix.schema.json": _text(schema_of(MatrixFile, "tfbuild matrix of builds")),
         "build_configs/releases/schema.json": _text(release_schema()),
         "build_configs/policies/schema.json": _text(policy_file_schema()),
         "build_configs/platforms/schema.json": _text(schema_of(Platforms, "Linux platforms")),

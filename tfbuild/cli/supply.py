@@ -14,8 +14,8 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.bundle.file import BundleDocument
 from tfbuild.cli import wiring
-from tfbuild.cli.build import checked_words
 from tfbuild.cli.console import ConsoleReporter
+from tfbuild.cli.line.build_words import checked_words
 from tfbuild.machine.path_words import input_file, output_file
 from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.plan.words import Words, host_arch

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import ChecksumError, HostError, TfBuildError, UsageError
 from tfbuild.base.image_names import require_image_reference
 from tfbuild.base.project import PROJECT
-from tfbuild.base.text import shown
 from tfbuild.base.urls import VARIABLE, Mirror, MirrorRule, parse_mirror_rules
 from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.build.again.known import load_known_causes
@@ -25,9 +24,11 @@ from tfbuild.build.bundle.make import load_bundle, make_bundle
 from tfbuild.build.dist.folder import require_places, require_room, require_writable
 from tfbuild.build.execute import execute
 from tfbuild.build.layout import Layout
+from tfbuild.build.matrix.node import arch_of, engine_here, execute_on, remember_node
 from tfbuild.build.roots import SNAPSHOT_ARCHIVE, Archive, archives_of
-from tfbuild.build.run import BuildResult, Effects
+from tfbuild.build.run import BuildResult, Effects, Recipe
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index
+from tfbuild.cli.line.environment import lock_wait
 from tfbuild.diagnose.diagnose import DiagnoseEffects
 from tfbuild.diagnose.host import TargetHost
 from tfbuild.diagnose.known import RunOutcome, load_known_errors
@@ -40,8 +41,10 @@ from tfbuild.downloads.mirrors import url_resolver
 from tfbuild.downloads.pip_settings import pip_settings
 from tfbuild.downloads.python_index import PythonIndex
 from tfbuild.engine.docker_cli import find_docker_cli
+from tfbuild.engine.elsewhere import RunnerWith
 from tfbuild.engine.engine import DockerEngine, connect
 from tfbuild.engine.facts import Held, ImageFacts
+from tfbuild.engine.nodes import NodeEntry, node_environment
 from tfbuild.machine.apt import debian_archive_mirrors, debian_security_mirrors
 from tfbuild.machine.cache import cache_root, prepare_cache
 from tfbuild.machine.host import HostFacts, gather
@@ -55,21 +58,6 @@ from tfbuild.releases.first_seen import obtain
 from tfbuild.releases.keys import Release, debian_of, source_of
 
 _NOWHERE = dict.fromkeys(("http_proxy", "https_proxy"), "http://offline.invalid:9")
-
-
-def lock_wait(env: Mapping[str, str]) -> float:
-    """Seconds to wait for another build of the same id: TFBUILD_LOCK_WAIT, else half an hour."""
-    text = env.get("TFBUILD_LOCK_WAIT", "").strip() or "1800"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise UsageError(
-            f"TFBUILD_LOCK_WAIT is '{shown(text)}', which is not a number of seconds",
-            hint="for example TFBUILD_LOCK_WAIT=60",
-        )
-    return max(0.0, seconds)
 
 
 def _mirrors_of(runner: Runner, host: HostFacts) -> tuple[str, ...]:
@@ -171,14 +159,33 @@ def _hint_for(release: Release) -> str:
 def build(
     plan: Plan[Any], release: Release, output: Path, *, offline: bool, reporter: Reporter
 ) -> BuildResult:
-    """Carry ``plan`` out on this machine."""
+    """Carry ``plan`` out on the engine that is used without ``--on``."""
+    recipe = _require_possible(plan, output, offline=offline)
+    effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
+    remember_node(layout_of(plan), "")
+    return execute(plan, recipe, layout_of(plan), output, effects)
+
+
+def build_on(
+    node: NodeEntry, plan: Plan[Any], release: Release, output: Path, *, offline: bool, reporter: Reporter
+) -> BuildResult:
+    """Carry ``plan`` out on the engine of the docker context ``node``, and bring its image here.
+
+    Where the engine here has the result already, the node is not asked.
+    """
+    recipe = _require_possible(plan, output, offline=offline)
+    effects = partial(build_effects, plan, release, output, offline=offline, reporter=reporter, node=node)
+    return execute_on(node, plan, recipe, layout_of(plan), output, engine_here(connect, reporter), effects)
+
+
+def _require_possible(plan: Plan[Any], output: Path, *, offline: bool) -> Recipe[Any]:
+    """What carries ``plan`` out. Raises :class:`UsageError` where it cannot be."""
     recipe = table.recipe_of(plan)
     if offline and (reason := recipe.wants_network(plan.part)):
         raise UsageError(f"--offline, and {reason[0]}", hint=reason[1])
     require_writable(output)
     require_room(output, plan.build_id, plan.key)
-    effects = build_effects(plan, release, output, offline=offline, reporter=reporter)
-    return execute(plan, recipe, layout_of(plan), output, effects)
+    return recipe
 
 
 def bundle(plan: Plan[Any], release: Release, target: Path, *, reporter: Reporter) -> tuple[Bundle, str]:
@@ -199,12 +206,22 @@ def layout_of(plan: Plan[Any]) -> Layout:
 
 
 def build_effects(
-    plan: Plan[Any], release: Release, output: Path, *, offline: bool, reporter: Reporter
+    plan: Plan[Any],
+    release: Release,
+    output: Path,
+    *,
+    offline: bool,
+    reporter: Reporter,
+    node: NodeEntry | None = None,
 ) -> Effects:
-    """The real effects for carrying out ``plan``; ``output`` is where its results go."""
-    env, runner, host = os.environ, SubprocessRunner(), gather()
+    """The real effects for carrying out ``plan``; ``output`` is where its results go, ``node`` whose engine
+    builds; None: the one that is used without ``--on``."""
+    env, host = os.environ, gather()
+    runner: Runner = SubprocessRunner()
+    if node:
+        runner = RunnerWith(runner, node_environment(node.name))
     cache = prepare_cache(cache_root(env))
-    engine = connect()
+    engine = connect(node.name) if node else connect()
 
     @functools.cache
     def mirrors() -> tuple[str, ...]:
@@ -225,7 +242,7 @@ def build_effects(
         context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs)
         recipe = table.recipe_of(plan)
         info = engine.info()
-        recipe.demand(plan, info, host.arch or plan.root.arch)
+        recipe.demand(plan, info, arch_of(info) if node else host.arch or plan.root.arch)
         if needs := recipe.needs(plan.part):
             context = replace(context, engine_disk=needs.disk)
             for doubt in needs.doubts(info.memory, info.cpus):
@@ -311,34 +328,57 @@ def _release_of(plan: Plan[Any]) -> Release:
     return table.load_release(PROJECT, plan.product, asked or plan.release)
 
 
-def build_plan(plan: Plan[Any], release: Release, *, offline: bool, reporter: Reporter) -> BuildResult:
-    """:func:`build` into the plan's own folder, telling what is worth telling around it."""
+def build_plan(
+    plan: Plan[Any],
+    release: Release,
+    *,
+    offline: bool,
+    reporter: Reporter,
+    node: NodeEntry | None = None,
+) -> BuildResult:
+    """:func:`build`, or :func:`build_on`, into the plan's own folder; tells what is worth telling."""
     for note in plan.notes:
         reporter.warn(note)
-    result = build(plan, release, output_folder(plan), offline=offline, reporter=reporter)
+    make = partial(build_on, node) if node else build
+    result = make(plan, release, output_folder(plan), offline=offline, reporter=reporter)
     if not result.fresh:
         reporter.note(f"{plan.build_id} is up to date")
     return result
 
 
-def build_several(
-    plans: Sequence[Plan[Any]], release: Release, *, offline: bool, reporter: Reporter
-) -> tuple[IndexDocument, tuple[BuildResult, ...]]:
-    """Carry ``plans`` out, one after the other, and put their images together.
+def require_room_for(plans: Sequence[Plan[Any]]) -> None:
+    """:raises UsageError: the folder of one of ``plans`` cannot be written, or holds what is not ours."""
+    for plan in plans:
+        require_writable(output_folder(plan))
+        require_room(output_folder(plan), plan.build_id, plan.key)
 
+
+def build_several(
+    plans: Sequence[Plan[Any]],
+    release: Release,
+    *,
+    offline: bool,
+    reporter: Reporter,
+    node: NodeEntry | None = None,
+    made: Mapping[str, float] | None = None,
+) -> tuple[IndexDocument, tuple[BuildResult, ...]]:
+    """Carry ``plans`` out, one after the other, and put their images together; the index is made here.
+
+    ``made``: the builds that have just been made, on nodes and side by side, with the seconds that each took.
     Raises what the first failing build raises; the builds before it are kept, the index is not touched.
     """
     index = index_plan(plans)
     output = output_folder(index)
     require_writable(output)
     require_places(output, index.id)
-    for plan in plans:  # not only before its own turn: that may be hours from now
-        require_writable(output_folder(plan))
-        require_room(output_folder(plan), plan.build_id, plan.key)
+    require_room_for(plans)  # not only before its own turn: that may be hours from now
     results: list[BuildResult] = []
     try:
         for plan in plans:
-            results.append(build_plan(plan, release, offline=offline, reporter=reporter))
+            result = build_plan(plan, release, offline=offline, reporter=reporter, node=node)
+            if (took := (made or {}).get(plan.build_id)) is not None and not result.fresh:
+                result = replace(result, fresh=True, seconds=took)
+            results.append(result)
     except TfBuildError:
         kept = ", ".join(str(result.output) for result in results) or "nothing yet"
         reporter.note(f"no image of several platforms was made; finished: {kept}")

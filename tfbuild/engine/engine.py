@@ -32,13 +32,16 @@ from tfbuild.engine.facts import (
     RunResult,
     Server,
     classify,
+    heard,
     held_of_ours,
     image_facts,
     is_leftover,
+    no_context,
     process_alive,
     too_old,
     version_tuple,
 )
+from tfbuild.engine.nodes import node_environment
 from tfbuild.engine.pack import pack_files
 from tfbuild.machine.host import find_program
 from tfbuild.machine.interrupts import hold_signals
@@ -59,18 +62,27 @@ _EXIT_NOT_FOUND = 127
 
 
 def connect(
+    context: str = "",
     *,
     client_factory: Callable[..., Any] = docker.from_env,
     env: Mapping[str, str] = os.environ,
     which: Callable[[str], str | None] = find_program,
 ) -> DockerEngine:
-    """A connection to the engine that ``DOCKER_HOST`` or the active context names.
+    """A connection to the engine that ``DOCKER_HOST`` or the active context names, or to that of ``context``.
 
     Raises :class:`EngineUnavailable` (exit 4), which tells "not installed", "not running", "no
     permission" and "too old" apart.
     """
+    options: dict[str, Any] = {}
+    if context:
+        env = {**env, **node_environment(context)}
+        name, address = _context(env)
+        if not name and context != "default":  # docker-py would take the own engine
+            raise no_context(context)
+        # As the docker program does: the user's own ssh, with its keys and its known hosts.
+        options = {"environment": env, "use_ssh_client": address.startswith("ssh://")}
     try:
-        client = client_factory(version="auto", timeout=_CONNECT_TIMEOUT_S)
+        client = client_factory(version="auto", timeout=_CONNECT_TIMEOUT_S, **options)
         client.api.timeout = _REQUEST_TIMEOUT_S
         api = version_tuple(client.api.api_version)
     except (docker.errors.DockerException, OSError) as error:
@@ -192,7 +204,7 @@ class DockerEngine:
         Raises NothingMatchesError if the image is not in the engine, HostError if the engine fails.
         """
         options = options or RunOptions()
-        return _heard(lambda: self._run_new(image, command, options), options.speaks)
+        return heard(lambda: self._run_new(image, command, options), options.speaks)
 
     def _run_new(self, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         archive = pack_files(options.files, options.mount)
@@ -290,7 +302,7 @@ class DockerEngine:
 
     def run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         """A container of ``image`` in the network and with the files of the container ``server``."""
-        return _heard(lambda: self._run_beside(server, image, command, options), options.speaks)
+        return heard(lambda: self._run_beside(server, image, command, options), options.speaks)
 
     def _run_beside(self, server: str, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
         name = f"tfbuild-{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -401,21 +413,6 @@ class _RunningServer:
     def stop(self, grace_s: int) -> RunResult:
         """As :class:`Server` says."""
         return self._engine.stop(self._name, grace_s)
-
-
-def _heard(run: Callable[[], RunResult], speaks: bool) -> RunResult:
-    """The result of ``run``; of a second one where the first printed nothing and should have.
-
-    A first run that failed without a word stays a failure, whatever the second says.
-    """
-    first = run()
-    if not speaks or not first.silent or first.timed_out or first.out_of_memory:
-        return first
-    second = replace(run(), repeated=True)
-    if first.exit_code == 0 or second.exit_code != 0:
-        return second
-    text = f"it printed nothing and ended with exit code {first.exit_code}; a second run succeeded"
-    return replace(second, exit_code=first.exit_code, stderr=text)
 
 
 def _owner_labels() -> dict[str, str]:

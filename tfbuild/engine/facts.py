@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -189,6 +189,21 @@ class Engine(Protocol):
     def cleanup_leftovers(self) -> tuple[str, ...]: ...
 
 
+def heard(run: Callable[[], RunResult], speaks: bool) -> RunResult:
+    """The result of ``run``; of a second one where the first printed nothing and should have.
+
+    A first run that failed without a word stays a failure, whatever the second says.
+    """
+    first = run()
+    if not speaks or not first.silent or first.timed_out or first.out_of_memory:
+        return first
+    second = replace(run(), repeated=True)
+    if first.exit_code == 0 or second.exit_code != 0:
+        return second
+    text = f"it printed nothing and ended with exit code {first.exit_code}; a second run succeeded"
+    return replace(second, exit_code=first.exit_code, stderr=text)
+
+
 def image_facts(attributes: Mapping[str, Any]) -> ImageFacts:
     """Facts out of the engine's answer to an image inspection; absent and null fields are empty."""
     config = attributes.get("Config") or {}
@@ -242,6 +257,17 @@ def too_old(found: str) -> EngineUnavailable:
         f"the container engine is too old: API {needed} is needed",
         details=(found,),
         hint="invoke setup updates Debian's own package; else install Docker Engine 26 or newer",
+    )
+
+
+def no_context(name: str) -> EngineUnavailable:
+    """The error for a docker context that is not there, or cannot be read."""
+    return EngineUnavailable(
+        EngineProblem.UNREACHABLE,
+        f"there is no docker context '{name}'",
+        # docker-py looks for contexts beside that file, wherever it finds one.
+        details=("contexts are looked for beside docker's config.json, which has to be there ({} will do)",),
+        hint=f"docker context ls; docker context create {name} --docker host=ssh://USER@HOST",
     )
 
 

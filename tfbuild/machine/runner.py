@@ -114,7 +114,37 @@ class SubprocessRunner:
                 process.wait(self._grace.terminate)
         return 128 - code if code < 0 else code
 
-    def _supervise(self, start: _Start, sinks: _Sinks, timeout_s: float | None) -> _Ended:
+    def follow(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        on_line: Callable[[str], None],
+        cancelled: Callable[[], bool],
+    ) -> Captured:
+        """Run to the end, in any thread: ``on_line`` gets each line of stderr, stdout is kept.
+
+        :raises KeyboardInterrupt: ``cancelled`` said so; the program and all that it started are gone.
+        """
+        out, splitter = bytearray(), LineSplitter()
+
+        def tell(data: bytes) -> None:
+            for line in splitter.feed(data):
+                on_line(line)
+
+        start = _start(argv, env, None, None, merged=False)
+        ended = self._supervise(start, (out.extend, tell), None, cancelled)
+        for line in splitter.close():
+            on_line(line)
+        return Captured(ended.code, out.decode("utf-8", "replace"), "")
+
+    def _supervise(
+        self,
+        start: _Start,
+        sinks: _Sinks,
+        timeout_s: float | None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> _Ended:
         """Start, pass output on, wait; when this returns or raises, the process group is empty."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         group: _Group | None = None
@@ -122,7 +152,7 @@ class SubprocessRunner:
             # An interrupt between the fork and the assignment would lose the process.
             with hold_signals():
                 group = _Group(start(), sinks)
-            in_time = group.follow(deadline)
+            in_time = group.follow(deadline, cancelled)
             code = group.returncode() if in_time else TIMED_OUT
             group.stop(self._grace, swallow=False)
             return _Ended(code, timed_out=not in_time)
@@ -201,8 +231,10 @@ class _Group:
             self._selector.register(pipe, selectors.EVENT_READ, sink)
         self._pipes = pipes
 
-    def follow(self, deadline: float | None) -> bool:
+    def follow(self, deadline: float | None, cancelled: Callable[[], bool] | None = None) -> bool:
         """Pass output on until the program has ended; False when ``deadline`` came first.
+
+        ``cancelled`` ends it as Ctrl-C does, which only the main thread hears.
 
         The end of the leader counts, not the end of the pipe: a daemon that it started (in another
         session, so it is not ours to stop) may hold the pipe for ever.
@@ -210,6 +242,8 @@ class _Group:
         settled: float | None = None
         while True:
             self._read(pass_on=True)
+            if cancelled is not None and cancelled():
+                raise KeyboardInterrupt
             now = time.monotonic()
             if self._leader.poll() is not None:
                 settled = settled or now + _SETTLE_S

@@ -69,18 +69,20 @@ def parse_arch(word: str, default: Arch) -> Arch:
     return arch
 
 
-def parse_jobs(word: str) -> int | None:
+def parse_jobs(word: str, option: str = "--jobs") -> int | None:
     """Raises :class:`UsageError` for anything but a positive whole number, and for too large a one."""
     if not word:
         return None
     digits = word.lstrip("0")
     if not re.fullmatch("[0-9]+", word) or not digits:
         raise UsageError(
-            f"--jobs takes a positive whole number, not '{shown(word)}'", hint="for example --jobs 4"
+            f"{option} takes a positive whole number, not '{shown(word)}'", hint=f"for example {option} 4"
         )
     # Compared by digits: Python refuses to convert some thousands of them.
     if len(digits) > len(str(MAX_JOBS)) or int(digits) > MAX_JOBS:
-        raise UsageError(f"--jobs takes at most {MAX_JOBS}, not '{shown(word)}'", hint="for example --jobs 4")
+        raise UsageError(
+            f"{option} takes at most {MAX_JOBS}, not '{shown(word)}'", hint=f"for example {option} 4"
+        )
     return int(digits)
 
 

@@ -29,6 +29,7 @@ from tfbuild.base.values import Reporter
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.run import BuildResult
 from tfbuild.cli import wiring
+from tfbuild.cli.line import environment
 from tfbuild.cli.run import run_command
 from tfbuild.diagnose.host import target_json
 from tfbuild.machine.cache import prepare_cache
@@ -171,10 +172,10 @@ def test_a_date_that_is_none_is_told(invoke: Invoke, monkeypatch: pytest.MonkeyP
 
 def test_a_lock_wait_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TfBuildError, match="TFBUILD_LOCK_WAIT is 'long'") as caught:
-        wiring.lock_wait({"TFBUILD_LOCK_WAIT": "long"})
+        environment.lock_wait({"TFBUILD_LOCK_WAIT": "long"})
     assert caught.value.exit_code is ExitCode.USAGE
-    assert wiring.lock_wait({"TFBUILD_LOCK_WAIT": "-1"}) == 0
-    assert wiring.lock_wait({}) > 0
+    assert environment.lock_wait({"TFBUILD_LOCK_WAIT": "-1"}) == 0
+    assert environment.lock_wait({}) > 0
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--set": sets,
     "--name": st.one_of(st.sampled_from(["fast", "a-b", "A", "-x"]), configs, anything),
     "--jobs": st.one_of(st.integers().map(str), anything),
+    "--on": st.one_of(st.sampled_from(["default", "pi4"]), anything),
+    "--at-once": st.one_of(st.integers().map(str), anything),
     "--older": st.one_of(st.integers().map(str), anything),
     "--tag": anything,
     "--output": st.one_of(places, anything),
@@ -180,8 +182,19 @@ VALUES: dict[str, SearchStrategy[str]] = {
 _OF_BUILDS = (
     *("--release", "--config", "--arch", "--set", "--jobs", "--tag", "--output", "--name", "--sign"),
     "--push",
+    "--release",
+    "--config",
+    "--arch",
+    "--set",
+    "--jobs",
+    "--tag",
+    "--output",
+    "--name",
+    "--sign",
+    "--on",
 )
 OPTIONS: dict[str, tuple[str, ...]] = {
+    "build-all": ("--output", "--at-once", "--sign", "--junit"),
     "build-tflite": (*_OF_BUILDS, "--from"),
     "build-serving": (*_OF_BUILDS, "--model"),
     "build-keras": (*_OF_BUILDS, "--model", "--app", "--variant"),
@@ -225,6 +238,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "version": (),
 }
 POSITIONAL = {
+    "build-all": "--file",
     "diagnose": "--image",
     "explain": "--word",
     "fetch": "--product",

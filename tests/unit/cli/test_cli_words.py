@@ -21,6 +21,7 @@ from tfbuild.base.errors import ConfigError, ConfigProblem, ExitCode, UsageError
 from tfbuild.base.image_names import require_image_reference
 from tfbuild.base.text import github_annotations
 from tfbuild.cli import wiring
+from tfbuild.cli.line import environment
 from tfbuild.cli.line.command_words import TAKE_REST, Command, Flag, judge
 from tfbuild.cli.line.environment import PREFIX, TEST_PREFIX, VARIABLES, check_environment
 from tfbuild.cli.run import run_command
@@ -152,7 +153,10 @@ def test_help_says_what_each_option_is_for(acts: Acts, capsys: Captured) -> None
         ("--help nope", "unknown command 'nope'"),
         ("--list nope", "--list takes no name"),
         ("--list --list-format xml", "--list-format takes 'flat', 'nested' or 'json', not 'xml'"),
-        ("build", "unknown command 'build'; did you mean 'build-keras', 'build-serving' or 'build-tflite'?"),
+        (
+            "build",
+            "did you mean 'build-all', 'build-keras', 'build-serving' or 'build-tflite'?",
+        ),
         ("list", "did you mean 'list-configs', 'list-keys' or 'list-releases'?"),
         ("verify A B", "invoke verify takes one target; 'B' is one too many"),
         ("build-tflite --dry-run true", "'--dry-run' takes no value, and 'true' is no command"),
@@ -305,8 +309,8 @@ def test_a_time_to_wait_that_is_none_is_told(
     wait: str, monkeypatch: pytest.MonkeyPatch, acts: Acts, capsys: Captured
 ) -> None:
     with pytest.raises(UsageError, match="TFBUILD_LOCK_WAIT is"):
-        wiring.lock_wait({"TFBUILD_LOCK_WAIT": wait})
-    assert wiring.lock_wait({"TFBUILD_LOCK_WAIT": " "}) == 1800
+        environment.lock_wait({"TFBUILD_LOCK_WAIT": wait})
+    assert environment.lock_wait({"TFBUILD_LOCK_WAIT": " "}) == 1800
 
 
 def test_a_configuration_of_invoke_that_cannot_be_read_is_told(

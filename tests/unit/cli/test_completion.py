@@ -37,7 +37,7 @@ def flags(command: str) -> set[str]:
 @pytest.mark.parametrize(
     ("typed", "found"),
     [
-        ("buil", {"build-tflite", "build-serving", "build-keras"}),
+        ("buil", {"build-all", "build-tflite", "build-serving", "build-keras"}),
         ("build-tflite --conf", {"--config"}),
         ("build-tflite --config s", {"size", "skylake-avx512"}),
         ("build-tflite --config=s", {"--config=size", "--config=skylake-avx512"}),

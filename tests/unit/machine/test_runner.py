@@ -341,6 +341,33 @@ class TestSignals:
             work()
         assert counts == [1]
 
+    def test_what_is_followed_in_another_thread_ends_when_it_is_cancelled(self, pids: Path) -> None:
+        cancelled, ended = threading.Event(), list[str]()
+
+        def work() -> None:
+            with pytest.raises(KeyboardInterrupt):
+                SubprocessRunner(QUICK).follow(
+                    child("sleeper.py", pids), env={}, on_line=ended.append, cancelled=cancelled.is_set
+                )
+            ended.append("ended")
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not list(pids.iterdir()):
+            time.sleep(0.01)
+        cancelled.set()
+        thread.join(20)
+        assert ended == ["ended"]
+        assert running(pids) == []
+
+    def test_what_is_followed_tells_stderr_and_keeps_stdout(self) -> None:
+        code = "import sys; print('out'); print('one\\ntwo', file=sys.stderr); sys.exit(3)"
+        lines: list[str] = []
+        done = SubprocessRunner().follow(
+            [sys.executable, "-c", code], env={}, on_line=lines.append, cancelled=lambda: False
+        )
+        assert (done.returncode, done.stdout, lines) == (3, "out\n", ["one", "two"])
+
     def test_in_another_thread_programs_run_as_well(self) -> None:
         codes: list[int] = []
         ask = lambda: codes.append(SubprocessRunner().capture([sys.executable, "-V"]).returncode)  # noqa: E731

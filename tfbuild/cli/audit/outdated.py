@@ -79,7 +79,7 @@ def subject_of(target: str, product: str, words: Words, dist: Path) -> Subject:
     """
     from tfbuild.build.again.updates import installed_of, pinned_of
     from tfbuild.cli.audit.target import finished_build
-    from tfbuild.cli.build import checked_words
+    from tfbuild.cli.line.build_words import checked_words
     from tfbuild.plan.words import host_arch
     from tfbuild.products.table import plan_of
 

@@ -72,7 +72,8 @@ def _again(
 ) -> tuple[Rebuilt, Second]:
     """The second build, and its comparison; when ``stack`` ends, what it made goes if it is the same."""
     from tfbuild.build.again.rebuild import build_again, remove_again
-    from tfbuild.cli.wiring import apart_from, lock_wait
+    from tfbuild.cli.line.environment import lock_wait
+    from tfbuild.cli.wiring import apart_from
     from tfbuild.machine.cache import cache_root, prepare_cache
     from tfbuild.machine.locks import hold
     from tfbuild.products.table import recipe_of

@@ -5,11 +5,12 @@ One that is not in it is a slip: ignored, it would let a build run with other se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tfbuild.base.errors import UsageError
-from tfbuild.base.text import did_you_mean
+from tfbuild.base.text import did_you_mean, shown
 
 PREFIX = "TFBUILD_"
 DEBUG = "TFBUILD_DEBUG"
@@ -76,3 +77,18 @@ def _suggestion(name: str) -> str:
 def debug_wanted(env: Mapping[str, str]) -> bool:
     """Whether TFBUILD_DEBUG is set to anything but a word for no."""
     return env.get(DEBUG, "").strip().lower() not in _OFF
+
+
+def lock_wait(env: Mapping[str, str]) -> float:
+    """Seconds to wait for another build of the same id: TFBUILD_LOCK_WAIT, else half an hour."""
+    text = env.get("TFBUILD_LOCK_WAIT", "").strip() or "1800"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise UsageError(
+            f"TFBUILD_LOCK_WAIT is '{shown(text)}', which is not a number of seconds",
+            hint="for example TFBUILD_LOCK_WAIT=60",
+        )
+    return max(0.0, seconds)

@@ -36,4 +36,5 @@ PRODUCT = Product(
     plan=plan_keras,
     recipe=lambda _plan: WHEELS,
     trial=TRIAL,
+    takes=frozenset({"variant", "app", "model"}),
 )

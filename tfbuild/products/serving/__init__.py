@@ -72,4 +72,5 @@ PRODUCT = Product(
     recipe=recipe,
     takes_raw=True,
     trial=TRIAL,
+    takes=frozenset({"from", "model"}),
 )

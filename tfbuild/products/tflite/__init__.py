@@ -61,6 +61,7 @@ PRODUCT = Product(
     parts=(TflitePart, WheelPart),
     plan=plan_tflite,
     recipe=recipe,
+    takes=frozenset({"from"}),
     out_of_reach="take --release 2.14.1-debian, which needs nothing but a Debian mirror",
     trial=TRIAL,
 )

@@ -1,0 +1,1 @@
+"""Several builds at a time, and the engines that carry them out."""
