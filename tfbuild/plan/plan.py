@@ -182,7 +182,7 @@ class Plan(Generic[Part]):
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``--dry-run --json`` and of the manifest."""
-        return asdict(self)
+        return asdict(replace(self, signing=self.signing.shown))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ https://github.com/docker/docker-credential-helpers
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,7 +75,7 @@ def _of_entry(entry: Mapping[str, Any]) -> Credentials | None:
         return Credentials("", token, is_token=True)
     try:
         text = base64.b64decode(str(entry.get("auth") or ""), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # of base64 or of UTF-8, or there are other letters than ASCII's
         text = ""
     user, colon, password = text.partition(":")
     if not colon:

@@ -48,6 +48,7 @@ def problems(*sets: str, **more: str) -> str:
 @pytest.mark.parametrize("release", ["2.14.1-wheel", "2.16.1-wheel", "2.20.0-wheel"])
 def test_without_tflite_nothing_of_it_is_extracted_compiled_or_asked(release: str) -> None:
     whole, less = plan(release=release), plan("serving.without=tflite", release=release)
+    assert less.build_id != whole.build_id
     files = request_files(less.part)
     assert SESSION in request_files(whole.part)["sources"]
     assert SESSION not in files["sources"]
