@@ -32,6 +32,7 @@ RELEASE = "2.14.1-debian"
 _SHARED_BUILDS = frozenset({"build", "built", "tflite_bundle"})
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     for item in ours:
