@@ -12,6 +12,7 @@ from typing import Any
 
 import docker
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.archives import pack_miniatures
 from tests.support.serving import MINIATURE, Serve, mirrors_of, words_of
@@ -27,26 +28,43 @@ PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "2.14.1-debian"
 
 
-# Tests that use the builds of this file stay together; else a file is a group. Groups run side by side, each
-# with builds, tags and folders of its own.
-_SHARED_BUILDS = frozenset({"build", "built", "tflite_bundle"})
+# Their tests use the builds of this file, or begin from what those compiled. Each other file is a group of its own.
+# Groups run side by side, each with builds, tags and folders of its own.
+_TFLITE = frozenset(
+    {
+        "test_application",
+        "test_continuing",
+        "test_offline",
+        "test_several",
+        "test_tflite_build",
+        "test_trying",
+    }
+)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks for the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     for item in ours:
         item.add_marker(pytest.mark.engine)
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
     # The longest group begins first; the others fill what remains.
-    ours.sort(key=lambda item: _group_of(item) != "tflite")
+    ours.sort(key=lambda item: _group_of(item.nodeid) != "tflite")
     items[:] = [*ours, *(item for item in items if item not in set(ours))]
 
 
-def _group_of(item: pytest.Item) -> str:
-    shared = _SHARED_BUILDS & set(getattr(item, "fixturenames", ()))
-    # The same build in another configuration: it starts from what the shared one compiled.
-    return "tflite" if shared or item.path.stem == "test_continuing" else item.path.stem
+def _group_of(nodeid: str) -> str:
+    name = Path(nodeid.partition("::")[0]).stem
+    return "tflite" if name in _TFLITE else name
+
+
+class _Groups(LoadScopeScheduling):  # type: ignore[misc]
+    """A group stays in one process. xdist's own marks for that are lost with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    return _Groups(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def checks(project: Path, *, fast: bool) -> tuple[Check, ...]:
     unit = Check("pytest, without an engine", (*pytest, "--numprocesses=auto", "-m", "not engine"))
     # Much of a build is one process that waits for a disk or an emulator, so two groups of tests run side by
     # side (tests/engine/conftest.py). More would only compile side by side, which takes memory.
-    side_by_side = ("--numprocesses=2", "--dist=loadgroup", "--no-loadscope-reorder")
+    side_by_side = ("--numprocesses=2", "--dist=loadscope", "--no-loadscope-reorder")
     engine = Check("pytest, with the engine", (*pytest, *side_by_side, "tests/engine"))
     return (
         Check("ruff check", (*python, "ruff", "check", ".")),
