@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "2.14.1-debian"
 
 
-# Their tests use the builds of this file, or begin from what those compiled. Each other file is a group of its own.
+# Their tests use the builds of this file, or begin from what those compiled. Each other file is a group.
 # Groups run side by side, each with builds, tags and folders of its own.
 _TFLITE = frozenset(
     {
