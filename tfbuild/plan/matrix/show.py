@@ -145,7 +145,8 @@ def _totals(document: MatrixPlanDocument, outlooks: Sequence[Outlook]) -> list[s
     beyond = f", and about {more} GiB that build tools fetch" if more else ""
     return [
         f"builds     {len(states)}: {', '.join(told)}",
-        f"steps      {document.steps}, {document.different_steps} different: what builds share is done once",
+        f"steps      {document.steps}, {document.different_steps} different: "
+        "downloads, root filesystems and builders are made once",
         f"downloads  {document.files} files, {total}; to fetch: {missing}{beyond}",
         f"disk       at most {human_size(document.disk)} in the engine, if nothing of it is there yet",
     ]
