@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
@@ -76,7 +77,7 @@ def make_tflite_plan(
     litert = litert_folder(release, config)
     published = upstream.published_as or ""
     smoke, operators = _tests(
-        release, python, xnnpack=xnnpack, published=published, litert=litert is not None
+        release, arch, python, xnnpack=xnnpack, published=published, litert=litert is not None
     )
     part = TflitePart(
         product="tflite",
@@ -129,10 +130,16 @@ def make_tflite_plan(
 
 
 def _tests(
-    release: TfliteSource, python: PythonPart | None, *, xnnpack: bool, published: str, litert: bool
+    release: TfliteSource,
+    arch: Arch,
+    python: PythonPart | None,
+    *,
+    xnnpack: bool,
+    published: str,
+    litert: bool,
 ) -> tuple[tuple[SmokeCase, ...], tuple[OperatorCase, ...]]:
     """Inferences, and the packs of models, which are compared with the package ``published``."""
-    version, limits, dynamic = release.version, operator_limits(release), release.dynamic_graphs
+    version, limits, dynamic = release.version, operator_limits(release, arch), release.dynamic_graphs
     if python:
         suites = script_cases(version, limits, python.package, xnnpack=xnnpack, like=published)
         return python_cases(python.package, xnnpack=xnnpack, dynamic=dynamic), suites
@@ -191,12 +198,12 @@ def _refuse_overridden(config: ResolvedConfig, flags: tuple[Flag, ...]) -> None:
         raise ConfigError(tuple(problems))
 
 
-def operator_limits(release: TfliteSource | TfliteWheelRelease) -> tuple[OperatorLimit, ...]:
-    """What the release's file says that it gets wrong."""
+def operator_limits(release: TfliteSource | TfliteWheelRelease, arch: Arch) -> tuple[OperatorLimit, ...]:
+    """What the release's file says that it gets wrong on ``arch``."""
     return tuple(
         OperatorLimit(quirk.id, quirk.operator_models, quirk.unknown_operators, quirk.api)
         for quirk in release.quirks
-        if quirk.operator_models or quirk.unknown_operators
+        if (quirk.operator_models or quirk.unknown_operators) and arch in (quirk.arches or (arch,))
     )
 
 

@@ -137,6 +137,9 @@ class TfliteQuirk(Quirk):
     api: Literal["litert"] | None = Field(
         default=None, description="The API through which alone it is so (LiteRT's own); null: through each."
     )
+    arches: tuple[Arch, ...] = Field(
+        default=(), description="The architectures on which alone it is so; none: on each."
+    )
     unknown_operators: tuple[UnknownOperator, ...] = Field(
         default=(),
         description=(

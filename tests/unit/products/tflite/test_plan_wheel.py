@@ -160,3 +160,9 @@ def test_every_base_of_a_wheel_is_a_known_distribution() -> None:
     assert all(suite in platforms.suites for suite in ("bullseye", "bookworm", "trixie"))
     assert "sid" not in platforms.suites
     require_floor("x.whl", facts("GLIBC", "9.9"), "sid", platforms)  # nothing is known of it
+
+
+@pytest.mark.parametrize(("arch", "is_known"), [("amd64", False), ("armhf", True)])
+def test_what_one_architecture_gets_wrong_is_an_error_on_the_others(arch: str, is_known: bool) -> None:
+    for case in plan(arch, "2.14.0-wheel").part.operators:
+        assert ("armhf-int8-transformer" in {limit.quirk for limit in case.limits}) is is_known

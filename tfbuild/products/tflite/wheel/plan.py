@@ -56,7 +56,11 @@ def make_wheel_plan(
         xnnpack=xnnpack,
         smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
         operators=script_cases(
-            release.version, operator_limits(release), package, xnnpack=bool(xnnpack), like=package
+            release.version,
+            operator_limits(release, request.arch),
+            package,
+            xnnpack=bool(xnnpack),
+            like=package,
         ),
     )
     builder, target = _roots(request, config, release, python, circumstances)
