@@ -168,6 +168,13 @@ class ElfRules(_Model):
         default=(),
         description="Files of lib/ and bin/ whose instructions are not read: a second takes 5 to 20 MB.",
     )
+    plugins: dict[Glob, tuple[Glob, ...]] = Field(
+        default_factory=dict,
+        description=(
+            "Files of a dist folder that a program opens by itself (dlopen), and the libraries that it has "
+            "loaded by then: those need no run path to these."
+        ),
+    )
     max_march: dict[Arch, str] = Field(
         default_factory=dict,
         description="Per architecture the lowest CPU that has to suffice, in the words of GCC's -march.",

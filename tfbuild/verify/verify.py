@@ -151,12 +151,22 @@ def verify_path(
     raise _unknown(path, start)
 
 
+def _lost(links: tuple[tuple[Link, str], ...], policy: Policy) -> tuple[tuple[Link, str], ...]:
+    """``links`` without those of plug-ins to what the program that opens them has loaded by then."""
+
+    def is_loaded(link: Link) -> bool:
+        plugins = policy.elf.plugins.items()
+        return any(matches(link.owner, (owner,)) and matches(link.needed, had) for owner, had in plugins)
+
+    return tuple(each for each in links if not is_loaded(each[0]))
+
+
 def _verify_elf(path: Path, policy: NamedPolicy, context: Context) -> VerifyReport:
     facts = examine_file(path, Beside.of(_dist_of(path)))
     role = policy.policy.role_for(path.name)
     siblings = _siblings(path, facts)
     found = (
-        *check_misplaced(str(_dist_of(path)), _misplaced_alone(path, facts, siblings)),
+        *check_misplaced(str(_dist_of(path)), _lost(_misplaced_alone(path, facts, siblings), policy.policy)),
         *check_elf(facts, policy.policy, role, context),
     )
     read = VerifyFacts(elf=(facts,), runs_on=_runs_on((facts,), beside=siblings))
@@ -277,7 +287,7 @@ def _verify_dist(
         found.append(Observation("dist-nothing", message, fix="build it again"))
     found += check_foreign(str(path), read.foreign, nothing=False)
     by_name = {Path(each.path).relative_to(path).as_posix(): each for each in read.elf}
-    found += check_misplaced(str(path), misplaced(by_name, read.links, each_alone=True))
+    found += check_misplaced(str(path), _lost(misplaced(by_name, read.links, each_alone=True), policy.policy))
     sums, different = read_checksums(path) if checksums else (None, ())
     found += different
     for each in read.elf:

@@ -16,7 +16,7 @@ from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.artifacts.image.closure import Closure, closure
 from tfbuild.base.project import PROJECT
 from tfbuild.verify.libraries import misplaced
-from tfbuild.verify.report import VerifyReport
+from tfbuild.verify.report import NamedPolicy, VerifyReport
 from tfbuild.verify.text import render
 from tfbuild.verify.verify import load_policy, verify_path
 
@@ -137,6 +137,21 @@ def test_a_single_file_of_a_dist_folder_tells_as_much(dist: Path) -> None:
     assert len(lost(verify_path(path, DEFAULT))) == 1
     shutil.copy(ELF / "pie", path)
     assert lost(verify_path(path, DEFAULT)) == []
+
+
+def test_a_plugin_needs_no_run_path_to_what_its_program_has_loaded(dist: Path) -> None:
+    plugin = dist / "lib" / "plugins" / "ops.so"
+    plugin.parent.mkdir()
+    (dist / "bin" / "benchmark_model").rename(plugin)
+
+    def with_plugins(**plugins: tuple[str, ...]) -> NamedPolicy:
+        elf = DEFAULT.policy.elf.model_copy(update={"plugins": {f"lib/{k}/*": v for k, v in plugins.items()}})
+        return NamedPolicy("own", DEFAULT.policy.model_copy(update={"elf": elf}))
+
+    assert len(lost(verify_path(dist, DEFAULT, checksums=False))) == 1
+    assert lost(verify_path(dist, with_plugins(plugins=(LIBRARY,)), checksums=False)) == []
+    for other in (with_plugins(plugins=("libother.so",)), with_plugins(elsewhere=(LIBRARY,))):
+        assert len(lost(verify_path(dist, other, checksums=False))) == 1
 
 
 def test_many_libraries_that_are_not_found_are_one_finding(dist: Path) -> None:

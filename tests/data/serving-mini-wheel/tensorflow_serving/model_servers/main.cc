@@ -27,6 +27,7 @@ std::map<std::string, std::string> flags = {
     {"monitoring_config_file", ""},
     {"batching_parameters_file", ""},
     {"enable_batching", "false"},
+    {"grpc_max_threads", "0"},  // here as many as gRPC starts
     {"enable_grpc_healthcheck_service", "false"},
     {"ssl_config_file", ""},
     {"xla_cpu_compilation_enabled", "false"},  // here it always is
