@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from tfbuild.machine.runner import SubprocessRunner
 
 PROJECT = Path(__file__).resolve().parents[2]
 RELEASE = "2.14.1-debian"
+_ROOM = 30 << 30  # bytes; what the largest group writes
 
 
 # Their tests use the builds of this file, or begin from what those compiled. Each other file is a group.
@@ -111,6 +113,19 @@ def engine() -> DockerEngine:
         if os.environ.get("TFBUILD_REQUIRE_ENGINE"):
             pytest.fail(f"no engine, and TFBUILD_REQUIRE_ENGINE is set: {error}")
         pytest.skip(f"no engine: {error}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room(runner: SubprocessRunner) -> None:
+    """Layers that nobody has used for a while go where the disk gets full: a whole run writes 60 GB.
+
+    Build trees and compiler caches stay, and what a build that runs beside this one uses.
+    """
+    asked = runner.capture(["docker", "info", "--format", "{{.DockerRootDir}}"])
+    folder = Path(asked.stdout.strip())
+    if asked.ok and folder.is_dir() and shutil.disk_usage(folder).free < _ROOM:
+        old = ("--filter", "type=regular", "--filter", "until=10m")
+        runner.capture(["docker", "builder", "prune", "--force", *old], timeout_s=600)
 
 
 @pytest.fixture(scope="session")
