@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from tfbuild.artifacts.elf.read import read_elf
 from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
-from tfbuild.machine.cache import cache_root
 from tfbuild.machine.runner import SubprocessRunner
 
 _APP = Path(__file__).parent / "app"
@@ -27,12 +25,12 @@ _BARE_TAG = "tfbuild-test/bare:1"
 
 def _image(built: Built, tag: str, context: Path, args: dict[str, str]) -> dict[str, Any]:
     """A bake definition that puts the dist folder of ``built`` into an image with ``context``."""
-    plan = built.manifest["plan"]
-    rootfs = next((cache_root(os.environ) / "bases").glob(f"*-{plan['root']['arch']}-*"))
+    # The root filesystem that it was built on: other tests leave those of other suites beside it.
+    definition = json.loads((built.work / "bake.json").read_text())
     return {
         "target": {
             "root": {
-                "context": str(rootfs),
+                "context": definition["target"]["root"]["context"],
                 "dockerfile": str(PROJECT / "dockerfiles/debian/base.Dockerfile"),
             },
             "app": {
