@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ConfigError, NothingMatchesError
+from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
-from tfbuild.config.binding import bind
+from tfbuild.config.binding import bound
 from tfbuild.config.yaml_source import read_yaml
 
 PLATFORMS = Path("build_configs", "platforms", "linux.yaml")
@@ -110,8 +110,4 @@ class Platforms(_Model):
 @cache
 def load_platforms(root: Path) -> Platforms:
     """The data of the project in ``root``. Raises ConfigError for a file that does not fit."""
-    document = read_yaml(root / PLATFORMS, str(PLATFORMS))
-    found, problems = bind(document, Platforms)
-    if found is None or document.problems:
-        raise ConfigError((*document.problems, *(() if document.problems else problems)))
-    return found
+    return bound(read_yaml(root / PLATFORMS, str(PLATFORMS)), Platforms)

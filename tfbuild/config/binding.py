@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tfbuild.base.errors import ConfigProblem
+from tfbuild.base.errors import ConfigError, ConfigProblem
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
 from tfbuild.config.yaml_source import (
@@ -26,6 +26,18 @@ from tfbuild.config.yaml_source import (
 
 Model = TypeVar("Model", bound=BaseModel)
 Loc = tuple[int | str, ...]
+
+
+def bound(document: YamlDocument, model: type[Model], elsewhere: Iterable[str] = ()) -> Model:
+    """The model; ``elsewhere`` as for :func:`bind`.
+
+    :raises ConfigError: all that is wrong with the document. One that could not be read lacks keys, and that
+        is not what is wrong with it.
+    """
+    found, problems = bind(document, model, elsewhere=elsewhere)
+    if found is None or document.problems:
+        raise ConfigError(document.problems or problems)
+    return found
 
 
 def bind(

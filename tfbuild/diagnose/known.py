@@ -14,9 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tfbuild.base.errors import ConfigError
 from tfbuild.base.text import did_you_mean
-from tfbuild.config.binding import bind
+from tfbuild.config.binding import bound
 from tfbuild.config.yaml_source import read_yaml
 from tfbuild.diagnose.catalog import CATALOG, Diagnosis, Weight, diagnosis
 from tfbuild.diagnose.facts import COMMAND_RUN
@@ -105,11 +104,7 @@ class RunOutcome:
 
 def load_known_errors(root: Path) -> KnownErrors:
     """The table of the project in ``root``. Raises ConfigError with everything that is wrong in it."""
-    document = read_yaml(root / TABLE, str(TABLE))
-    table, problems = bind(document, KnownErrors)
-    if table is None or document.problems:
-        raise ConfigError((*document.problems, *(() if document.problems else problems)))
-    return table
+    return bound(read_yaml(root / TABLE, str(TABLE)), KnownErrors)
 
 
 def known_errors_schema() -> dict[str, Any]:

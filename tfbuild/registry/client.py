@@ -329,13 +329,13 @@ class Repository:
 
     def _failed(self, what: str, failure: AttemptFailed, *, login: bool = False) -> TfBuildError:
         host = self.reference.host
-        hint = "run the same command again: what is there already is not sent again"
+        hint = "is it up, and is its name right? Run the same command again: nothing is carried twice"
         if login:
             hint = f"docker login {host}, with a user who may do this in {self.reference.repository}"
         elif failure.untrusted:
             hint = CA_HINT
         return self._error(
-            f"the registry {host} does not do what it should",
+            f"the registry {host} cannot be used",
             details=(f"{what}: {failure.reason}",),
             hint=hint,
         )

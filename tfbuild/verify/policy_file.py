@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.documents import fingerprint
-from tfbuild.base.errors import ConfigError
 from tfbuild.base.places import is_path
-from tfbuild.config.binding import bind
+from tfbuild.config.binding import bound
 from tfbuild.config.extends import EXTENDS, read_chain
 from tfbuild.machine.files import hash_file
 from tfbuild.verify.policy import Policy, policy_schema
@@ -55,11 +54,7 @@ def read_policy(root: Path, name: str) -> PolicyFile:
     file = root / shown
     chain = read_chain(file, shown, root / POLICY_FOLDER, str(POLICY_FOLDER))
     document = chain.merged(_OWN)
-    policy, problems = bind(document, Policy, elsewhere=(EXTENDS,))
-    if policy is None or document.problems:
-        # A file that could not be read lacks keys, and that is not what is wrong with it.
-        raise ConfigError((*document.problems, *(() if document.problems else problems)))
-    return PolicyFile(policy, chain.files)
+    return PolicyFile(bound(document, Policy, elsewhere=(EXTENDS,)), chain.files)
 
 
 def policy_file_schema() -> dict[str, Any]:

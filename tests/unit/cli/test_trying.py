@@ -154,6 +154,18 @@ def test_a_configuration_is_built_where_it_is_missing(
     assert asked == [BUILD]
 
 
+def test_a_word_that_names_nothing_is_told_before_anything_is_built(
+    dist: Path,
+    use: Callable[[FakeEngine], FakeEngine],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+) -> None:
+    use(FakeEngine())
+    monkeypatch.setattr(wiring, "build_plan", lambda *_, **__: pytest.fail("something was built"))
+    assert run_invoke("compare", "opt", "szie") == 3
+    assert "'szie' is no configuration, build, file or image; did you mean 'size'?" in capsys.readouterr().err
+
+
 def test_figures_are_kept_and_compare_reads_them(
     dist: Path, model: str, use: Callable[[FakeEngine], FakeEngine], capsys: Captured
 ) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from tfbuild.artifacts.elf.facts import ApiFacts
-from tfbuild.base.errors import ConfigError
-from tfbuild.config.binding import bind
+from tfbuild.config.binding import bound
 from tfbuild.config.yaml_source import read_yaml
 
 API_FOLDER = Path("build_configs", "api")
@@ -62,11 +61,7 @@ def load_api(root: Path, version: str) -> ApiList | None:
     file = root / API_FOLDER / f"tflite-{release}.yaml"
     if not re.fullmatch(r"[0-9]+\.[0-9]+", release) or not file.is_file():
         return None
-    document = read_yaml(file, str(API_FOLDER / file.name))
-    found, problems = bind(document, ApiList)
-    if found is None or document.problems:
-        raise ConfigError((*document.problems, *(() if document.problems else problems)))
-    return found
+    return bound(read_yaml(file, str(API_FOLDER / file.name)), ApiList)
 
 
 def compare(source: str, declared: frozenset[str], exports: Iterable[str]) -> ApiFacts:

@@ -12,8 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tfbuild.base.errors import ConfigError
-from tfbuild.config.binding import bind
+from tfbuild.config.binding import bound
 from tfbuild.config.yaml_source import read_yaml
 
 TABLE = Path("build_configs", "diagnoses", "differences.yaml")
@@ -52,11 +51,7 @@ class KnownCauses(_Model):
 
 def load_known_causes(root: Path) -> KnownCauses:
     """The table of the project in ``root``. Raises ConfigError with everything that is wrong in it."""
-    document = read_yaml(root / TABLE, str(TABLE))
-    table, problems = bind(document, KnownCauses)
-    if table is None or document.problems:
-        raise ConfigError((*document.problems, *(() if document.problems else problems)))
-    return table
+    return bound(read_yaml(root / TABLE, str(TABLE)), KnownCauses)
 
 
 def known_causes_schema() -> dict[str, Any]:

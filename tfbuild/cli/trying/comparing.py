@@ -159,7 +159,17 @@ def _place(word: str, dist: Path, request: CompareRequest) -> Place | _Unbuilt:
     folder = find_build(known, dist)
     if folder is not None:
         return folder
-    return Path(known) if Path(known).exists() else known
+    if Path(known).exists():
+        return Path(known)
+    # Asked now: what is missing is built before anything is read.
+    require_image_reference(known)
+    if wiring.engine().image(known) is None:
+        builds = [owner for owner, _ in builds_in(dist)]
+        raise NothingMatchesError(
+            f"'{word}' is no configuration, build, file or image{did_you_mean(word, (*configs, *builds))}",
+            hint="invoke list-configs, and docker image ls, show what there is",
+        )
+    return known
 
 
 def _built(places: Sequence[Place | _Unbuilt]) -> list[Place]:
@@ -186,7 +196,6 @@ def _subject(word: str, place: Place) -> Subject:
     policy = load_policy(PROJECT, DEFAULT_POLICY)
     image_id = ""
     if isinstance(place, str):
-        require_image_reference(place)
         facts = wiring.engine().image(place)
         image_id = facts.id if facts else ""
     return read_subject(word, place, policy, wiring.save_image, cache_root(os.environ), image_id)
