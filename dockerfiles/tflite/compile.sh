@@ -2,7 +2,8 @@
 # Configures, compiles and installs. Runs without network.
 #   /source       the extracted source, read only
 #   /dependencies the extracted locked sources, read only; empty where dependencies are packages
-#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE) and patches/, made from the plan, read only
+#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE), patches/ and, where not all operators are
+#                 wanted, operators (see select-operators.awk), made from the plan, read only
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
 #   JOBS, TRIPLET, LITE_FOLDER, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
@@ -14,7 +15,11 @@ source /common/phases.sh
 
 prepare() {
   local name license_file
-  take_source
+  if [[ -e /request/operators ]]; then
+    take_source "$scripts/select-operators.sh"
+  else
+    take_source
+  fi
   # A copy: upstream's CMake files write into some of them.
   mirror_folder /dependencies /tree/dependencies
   # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/
