@@ -2,7 +2,7 @@
 #   awk -f select-operators.awk /request/operators register.cc
 # The first file has a wanted operator a line: "builtin CONV_2D", "custom Mfcc". Of the second each statement
 # "AddBuiltin(BuiltinOperator_CONV_2D, ...);" or "AddCustom("Mfcc", ...);" is kept or left out whole.
-# On standard error: how many of how many were kept.
+# On standard error: how many of how many were kept, and which wanted ones are not there.
 
 FNR == NR {
   wanted[$1, $2]
@@ -29,10 +29,16 @@ FNR == NR {
 function begin(kind, name) {
   inside = 1
   dropped = !((kind, name) in wanted)
+  seen[kind, name]
   all++
   kept += !dropped
 }
 
 END {
-  printf "%d %d\n", kept, all > "/dev/stderr"
+  missing = ""
+  for (each in wanted) if (!(each in seen)) {
+    split(each, words, SUBSEP)
+    missing = missing " " words[2]
+  }
+  printf "%d %d%s\n", kept, all, missing > "/dev/stderr"
 }
