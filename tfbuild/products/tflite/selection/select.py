@@ -136,13 +136,9 @@ def _tested(root: Path, linked: frozenset[str], names: tuple[str, ...]) -> Itera
 
 
 def selection_flags(selection: Selection, config: ResolvedConfig) -> Iterator[Flag]:
-    """Each function apart, so that the linker can leave out what nothing refers to."""
-    origin = str(config.origins[OPS])
-    reason = "what no selected operator needs is left out"
-    yield Flag(Target.COMPILE, "-ffunction-sections", origin, reason)
-    yield Flag(Target.COMPILE, "-fdata-sections", origin, reason)
-    yield Flag(Target.LINK, "-Wl,--gc-sections", origin, reason)
-    yield Flag(Target.CMAKE, "TFBUILD_SELECTED_OPERATORS=ON", origin, f"{len(selection.linked)} operators")
+    """The entry of ``superproject/CMakeLists.txt``. No file is compiled in another way, so that ccache has most."""
+    reason = f"{len(selection.linked)} operators"
+    yield Flag(Target.CMAKE, "TFBUILD_SELECTED_OPERATORS=ON", str(config.origins[OPS]), reason)
 
 
 def selected_cases(cases: tuple[SmokeCase, ...], selection: Selection) -> tuple[SmokeCase, ...]:
