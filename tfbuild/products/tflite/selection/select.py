@@ -136,7 +136,7 @@ def _tested(root: Path, linked: frozenset[str], names: tuple[str, ...]) -> Itera
 
 
 def selection_flags(selection: Selection, config: ResolvedConfig) -> Iterator[Flag]:
-    """The entry of ``superproject/CMakeLists.txt``. No file is compiled in another way, so that ccache has most."""
+    """For ``superproject/CMakeLists.txt``. No file is compiled in another way, so that ccache has most."""
     reason = f"{len(selection.linked)} operators"
     yield Flag(Target.CMAKE, "TFBUILD_SELECTED_OPERATORS=ON", str(config.origins[OPS]), reason)
 
