@@ -55,19 +55,30 @@ _BUILD = help_of(BuildOptions)
 _SELECT = help_of(SelectOptions)
 
 
-@task(auto_shortflags=False, iterable=["set"], help={**_BUILD, "from": "source or wheel [source]"})
+@task(
+    auto_shortflags=False,
+    iterable=["set", "model"],
+    help={
+        **_BUILD,
+        "from": "source or wheel [source]",
+        "model": "a .tflite file: only operators of such models are linked; may be repeated",
+    },
+)
 @friendly
 @with_options(BuildOptions)
-def build_tflite(_context: Context, options: BuildOptions, from_: str = "source") -> int:
+def build_tflite(
+    _context: Context, options: BuildOptions, from_: str = "source", model: list[str] | None = None
+) -> int:
     """Build libtensorflowlite.so, the C library, headers, benchmark_model and their runtime image.
 
     invoke build-tflite
     invoke build-tflite --arch arm64
     invoke build-tflite --config size --set compile.lto=true --name lto --dry-run
+    invoke build-tflite --config size --model detect.tflite --model classify.tflite
     """
-    from tfbuild.cli.build import build
+    from tfbuild.cli.build import build, with_models
 
-    return build("tflite", replace(options.words(), origin=from_), options)
+    return build("tflite", with_models(replace(options.words(), origin=from_), model or ()), options)
 
 
 @task(

@@ -47,16 +47,22 @@ forget_logs() {
   rm -rf "$log"
 }
 
-# Makes /tree/source: the source with its patches. By content, not by time: an unchanged file keeps its time and so
+# Makes /tree/source: the source with its patches, and with what the program CHANGE does to a copy. By content, not by time: an unchanged file keeps its time and so
 # what was made of it; a changed or a reverted one becomes new.
-take_source() {
-  local tree=/source
+take_source() { # [CHANGE]
+  local tree=/source patches
   # Written from the plan in any case: without it nobody knows how many there are.
-  if [[ $(wc -l < /request/patches/series) != 0 ]]; then
+  patches=$(wc -l < /request/patches/series)
+  if ((patches != 0)) || [[ -n ${1:-} ]]; then
     tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
-    bash /common/apply-patches.sh /request/patches "$tree"
+    if ((patches != 0)); then
+      bash /common/apply-patches.sh /request/patches "$tree"
+    fi
+    if [[ -n ${1:-} ]]; then
+      bash "$1" "$tree"
+    fi
   fi
   mirror_folder "$tree" /tree/source
   rm -rf /tree/incoming

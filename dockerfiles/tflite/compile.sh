@@ -2,7 +2,8 @@
 # Configures, compiles and installs. Runs without network.
 #   /source       the extracted source, read only
 #   /dependencies the extracted locked sources, read only; empty where dependencies are packages
-#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE) and patches/, made from the plan, read only
+#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE), patches/ and, where not all operators are
+#                 wanted, operators (see select-operators.awk), made from the plan, read only
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
 #   JOBS, TRIPLET, LITE_FOLDER, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
@@ -14,7 +15,11 @@ source /common/phases.sh
 
 prepare() {
   local name license_file
-  take_source
+  if [[ -e /request/operators ]]; then
+    take_source "$scripts/select-operators.sh"
+  else
+    take_source
+  fi
   # A copy: upstream's CMake files write into some of them.
   mirror_folder /dependencies /tree/dependencies
   # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/
@@ -65,7 +70,8 @@ configure() {
 
 compile() {
   # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
-  export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G
+  # DEPEND: what a file includes is read from the compiler's own list (-MD), so a miss costs no second preprocessor.
+  export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G CCACHE_DEPEND=1
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
   ninja -C /tree/build -j "$JOBS" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)

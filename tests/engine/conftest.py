@@ -39,6 +39,7 @@ _TFLITE = frozenset(
         "test_offline",
         "test_several",
         "test_tflite_build",
+        "test_tflite_models",
         "test_trying",
     }
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tfbuild.base.project import PROJECT
+
+MODEL = str(PROJECT / "dockerfiles" / "tflite" / "smoke" / "models" / "conv_int8.tflite")
 # A value for each key that its built-in default is not, with what must come out of it.
 EXAMPLES: dict[str, tuple[str, object]] = {
     "compile.march": ("haswell", "haswell"),
@@ -18,6 +21,8 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "tflite.xnnpack": ("false", False),
     "tflite.gpu_delegate": ("true", True),
     "tflite.ruy": ("yes", True),
+    "tflite.ops": ("from-models", "from-models"),
+    "tflite.models": (MODEL, (MODEL,)),
     "tflite.python": ("3.11", "3.11"),
     "keras.variant": ("gpu", "gpu"),
     "keras.python": ("3.13", "3.13"),
@@ -82,3 +87,5 @@ NEEDED = {
 }
 NEEDED["distributable_note"] = ("distributable=false",)
 NEEDED["serving.monitoring.path"] = ("serving.monitoring.prometheus=true",)
+NEEDED["tflite.ops"] = (f"tflite.models={MODEL}",)
+NEEDED["tflite.models"] = ("tflite.ops=from-models",)

@@ -70,7 +70,8 @@ class Layout:
 
     @property
     def model(self) -> Path:
-        """The model that becomes part of an image: NAME/VERSION/ of a server, NAME of Keras; or nothing."""
+        """The model that becomes part of an image: NAME/VERSION/ of a server, NAME of Keras; or nothing. Of
+        TFLite the models that it is built for."""
         return self.work / "model"
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,13 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
     if target and options.offline:
         raise UsageError("--offline, and --push needs the network", hint="invoke push IMAGE REF, later")
     return _build(plans, release, target, options, node, matrix)
+
+
+def with_models(words: Words, models: Sequence[str]) -> Words:
+    """``words`` of a build of TFLite that is for ``models`` alone."""
+    from tfbuild.products.tflite.selection.select import settings
+
+    return replace(words, sets=(*words.sets, *settings(models)))
 
 
 def _build(

@@ -1,6 +1,9 @@
 /* Runs one model through the C API of libtensorflowlite_c.so and tells what happened.
  *
  *   smoke-c MODEL [--xnnpack] VALUE...
+ *   smoke-c MODEL [--xnnpack] --zeros      a model that is not ours: all inputs are zero, as they are shaped, and
+ *                                          "output N" says how many results there are; strings are not filled, and
+ *                                          then nothing is computed
  *
  * Prints, one fact per line: "version V", "delegated N" (nodes that a delegate runs), "left OP" (the builtin
  * code of each node that it left), "output VALUE...". The judgement is the caller's. The C API's interpreter has
@@ -91,14 +94,32 @@ static int print_output(const TfLiteTensor* tensor) {
   return 1;
 }
 
+static int compute_zeros(TfLiteInterpreter* interpreter) {
+  int strings = 0;
+  for (int i = 0; i < TfLiteInterpreterGetInputTensorCount(interpreter); ++i) {
+    TfLiteTensor* tensor = TfLiteInterpreterGetInputTensor(interpreter, i);
+    if (TfLiteTensorType(tensor) == kTfLiteString) {
+      strings = 1;
+    } else if (TfLiteTensorByteSize(tensor) > 0) {
+      memset(TfLiteTensorData(tensor), 0, TfLiteTensorByteSize(tensor));
+    }
+  }
+  if (!strings && TfLiteInterpreterInvoke(interpreter) != kTfLiteOk) return 0;
+  printf("output %d\n", (int)TfLiteInterpreterGetOutputTensorCount(interpreter));
+  return 1;
+}
+
 int main(int argc, char** argv) {
   double values[MAX_VALUES];
   int count = 0;
   int xnnpack = 0;
+  int zeros = 0;
   if (argc < 2) return 2;
   for (int i = 2; i < argc; ++i) {
     if (strcmp(argv[i], "--xnnpack") == 0) {
       xnnpack = 1;
+    } else if (strcmp(argv[i], "--zeros") == 0) {
+      zeros = 1;
     } else if (count < MAX_VALUES) {
       values[count++] = atof(argv[i]);
     } else {
@@ -132,17 +153,22 @@ int main(int argc, char** argv) {
     printf("delegated 0\n");
   }
   if (interpreter == NULL) return fail("TfLiteInterpreterCreate");
-  TfLiteTensor* input = TfLiteInterpreterGetInputTensor(interpreter, 0);
-  /* A model that takes any shape gets a vector of the values. */
-  if (elements(input) != count &&
-      TfLiteInterpreterResizeInputTensor(interpreter, 0, &count, 1) != kTfLiteOk) {
-    return fail("TfLiteInterpreterResizeInputTensor");
+  if (zeros) {
+    if (TfLiteInterpreterAllocateTensors(interpreter) != kTfLiteOk) return fail("AllocateTensors");
+    if (!compute_zeros(interpreter)) return fail("TfLiteInterpreterInvoke");
+  } else {
+    TfLiteTensor* input = TfLiteInterpreterGetInputTensor(interpreter, 0);
+    /* A model that takes any shape gets a vector of the values. */
+    if (elements(input) != count &&
+        TfLiteInterpreterResizeInputTensor(interpreter, 0, &count, 1) != kTfLiteOk) {
+      return fail("TfLiteInterpreterResizeInputTensor");
+    }
+    if (TfLiteInterpreterAllocateTensors(interpreter) != kTfLiteOk) return fail("AllocateTensors");
+    input = TfLiteInterpreterGetInputTensor(interpreter, 0);
+    if (!fill(input, values, count)) return fail("TfLiteTensorCopyFromBuffer");
+    if (TfLiteInterpreterInvoke(interpreter) != kTfLiteOk) return fail("TfLiteInterpreterInvoke");
+    if (!print_output(TfLiteInterpreterGetOutputTensor(interpreter, 0))) return fail("reading the output");
   }
-  if (TfLiteInterpreterAllocateTensors(interpreter) != kTfLiteOk) return fail("AllocateTensors");
-  input = TfLiteInterpreterGetInputTensor(interpreter, 0);
-  if (!fill(input, values, count)) return fail("TfLiteTensorCopyFromBuffer");
-  if (TfLiteInterpreterInvoke(interpreter) != kTfLiteOk) return fail("TfLiteInterpreterInvoke");
-  if (!print_output(TfLiteInterpreterGetOutputTensor(interpreter, 0))) return fail("reading the output");
 
   TfLiteInterpreterDelete(interpreter);
   TfLiteInterpreterOptionsDelete(options);

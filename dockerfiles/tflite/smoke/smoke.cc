@@ -2,9 +2,11 @@
 // XNNPACK by itself where it was built in, and tells what happened; the same output as smoke.c.
 //
 //   smoke-cc MODEL VALUE...
+//   smoke-cc MODEL --zeros
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -57,6 +59,21 @@ bool Fill(tflite::Interpreter& interpreter, const std::vector<double>& values) {
   return true;
 }
 
+bool ComputeZeros(tflite::Interpreter& interpreter) {
+  bool strings = false;
+  for (int index : interpreter.inputs()) {
+    TfLiteTensor* tensor = interpreter.tensor(index);
+    if (tensor->type == kTfLiteString) {
+      strings = true;
+    } else if (tensor->bytes > 0) {
+      std::memset(tensor->data.raw, 0, tensor->bytes);
+    }
+  }
+  if (!strings && interpreter.Invoke() != kTfLiteOk) return false;
+  std::printf("output %zu\n", interpreter.outputs().size());
+  return true;
+}
+
 bool PrintOutput(const tflite::Interpreter& interpreter) {
   const TfLiteTensor* tensor = interpreter.output_tensor(0);
   std::printf("output");
@@ -81,6 +98,7 @@ bool PrintOutput(const tflite::Interpreter& interpreter) {
 
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
+  const bool zeros = argc == 3 && std::strcmp(argv[2], "--zeros") == 0;
   std::vector<double> values;
   for (int i = 2; i < argc; ++i) values.push_back(std::atof(argv[i]));
   std::printf("version %s\n", TfLiteVersion());
@@ -91,6 +109,11 @@ int main(int argc, char** argv) {
   std::unique_ptr<tflite::Interpreter> interpreter;
   if (tflite::InterpreterBuilder(*model, resolver)(&interpreter) != kTfLiteOk) return Fail("InterpreterBuilder");
   interpreter->SetNumThreads(1);
+  if (zeros) {
+    if (interpreter->AllocateTensors() != kTfLiteOk) return Fail("AllocateTensors");
+    TellDelegation(*interpreter);
+    return ComputeZeros(*interpreter) ? 0 : Fail("Invoke");
+  }
   // A model that takes any shape gets a vector of the values.
   if (Elements(*interpreter->input_tensor(0)) != values.size() &&
       interpreter->ResizeInputTensor(interpreter->inputs()[0], {static_cast<int>(values.size())}) != kTfLiteOk) {

@@ -70,8 +70,10 @@ def _examples() -> list[Any]:
         for key in EXAMPLES
         if not key.startswith("source.")  # told by the patch's content, below
         and (product, key) != ("wheel", "runtime.base")  # refused: its image is made of one base only
-        # refused by these; those that take them: products/tflite/test_suite.py, serving/test_wheel_parts.py
-        and key not in ("debian.suite", "serving.without", "serving.op_libraries")
+        # refused by these; those that take them: products/tflite/test_suite.py, test_selection.py,
+        # serving/test_wheel_parts.py
+        and key
+        not in ("debian.suite", "serving.without", "serving.op_libraries", "tflite.ops", "tflite.models")
     ]
 
 

@@ -79,8 +79,11 @@ OTHER_EXAMPLES: Mapping[str, str] = {
     "serving.bazel_configs": "mkl",
 }
 # What a key does is to refuse: its other values let a build pass as it is. A wheel is locked for one Python.
-# Which file is a library of operators has a test of its own.
-ONLY_REFUSES = frozenset({"keras.requirements", "tflite.python", "serving.op_libraries"})
+# Which file is a library of operators has a test of its own. So have models and the operators that they need;
+# one without the other is refused.
+ONLY_REFUSES = frozenset(
+    {"keras.requirements", "tflite.python", "serving.op_libraries", "tflite.ops", "tflite.models"}
+)
 # The same for one architecture.
 EXAMPLES_OF_ARM: Mapping[str, str] = {
     "compile.march": "armv8.2-a",
@@ -212,7 +215,7 @@ def setting(key: str, kind: Kind, patch: Path) -> str:
 def test_a_key_changes_what_is_done_or_somebody_is_told(key: str, places: tuple[Path, Path, Path]) -> None:
     app, patch, scratch = places
     assert key in EXAMPLES, f"a new key: give it a value in tests/support/keys.py, {key}"
-    needed = NEEDED.get(key, ())
+    needed = () if key in ONLY_REFUSES else NEEDED.get(key, ())
     found = {}
     for name, kind in KINDS.items():
         before = _BEFORE(kind, app, *needed)

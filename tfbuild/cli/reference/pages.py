@@ -67,7 +67,7 @@ def _command(command: Command, doc: str, texts: Mapping[str, str]) -> Iterator[s
 
 def _option(flag: Flag, command: Command, texts: Mapping[str, str]) -> tuple[str, str]:
     name = flag.names[0].lstrip("-")
-    value = " KEY=VALUE" if flag.repeatable else f" {name.upper()}" if flag.takes_value else ""
+    value = " KEY=VALUE" if name == "set" else f" {name.upper()}" if flag.takes_value else ""
     option = code(f"--{name}{value}")
     typed = f"{code(name.upper())} or {option}" if name in command.positional else option
     return typed, texts.get(name, "")

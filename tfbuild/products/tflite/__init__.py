@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tfbuild.base.values import Origin
 from tfbuild.build.product import Product
 from tfbuild.build.run import Recipe
+from tfbuild.config.keys import BuildConfig
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite import bake, keys, steps
 from tfbuild.products.tflite.asked import RULES, plan_tflite
 from tfbuild.products.tflite.materials import materials, wheel_materials
 from tfbuild.products.tflite.part import TflitePart, WheelPart
+from tfbuild.products.tflite.selection import select
 from tfbuild.products.tflite.trial import TRIAL
 from tfbuild.products.tflite.wheel import bake as wheel_bake
 from tfbuild.products.tflite.wheel import plan as wheel_plan
@@ -54,10 +58,15 @@ def recipe(plan: Plan[Any]) -> Recipe[Any]:
     return PYTHON if plan.part.python else NATIVE
 
 
+def _contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:
+    yield from keys.contradictions(values, origins)
+    yield from select.contradictions(values, origins)
+
+
 PRODUCT = Product(
     rules=RULES,
     sections=keys.SECTIONS,
-    contradictions=keys.contradictions,
+    contradictions=_contradictions,
     parts=(TflitePart, WheelPart),
     plan=plan_tflite,
     recipe=recipe,

@@ -14,6 +14,7 @@ from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
 from tfbuild.products.tflite.release import RELEASES, TfliteSource, TfliteWheelRelease
 from tfbuild.products.tflite.rules import compiler_of, on_suite, source_rules, wheel_rules
+from tfbuild.products.tflite.selection.select import read_selection
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
 from tfbuild.releases.keys import Release, suite_of
@@ -73,4 +74,5 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
         circumstances=found.circumstances,
         lock=load_lock(asked.root, release),
         promised=promised_cpu(asked.root, found.config.values, release),
+        selection=read_selection(asked.root, found.config),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -25,6 +26,14 @@ class TfliteKeys(Keys):
     ruy: YamlBool = Field(
         default=False, description="Use ruy for matrix products outside XNNPACK (TFLITE_ENABLE_RUY)."
     )
+    ops: Literal["all", "from-models"] = Field(
+        default="all",
+        description="'from-models': only the operators that the models of tflite.models use are linked.",
+    )
+    models: tuple[Text, ...] = Field(
+        default=(),
+        description="Models (.tflite) for 'from-models'; relative to the file that names them.",
+    )
     python: PythonVersion | None = Field(
         default=None, description="Python of an official wheel's image, as '3.11'; null: the release's own."
     )
@@ -33,7 +42,7 @@ class TfliteKeys(Keys):
     )
 
 
-SECTIONS = (Section("tflite", TfliteKeys, "Options of TFLite.", "build-tflite"),)
+SECTIONS = (Section("tflite", TfliteKeys, "Options of TFLite.", "build-tflite", files=("models",)),)
 
 
 def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:

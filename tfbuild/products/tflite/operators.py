@@ -32,6 +32,8 @@ _STATES = {
 }
 # tensorflow/lite/core/api/op_resolver.cc
 _UNKNOWN = re.compile(r"Didn't find op for builtin opcode '(?P<operator>\w+)' version '(?P<version>\d+)'")
+# tensorflow/lite/core/subgraph.cc
+_UNRESOLVED = re.compile(r"Encountered unresolved custom op: (?P<operator>[^\s]+?)\.?(?:\s|$)")
 _SUCH = "models with such operators"
 _VALUES = re.compile(r"(?P<where>.*?):? (?P<got>got .*?) (?P<expected>expected .*)")
 
@@ -60,6 +62,7 @@ class OperatorCase:
     cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
     has_version: bool = True  # the library can tell its version
     pack: str = OPERATORS
+    linked: tuple[str, ...] | None = None  # the only operators there are; None: all of the release
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -181,9 +184,12 @@ def judge_operators(
     crash = crash_of(case.id, outcome.exit_code, stderr)
     if crash:
         return (crash,)
+    refused = tuple(fault for fault in faults if _is_left_out(case, fault))
+    faults = tuple(fault for fault in faults if fault not in refused)
     return (
         *(wrong_version(case.id, outcome.version, version) if case.has_version else ()),
         *_incomplete(case, outcome),
+        *_all_there(case, refused),
         *(_finding(case, fault) for fault in faults if _limit(case, fault) is None),
         *_met(case, faults),
     )
@@ -195,6 +201,20 @@ def _incomplete(case: OperatorCase, outcome: SmokeOutcome) -> Iterator[Finding]:
         if way not in told or not told[way].models:
             message = f"{case.id}: the models were not all run ({way})"
             yield Finding("smoke-incomplete", "error", message, (f"told: {sorted(told)}",))
+
+
+def _is_left_out(case: OperatorCase, fault: OperatorFault) -> bool:
+    """Whether a model is refused for an operator that the build was to leave out."""
+    if case.linked is None:
+        return False
+    found = _UNKNOWN.search(fault.text) or _UNRESOLVED.search(fault.text)
+    return found is not None and found["operator"] not in case.linked
+
+
+def _all_there(case: OperatorCase, refused: tuple[OperatorFault, ...]) -> Iterator[Finding]:
+    if case.linked is not None and not refused:
+        message = f"{case.id}: operators of no given model are there all the same"
+        yield Finding("smoke-operators", "error", message, (f"selected: {', '.join(case.linked)}",))
 
 
 def _finding(case: OperatorCase, fault: OperatorFault) -> Finding:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tfbuild.products.tflite.operators import OperatorCase
 from tfbuild.products.tflite.release import LITE
+from tfbuild.products.tflite.selection.select import Selection
 from tfbuild.products.tflite.smoke import SmokeCase
 from tfbuild.releases.dependency import Declared, Dependency, PlacedFile
 
@@ -50,6 +51,7 @@ class TflitePart:
     # read from the source, to be compared before the compile.
     unconfirmed: tuple[Declared, ...] = ()
     repinned: tuple[str, ...] = ()
+    selection: Selection | None = None  # the operators that are linked; None: all
 
     @property
     def placed(self) -> Mapping[str, str]:

@@ -39,6 +39,13 @@ from tfbuild.products.tflite.release import (
     lite_folder,
 )
 from tfbuild.products.tflite.rules import source_rules
+from tfbuild.products.tflite.selection.select import (
+    Selection,
+    notes,
+    selected_cases,
+    selected_suites,
+    selection_flags,
+)
 from tfbuild.products.tflite.smoke import SmokeCase, python_cases, smoke_cases
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release
@@ -55,8 +62,10 @@ def make_tflite_plan(
     circumstances: Circumstances,
     lock: ReleaseLock,
     promised: str = "",
+    selection: Selection | None = None,
 ) -> Plan[TflitePart]:
     """``release_lines`` says where the release's file has each key; ``lock`` is the release's.
+    ``selection`` are the operators that are linked; None: all.
 
     ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
     where it has none.
@@ -69,6 +78,7 @@ def make_tflite_plan(
         *tflite_cmake_flags(config, release, release_lines),
         *(python_flags(python, request.arch, config) if python else ()),
         *dependency_flags(locked.dependencies, lock.path),
+        *(selection_flags(selection, config) if selection else ()),
     )
     _refuse_overridden(config, flags)
     upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
@@ -79,6 +89,8 @@ def make_tflite_plan(
     smoke, operators = _tests(
         release, arch, python, xnnpack=xnnpack, published=published, litert=litert is not None
     )
+    if selection:
+        smoke, operators = selected_cases(smoke, selection), selected_suites(operators, selection)
     part = TflitePart(
         product="tflite",
         cmake_cache=tuple(sorted(cmake_cache(flags).items())),
@@ -95,6 +107,7 @@ def make_tflite_plan(
         entries=tuple(sorted(values.of(TfliteKeys).cmake_definitions)),
         unconfirmed=locked.unconfirmed,
         repinned=tuple(sorted(release.repinned)),
+        selection=selection,
     )
     pins = release.pins(arch)
     roots = python_roots(request, config, release, circumstances) if python else None
@@ -106,7 +119,11 @@ def make_tflite_plan(
         part=part,
         policy=policy_name(values, release),
         keys=source_rules(),
-        notes=tuple(_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite)),
+        beyond=(selection.extra,) if selection else (),
+        notes=(
+            *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
+            *(notes(selection) if selection else ()),
+        ),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
         compiled_from=(
@@ -114,6 +131,7 @@ def make_tflite_plan(
             part.dependencies,
             part.host_tools,
             *((part.tensorflow,) if part.tensorflow else ()),
+            *((selection.linked,) if selection else ()),
             *made_with,
         ),
         # What is installed in the builder; sources are given to the steps that read them.

@@ -87,6 +87,7 @@ def wheel_rules() -> KeyRules:
         impossible={
             "debian.suite": "it is the one that has the image's Python: use tflite.python",
             "source.patches": f"there is no source to be patched: {_WHEEL_COMPILED}",
+            "tflite.ops": f"all operators are in it: {_WHEEL_COMPILED}",
             "runtime.flavour": "its image always has Python: leave runtime.flavour as it is",
         },
         unnamed=("compile.", "tflite.", "runtime.flavour"),

@@ -43,13 +43,17 @@ class SmokeCase:
     must_delegate: bool = False  # XNNPACK takes all nodes but those in 'may_leave'
     may_leave: tuple[int, ...] = ()
     says: str = ""  # what the library has to tell on stderr
+    zeros: bool = False  # a model that is not ours: inputs are zero, the answer is the number of its outputs
     interpreter: str = ""  # in the image, where the program is a script
     package: str = ""  # that the script imports
     cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
 
     def command(self, folder: str) -> tuple[str, ...]:
         """Argument list of the program, whose files lie in ``folder``."""
-        options = ("--xnnpack",) if self.with_delegate else ()
+        options = (
+            *(("--xnnpack",) if self.with_delegate else ()),
+            *(("--zeros",) if self.zeros else ()),
+        )
         values = tuple(f"{value:g}" for value in self.inputs)
         before = (self.interpreter,) if self.interpreter else ()
         package = (self.package,) if self.package else ()

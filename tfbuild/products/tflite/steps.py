@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+from tfbuild.base.errors import ChecksumError
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
 from tfbuild.build.smoke import repeated
@@ -18,11 +19,13 @@ from tfbuild.build.steps import (
 )
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.machine.files import hash_file
 from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
+from tfbuild.products.tflite.selection.select import Selection, given_file
 from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome
 
 # Main results, in the order of the closing table.
@@ -91,10 +94,31 @@ def _write_request(run: Run[TflitePart]) -> None:
         licenses.append((TENSORFLOW, plan.part.tensorflow.license_file))
     (layout.request / "dependencies").write_text("".join(f"{name}\t{file}\n" for name, file in licenses))
     copy_patches(run)
+    if plan.part.selection:
+        (layout.request / "operators").write_text(plan.part.selection.request)
+        _copy_models(run, plan.part.selection)
     elsewhere = {plan.tree.name, *(each.name for each in plan.part.dependencies), *plan.part.placed}
     for pin in plan.pins:
         if pin.name not in elsewhere:
             shutil.copyfile(run.downloads[pin.name], layout.downloads / pin.filename)
+
+
+def _copy_models(run: Run[TflitePart], selection: Selection) -> None:
+    """The models that the build is for, to be run when it is done.
+
+    :raises ChecksumError: one is no longer what it was when the plan was made.
+    """
+    folder = run.layout.model
+    empty_folders(folder)
+    for number, model in enumerate(selection.models, start=1):
+        copy = folder / given_file(number)
+        shutil.copyfile(run.layout.project / model.path, copy)
+        if hash_file(copy) != model.sha256:
+            raise ChecksumError(
+                f"the model {model.path} was changed while the build was going on",
+                details=(f"planned: sha256 {model.sha256}",),
+                hint="run the same command again to use the model as it is now",
+            )
 
 
 def compile_(run: Run[TflitePart]) -> str:
@@ -158,7 +182,8 @@ def _run_case(
     run: Run[TflitePart] | Run[WheelPart], case: SmokeCase | OperatorCase, timeout_s: int = 300
 ) -> RunResult:
     folder = "/smoke"
-    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
+    given = run.layout.model.glob("given-*") if isinstance(case, SmokeCase) and case.zeros else ()
+    files = {f"{folder}/{path.name}": path for path in sorted((*run.layout.smoke.iterdir(), *given))}
     emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
     command = (*emulator, *case.command(folder))
     options = RunOptions(

@@ -1,0 +1,1 @@
+"""Builds with the operators of given models alone: ``tflite.ops=from-models``."""
