@@ -4,6 +4,7 @@ elsewhere."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Tree
 
@@ -45,8 +46,8 @@ def comparison_page(comparison: Comparison, style: str) -> str:
     return written(root)
 
 
-def report_page(subject: Subject, style: str) -> str:
-    """The page of one build; as :func:`comparison_page`."""
+def report_page(subject: Subject, style: str, plain: Subject | None = None) -> str:
+    """The page of one build; as :func:`comparison_page`. ``plain`` is that of its configuration alone."""
     root, main = page(f"Report of {subject.name}", style)
     text(main, "h1", subject.name)
     errors = [each for each in subject.findings if each.severity == "error"]
@@ -64,6 +65,11 @@ def report_page(subject: Subject, style: str) -> str:
     _speed_charts(charts, comparison)
     for table in comparison.tables():
         _table(main, table, ())
+    if plain:
+        pair = Comparison(subjects=(plain, subject))
+        text(main, "p", f"A is {plain.name}, the plain build of this configuration; B is this one.", "note")
+        for table in pair.sizes_and_exports():
+            _table(main, replace(table, title=f"{table.title}, beside the plain build"), pair.subjects)
     _flags(main, subject)
     _smoke(main, subject)
     _findings(main, subject)

@@ -15,6 +15,7 @@ from tfbuild.base.values import SaveImage
 from tfbuild.build.dist.ownership import MANIFEST, VERIFY_REPORT, owner_of, read_manifest
 from tfbuild.compare.figures import read_figures
 from tfbuild.compare.subject import Subject, subject_of
+from tfbuild.plan.naming import Asked, read_asked
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts
 from tfbuild.verify.verify import verify_path
 
@@ -35,6 +36,31 @@ def find_build(word: str, dist: Path) -> Path | None:
     if read_manifest(folder) is not None:
         return folder
     return next((path for owner, path in builds_in(dist) if owner == word), None)
+
+
+def plain_build(folder: Path, dist: Path) -> Path | None:
+    """The build of the same release, configuration and architecture without what was asked beyond these.
+
+    None where nothing was, or where that build is not in ``dist``.
+    """
+    mine = _asked(folder)
+    if mine is None or not mine[1].beyond:
+        return None
+    for _, other in builds_in(dist):
+        found = _asked(other)
+        same = found and found[0] == mine[0] and found[1].config == mine[1].config
+        if found and same and not found[1].beyond:
+            return other
+    return None
+
+
+def _asked(folder: Path) -> tuple[tuple[str, ...], Asked] | None:
+    """Product, release and architecture of a build, and what it was asked for."""
+    plan = (read_manifest(folder) or {}).get("plan")
+    if not isinstance(plan, dict):
+        return None
+    asked = read_asked(plan)
+    return (tuple(str(plan.get(key)) for key in ("product", "release", "arch")), asked) if asked else None
 
 
 def read_subject(

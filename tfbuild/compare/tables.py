@@ -55,6 +55,12 @@ class Comparison:
         )
         return tuple(table for table in made if table.rows)
 
+    def sizes_and_exports(self) -> tuple[Table, ...]:
+        """Two tables: what a variant of a build is worth, beside the plain one."""
+        rows = tuple(row for row in self._files() if row.label.endswith(": exports"))
+        sizes = Table("Size", tuple(self._sizes()), "percentages are against the plain build")
+        return (sizes, Table("Exports", rows)) if rows else (sizes,)
+
     @property
     def are_single(self) -> bool:
         """Whether each is one file, so that these are compared whatever they are called."""

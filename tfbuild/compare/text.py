@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfbuild.base.printable import joined
+from tfbuild.compare.subject import Subject
 from tfbuild.compare.tables import Comparison, Row, Table
 
 _WIDEST = 46  # characters of a cell that stands in a column; longer ones get lines of their own
 
 
+def render_report(subject: Subject, plain: Subject | None) -> str:
+    """All that is known of a build, and its sizes beside those of the plain build of its configuration."""
+    found = render(Comparison(subjects=(subject,)))
+    if plain is None:
+        return found
+    pair = Comparison(subjects=(plain, subject))
+    return f"{found}\nBeside the plain build\n{_rendered(pair, pair.sizes_and_exports())}"
+
+
 def render(comparison: Comparison) -> str:
     """All tables, with the subjects as columns A, B, …; ends with a newline."""
+    return _rendered(comparison, comparison.tables())
+
+
+def _rendered(comparison: Comparison, tables: Sequence[Table]) -> str:
     letters = [letter(number) for number in range(len(comparison.subjects))]
     lines = [f"{mark}  {subject.name}" for mark, subject in zip(letters, comparison.subjects, strict=True)]
-    for table in comparison.tables():
+    for table in tables:
         lines += ["", table.title + (f" ({table.note})" if table.note else ""), *_lines(table, letters)]
     return joined(lines)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from xml.etree import ElementTree as Tree
 
@@ -18,9 +19,10 @@ from tfbuild.base.html import is_page
 from tfbuild.cli.json_schema import document_schema
 from tfbuild.cli.trying.comparing import CompareDocument, ReportDocument
 from tfbuild.compare.page import comparison_page, report_page
-from tfbuild.compare.read import read_subject
+from tfbuild.compare.read import plain_build, read_subject
 from tfbuild.compare.tables import Comparison
-from tfbuild.compare.text import render
+from tfbuild.compare.text import render, render_report
+from tfbuild.plan.naming import Extra
 from tfbuild.verify.verify import load_policy
 
 SOURCES = ("pie", "good.so", "isa-new.so")
@@ -79,6 +81,42 @@ def test_the_text_names_each_by_a_letter() -> None:
     text = render(Comparison(subjects=(built(), subject())))
     assert text.startswith("A  tflite-2.14.1-debian-isa-new-amd64\nB  isa-old.so\n")
     assert re.search(r"^ {2}image +20\.0 MB +-$", text, re.MULTILINE)
+
+
+def dist_folder(dist: Path, config: str, arch: str, *beyond: str) -> Path:
+    folder = dist / "tflite" / "2.14.1-debian" / "-".join((config, *beyond)) / arch
+    folder.mkdir(parents=True)
+    asked = {"config": config, "name": "", "beyond": [asdict(Extra(key, "x")) for key in beyond]}
+    plan = {"product": "tflite", "release": "2.14.1-debian", "arch": arch, "asked": asked}
+    manifest = {"version": 1, "tfbuild": "1.0", "key": "0" * 64, "build_id": folder.parent.name, "plan": plan}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_variant_has_the_plain_build_of_its_own_configuration(tmp_path: Path) -> None:
+    variant = dist_folder(tmp_path, "opt", "amd64", "tflite.models")
+    assert plain_build(variant, tmp_path) is None
+    for config, arch in (("size", "amd64"), ("opt", "arm64")):
+        dist_folder(tmp_path, config, arch)
+    assert plain_build(variant, tmp_path) is None
+    plain = dist_folder(tmp_path, "opt", "amd64")
+    assert plain_build(variant, tmp_path) == plain
+    assert plain_build(plain, tmp_path) is None
+
+
+def test_a_report_of_a_variant_has_sizes_and_exports_before_and_after() -> None:
+    whole, small = subject("isa-old.so"), subject("isa-new.so")
+    words = render_report(small, whole)
+    before, beside, after = words.partition("\nBeside the plain build\n")
+    assert before == render(Comparison(subjects=(small,)))
+    assert beside
+    assert after.startswith("A  isa-old.so\nB  isa-new.so\n")
+    assert re.search(r"^ {2}the file: exports +\d+ +\d+$", after, re.MULTILINE)
+    assert "files with code" in after
+    page = " ".join(parsed(report_page(small, STYLE, whole)).itertext())
+    assert "Size, beside the plain build" in page
+    assert "Exports, beside the plain build" in page
+    assert "beside the plain build" not in " ".join(parsed(report_page(small, STYLE)).itertext())
 
 
 def test_a_long_cell_has_a_line_of_its_own() -> None:

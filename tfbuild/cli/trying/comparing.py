@@ -22,10 +22,10 @@ from tfbuild.cli.trying.measuring import BenchmarkRequest, measure_images, parse
 from tfbuild.cli.trying.targets import dist_folder
 from tfbuild.compare.figures import keep_figures
 from tfbuild.compare.page import STYLES, comparison_page, report_page
-from tfbuild.compare.read import builds_in, find_build, read_subject
+from tfbuild.compare.read import builds_in, find_build, plain_build, read_subject
 from tfbuild.compare.subject import Subject
 from tfbuild.compare.tables import Comparison
-from tfbuild.compare.text import render
+from tfbuild.compare.text import render, render_report
 from tfbuild.machine.cache import cache_root, prepare_cache
 from tfbuild.machine.path_words import input_word, output_file
 from tfbuild.machine.terminal import write_json, write_lines, write_text
@@ -63,10 +63,12 @@ class CompareDocument:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportDocument:
-    """The document of ``report --json``."""
+    """The document of ``report --json``. ``plain`` is the build of the same configuration without what was
+    asked beyond it, where there is one."""
 
     version: Literal[1] = 1
     build: Subject
+    plain: Subject | None = None
 
 
 def compare(request: CompareRequest, *, as_json: bool) -> int:
@@ -108,12 +110,14 @@ def report(build: str, html: str, output: str, *, as_json: bool) -> int:
     if folder is None:
         raise _no_build(build, dist)
     subject = _subject(build, folder)
+    beside = plain_build(folder, dist)
+    plain = _subject(str(beside), beside) if beside else None
     if page:
-        write_page(page, report_page(subject, _style()))
+        write_page(page, report_page(subject, _style(), plain))
     if as_json:
-        write_json(dump(ReportDocument(build=subject)))
+        write_json(dump(ReportDocument(build=subject, plain=plain)))
     else:
-        write_text(render(Comparison(subjects=(subject,))))
+        write_text(render_report(subject, plain))
         if page:
             write_lines(["", str(page)])
     return ExitCode.OK
