@@ -476,11 +476,19 @@ def outdated(
         "target": "a dist folder, a build id, or an image in the engine that was built here",
         "output": "the folder that builds wrote to, for a build id or an image [dist]",
         "jobs": "parallel compile jobs of the second build [one more or less than the first had]",
+        "offline": "use no network: root filesystems and builders are those of a bundle that was loaded",
         "json": "machine-readable; also kept in the folder as reproducible.json",
     },
 )
 @friendly
-def reproduce(_context: Context, target: str, output: str = "", jobs: str = "", json: bool = False) -> int:
+def reproduce(
+    _context: Context,
+    target: str,
+    output: str = "",
+    jobs: str = "",
+    offline: bool = False,
+    json: bool = False,
+) -> int:
     """Build a result again from its manifest, with empty caches, and compare every file; exit 0 or 7.
 
     invoke reproduce dist/tflite/2.14.1-debian/opt/amd64
@@ -488,7 +496,7 @@ def reproduce(_context: Context, target: str, output: str = "", jobs: str = "", 
     """
     from tfbuild.cli.audit.reproduce import reproduce
 
-    return reproduce(target, output, jobs, as_json=json)
+    return reproduce(target, output, jobs, offline=offline, as_json=json)
 
 
 @task(

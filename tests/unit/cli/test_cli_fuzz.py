@@ -223,7 +223,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "lock": ("--release", "--clones", "--mirror", "--app"),
     "new-config": ("--extends", "--description"),
     "outdated": ("--product", "--release", "--config", "--arch", "--set", "--output", "--fail-on"),
-    "reproduce": ("--output", "--jobs"),
+    "reproduce": ("--output", "--jobs", "--offline"),
     "pull": ("--key", "--require", "--output"),
     "push": ("--reference", "--sign", "--config", "--output"),
     "setup": (),
