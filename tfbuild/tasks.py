@@ -506,18 +506,26 @@ def reproduce(
         "target": "a dist folder",
         "key": "private key file: Ed25519 or ECDSA, PEM or OpenSSH's form [signing.key]",
         "config": "a build configuration, for its section 'signing' [opt]",
+        "keyless": "let cosign sign for the identity of this CI job (Sigstore), without a key",
         "json": "machine-readable",
     },
 )
 @friendly
-def sign(_context: Context, target: str, key: str = "", config: str = "", json: bool = False) -> int:
+def sign(
+    _context: Context,
+    target: str,
+    key: str = "",
+    config: str = "",
+    keyless: bool = False,
+    json: bool = False,
+) -> int:
     """Sign a dist folder: SHA256SUMS, provenance and bills of materials; print what was written.
 
     invoke sign dist/tflite/2.14.1-debian/opt/amd64 --key release.pem
     """
     from tfbuild.cli.line.signing import sign
 
-    return sign(target, key, config, as_json=json)
+    return sign(target, key, config, keyless=keyless, as_json=json)
 
 
 @task(

@@ -223,7 +223,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "lock": ("--release", "--clones", "--mirror", "--app"),
     "new-config": ("--extends", "--description"),
     "outdated": ("--product", "--release", "--config", "--arch", "--set", "--output", "--fail-on"),
-    "reproduce": ("--output", "--jobs", "--offline"),
+    "reproduce": ("--output", "--jobs"),
     "pull": ("--key", "--require", "--output"),
     "push": ("--reference", "--sign", "--config", "--output"),
     "setup": (),
@@ -289,7 +289,14 @@ def lines(draw: st.DrawFn) -> list[str]:
         words.insert(draw(st.integers(1 if odd.startswith("-") else 0, len(words))), odd)
     if name in BUILDS:
         words.insert(1, "--dry-run")
-    return [*words, *draw(st.sampled_from([(), ("--json",), ("--json",), ("--", "--copt=-O2")]))]
+    return [
+        *words,
+        *draw(
+            st.sampled_from(
+                [(), ("--json",), ("--json",), ("--offline",), ("--keyless",), ("--", "--copt=-O2")]
+            )
+        ),
+    ]
 
 
 environments = st.dictionaries(
