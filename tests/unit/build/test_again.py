@@ -272,7 +272,7 @@ def test_a_builder_sees_no_folder_and_no_user_of_this_machine(plan: Any) -> None
 
 
 def test_all_that_compiles_does_so_as_root_in_a_folder_that_results_do_not_name() -> None:
-    """On every machine. The images themselves have a user, and the shell of ``invoke shell`` compiles nothing."""
+    """On every machine. Images have a user of their own, and ``invoke shell`` compiles nothing."""
     found = (PROJECT / "dockerfiles").rglob("*Dockerfile")
     recipes = [path for path in found if path.name not in {"image.Dockerfile", "shell.Dockerfile"}]
     text = "".join(path.read_text() for path in recipes)
