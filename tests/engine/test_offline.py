@@ -181,9 +181,15 @@ def test_wheels_become_an_image_where_there_is_no_network(
     built = island.invoke(*build)
     try:
         assert built.ok, built.stderr[-8000:]
+        folder = Path(json.loads(built.stdout)["output"])
+        again = island.invoke("reproduce", str(folder), "--offline", "--json")
     finally:
         engine.remove_image(tag)
-    manifest = json.loads((Path(json.loads(built.stdout)["output"]) / "manifest.json").read_text())
+    assert again.ok, again.stdout[-4000:] + again.stderr[-4000:]
+    (rebuilt,) = json.loads(again.stdout)["builds"]
+    assert (rebuilt["equal"], rebuilt["image"], rebuilt["other_inputs"]) == (True, "same", [])
+    assert list((island.cache / "rebuilds").iterdir()) == []
+    manifest = json.loads((folder / "manifest.json").read_text())
     smoke = {case["case"]: case["outputs"] for case in manifest["smoke"]}
     assert {case: smoke[case] for case in answers} == answers
 
