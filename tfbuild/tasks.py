@@ -487,11 +487,19 @@ def outdated(
         "target": "a dist folder, a build id, or an image in the engine that was built here",
         "output": "the folder that builds wrote to, for a build id or an image [dist]",
         "jobs": "parallel compile jobs of the second build [one more or less than the first had]",
+        "offline": "use no network: root filesystems and builders are those of a bundle that was loaded",
         "json": "machine-readable; also kept in the folder as reproducible.json",
     },
 )
 @friendly
-def reproduce(_context: Context, target: str, output: str = "", jobs: str = "", json: bool = False) -> int:
+def reproduce(
+    _context: Context,
+    target: str,
+    output: str = "",
+    jobs: str = "",
+    offline: bool = False,
+    json: bool = False,
+) -> int:
     """Build a result again from its manifest, with empty caches, and compare every file; exit 0 or 7.
 
     invoke reproduce dist/tflite/2.14.1-debian/opt/amd64
@@ -499,7 +507,7 @@ def reproduce(_context: Context, target: str, output: str = "", jobs: str = "", 
     """
     from tfbuild.cli.audit.reproduce import reproduce
 
-    return reproduce(target, output, jobs, as_json=json)
+    return reproduce(target, output, jobs, offline=offline, as_json=json)
 
 
 @task(
@@ -509,18 +517,26 @@ def reproduce(_context: Context, target: str, output: str = "", jobs: str = "", 
         "target": "a dist folder",
         "key": "private key file: Ed25519 or ECDSA, PEM or OpenSSH's form [signing.key]",
         "config": "a build configuration, for its section 'signing' [opt]",
+        "keyless": "let cosign sign for the identity of this CI job (Sigstore), without a key",
         "json": "machine-readable",
     },
 )
 @friendly
-def sign(_context: Context, target: str, key: str = "", config: str = "", json: bool = False) -> int:
+def sign(
+    _context: Context,
+    target: str,
+    key: str = "",
+    config: str = "",
+    keyless: bool = False,
+    json: bool = False,
+) -> int:
     """Sign a dist folder: SHA256SUMS, provenance and bills of materials; print what was written.
 
     invoke sign dist/tflite/2.14.1-debian/opt/amd64 --key release.pem
     """
     from tfbuild.cli.line.signing import sign
 
-    return sign(target, key, config, as_json=json)
+    return sign(target, key, config, keyless=keyless, as_json=json)
 
 
 @task(

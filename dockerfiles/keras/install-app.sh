@@ -24,5 +24,6 @@ fi
 compile_bytecode "$root" "$root/app" \
   || echo "not everything in the application is Python $PYTHON"
 
-chmod -R a+rX "$root"
+# Whatever the umask of who builds is.
+chmod -R u=rwX,go=rX "$root"
 settle "$root"

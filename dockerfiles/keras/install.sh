@@ -76,5 +76,6 @@ print_record() { # FILE
   fi
 } | sort -u > /out/packages.tsv
 
-chmod -R a+rX "$root"
+# Whatever the umask of who builds is.
+chmod -R u=rwX,go=rX "$root"/{usr,etc,app}
 settle "$root"

@@ -1,18 +1,14 @@
 #!/bin/bash
 # Makes /runtime: the server, its entry program and model folder, and what they need (collect-closure.sh).
-#   TRIPLET, MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH
+#   MULTIARCH, RUNTIME_BASE, RUNTIME_UID, SOURCE_DATE_EPOCH
 #   /model   a folder with one model (NAME/VERSION/saved_model.pb) that becomes part of the image; may be empty
 #   /request  server-args (what the entry program always passes on), batching.conf, monitoring.conf: what there is
 set -euo pipefail
-scripts=$(dirname "$(readlink -f "$0")")
 
 root=/runtime
 
 mkdir -p "$root"/usr/{bin,share/doc} "$root/models" "$root/etc/tensorflow-serving"
-cp /out/dist/bin/tensorflow_model_server "$root/usr/bin/"
-# Static: it needs nothing that the image might not have.
-"$TRIPLET-gcc" -std=gnu11 -O2 -Wall -Wextra -Werror -static -s \
-  "$scripts/entry/tf_serving_entrypoint.c" -o "$root/usr/bin/tf_serving_entrypoint"
+cp /out/dist/bin/{tensorflow_model_server,tf_serving_entrypoint} "$root/usr/bin/"
 # Upstream's name of it, which manifests and compose files give as the command.
 ln -s tf_serving_entrypoint "$root/usr/bin/tf_serving_entrypoint.sh"
 for license in /out/dist/share/licenses/*; do

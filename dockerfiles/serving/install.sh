@@ -6,6 +6,9 @@ set -euo pipefail
 source /common/results.sh
 # shellcheck source=../common/symbols.sh
 source /common/symbols.sh
+scripts=$(dirname "$(readlink -f "$0")")
+# shellcheck source=entry/install.sh
+source "$scripts/entry/install.sh"
 
 dist=/out/dist
 rm -rf /out
@@ -18,6 +21,7 @@ install --mode=755 "/tree/bazel-bin/$BINARY" "$server"
 # The linker was told -rdynamic: the symbols that op registration needs are dynamic ones, which stay.
 separate_symbols "$server"
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"
+install_entry "$dist"
 
 # --- for the smoke test ------------------------------------------------------------------------------------
 cp -r /tree/source/tensorflow_serving/servables/tensorflow/testdata/saved_model_half_plus_two_cpu \

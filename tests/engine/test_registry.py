@@ -217,6 +217,57 @@ def test_minisign_verifies_the_checksums_with_the_key_as_documented(pushed: Push
     assert pushed.registry.run(*words).returncode != 0
 
 
+DEVICE = {
+    "SOFTHSM2_CONF": "/srv/tests/softhsm2.conf",
+    "PKCS11_MODULE": "/usr/lib/softhsm/libsofthsm2.so",
+    "PKCS11_TOKEN": "release",
+    "PKCS11_KEY": "01",
+    "PKCS11_PIN": "1234",
+}
+MAKE_KEY = """\
+mkdir /tmp/device && cd /tmp/device
+softhsm2-util --init-token --free --label release --so-pin 4321 --pin 1234 >&2
+pkcs11-tool --module "$PKCS11_MODULE" --token-label release --login --pin env:PKCS11_PIN \\
+  --keypairgen --key-type EC:prime256v1 --id 01 >&2
+"""
+
+
+def test_a_key_that_never_leaves_its_device_signs(pushed: Pushed, invoke: Invoke, tmp_path: Path) -> None:
+    """SoftHSM, with the script of examples/ and the documented lines for the public key."""
+    script = (PROJECT / "examples" / "signing" / "pkcs11.sh").read_bytes()
+    pushed.registry.put({"softhsm2.conf": b"directories.tokendir = /tmp/device\n", "pkcs11.sh": script})
+    exports = "".join(f"export {name}={value}\n" for name, value in DEVICE.items())
+    page = (PROJECT / "docs" / "trust.md").read_text(encoding="utf-8")
+    public = page[page.index("  pkcs11-tool ") :].partition("  ```")[0]
+    made = pushed.registry.run("bash", "-euc", f"{exports}{MAKE_KEY}{public}cat release.pub")
+    assert made.returncode == 0, made.stderr
+    (tmp_path / "device.pub").write_text(made.stdout[made.stdout.index("-----BEGIN") :])
+    command = tmp_path / "sign"
+    inside = " ".join(f"-e {name}={value}" for name, value in DEVICE.items())
+    container = pushed.registry.container.id
+    command.write_text(
+        f"#!/bin/sh\nexec docker exec -i {inside} {container} bash /srv/tests/pkcs11.sh p256\n"
+    )
+    command.chmod(0o755)
+    signing = {"command": [str(command)], "public_key": str(tmp_path / "device.pub")}
+    config = tmp_path / "device.yaml"
+    config.write_text(json.dumps({"description": "a device", "extends": "opt", "signing": signing}))
+    folder = shutil.copytree(pushed.dist, tmp_path / "amd64")
+    signed = invoke("sign", str(folder), "--config", str(config))
+    assert signed.ok, signed.stderr
+    argv = ("openssl", "dgst", "-sha256", "-verify", "device.pub", "-signature")
+    files = (str(folder / "SHA256SUMS.sig"), str(folder / "SHA256SUMS"))
+    done = subprocess.run([*argv, *files], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "Verified OK\n", done.stderr
+    key = ("--key", str(tmp_path / "device.pub"), "--require", "signature,sbom,provenance")
+    assert invoke("verify", str(folder), *key).ok
+    command.write_text(command.read_text().replace("PKCS11_PIN=1234", "PKCS11_PIN=0000"))
+    shutil.copytree(pushed.dist, folder, dirs_exist_ok=True)
+    refused = invoke("sign", str(folder), "--config", str(config))
+    assert refused.returncode == 8
+    assert "CKR_PIN_INCORRECT" in refused.stderr
+
+
 def test_oras_finds_the_documents_and_pulls_the_folder(pushed: Pushed) -> None:
     argv = ("oras", "discover", "--registry-config", "config.json", "--format", "json", pushed.name)
     done = pushed.registry.run(*argv)

@@ -75,6 +75,9 @@ def test_half_plus_two_through_both_apis(make: Callable[[str], Server], arch: st
     machine = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}[arch]
     assert {each["machine"] for each in server.manifest["elf"]} == {machine}
     assert any(line.startswith("bazel") for line in server.manifest["tools"])
+    assert "image-owner" not in {each["id"] for each in server.manifest["findings"]}
+    linked_in = {each["owner"] for each in server.manifest["contents"]}
+    assert any(name.startswith("libc6-dev") for name in linked_in)  # of the entry program
 
 
 @pytest.mark.archives

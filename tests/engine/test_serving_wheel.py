@@ -85,6 +85,7 @@ def test_the_wheels_tensorflow_computes_half_plus_two(linked: Build, arch: str) 
     assert cases["health"]["exit_code"] == 0
     assert cases["version"]["version"] == "TensorFlow ModelServer: 2.19.1-rc0+dev.sha.0d72695"
     assert {path.name for path in (folder / "lib").iterdir()} >= LIBRARIES
+    assert "image-owner" not in {each["id"] for each in manifest["findings"]}
     assert {each["machine"] for each in manifest["elf"]} == {MACHINES[arch]}
     assert any("clang version 17" in line for line in manifest["tools"])
     program = next(each for each in manifest["elf"] if each["path"].endswith("tensorflow_model_server"))

@@ -155,9 +155,11 @@ def test_building_it_again_with_empty_caches_gives_the_same_bytes(
     first = compile_only(plan, mini, tmp_path / "first")
     kept = shutil.copytree(first.layout.out / "dist", tmp_path / "kept", symlinks=True)
     apart = apart_from(plan, tmp_path / "second", None, SilentReporter())
+    umask = os.umask(0o077)  # another user's
     try:
         second = compile_only(replace(plan, jobs=3), mini, tmp_path / "second", apart.word)
     finally:
+        os.umask(umask)
         apart.forget(apart.word)
     assert apart.word not in str([each.names for each in engine.holds_of_ours()])
     before, after = DistFolder(kept), DistFolder(second.layout.out / "dist")

@@ -35,6 +35,7 @@ from tfbuild.plan.roots import Root
 PACKAGES = (
     *("base-files", "bash", "coreutils", "ca-certificates"),
     *("cosign", "docker-registry", "minisign", "oras", "skopeo"),
+    *("opensc", "openssl", "softhsm2"),
 )
 USER, PASSWORD = "release", "marked-registry-password"
 _STORE = "/var/lib/docker-registry"

@@ -63,6 +63,24 @@ def typed_tree_id(folder: Path) -> str:
         raise UsageError(error.message, hint=f"take it out of {folder}") from error
 
 
+def require_git_id(path: Path, expected: str, what: str) -> None:
+    """A user's file or folder still is what the plan was made of: its git id is ``expected``.
+
+    :raises UsageError: it is another one, or is gone.
+    """
+    try:
+        if (typed_tree_id(path) if path.is_dir() else object_id("blob", path.read_bytes())) == expected:
+            return
+        message = f"{what} at {path} is not the one that the plan was made of: it was changed"
+    except OSError as error:
+        message = f"{what} at {path} cannot be read: {error.strerror or error}"
+    raise UsageError(
+        message,
+        details=(f"Expected: git id {expected}",),
+        hint="put it back where it was, as it was; or build anew",
+    )
+
+
 def _entries(folder: bytes) -> Iterable[TreeEntry]:
     with os.scandir(folder) as found:
         for each in found:

@@ -281,10 +281,16 @@ def build_effects(
 
 
 def apart_from(
-    plan: Plan[Any], folder: Path, jobs: int | None, reporter: Reporter, *, keep_image: bool = False
+    plan: Plan[Any],
+    folder: Path,
+    jobs: int | None,
+    reporter: Reporter,
+    *,
+    keep_image: bool = False,
+    offline: bool = False,
 ) -> Apart:
     """What a second build of ``plan`` in ``folder`` needs; nothing of the first one but its downloads, which
-    their hashes prove, is in reach of it."""
+    their hashes prove, is in reach of it; ``offline``: and what a bundle brought, instead of a network."""
     release = _release_of(plan)
 
     def forget(word: str) -> None:
@@ -296,13 +302,16 @@ def apart_from(
         folder=folder,
         project=PROJECT,
         word=f"tfbuild-again-{uuid.uuid4().hex[:12]}",
-        effects=lambda again, output: build_effects(again, release, output, offline=False, reporter=reporter),
+        effects=lambda again, output: build_effects(
+            again, release, output, offline=offline, reporter=reporter
+        ),
         forget=forget,
         parts=table.parts(),
         known=load_known_causes(PROJECT),
         jobs=jobs,
         revision=git_revision(PROJECT),
         keep_image=keep_image,
+        given=cache_root(os.environ) if offline else None,
     )
 
 

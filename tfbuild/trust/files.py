@@ -9,6 +9,7 @@ SPDX_FILE, CYCLONEDX_FILE = "sbom.spdx.json", "sbom.cdx.json"
 PROVENANCE_FILE = "provenance.json"
 SUMS_SIGNATURE, SSH_SIGNATURE = "SHA256SUMS.sig", "SHA256SUMS.sshsig"
 MINISIGN_SIGNATURE = "SHA256SUMS.minisig"
+SIGSTORE_BUNDLE = "SHA256SUMS.sigstore.json"  # of an identity, whoever else signed with a key
 
 
 @dataclass(frozen=True)
@@ -33,4 +34,4 @@ SIGNATURE_FILES = frozenset(
     {SUMS_SIGNATURE, SSH_SIGNATURE, MINISIGN_SIGNATURE, *(each.envelope for each in DOCUMENTS)}
 )
 # What is written when a dist folder is finished; nothing else in it is missing in its SHA256SUMS.
-LATER_FILES = SIGNATURE_FILES | {VERDICT.document, VERDICT.envelope}
+LATER_FILES = SIGNATURE_FILES | {VERDICT.document, VERDICT.envelope, SIGSTORE_BUNDLE}

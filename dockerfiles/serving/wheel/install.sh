@@ -7,6 +7,9 @@ set -euo pipefail
 source /common/results.sh
 # shellcheck source=../../common/symbols.sh
 source /common/symbols.sh
+scripts=$(dirname "$(readlink -f "$0")")
+# shellcheck source=../entry/install.sh
+source "$scripts/../entry/install.sh"
 
 wheel=/tree/wheel/tensorflow
 dist=/out/dist
@@ -16,6 +19,7 @@ mkdir -p "$dist"/{bin,lib,share/licenses} /out/smoke
 # --- the server, and the wheel's libraries ----------------------------------------------------------------------
 install --mode=755 /tree/build/tensorflow_model_server "$dist/bin/"
 separate_symbols "$dist/bin/tensorflow_model_server"
+install_entry "$dist"
 libraries=("$wheel"/libtensorflow_{cc,framework}.so.2)
 read -ra more <<< "$WHEEL_LIBRARIES"
 for library in "${libraries[@]}" "${more[@]/#//tree/wheel/}"; do

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,14 @@ import pytest
 
 from tests.support.builds import Build, FakeEngine
 from tests.support.images import Image, Member, oci_archive, program
-from tests.support.plans import PROJECT, make_linked_server_plan, make_plan, make_server_plan
+from tests.support.keras import make_plan as make_keras_plan
+from tests.support.plans import (
+    PROJECT,
+    make_linked_server_plan,
+    make_plan,
+    make_plan_from_wheel,
+    make_server_plan,
+)
 from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
@@ -24,8 +32,9 @@ from tfbuild.build.again.first import folder_of_image, other_jobs, parse_manifes
 from tfbuild.build.again.known import causes_of, load_known_causes
 from tfbuild.build.again.rebuild import Apart, build_again
 from tfbuild.build.again.verdict import Rebuilt, Verdict, verdict_lines
-from tfbuild.build.buildkit.bake import set_apart
+from tfbuild.build.buildkit.bake import BakeOptions, set_apart
 from tfbuild.build.dist.ownership import read_manifest
+from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import KEY_LABEL
 from tfbuild.products import table
 from tfbuild.products.table import recipe_of
@@ -229,6 +238,49 @@ def test_an_image_is_found_by_its_id_and_else_by_its_key(first: Build, tmp_path:
 @pytest.mark.parametrize(("jobs", "other"), [(1, 2), (2, 3), (3, 2), (64, 63)])
 def test_the_second_build_has_another_number_of_jobs(jobs: int, other: int) -> None:
     assert other_jobs(jobs) == other
+
+
+# -- what no build varies, since it is the same on every machine ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        make_plan(),
+        make_plan("2.20.0", "opt", Arch.ARM64),
+        make_plan("2.14.1-debian", "opt", Arch.ARM64, "runtime.flavour=python"),
+        make_plan_from_wheel("2.14.0-wheel", Arch.AMD64),
+        make_server_plan(),
+        make_linked_server_plan(),
+        make_keras_plan(),
+    ],
+    ids=lambda plan: plan.build_id,
+)
+def test_a_builder_sees_no_folder_and_no_user_of_this_machine(plan: Any) -> None:
+    """Other projects and caches give the same arguments, so the same steps."""
+
+    def seen(home: str) -> dict[str, Any]:
+        layout = Layout(Path(home, "project"), Path(home, ".cache"), plan.build_id, plan.plain_id)
+        targets = recipe_of(plan).definition(plan, layout, BakeOptions(jobs=2))["target"]
+        return {
+            name: [target.get(key) for key in ("args", "labels", "target", "platforms")]
+            for name, target in targets.items()
+        }
+
+    assert seen("/home/one") == seen("/srv/two")
+    assert "/home/one" not in str(seen("/home/one"))
+
+
+def test_all_that_compiles_does_so_as_root_in_a_folder_that_results_do_not_name() -> None:
+    """On every machine. Images have a user of their own, and ``invoke shell`` compiles nothing."""
+    found = (PROJECT / "dockerfiles").rglob("*Dockerfile")
+    recipes = [path for path in found if path.name not in {"image.Dockerfile", "shell.Dockerfile"}]
+    text = "".join(path.read_text() for path in recipes)
+    assert len(recipes) > 5
+    assert set(re.findall(r"id=tfbuild-tree-[^,]*,target=([^,\s]*)", text)) == {"/tree"}
+    assert not re.search(r"^(USER|WORKDIR) ", text, re.MULTILINE)
+    for plan in (make_plan(), make_plan("2.20.0"), make_linked_server_plan()):
+        assert any(flag.text.startswith("-ffile-prefix-map=/tree/") for flag in plan.flags)
 
 
 # -- comparing ----------------------------------------------------------------------------------------------

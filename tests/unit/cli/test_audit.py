@@ -151,7 +151,7 @@ def rebuilt(dist: Path, *, equal: bool) -> Rebuilt:
 def test_the_verdict_is_printed_kept_and_required(
     equal: bool, code: int, dist: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reproduce, "_again", lambda *_: (rebuilt(dist, equal=equal), None))
+    monkeypatch.setattr(reproduce, "_again", lambda *_, **__: (rebuilt(dist, equal=equal), None))
     (dist / "reproducible.dsse.json").write_text("of an earlier one")
     assert run_invoke("reproduce", str(dist), "--json") == code
     told = document(capsys, "reproduce")

@@ -289,7 +289,14 @@ def lines(draw: st.DrawFn) -> list[str]:
         words.insert(draw(st.integers(1 if odd.startswith("-") else 0, len(words))), odd)
     if name in BUILDS:
         words.insert(1, "--dry-run")
-    return [*words, *draw(st.sampled_from([(), ("--json",), ("--json",), ("--", "--copt=-O2")]))]
+    return [
+        *words,
+        *draw(
+            st.sampled_from(
+                [(), ("--json",), ("--json",), ("--offline",), ("--keyless",), ("--", "--copt=-O2")]
+            )
+        ),
+    ]
 
 
 environments = st.dictionaries(

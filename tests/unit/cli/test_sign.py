@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -16,11 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 import tfbuild.cli.wiring  # noqa: F401
 from tests.support.builds import Build
 from tests.support.plans import PROJECT, make_plan
+from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, TfBuildError
 from tfbuild.cli.inspect import verify
 from tfbuild.cli.line.signing import sign, signer_of
 from tfbuild.cli.run import BuildOptions, run_command
+from tfbuild.machine import runner
+from tfbuild.machine.programs import Captured
 from tfbuild.plan.signing import Signing
 
 PEM = serialization.Encoding.PEM
@@ -155,3 +160,63 @@ def test_a_configuration_may_lie_in_the_home_folder(
     (tmp_path / "own.yaml").write_text(f"description: m\nextends: opt\nsigning: {{key: {private}}}\n")
     assert run_command(lambda: sign(str(dist), "", "~/own.yaml")) == 0
     assert (dist / "SHA256SUMS.sig").exists()
+
+
+# -- Sigstore: cosign, and an identity in the place of a key -------------------------------------------------
+
+
+class Cosign(RecordingRunner):
+    """Writes the bundle where it is asked for one."""
+
+    def capture(self, argv: Sequence[str], **options: Any) -> Captured:
+        done = super().capture(argv, **options)
+        if done.ok:
+            (options["cwd"] / argv[argv.index("--bundle") + 1]).write_text("{}")
+        return done
+
+
+@pytest.fixture
+def cosign(monkeypatch: pytest.MonkeyPatch) -> Cosign:
+    """And no identity in the environment."""
+    program = Cosign([Reply(("cosign",))])
+    monkeypatch.setattr(runner, "SubprocessRunner", lambda: program)
+    for name in ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return program
+
+
+def test_without_an_identity_nothing_is_asked_and_both_ways_to_one_are_told(
+    dist: Path, cosign: Cosign, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(lambda: sign(str(dist), "", "", keyless=True)) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "nobody says who signs" in told
+    assert "id-token: write" in told
+    assert "id_tokens" in told
+    assert cosign.commands == []
+
+
+@pytest.mark.parametrize("variable", ["SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+def test_with_an_identity_cosign_signs_the_checksums_as_it_documents(
+    variable: str, dist: Path, cosign: Cosign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "marked-token")
+    assert run_command(lambda: sign(str(dist), "", "", keyless=True)) == ExitCode.OK
+    (asked,) = cosign.commands
+    assert " ".join(asked) == "cosign sign-blob --yes --bundle SHA256SUMS.sigstore.json SHA256SUMS"
+    assert (
+        run_command(lambda: verify(str(dist), "", as_json=False)) == ExitCode.OK
+    )  # the bundle belongs to it
+    (dist / "manifest.json").write_text("{}")
+    assert run_command(lambda: sign(str(dist), "", "", keyless=True)) == ExitCode.VERIFICATION_FAILED
+
+
+def test_what_cosign_does_not_sign_is_told_with_its_words(
+    dist: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = Cosign([Reply(("cosign",), returncode=1, stderr="getting signer: no route to fulcio")])
+    monkeypatch.setattr(runner, "SubprocessRunner", lambda: refused)
+    monkeypatch.setenv("SIGSTORE_ID_TOKEN", "marked-token")
+    assert run_command(lambda: sign(str(dist), "", "", keyless=True)) == ExitCode.PACKAGING_FAILED
+    assert "no route to fulcio" in capsys.readouterr().err
+    assert run_command(lambda: sign(str(dist), "k.pem", "", keyless=True)) == ExitCode.USAGE

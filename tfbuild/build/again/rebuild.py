@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -39,7 +40,7 @@ class Apart:
 
     ``keep_image``: the second image is saved even where it is the same, for an index of several.
     ``word`` names those caches and the machine that the build believes to be on; ``revision`` is the commit
-    of this project.
+    of this project. ``given`` is a cache with what a bundle brought, for a second build without a network.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Apart:
     jobs: int | None = None
     revision: str = ""
     keep_image: bool = False
+    given: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ def build_again(first: First, recipe: Recipe[Any], apart: Apart) -> tuple[Rebuil
 def _build(plan: Plan[Any], recipe: Recipe[Any], apart: Apart, effects: Effects, image_id: str) -> Second:
     layout = Layout(apart.project, prepare_cache(apart.folder / "cache"), plan.build_id, plan.plain_id)
     output, archive = apart.folder / "dist", apart.folder / "image.tar"
+    if apart.given:
+        _take_given(plan, recipe, replace(layout, cache=apart.given), layout.cache)
     try:
         result = execute(plan, recipe, layout, output, effects)
         if apart.keep_image or result.image_id != image_id:
@@ -118,6 +122,16 @@ def _build(plan: Plan[Any], recipe: Recipe[Any], apart: Apart, effects: Effects,
             f"the manifest in {output} cannot be read back", hint="this is a bug: please report it"
         )
     return Second(output, manifest, archive)
+
+
+def _take_given(plan: Plan[Any], recipe: Recipe[Any], given: Layout, cache: Path) -> None:
+    """What stands for the network: root filesystems, builders, and what Bazel downloads by its hash."""
+    roots = [given.root(root) for root in (plan.root, plan.runtime_root) if root]
+    builders = [given.builder(plan, stage) for stage in recipe.builders]
+    for folder in (*roots, *builders, given.repositories):
+        if folder.is_dir():
+            # The cache of the second build lies in the first one's: nothing is copied.
+            shutil.copytree(folder, cache / folder.relative_to(given.cache), copy_function=os.link)
 
 
 def _bills(first: First, second: Manifest[Any], materials: Materials) -> list[Difference]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tfbuild.build.again.verdict import Rebuilt, Verdict
 
 
-def reproduce(target: str, output: str, jobs: str, *, as_json: bool) -> int:
+def reproduce(target: str, output: str, jobs: str, *, offline: bool, as_json: bool) -> int:
     """``invoke reproduce``"""
     from tfbuild.base.documents import dump
     from tfbuild.build.again.verdict import verdict_lines
@@ -33,7 +34,7 @@ def reproduce(target: str, output: str, jobs: str, *, as_json: bool) -> int:
     number = parse_jobs(jobs)
     folder = folder_of(input_word(target, "TARGET"), Path(output or "dist"))
     with ConsoleReporter() as reporter:
-        verdict = judge(folder, number, reporter)
+        verdict = judge(folder, number, reporter, offline=offline)
         _keep(folder, verdict, reporter)
     if as_json:
         write_json(dump(verdict))
@@ -42,7 +43,7 @@ def reproduce(target: str, output: str, jobs: str, *, as_json: bool) -> int:
     return ExitCode.OK if verdict.equal else ExitCode.VERIFICATION_FAILED
 
 
-def judge(folder: Path, jobs: int | None, reporter: Reporter) -> Verdict:
+def judge(folder: Path, jobs: int | None, reporter: Reporter, *, offline: bool = False) -> Verdict:
     """Build again what is in ``folder``, an image of several platforms with each of its builds."""
     from tfbuild.build.again.first import folder_of_image, read_first
     from tfbuild.build.again.index import index_again
@@ -54,7 +55,7 @@ def judge(folder: Path, jobs: int | None, reporter: Reporter) -> Verdict:
     if document is None or "images" not in document:
         first = read_first(folder, parts())
         with ExitStack() as stack:
-            rebuilt, _ = _again(first, jobs, reporter, stack)
+            rebuilt, _ = _again(first, jobs, reporter, stack, offline=offline)
         return _verdict(folder, (rebuilt,), None)
     index = read_index_manifest(document)
     dist = folder.resolve().parents[3]
@@ -62,13 +63,19 @@ def judge(folder: Path, jobs: int | None, reporter: Reporter) -> Verdict:
         read_first(folder_of_image(dist, each.image_id, each.build_key), parts()) for each in index.images
     ]
     with ExitStack() as stack:  # the images are needed until they are put together
-        results = [_again(first, jobs, reporter, stack, keep_image=True) for first in firsts]
+        results = [_again(first, jobs, reporter, stack, offline=offline, keep_image=True) for first in firsts]
         archive = index_again(index, [second.image for _, second in results], results[0][1].folder.parent)
     return _verdict(folder, tuple(rebuilt for rebuilt, _ in results), archive)
 
 
 def _again(
-    first: First, jobs: int | None, reporter: Reporter, stack: ExitStack, *, keep_image: bool = False
+    first: First,
+    jobs: int | None,
+    reporter: Reporter,
+    stack: ExitStack,
+    *,
+    offline: bool,
+    keep_image: bool = False,
 ) -> tuple[Rebuilt, Second]:
     """The second build, and its comparison; when ``stack`` ends, what it made goes if it is the same."""
     from tfbuild.build.again.rebuild import build_again, remove_again
@@ -94,7 +101,8 @@ def _again(
     folder.mkdir(parents=True)
     tidy = stack.enter_context(ExitStack())
     tidy.callback(remove_again, folder)
-    apart = apart_from(plan, folder, jobs, reporter, keep_image=keep_image)
+    apart = apart_from(plan, folder, jobs, reporter, keep_image=keep_image, offline=offline)
+    stack.enter_context(_other_umask())
     try:
         rebuilt, second = build_again(first, recipe_of(plan), apart)
     except Interrupted as error:
@@ -113,6 +121,17 @@ def _again(
         reporter.note(f"{plan.build_id}: what was built the second time is kept in {folder}")
         remove_again(folder / "cache")
     return rebuilt, second
+
+
+@contextmanager
+def _other_umask() -> Iterator[None]:
+    """Another user's: the rights that files get by it may be in no result."""
+    before = os.umask(0o022)
+    os.umask(0o077 if before != 0o077 else 0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _verdict(folder: Path, builds: tuple[Rebuilt, ...], archive: Any) -> Verdict:

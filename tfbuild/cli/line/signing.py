@@ -28,26 +28,41 @@ class SignDocument:
     written: tuple[str, ...]
 
 
-def sign(target: str, key: str, config: str, *, as_json: bool = False) -> int:
+def sign(target: str, key: str, config: str, *, keyless: bool = False, as_json: bool = False) -> int:
     """``invoke sign``"""
     from tfbuild.base.documents import dump
-    from tfbuild.build.dist.signing import sign_folder
 
     if not target:
         raise UsageError("nothing to sign", hint="invoke sign DIST --key KEYFILE")
+    if keyless and (key or config):
+        raise UsageError("--keyless needs no key", hint="leave --key and --config out, or --keyless")
     folder = input_folder(target, "DIST")
-    signer = configured_signer(key, config, "--key")
-    if signer is None:
-        raise UsageError(
-            "which key signs?",
-            hint="--key KEYFILE, or --config NAME of one with a section 'signing'",
-        )
-    written = tuple(str(folder / name) for name in sign_folder(folder, signer))
+    names = _sign_keyless(folder) if keyless else _sign_with_key(folder, key, config)
+    written = tuple(str(folder / name) for name in names)
     if as_json:
         write_json(dump(SignDocument(written=written)))
     else:
         write_lines(written)
     return ExitCode.OK
+
+
+def _sign_keyless(folder: Path) -> tuple[str, ...]:
+    from tfbuild.build.dist.signing import sign_keyless
+    from tfbuild.machine.runner import SubprocessRunner
+
+    return sign_keyless(folder, os.environ, SubprocessRunner())
+
+
+def _sign_with_key(folder: Path, key: str, config: str) -> tuple[str, ...]:
+    from tfbuild.build.dist.signing import sign_folder
+
+    signer = configured_signer(key, config, "--key")
+    if signer is None:
+        raise UsageError(
+            "which key signs?",
+            hint="--key KEYFILE, --keyless, or --config NAME of one with a section 'signing'",
+        )
+    return sign_folder(folder, signer)
 
 
 def configured_signer(key: str, config: str, option: str = "--sign") -> Signer | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.errors import BuildError
+from tfbuild.base.git_tree import require_git_id
 from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
@@ -66,8 +67,10 @@ def _link(source: Path, target: Path) -> None:
 
 def _copy_own(part: KerasPart, app: Path, model: Path) -> None:
     if part.app:
+        require_git_id(Path(part.app.path), part.app.tree, "the program")
         shutil.copytree(part.app.path, app, ignore=_NOT_THE_PROGRAM, dirs_exist_ok=True, symlinks=True)
     if part.model:
+        require_git_id(Path(part.model.path), part.model.id, "the model")
         source, target = Path(part.model.path), model / part.model.name
         if source.is_dir():
             shutil.copytree(source, target)

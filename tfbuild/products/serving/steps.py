@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfbuild.base.errors import BuildError, DownloadError
+from tfbuild.base.git_tree import require_git_id
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
@@ -23,7 +24,7 @@ from tfbuild.products.serving.part import ServingPart
 
 # What every Bazel says: DownloadManager.java and StarlarkBaseExternalContext.java.
 _DOWNLOAD = "Error downloading ["
-ARTIFACTS = ("bin/tensorflow_model_server",)
+ARTIFACTS = ("bin/tensorflow_model_server", "bin/tf_serving_entrypoint")
 # Why a build with servers of its own fails.
 CAUSES = (
     cause_of(
@@ -61,6 +62,7 @@ def fetch(run: Run[ServingPart]) -> str:
         shutil.copyfile(run.downloads[pin.name], place / pin.filename)
     model = plan.part.model
     if model:
+        require_git_id(Path(model.path), model.tree, "the model")
         shutil.copytree(Path(model.path), layout.model / model.name)
         mark_files(layout.model)
     return write_fetch_log(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,8 @@ from tests.support.builds import Build
 from tests.support.keras import make_plan
 from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
+from tfbuild.base.errors import UsageError
+from tfbuild.base.git_tree import object_id
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout
@@ -143,7 +145,10 @@ def test_the_recipe_sees_wheels_requirements_and_the_program(tmp_path: Path, app
     model = tmp_path / "m.keras"
     model.write_bytes(b"PK")
     plan = make_plan(
-        "2.21.0", Arch.ARM64, app=app, model=KerasModel(str(model), "m.keras", "keras", "1" * 40)
+        "2.21.0",
+        Arch.ARM64,
+        app=app,
+        model=KerasModel(str(model), "m.keras", "keras", object_id("blob", b"PK")),
     )
     assert plan.part.app
     here = replace(plan.part.app, path=str(app))
@@ -166,6 +171,29 @@ def test_the_recipe_sees_wheels_requirements_and_the_program(tmp_path: Path, app
     }
     assert sorted(path.name for path in layout.app.rglob("*")) == ["app.yaml", "main.py"]
     assert (layout.model / "m.keras").read_bytes() == b"PK"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda app, _: (app / "main.py").write_text("print('other')"), "the program at .* it was changed"),
+        (lambda _, model: model.write_bytes(b"PK2"), "the model at .* it was changed"),
+        (lambda _, model: model.unlink(), "the model at .* cannot be read: No such file"),
+    ],
+    ids=["program", "model", "no model"],
+)
+def test_files_of_the_user_that_are_no_longer_those_of_the_plan_are_refused(
+    spoil: Callable[[Path, Path], object], told: str, tmp_path: Path, app: Path
+) -> None:
+    """As when a build is reproduced that is some months old."""
+    model = tmp_path / "m.keras"
+    model.write_bytes(b"PK")
+    plan = make_plan(app=app, model=KerasModel(str(model), "m.keras", "keras", object_id("blob", b"PK")))
+    assert plan.part.app
+    plan = replace(plan, part=replace(plan.part, app=replace(plan.part.app, path=str(app))))
+    spoil(app, model)
+    with pytest.raises(UsageError, match=told):
+        fetch(run_of(tmp_path, plan))
 
 
 def test_a_model_is_loaded_in_a_container_of_its_own_after_the_answers(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from tfbuild.base.errors import ChecksumError, VerificationError
+from tfbuild.base.git_tree import require_git_id
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
     copy_patches,
@@ -21,7 +22,12 @@ from tfbuild.products.serving.part import WheelServerPart
 from tfbuild.products.serving.wheel.request import request_files
 from tfbuild.products.serving.wheel.sources import SourceList, reader_of, require_same
 
-ARTIFACTS = ("bin/tensorflow_model_server", "lib/libtensorflow_cc.so.2", "lib/libtensorflow_framework.so.2")
+ARTIFACTS = (
+    "bin/tensorflow_model_server",
+    "bin/tf_serving_entrypoint",
+    "lib/libtensorflow_cc.so.2",
+    "lib/libtensorflow_framework.so.2",
+)
 # Where a wheel says which commit it was made of: what tf.version.GIT_VERSION reads.
 _TELLS = "tensorflow/python/client/_pywrap_tf_session.so"
 _GIT_VERSION = re.compile(rb"\0(v[0-9][A-Za-z0-9.-]{1,40}-[0-9]+-g[0-9a-f]{7,40})\0")
@@ -50,6 +56,7 @@ def fetch(run: Run[WheelServerPart]) -> str:
     copy_patches(run)
     shutil.copyfile(wheel, layout.wheel / part.wheel.filename)
     if part.model:
+        require_git_id(Path(part.model.path), part.model.tree, "the model")
         shutil.copytree(Path(part.model.path), layout.model / part.model.name)
         mark_files(layout.model)
     return write_fetch_log(run)
