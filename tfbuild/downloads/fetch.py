@@ -80,16 +80,31 @@ def new_session(env: Mapping[str, str]) -> requests.Session:
     requests itself reads REQUESTS_CA_BUNDLE (which therefore wins) but not OpenSSL's SSL_CERT_FILE:
     https://requests.readthedocs.io/en/latest/user/advanced/#ssl-cert-verification
 
-    :raises HostError: one of the two names a file that does not exist.
+    :raises HostError: one of the two names a file that does not exist, or that has no certificate in it.
     """
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        if env.get(name) and not Path(env[name]).exists():
-            raise HostError(f"{name} names a file that does not exist: {env[name]}", hint=f"unset {name}")
+        if env.get(name):
+            _require_certificates(name, Path(env[name]))
     session = requests.Session()
     session.max_redirects = _MAX_REDIRECTS
     if env.get("SSL_CERT_FILE"):
         session.verify = env["SSL_CERT_FILE"]
     return session
+
+
+def _require_certificates(name: str, bundle: Path) -> None:
+    """A folder of certificates is looked into only when one is needed: OpenSSL's way."""
+    if not bundle.exists():
+        raise HostError(f"{name} names a file that does not exist: {bundle}", hint=f"unset {name}")
+    if not bundle.is_dir():
+        try:
+            ssl.create_default_context(cafile=bundle)
+        except OSError as error:
+            raise HostError(
+                f"{name} names a file without certificates: {bundle}",
+                details=(error.strerror or str(error),),
+                hint=f"correct it, it has to be in PEM form; or unset {name}",
+            ) from error
 
 
 class Fetcher:
