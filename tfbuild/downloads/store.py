@@ -70,8 +70,8 @@ class Entry:
             return False
 
     def is_there(self) -> bool:
-        """Whether the file need not be fetched: nobody wrote to it, though a link to it may have come or gone,
-        which changes its ctime. It is hashed once more before it is used."""
+        """Whether the file need not be fetched: nobody wrote to it. A link to it may have come or gone, which
+        changes its ctime; it is hashed once more before it is used."""
         try:
             recorded = self._stamp.read_text(encoding="utf-8").split()
             return _without_ctime(recorded) == _without_ctime(_fingerprint(self.file).split())
