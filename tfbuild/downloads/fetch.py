@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 import urllib3.exceptions
 
-from tfbuild.base.errors import DownloadError, HostError, UsageError
+from tfbuild.base.errors import DownloadError, UsageError
 from tfbuild.base.urls import is_local, safe_url
 from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.downloads.attempts import (
@@ -38,6 +38,7 @@ from tfbuild.downloads.attempts import (
     suspicion,
     validator,
 )
+from tfbuild.downloads.certificates import require_certificates
 from tfbuild.downloads.pool import Pool
 from tfbuild.downloads.store import Entry, Part, disk_errors, entry_of, unhashed_entry
 from tfbuild.machine.cache import prepare_cache
@@ -82,29 +83,12 @@ def new_session(env: Mapping[str, str]) -> requests.Session:
 
     :raises HostError: one of the two names a file that does not exist, or that has no certificate in it.
     """
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        if env.get(name):
-            _require_certificates(name, Path(env[name]))
+    require_certificates(env)
     session = requests.Session()
     session.max_redirects = _MAX_REDIRECTS
     if env.get("SSL_CERT_FILE"):
         session.verify = env["SSL_CERT_FILE"]
     return session
-
-
-def _require_certificates(name: str, bundle: Path) -> None:
-    """A folder of certificates is looked into only when one is needed: OpenSSL's way."""
-    if not bundle.exists():
-        raise HostError(f"{name} names a file that does not exist: {bundle}", hint=f"unset {name}")
-    if not bundle.is_dir():
-        try:
-            ssl.create_default_context(cafile=bundle)
-        except OSError as error:
-            raise HostError(
-                f"{name} names a file without certificates: {bundle}",
-                details=(error.strerror or str(error),),
-                hint=f"correct it, it has to be in PEM form; or unset {name}",
-            ) from error
 
 
 class Fetcher:
