@@ -18,7 +18,7 @@ pytest_plugins = ("tests.support.no_skips",)
 
 # A busy machine is not a slow test: no test asserts an absolute time.
 settings.register_profile("tfbuild", deadline=None)
-# By hand, before a release: pytest --hypothesis-profile=thorough tests/unit/test_cli_fuzz.py
+# By hand, before a release: pytest --hypothesis-profile=thorough tests/unit/cli/test_cli_fuzz.py
 settings.register_profile("thorough", deadline=None, max_examples=5000)
 settings.load_profile("tfbuild")
 

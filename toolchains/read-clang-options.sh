@@ -15,7 +15,7 @@ all=$({
   "${clang[@]}" --autocomplete=-f
   "${clang[@]}" --autocomplete=-m
   grep -E '^-[fm]' "$gcc_options"
-} | cut -f 1 | sed -E 's/=.*/=/; s/[.]$//' | sort -u)
+} | cut -f 1 | grep '^-' | sed -E 's/=.*/=/; s/[.]$//' | sort -u)
 
 # Those that it does not refuse for TARGET, each asked for by itself; one that takes something gets an x.
 known() { # TARGET

@@ -31,7 +31,7 @@ cat << END
 # What the compiler itself says, read with toolchains/read-options.sh. Where an option ends in '=' or '-', more follows.
 # $origin ($("${first[@]}" -dumpfullversion))
 [all]
-$(known "$2" -f -W)
+$(known "$2" -f -W -n -p -r -s)
 [amd64]
 $(known "$2" -m)
 [arm64]

@@ -18,6 +18,7 @@ import jsonschema
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
+from tests.support.started import answer_of, started
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
 
@@ -108,6 +109,14 @@ def trained(train: Image, tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @pytest.fixture(scope="session")
 def serve(build_keras: Callable[..., Image], trained: Trained) -> Image:
     return build_keras("serve", "--app", str(EXAMPLES / "serve"), "--model", str(trained.file))
+
+
+def test_run_starts_it_and_tells_where_it_listens(serve: Image) -> None:
+    with started(serve.tag) as document:
+        assert answer_of(document, 8080, "/health") == (200, {"status": "ok"})
+        status, found = answer_of(document, 8080, "/predict", '{"points": [[0.1, 0.2], [1, 1]]}')
+        assert (status, len(found["answers"])) == (200, 2)
+        assert document["calls"] == [f"curl http://127.0.0.1:{document['ports'][0]['host']}/"]
 
 
 # -- the build ---------------------------------------------------------------------------------------

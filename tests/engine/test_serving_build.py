@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.patches import diff_of
 from tests.support.serving import OWN_BAZEL, Serve, start_build
+from tests.support.started import answer_of, started
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
 from tfbuild.machine.cache import cache_root
@@ -158,6 +159,15 @@ def test_a_model_becomes_part_of_the_image(serve: Serve, tmp_path: Path, engine:
         assert state["model half"] == "AVAILABLE"
     finally:
         engine.remove_image(tag)
+
+
+def test_run_serves_a_model_to_this_machine_alone(amd64: Server, tmp_path: Path) -> None:
+    model = tmp_path / "half"
+    _copy_model(model)
+    with started(amd64.image, "--model", str(model)) as document:
+        assert {each["container"] for each in document["ports"]} == {8500, 8501}
+        status, found = answer_of(document, 8501, "/v1/models/half:predict", '{"instances": [1, 2, 5]}')
+        assert (status, found) == (200, {"predictions": [2.5, 3.0, 4.5]})
 
 
 def _copy_model(target: Path) -> None:

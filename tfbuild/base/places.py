@@ -67,6 +67,15 @@ class SearchPath:
         """The files of this name, first come first; none where nobody has it."""
         return tuple(each for place in self.places for each in place.files() if each.name == name)
 
+    def no_files(self, name: str) -> tuple[str, ...]:
+        """What has this name and is no file that could be read: a folder, a pipe, a link to nothing."""
+        found = ((place, place.folder / f"{name}.yaml") for place in self.places)
+        return tuple(
+            f"{place.shown}/{path.name}"
+            for place, path in found
+            if os.path.lexists(path) and not path.is_file()
+        )
+
     def at(self, word: str, folder: Path | None) -> NamedFile:
         """The file at the path ``word``, which is relative to ``folder``; it need not be there."""
         file = Path(os.path.normpath((folder or self.root) / word))

@@ -21,10 +21,8 @@ class _Called:
 def call_it(name: str, commands: Iterable[str]) -> None:
     """From now on this program is ``name``; it has ``commands``."""
     _Called.name = name
-    words = "|".join(
-        re.escape(each) for each in (*commands, "COMMAND", "--list", "--help", "--print-completion")
-    )
-    _Called.command = re.compile(rf"\b{_INVOKE} (?=(?:{words})(?![\w]))")
+    words = "|".join(re.escape(each) for each in (*commands, "COMMAND"))
+    _Called.command = re.compile(rf"\b{_INVOKE} (?=(?:{words})(?![\w])|--[a-z])")
 
 
 def program_name() -> str:

@@ -44,7 +44,7 @@ def missing_pins(pins: Iterable[Pin], cache: Path) -> tuple[Pin, ...]:
 
 
 def _is_here(cache: Path, pin: Pin) -> bool:
-    return entry_of(cache, pin).is_stamped()
+    return entry_of(cache, pin).is_there()
 
 
 def _size(cache: Path, pin: Pin) -> int:

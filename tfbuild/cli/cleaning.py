@@ -52,12 +52,13 @@ class Wanted:
         """The least age of a result in seconds. Raises :class:`UsageError` for what is no number of days."""
         if not self.older:
             return 0
-        if not re.fullmatch("[0-9]{1,5}", self.older) or int(self.older) > _LONGEST_DAYS:
+        days = self.older.removesuffix("d")
+        if not re.fullmatch("[0-9]{1,5}", days) or int(days) > _LONGEST_DAYS:
             raise UsageError(
                 f"--older takes a number of days up to {_LONGEST_DAYS}, not '{shown(self.older)}'",
                 hint="for example --older 30",
             )
-        return int(self.older) * _DAY_S
+        return int(days) * _DAY_S
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,8 @@ def _clean_results(wanted: Wanted, older_s: int) -> Iterator[Cleaned]:
             yield _remove(each, dist)
     if not any(not each.foreign for each in found):
         whose = f" of {wanted.product}" if wanted.product else ""
-        age = f" that is {wanted.older} days old" if wanted.older else ""
+        days = wanted.older_s // _DAY_S
+        age = f" that is {days} day{'' if days == 1 else 's'} old" if wanted.older else ""
         why = f"no result of a build{whose}{age} in {dist}"
         yield Cleaned(kind="result", action="nothing", place=str(dist), why=why)
 

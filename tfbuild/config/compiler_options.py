@@ -1,7 +1,7 @@
 """Which options a pinned compiler knows: what it says itself, in ``build_configs/compilers/*.options``.
 
-Only of those that begin with -f, -m and -W, which are checked by their names; what follows a ``=`` is the
-compiler's to judge.
+Only of those that begin with -f, -m, -W, -n, -p, -r and -s, which are checked by their names; what follows a
+``=`` is the compiler's to judge. A word that is no option has to belong to one, or to be the path of a file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.compiler_cpus import COMPILERS, CompilerCpus
 
-_CHECKED = re.compile(r"-[fmW].")
+_CHECKED = re.compile(r"-[fmWnprs].")
+# Those whose value is the next word, where they stand alone:
+# https://gcc.gnu.org/onlinedocs/gcc/Invoking-GCC.html, https://clang.llvm.org/docs/ClangCommandLineReference.html
+_NEXT_WORD = re.compile(
+    r"-[ABDILTUelouxz]|--param|-i\w+|-M[FTQ]|-X\w+|-mllvm|-target|--sysroot|-wrapper|-specs"
+)
 # Words for assembler, linker and preprocessor; and GCC is silent about a -Wno-NAME that it does not know:
 # https://gcc.gnu.org/onlinedocs/gcc/Warning-Options.html
 _UNCHECKED = re.compile(r"-W[alp],|-Wno-")
@@ -35,8 +40,16 @@ class CompilerOptions:
     of_all: frozenset[str]
     of_targets: Mapping[Arch, frozenset[str]]
 
-    def problem(self, flag: str, arch: Arch) -> str | None:
-        """Why this compiler takes no ``flag`` for ``arch``; None where it does, or is not asked by name."""
+    def problem(self, flag: str, arch: Arch, before: str = "") -> str | None:
+        """Why this compiler takes no ``flag`` for ``arch``; None where it does, or is not asked by name.
+
+        ``before`` is the word before it, which ``flag`` can be the value of.
+        """
+        if _NEXT_WORD.fullmatch(before):
+            return None
+        if not flag.startswith("-"):
+            is_file = "/" in flag and not flag.startswith("@")
+            return None if is_file else f"'{flag}' is no option of {self.title}: it does not begin with '-'"
         if not _CHECKED.match(flag) or _UNCHECKED.match(flag):
             return None
         asked = arch in self.of_targets
@@ -52,7 +65,7 @@ class CompilerOptions:
             return told if asked else None
         if f"{option}=" in known:
             return f"{self.title} takes {option} with a value only: {option}=…"
-        return f"{self.title} knows no option {option}{did_you_mean(option, _bare(known))}"
+        return f"{self.title} knows no option {option}{did_you_mean(option, _spelt(known, option))}"
 
 
 def _is_in(flag: str, known: frozenset[str]) -> bool:
@@ -65,8 +78,12 @@ def _is_in(flag: str, known: frozenset[str]) -> bool:
     )
 
 
-def _bare(known: frozenset[str]) -> list[str]:
-    return sorted({each.rstrip("=") for each in known})
+def _spelt(known: frozenset[str], option: str) -> list[str]:
+    """What ``option`` can be meant to be; the data has one of an option and its negative form."""
+    names = {each.rstrip("=") for each in known}
+    if _NEGATIVE.match(option):
+        names |= {f"{each[:2]}no-{each[2:]}" for each in names if re.match(r"-[fmW](?!no-)", each)}
+    return sorted(names)
 
 
 def compiler_options(compiler: CompilerCpus | None) -> CompilerOptions | None:

@@ -190,6 +190,9 @@ def _find(lookup: SearchPath, word: str, *, to_build: bool) -> NamedFile:
     elif files := lookup.named(word):
         found = files[0]
     else:
+        odd = lookup.no_files(word) if _NAME.fullmatch(word) else ()
+        if odd:
+            raise _unknown(lookup, f"{odd[0]} is a folder, a pipe or a link to nothing, and no file")
         raise _unknown(lookup, f"unknown config '{word}'", word)
     if not _NAME.fullmatch(found.name):
         raise UsageError(

@@ -263,6 +263,8 @@ def check_ca_bundle(facts: DoctorFacts, _context: DoctorContext) -> CheckResult:
     if not bundle.readable:
         fix = f"correct or unset {bundle.source}"
         return CheckResult("ca-bundle", Status.FATAL, f"{found} cannot be read", needed, fix)
+    if facts.reach and (error := facts.reach.untrusted):
+        return CheckResult("ca-bundle", Status.FATAL, _with_details(error), needed, error.hint or "")
     return CheckResult("ca-bundle", Status.OK, found, needed)
 
 

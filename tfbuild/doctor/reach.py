@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from tfbuild.base.errors import HostError, TfBuildError
@@ -21,6 +22,7 @@ from tfbuild.machine.programs import Runner
 # Where most releases have their source.
 SOURCES = "https://github.com/"
 _TIMEOUT_S = 5
+_NO_SOCKS = "downloads through it need the Python package PySocks"
 # Of proxies: what names hosts that are reached without one is no address.
 _NO_PROXY = "no_proxy"
 
@@ -32,13 +34,15 @@ Probe = Callable[[str, bool], str]
 class Reach:
     """Each address that was asked with what is wrong, empty where it answers; without passwords.
 
-    ``proxies`` are by variable. ``unknown`` says why nothing could be asked.
+    ``proxies`` are by variable. ``unknown`` says why nothing could be asked, ``untrusted`` that it
+    is for the certificates that the environment names.
     """
 
     proxies: Mapping[str, str] = field(default_factory=dict)
     mirrors: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
     unknown: TfBuildError | None = None
+    untrusted: TfBuildError | None = None
 
 
 def ask(
@@ -47,9 +51,12 @@ def ask(
     """Ask everything that a build would, at the same time; no longer than some seconds."""
     try:
         rules = parse_mirror_rules(env.get(VARIABLE, ""))
-        probe = probe or _prober(env)
     except TfBuildError as error:
         return Reach(unknown=error)
+    try:
+        probe = probe or _prober(env)
+    except TfBuildError as error:
+        return Reach(untrusted=error)
     wanted = {each.variable: each.value for each in proxies if each.variable.lower() != _NO_PROXY}
     replaced = [rule.replacement for rule in rules]
     hosts = [] if any(SOURCES.startswith(rule.prefix) for rule in rules) else [SOURCES]
@@ -88,7 +95,8 @@ def _prober(env: Mapping[str, str]) -> Probe:
 
     def probe(url: str, direct: bool) -> str:
         if not url.startswith(("http:", "https:")):
-            return ""  # a SOCKS proxy speaks no HTTP: nothing is known of it
+            # A SOCKS proxy speaks no HTTP: nothing is known of it, but that requests needs a package for it.
+            return "" if not url.startswith("socks") or find_spec("socks") else _NO_SOCKS
         try:
             (straight if direct else through).head(url, timeout=_TIMEOUT_S, allow_redirects=False)
         except (OSError, ValueError) as error:

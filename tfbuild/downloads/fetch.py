@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 import urllib3.exceptions
 
-from tfbuild.base.errors import DownloadError, HostError, UsageError
+from tfbuild.base.errors import DownloadError, UsageError
 from tfbuild.base.urls import is_local, safe_url
 from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.downloads.attempts import (
@@ -38,6 +38,7 @@ from tfbuild.downloads.attempts import (
     suspicion,
     validator,
 )
+from tfbuild.downloads.certificates import require_certificates
 from tfbuild.downloads.pool import Pool
 from tfbuild.downloads.store import Entry, Part, disk_errors, entry_of, unhashed_entry
 from tfbuild.machine.cache import prepare_cache
@@ -80,11 +81,9 @@ def new_session(env: Mapping[str, str]) -> requests.Session:
     requests itself reads REQUESTS_CA_BUNDLE (which therefore wins) but not OpenSSL's SSL_CERT_FILE:
     https://requests.readthedocs.io/en/latest/user/advanced/#ssl-cert-verification
 
-    :raises HostError: one of the two names a file that does not exist.
+    :raises HostError: one of the two names a file that does not exist, or that has no certificate in it.
     """
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
-        if env.get(name) and not Path(env[name]).exists():
-            raise HostError(f"{name} names a file that does not exist: {env[name]}", hint=f"unset {name}")
+    require_certificates(env)
     session = requests.Session()
     session.max_redirects = _MAX_REDIRECTS
     if env.get("SSL_CERT_FILE"):

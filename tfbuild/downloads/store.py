@@ -69,6 +69,15 @@ class Entry:
         except (OSError, UnicodeDecodeError):
             return False
 
+    def is_there(self) -> bool:
+        """Whether the file need not be fetched: nobody wrote to it. A link to it may have come or gone, which
+        changes its ctime; it is hashed once more before it is used."""
+        try:
+            recorded = self._stamp.read_text(encoding="utf-8").split()
+            return _without_ctime(recorded) == _without_ctime(_fingerprint(self.file).split())
+        except (OSError, UnicodeDecodeError):
+            return False
+
     def accepts(self, digest: str) -> bool:
         """Whether a whole file with this hash is the one; without a hash of its own, any is."""
         return self.sha256 in {"", digest}
@@ -166,6 +175,10 @@ def disk_errors(folder: Path) -> Iterator[None]:
             f"cannot write the download to {folder}: {error.strerror or error}",
             hint="free some space or set TFBUILD_CACHE_DIR to another disk; what has arrived is kept",
         ) from error
+
+
+def _without_ctime(fingerprint: list[str]) -> list[str]:
+    return fingerprint[:2] + fingerprint[3:]
 
 
 def _fingerprint(file: Path) -> str:

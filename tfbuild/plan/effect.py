@@ -199,9 +199,10 @@ def _unknown_options(
     for path, target in (*of_target, *of_host):
         if path not in config.model.keys or rules.why_idle(path, config.model):
             continue
-        flags = _value(config, path)
-        for index, flag in enumerate(flags if isinstance(flags, tuple) else ()):
-            if problem := options.problem(flag, target):
+        found = _value(config, path)
+        flags = found if isinstance(found, tuple) else ()
+        for index, (before, flag) in enumerate(zip(("", *flags), flags, strict=False)):
+            if problem := options.problem(flag, target, before):
                 yield config.problem(f"{path}.{index}", problem)
 
 

@@ -241,6 +241,7 @@ class Specifics(Generic[Part]):
     steps: tuple[str, ...] = STEPS
     flavour: str | None = None  # of the image; None: as the key runtime.flavour says
     beyond: tuple[Extra, ...] = ()  # what was asked of this product, beyond the configuration
+    labels: tuple[tuple[str, str], ...] = ()  # of the image, beside those that all have
 
 
 def assemble(
@@ -296,7 +297,7 @@ def assemble(
         jobs=request.jobs or values.resources.jobs,
         memory_per_job_mib=values.resources.memory_per_job_mib,
         part=specifics.part,
-        image=_image(request, config, release, specifics.image_title, specifics.flavour),
+        image=_image(request, config, release, specifics),
         policy=specifics.policy,
         policy_sha256=circumstances.policy_sha256,
         source_date_epoch=epoch,
@@ -346,12 +347,11 @@ def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[
     return tuple(notes)
 
 
-def _image(
-    request: Request, config: ResolvedConfig, release: Release, title: str, flavour: str | None
-) -> Image:
+def _image(request: Request, config: ResolvedConfig, release: Release, specifics: Specifics[Any]) -> Image:
     values = config.values
+    what = f"{specifics.image_title} {release.version}"
     labels = {
-        "org.opencontainers.image.title": f"{title} {release.version} ({request.config}, {request.arch})",
+        "org.opencontainers.image.title": f"{what} ({request.config}, {request.arch})",
         "org.opencontainers.image.description": release.description,
         "org.opencontainers.image.version": release.version,
         "org.opencontainers.image.revision": _revision(release),
@@ -361,13 +361,14 @@ def _image(
         BUILD_ID_LABEL: _id(request, request.config),
         "tfbuild.distributable": "true" if values.distributable else "false",
         **({"tfbuild.distributable-note": values.distributable_note} if values.distributable_note else {}),
+        **dict(specifics.labels),
         **values.runtime.labels,
     }
     return Image(
         tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
         platform=request.arch.platform.oci,
         base=values.runtime.base,
-        flavour=flavour or values.runtime.flavour,
+        flavour=specifics.flavour or values.runtime.flavour,
         user=values.runtime.user,
         labels=tuple(sorted(labels.items())),
     )

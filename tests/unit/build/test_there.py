@@ -41,6 +41,10 @@ def test_downloads_and_roots_count_when_they_are_whole(tmp_path: Path) -> None:
     assert found.files == len(PLAN.pins)
     assert found.bytes == sum(pin.size or 3 for pin in PLAN.pins)
     assert found.done == {"fetch", "root"}
+    # As a build of wheels does, which takes no copy of them.
+    (tmp_path / "link").hardlink_to(entry.file)
+    assert what_is_there(PLAN, layout(tmp_path), tmp_path / "dist").done == {"fetch", "root"}
+    assert not entry.is_stamped()
     entry.file.write_bytes(b"changed")
     (folder / "rootfs.tar").write_bytes(b"x")
     found = what_is_there(PLAN, layout(tmp_path), tmp_path / "dist")

@@ -182,17 +182,17 @@ def test_only_results_of_a_product_and_of_an_age_go(tmp_path: Path) -> None:
         os.utime(folder / "manifest.json", (0, 0))
     (dist / "mine.txt").write_text("precious")
     assert cleaned(dist, older="1", product="serving") == [
-        f"no result of a build of serving that is 1 days old in {dist}"
+        f"no result of a build of serving that is 1 day old in {dist}"
     ]
     assert cleaned(dist, older="30", product="tflite") == [f"removed {old} ({size_of(new)})"]
-    assert cleaned(dist, older="30", only_list=True) == [f"would remove {other} ({size_of(other)})"]
+    assert cleaned(dist, older="30d", only_list=True) == [f"would remove {other} ({size_of(other)})"]
     assert [new.is_dir(), other.is_dir(), old.is_dir()] == [True, True, False]
     said = cleaned(dist)
     assert f"left {dist}/mine.txt: not a result of a build" in said
     assert (dist / "mine.txt").read_text() == "precious"
 
 
-@pytest.mark.parametrize("word", ["-1", "1.5", "week", "99999", "1" * 5000, "٣"])
+@pytest.mark.parametrize("word", ["-1", "1.5", "d", "4w", "week", "99999", "1" * 5000, "٣"])
 def test_an_age_is_a_number_of_days(word: str, tmp_path: Path) -> None:
     ours = finished(tmp_path / "dist")
     with pytest.raises(UsageError, match="--older takes a number of days"):

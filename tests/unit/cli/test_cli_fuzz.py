@@ -1,6 +1,6 @@
 """Any words and any variables: an exit code of the contract, no traceback, no build that nobody asked for.
 
-``pytest tests/unit/test_cli_fuzz.py --hypothesis-profile=thorough`` runs thousands of examples.
+``pytest tests/unit/cli/test_cli_fuzz.py --hypothesis-profile=thorough`` runs thousands of examples.
 """
 
 from __future__ import annotations

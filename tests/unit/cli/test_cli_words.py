@@ -152,6 +152,16 @@ def test_help_says_what_each_option_is_for(acts: Acts, capsys: Captured) -> None
         ("--help build-tfite", "unknown command 'build-tfite'; did you mean 'build-tflite'?"),
         ("--help nope", "unknown command 'nope'"),
         ("--list nope", "--list takes no name"),
+        ("-D 2 build-tflite --dry-run", "'--list-depth' changes nothing without --list"),
+        ("--list-format json list-configs", "'--list-format' changes nothing without --list"),
+        ("build-tflite --dry-run --dry-run", "--dry-run is given twice"),
+        ("clean --dry-run", "unknown option '--dry-run' of invoke clean; did you mean '--list'?"),
+        ("clean -n", "did you mean '--list'?"),
+        (
+            "build-tflite build-keras --dry-run",
+            "--dry-run is given to build-keras only, and build-tflite would not stop at its plan",
+        ),
+        ("build-tflite --dry-run build-keras", "build-keras would not stop at its plan"),
         ("--list --list-format xml", "--list-format takes 'flat', 'nested' or 'json', not 'xml'"),
         (
             "build",

@@ -20,6 +20,7 @@ from tests.support.plans import PROJECT
 from tests.support.results import finished
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, HostError, NothingMatchesError, TfBuildError, UsageError
+from tfbuild.base.places import UserPlaces
 from tfbuild.cli import wiring
 from tfbuild.cli.guide.configs import config_text, shown_config, write_config
 from tfbuild.cli.guide.explain import (
@@ -232,6 +233,14 @@ def test_what_is_there_is_never_replaced(folder: Folder, kind: str) -> None:
         write_config(folder.root, "mine", "opt", "")
     assert sorted((folder.root / "build_configs").iterdir()) == before
     assert not path.exists() or kind == "folder" or path.read_text() == "precious"
+
+
+def test_a_name_of_ours_is_not_taken_in_a_folder_of_the_users(tmp_path: Path) -> None:
+    """A file of that name would hide ours, and 'edit the file' is no advice for what lies in a package."""
+    with pytest.raises(UsageError, match="'size' is a configuration of tfbuild's own") as caught:
+        write_config(PROJECT, "size", "opt", "", UserPlaces(current=tmp_path))
+    assert caught.value.hint == "another name, as in invoke new-config my-size --extends size"
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,38 @@ def test_a_tasks_file_of_a_user_has_our_commands_and_its_own(installed: Installe
     assert installed.run(tmp_path, "invoke", "-e", "build-serving").returncode == 2
 
 
+def test_each_shell_gets_a_script_that_completes(installed: Installed, tmp_path: Path) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        script = installed.run(tmp_path, "--print-completion-script", shell)
+        assert (script.returncode, script.stderr) == (0, "")
+        assert "_complete_tfbuild" in script.stdout
+    typed = "COMP_WORDS=(tfbuild build-tflite --config s); _complete_tfbuild tfbuild s --config"
+    words = f"PATH={installed.venv}/bin:$PATH; source <(tfbuild --print-completion-script=bash); {typed}"
+    done = subprocess.run(
+        ("bash", "-c", f'{words}; echo "${{COMPREPLY[@]}}"'), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("size skylake-avx512\n", "")
+    unknown = installed.run(tmp_path, "--print-completion-script", "tcsh")
+    assert (unknown.returncode, unknown.stderr.splitlines()[0]) == (
+        2,
+        "error: --print-completion-script takes 'bash', 'zsh' or 'fish', not 'tcsh'",
+    )
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_files_and_variables_of_invoke_are_not_read(
+    installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, folder: bool
+) -> None:
+    """They could only stop it: sudo -u keeps a HOME that may not be entered."""
+    for each in (tmp_path / ".invoke.yaml", tmp_path / "invoke.yaml"):
+        each.mkdir() if folder else each.write_text("a: [")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("INVOKE_RUN_ECHO", "what")
+    monkeypatch.setenv("INVOKE_RUNTIME_CONFIG", str(tmp_path / "nowhere.yaml"))
+    done = installed.run(tmp_path, "version")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_only_a_checkout_can_do_says_so(installed: Installed, tmp_path: Path) -> None:
     for words in (("test", "--fast"), ("lock", "--product", "tflite", "--release", "2.20.0")):
         done = installed.run(tmp_path, *words)

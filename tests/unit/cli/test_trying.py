@@ -35,16 +35,18 @@ PRINTED = (
 class FakeEngine:
     """Has one image, and answers for each container."""
 
-    def __init__(self, *names: str, entrypoint: str = "/usr/bin/benchmark_model") -> None:
+    def __init__(self, *names: str, entrypoint: str = "/usr/bin/benchmark_model", build: str = BUILD) -> None:
         self.names = names
+        self.build = build
         self.entrypoint = entrypoint
         self.ran: list[tuple[str, ...]] = []
         self.code = 0
+        self.ports: dict[int, int] | None = None
 
     def image(self, ref: str) -> ImageFacts | None:
         if ref not in self.names:
             return None
-        config = {"Entrypoint": self.entrypoint.split(), "Labels": {"tfbuild.build-id": BUILD}}
+        config = {"Entrypoint": self.entrypoint.split(), "Labels": {"tfbuild.build-id": self.build}}
         return image_facts({"Id": self.names[0], "RepoTags": list(self.names), "Config": config})
 
     def run_once(self, image: str, command: Sequence[str], options: RunOptions) -> RunResult:
@@ -53,7 +55,8 @@ class FakeEngine:
 
     def attend(self, image: str, command: Sequence[str], options: RunOptions, attention: Attention) -> int:
         self.ran.append(tuple(command))
-        attention.on_start("tfbuild-1", dict.fromkeys(attention.ports, 40000))
+        ports = dict.fromkeys(attention.ports, 40000) if self.ports is None else self.ports
+        attention.on_start("tfbuild-1", ports)
         attention.on_line("it says so")
         return self.code
 
@@ -228,6 +231,29 @@ def test_run_says_how_to_call_it_and_passes_its_output_on(
     assert run_invoke("run", BUILD, "--model", model) == 6
     engine.code = 143  # somebody stopped it
     assert run_invoke("run", BUILD, "--model", model) == 0
+
+
+def test_a_server_that_ends_at_once_says_why_and_not_how_to_call_it(
+    dist: Path, use: Callable[[FakeEngine], FakeEngine], capsys: Captured
+) -> None:
+    """The engine tells no ports of a container that has ended."""
+    version = Path("m") / "1"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes(b"\x12\x00")
+    engine = use(FakeEngine("server:1", entrypoint="/usr/bin/tf_serving_entrypoint.sh", build=""))
+    assert run_invoke("run", "server:1", "--model", "m", "--json") == 0
+    shown = document(capsys, "run")
+    assert [each["host"] for each in shown["ports"]] == [40000, 40000]
+    engine.ports = {}
+    assert run_invoke("run", "server:1", "--model", "m", "--json") == 0
+    shown = document(capsys, "run")
+    assert (shown["container"], shown["ports"], shown["calls"]) == ("", [], [])
+    engine.code = 255
+    assert run_invoke("run", "server:1", "--model", "m") == 6
+    told = capsys.readouterr()
+    assert told.out == "it says so\n"
+    assert "ended with exit code 255" in told.err
+    assert "curl" not in told.err
 
 
 def test_an_image_that_is_gone_or_unknown_is_told(

@@ -30,6 +30,7 @@ def gcc(request: pytest.FixtureRequest) -> CompilerOptions:
         *("-Wall", "-Wextra", "-Werror=format", "-Wno-what-nobody-knows", "-Wl,--gc-sections", "-Wa,-x"),
         *("-mavx2", "-mno-avx512f", "-mprefer-vector-width=256", "-mfpmath=sse"),
         *("-DX=1", "-I/x", "-g", "-pthread", "-static-libgcc", "-s", "--param=x=1", "/x", "-f", "-m", "-W"),
+        *("-pipe", "-no-pie", "-static-pie", "-shared-libgcc", "-nostdlib", "-save-temps=obj", "-std=c++20"),
     ],
 )
 def test_what_it_knows_or_is_not_asked_by_name_passes(gcc: CompilerOptions, flag: str) -> None:
@@ -43,12 +44,23 @@ def test_what_it_knows_or_is_not_asked_by_name_passes(gcc: CompilerOptions, flag
         ("-fno-fast-maht", "knows no option -fno-fast-maht"),
         ("-mavx513=1", "knows no option -mavx513"),
         ("-Wextar", "knows no option -Wextar; did you mean '-Wextra'?"),
+        ("-fno-pltt", "knows no option -fno-pltt; did you mean '-fno-plt'?"),
+        ("-static-libgc", "knows no option -static-libgc; did you mean '-static-libgcc'?"),
+        ("-pthred", "knows no option -pthred; did you mean '-pthread'?"),
+        ("-nostlib", "knows no option -nostlib; did you mean '-nostdlib'?"),
         ("-fvisibility", "takes -fvisibility with a value only"),
         ("-moutline-atomics", "knows no -moutline-atomics for amd64: it is an option of arm64"),
     ],
 )
 def test_what_it_does_not_know_is_told(gcc: CompilerOptions, flag: str, problem: str) -> None:
     assert (gcc.problem(flag, Arch.AMD64) or "").startswith(f"{gcc.title} {problem}")
+
+
+@pytest.mark.parametrize("word", ["foo", "@foo", "O2", ""])
+def test_a_word_without_a_dash_is_a_path_or_a_value(gcc: CompilerOptions, word: str) -> None:
+    assert "does not begin with '-'" in (gcc.problem(word, Arch.AMD64) or "")
+    assert gcc.problem(word, Arch.AMD64, before="-include") is None
+    assert gcc.problem(f"/usr/lib/{word}.a", Arch.AMD64) is None
 
 
 def test_an_option_of_the_cpu_is_judged_where_the_compiler_was_asked(gcc: CompilerOptions) -> None:

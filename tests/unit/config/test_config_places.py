@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import dedent
 
@@ -83,6 +84,21 @@ def test_what_is_nowhere_is_told_with_the_folders_that_were_searched(home: Home)
     with pytest.raises(NothingMatchesError, match=r"no configuration file 'pi\.yaml'") as caught:
         home.load("pi.yaml")
     assert caught.value.details[0] == f"looked for {home.current}/pi.yaml"
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_what_has_the_name_and_is_no_file_is_told(home: Home, kind: str) -> None:
+    path = home.write("build_configs/other.yaml", "description: x\n").with_name("mine.yaml")
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("nowhere.yaml")
+    with pytest.raises(
+        NothingMatchesError, match=r"\./build_configs/mine\.yaml is a folder, a pipe or a link"
+    ):
+        home.load("mine")
 
 
 @pytest.mark.parametrize(

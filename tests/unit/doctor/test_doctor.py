@@ -146,6 +146,12 @@ UNAVAILABLE = EngineUnavailable(EngineProblem.PERMISSION, "no permission to use 
             "not asked: cannot be understood",
         ),
         (
+            replace(READY, reach=Reach(untrusted=HostError("X names a file without certificates", hint="x"))),
+            "ca-bundle",
+            Status.FATAL,
+            "X names a file without certificates",
+        ),
+        (
             replace(READY, reach=Reach(hosts={"https://h/": "Name or service not known"})),
             "network",
             Status.WARNING,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tfbuild.base.errors import UsageError
 from tfbuild.engine.facts import ImageFacts, RunResult, image_facts
 from tfbuild.products import keras, serving, tflite
+from tfbuild.products.keras.trial import labels_of
 from tfbuild.products.table import trial_of
 from tfbuild.products.tflite.trial.figures import read_program, read_script
 
@@ -23,8 +24,9 @@ INFO: Memory footprint delta from the start of the tool (MB): init=1.5 overall=2
 """
 
 
-def image(entrypoint: str = "", build: str = "", env: tuple[str, ...] = ()) -> ImageFacts:
-    labels = {"tfbuild.build-id": build} if build else {}
+def image(entrypoint: str = "", build: str = "", env: tuple[str, ...] = (), **settings: str) -> ImageFacts:
+    """``settings`` are the variables of an application."""
+    labels = {**({"tfbuild.build-id": build} if build else {}), **dict(labels_of(settings))}
     return image_facts(
         {"Id": "sha256:1", "Config": {"Entrypoint": entrypoint.split(), "Labels": labels, "Env": list(env)}}
     )
@@ -112,6 +114,7 @@ def test_a_server_is_told_its_model_and_how_to_ask_for_it(tmp_path: Path) -> Non
     calls = "\n".join(start.calls({8501: 40001, 8500: 40002}))
     assert "http://127.0.0.1:40001/v1/models/half_plus_two:predict" in calls
     assert "127.0.0.1:40002" in calls
+    assert f"-v {version.parent}:/models/half_plus_two:ro -e MODEL_NAME=half_plus_two" in start.docker
     with pytest.raises(UsageError, match="no model in it"):
         serving.PRODUCT.trial.start(SERVER_IMAGE, "server", None)
     own = image("/usr/bin/tf_serving_entrypoint", "serving-2", ("MODEL_NAME=own",))
@@ -122,12 +125,13 @@ def test_an_application_gets_its_port_and_its_model(tmp_path: Path) -> None:
     assert keras.PRODUCT.trial
     file = tmp_path / "m.keras"
     file.write_bytes(b"PK")
-    app = image("/e", "keras-2.21.0-opt-serve-amd64", ("PORT=8080", "MODEL_FILE=/models/model.keras"))
+    app = image("/e", "keras-2.21.0-opt-serve-amd64", PORT="8080", MODEL_FILE="/models/model.keras")
     start = keras.PRODUCT.trial.start(app, "app", file)
     assert start.options.files == {"/models/model.keras": file}
+    assert start.docker == f"docker run --rm -p 8080:8080 -v {file}:/models/model.keras:ro app"
     assert start.calls({8080: 40003}) == ("curl http://127.0.0.1:40003/",)
-    silent = image("/e", "keras-2.21.0-opt-amd64", ("PORT=no",))
+    silent = image("/e", "keras-2.21.0-opt-amd64", PORT="no")
     assert keras.PRODUCT.trial.start(silent, "app", None).ports == {}
-    away = image("/e", "keras-2", ("MODEL_FILE=/elsewhere/m.keras",))
+    away = image("/e", "keras-2", MODEL_FILE="/elsewhere/m.keras")
     with pytest.raises(UsageError, match="not below /models"):
         keras.PRODUCT.trial.start(away, "app", file)

@@ -15,6 +15,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, HostError, UsageError
 from tfbuild.base.places import NOWHERE, UserPlaces, is_path, search_path
+from tfbuild.base.program_name import program_name
 from tfbuild.base.project import PROJECT
 from tfbuild.cli.guide.keys import KeyEntry, keys
 from tfbuild.cli.line.own_files import config_word, user_places
@@ -69,7 +70,7 @@ def show_config(request: ShowRequest, *, as_json: bool) -> int:
     if request.product:
         table.parse_product(request.product)
     arch = parse_arch(request.arch, host_arch())
-    name = config_word(request.name, "show-config") or DEFAULT_CONFIG
+    name = config_word(request.name, "NAME") or DEFAULT_CONFIG
     config = table.load_config(PROJECT, name, arch, request.sets, to_build=False, user=user_places())
     shown = shown_config(config, request.product)
     if as_json:
@@ -186,12 +187,17 @@ def write_config(root: Path, name: str, extends: str, description: str, user: Us
         )
     base = _base(root, extends, user)
     lookup = search_path(root, user)
+    folder = user.current or root
+    own = (folder / CONFIG_FOLDER).resolve() != (root / CONFIG_FOLDER).resolve()
     if taken := lookup.named(name):
+        if own and taken[0].file.parent == lookup.places[-1].folder:
+            raise UsageError(
+                f"'{name}' is a configuration of tfbuild's own: nothing written",
+                hint=f"another name, as in invoke new-config my-{name} --extends {name}",
+            )
         raise UsageError(
             f"{taken[0].shown} is there already: nothing written", hint="another name, or edit the file"
         )
-    folder = user.current or root
-    own = (folder / CONFIG_FOLDER).resolve() != (root / CONFIG_FOLDER).resolve()
     word = os.path.relpath(base.files[-1], f"./{CONFIG_FOLDER}") if is_path(extends) else base.name
     text = config_text(
         base, description or f"{base.name}, changed", extends=word, schema="" if own else "schema.json"
@@ -223,7 +229,7 @@ def config_text(
         f"extends: {extends or base.name}",
         "",
         f"# Take the '#' away from what shall differ; the values are those of {base.name} ({base.arch}).",
-        "# list-keys tells all keys.",
+        f"# {program_name()} list-keys tells all keys.",
     ]
     section = ""
     for key in _FIRST_KEYS:

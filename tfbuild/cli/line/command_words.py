@@ -30,6 +30,7 @@ _BEFORE = frozenset(
 )
 _LIST_FORMATS = ("flat", "nested", "json")
 _HELP = ("--help", "-h")
+_PLAN, _LISTED = "--dry-run", "--list"
 # What somebody means who types an option of invoke, or the short form that other programs have.
 _MEANT = {
     "--dry": "--dry-run",
@@ -195,6 +196,8 @@ def _check_listing(seen: Mapping[str, str | None], commands: Mapping[str, Comman
         raise _unknown_command(asked, commands)
     if (group := seen.get("--list")) is not None:
         raise UsageError(f"--list takes no name, and there is no group '{group}'", hint="invoke --list")
+    if (of_list := [each for each in seen if each.startswith("--list-")]) and "--list" not in seen:
+        raise UsageError(f"'{of_list[0]}' changes nothing without --list", hint="invoke --list")
     form = seen.get("--list-format")
     if form is not None and form not in _LIST_FORMATS:
         raise UsageError(f"--list-format takes {one_of(_LIST_FORMATS)}, not '{form}'", hint="invoke --list")
@@ -205,6 +208,7 @@ def _check_listing(seen: Mapping[str, str | None], commands: Mapping[str, Comman
 
 def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequence[Flag]) -> Judged:
     given: _Given | None = None
+    before: list[_Given] = []
     left_out: list[tuple[int, str]] = []
     unnamed: list[tuple[int, str]] = []
     words = iter(line)
@@ -228,12 +232,14 @@ def _judge_commands(line: list[str], commands: Mapping[str, Command], core: Sequ
             given.positional_by_place = True
         elif word in commands:
             left_out += _left_out(given)
+            before.append(given)
             given = _Given(commands[word], place=len(line) - length_hint(words) - 1)
         else:
             raise _stray(word, given, commands)
         given.last = ""
     if given:
         left_out += _left_out(given)
+        _check_plans([*before, given])
     return Judged(left_out=tuple(left_out), unnamed=tuple(unnamed))
 
 
@@ -249,7 +255,7 @@ def _flag(given: _Given, word: str, words: Iterator[str]) -> bool:
                 f"'{flag.name}' takes no value, not even '{value}'",
                 hint=f"invoke {given.command.name} {flag.name}, or leave it out",
             )
-        given.flags.add(flag.name)
+        _once(given, flag.name)
         given.last = flag.name
         return True
     if not equals:
@@ -270,10 +276,33 @@ def _take(given: _Given, name: str, value: str, *, repeatable: bool = False) -> 
         lacking = name.removeprefix("--") in given.command.positional
         way_out = hint if lacking else f"leave {name} out to get its default"
         raise UsageError(f"{name} is empty: a variable that is not set?", hint=way_out)
-    if name in given.flags and not repeatable:
-        several = "several architectures in one: --arch amd64,arm64" if name == "--arch" else hint
+    if repeatable:
+        given.flags.add(name)
+    else:
+        _once(given, name)
+
+
+def _once(given: _Given, name: str) -> None:
+    if name in given.flags and given.command.is_ours:
+        told = f"invoke --help {given.command.name}"
+        several = "several architectures in one: --arch amd64,arm64" if name == "--arch" else told
         raise UsageError(f"{name} is given twice", hint=several)
     given.flags.add(name)
+
+
+def _check_plans(several: Sequence[_Given]) -> None:
+    """Whoever asks for the plan of one command in a line does not mean that another one builds.
+
+    :raises UsageError: one of them would.
+    """
+    planned = [each for each in several if _PLAN in each.flags]
+    acting = [each for each in several if _PLAN not in each.flags and each.command.find(_PLAN)]
+    if planned and acting:
+        told, name = planned[0].command.name, acting[0].command.name
+        raise UsageError(
+            f"{_PLAN} is given to {told} only, and {name} would not stop at its plan",
+            hint=f"invoke {name} {_PLAN}, in a line of its own",
+        )
 
 
 def _left_out(given: _Given) -> list[tuple[int, str]]:
@@ -314,6 +343,8 @@ def _unknown_option(word: str, command: Command, core: Sequence[Flag]) -> UsageE
     hint = f"invoke --help {command.name}"
     name = word.partition("=")[0]
     meant = _MEANT.get(name) or _MEANT.get(name[:2] if not name.startswith("--") else name)
+    if not command.find(meant or "") and command.find(_LISTED) and _PLAN in (name, meant):
+        meant = _LISTED  # of clean: what it would do
     suggestion = f"; did you mean '{meant}'?" if meant and command.find(meant) else ""
     if not suggestion and not meant and not name.startswith("--"):
         same = sorted({each for each in command.names if each.startswith(f"--{name[1:2].lower()}")})

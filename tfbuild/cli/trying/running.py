@@ -31,7 +31,10 @@ class RunningPort:
 
 @dataclass(frozen=True, kw_only=True)
 class RunDocument:
-    """The document of ``run --json``, printed when the container has started. It prints to stderr then."""
+    """The document of ``run --json``, printed when the container has started. It prints to stderr then.
+
+    One that has ended before anybody could reach it has neither a name nor ports.
+    """
 
     version: Literal[1] = 1
     image: str
@@ -60,7 +63,12 @@ def run(target: str, model: str, output: str, *, as_json: bool) -> int:
     engine.cleanup_leftovers()
     out = sys.stderr if as_json else sys.stdout
 
+    told: list[str] = []
+
     def started(container: str, ports: Mapping[int, int]) -> None:
+        if not start.ports.keys() <= ports.keys():
+            return  # it has ended already: what it says follows, and its exit code
+        told.append(container)
         if as_json:
             write_json(dump(_document(found, container, ports, start)))
         else:
@@ -72,6 +80,8 @@ def run(target: str, model: str, output: str, *, as_json: bool) -> int:
     code = engine.attend(found.facts.id, start.command, start.options, attention)
     if code not in (0, *_STOPPED):
         raise BuildError(f"{found.name} ended with exit code {code}", hint=f"invoke diagnose {found.name}")
+    if as_json and not told:
+        write_json(dump(_document(found, "", {}, start)))
     return ExitCode.OK
 
 
@@ -84,7 +94,7 @@ def _document(target: ImageTarget, container: str, ports: Mapping[int, int], sta
             RunningPort(container=inner, host=outer, speaks=start.ports.get(inner, ""))
             for inner, outer in ports.items()
         ),
-        calls=start.calls(ports),
+        calls=start.calls(ports) if start.ports.keys() <= ports.keys() else (),
     )
 
 

@@ -23,6 +23,7 @@ from tfbuild.products.keras.keys import LEFT_OUT, AppKeys, KerasKeys
 from tfbuild.products.keras.part import AppFolder, KerasModel, KerasPart
 from tfbuild.products.keras.release import KerasRelease
 from tfbuild.products.keras.rules import key_rules
+from tfbuild.products.keras.trial import labels_of
 from tfbuild.releases.keys import Release
 from tfbuild.releases.wheels.keys import WheelKeys, WheelPython, WheelSet
 from tfbuild.releases.wheels.lock import LockedWheel, LockFile, require_environment
@@ -135,6 +136,7 @@ def make_keras_plan(
         verified_by=(part.versions,),
         roots=(root, runtime_root),
         steps=_STEPS,
+        labels=tuple(labels_of(run.environment)),
         beyond=python_extra("keras.python", python, keys.python(config.named.of(KerasKeys).python))
         + tuple(_beyond(part, more, run, more.run_unset or config.named.of(AppKeys))),
     )

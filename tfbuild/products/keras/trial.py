@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from tfbuild.engine.facts import ImageFacts, RunOptions
 from tfbuild.plan.plan import BUILD_ID_LABEL
 
 _MODELS = "/models"
-# What an application's settings tell: its app.yaml sets them, and any image may.
-_PORT, _MODEL_FILE = "PORT", "MODEL_FILE"
+# Variables of the application that say how to reach it: its app.yaml sets them. They are no variables of the
+# image, whose program reads them from a file, so that its labels tell them.
+_LABELS = {"PORT": "tfbuild.port", "MODEL_FILE": "tfbuild.model-file"}
+
+
+def labels_of(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What the image says of an application with the variables ``environment``."""
+    yield from ((label, environment[name]) for name, label in _LABELS.items() if environment.get(name))
 
 
 def recognises(image: ImageFacts) -> bool:
@@ -24,23 +31,25 @@ def recognises(image: ImageFacts) -> bool:
 
 def start(image: ImageFacts, name: str, model: Path | None) -> Start:
     """The application with what is in the image; ``model`` takes the place of the file MODEL_FILE."""
-    settings = dict(word.split("=", 1) for word in image.env if "=" in word)
+    settings = {name: image.labels.get(label, "") for name, label in _LABELS.items()}
     files: dict[str, Path] = {}
+    given = ""
     if model is not None:
         if not model.is_file():
             raise UsageError(f"--model takes a .keras or .h5 file, and there is none at {model}")
-        place = settings.get(_MODEL_FILE, f"{_MODELS}/{model.name}")
+        place = settings["MODEL_FILE"] or f"{_MODELS}/{model.name}"
         if not place.startswith(f"{_MODELS}/"):
             raise UsageError(f"the image reads its model from {place}, which is not below {_MODELS}/")
         files = {place: model}
-    port = settings.get(_PORT, "")
+        given = f"-v {shlex.quote(str(model.absolute()))}:{place}:ro "
+    port = settings["PORT"]
     ports = {int(port): "the application"} if port.isascii() and port.isdigit() and int(port) < 65536 else {}
     published = "".join(f"-p {each}:{each} " for each in ports)
     return Start(
         options=RunOptions(files=files, mount=_MODELS),
         ports=ports,
         calls=partial(_calls, tuple(ports)),
-        docker=f"docker run --rm {published}{name}",
+        docker=f"docker run --rm {published}{given}{name}",
     )
 
 

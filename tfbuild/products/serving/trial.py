@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,9 @@ def start(image: ImageFacts, name: str, model: Path | None) -> Start:
             f"{name} has no model in it: which one shall it serve?",
             hint=f"invoke run {name} --model MODEL, a folder like MODEL/1/saved_model.pb",
         )
-    given = f"-v $PWD/{served}:{_MODELS}/{served}:ro -e {_NAME}={served} " if model else ""
+    given = ""
+    if model is not None:
+        given = f"-v {shlex.quote(str(model.absolute()))}:{_MODELS}/{served}:ro -e {_NAME}={served} "
     return Start(
         options=RunOptions(files=files, mount=_MODELS, env={_NAME: served}),
         ports={_REST: "REST", _GRPC: "gRPC"},
@@ -64,7 +67,7 @@ def _calls(model: str, ports: Mapping[int, int]) -> tuple[str, ...]:
     return (
         f"curl {rest}",
         f"curl {rest}/metadata",
-        f"curl -d '{{\"instances\": [1.0, 2.0, 5.0]}}' {rest}:predict",
+        f"curl -d '{{\"instances\": [1.0, 2.0, 5.0]}}' {rest}:predict  # what it takes: metadata",
         f"gRPC: {LOOPBACK}:{ports[_GRPC]}",
     )
 

@@ -65,6 +65,9 @@ def test_what_is_in_the_image_is_in_its_name(tmp_path: Path) -> None:
     assert plan.output == "dist/keras/2.21.0/opt-my-app/amd64"
     assert dict(plan.image.labels)["tfbuild.build-id"] == plan.build_id
     assert plan.part.command == ("python3", "main.py")
+    assert "tfbuild.port" not in dict(plan.image.labels)
+    plan = make_plan("2.21.0", Arch.AMD64, "app.environment.PORT=8080", app=app)
+    assert dict(plan.image.labels)["tfbuild.port"] == "8080"
     (app / "app.yaml").unlink()
     model = KerasModel("m/wine.keras", "wine.keras", "keras", "1" * 40)
     assert make_plan(model=model).build_id == "keras-2.21.0-opt-wine-amd64"

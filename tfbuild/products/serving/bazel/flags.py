@@ -128,14 +128,16 @@ def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
     network = bool(keys.remote_cache or keys.remote_executor)
     named = {"=".join(flag.text.split("=")[:2]): flag.origin for flag in own if flag.text.startswith(_NAMED)}
     problems: list[str] = []
-    for word in inputs.raw:
+    for last, word in zip(("", *inputs.raw), inputs.raw, strict=False):
         if not word.startswith("-"):
             problems.append(f"'{word}' after --: only options of Bazel can stand there")
             continue
         if "TF_REVISION" in word:
             raise tf_revision_refused(f"'{word}' after --")
         name, _, value = word.partition("=")
-        problem = word_problem(word, network=network) or repeated(word, named) or _flag_problem(word, inputs)
+        problem = (
+            word_problem(word, network=network) or repeated(word, named) or _flag_problem(word, last, inputs)
+        )
         if problem:
             problems.append(problem)
         elif name == "--config":
@@ -146,8 +148,9 @@ def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
         raise UsageError(first, details=tuple(others), hint=hint)
 
 
-def _flag_problem(word: str, inputs: BazelInputs) -> str | None:
-    """What the compiler has against its flags in ``word``, which it would say after hours.
+def _flag_problem(word: str, last: str, inputs: BazelInputs) -> str | None:
+    """What the compiler has against its flags in ``word``, which it would say after hours. ``last`` is the
+    word before it: ``--copt=-include --copt=x.h`` is one flag.
 
     A CPU by a raw flag wins over compile.march: the compiler has to know it as well.
     """
@@ -155,16 +158,18 @@ def _flag_problem(word: str, inputs: BazelInputs) -> str | None:
     if option not in COMPILER_OPTIONS:
         return None
     arch = inputs.way.build_arch if option.startswith("--host_") else inputs.way.arch
-    problems = (_compiler_problem(flag, arch, inputs) for flag in flags_in(option, value))
+    flags = flags_in(option, value)
+    in_turn = zip((last.removeprefix(f"{option}="), *flags), flags, strict=False)
+    problems = (_compiler_problem(flag, before, arch, inputs) for before, flag in in_turn)
     return next((f"'{word}' after --: {each}" for each in problems if each), None)
 
 
-def _compiler_problem(flag: str, arch: Arch, inputs: BazelInputs) -> str | None:
+def _compiler_problem(flag: str, before: str, arch: Arch, inputs: BazelInputs) -> str | None:
     compiler, options = inputs.compiler, inputs.options
     if found := re.fullmatch(r"-m(arch|tune)=(.+)", flag):
         which: Literal["march", "mtune"] = "march" if found[1] == "arch" else "mtune"
         return compiler.problem(which, found[2], arch) if compiler else None
-    return options.problem(flag, arch) if options else None
+    return options.problem(flag, arch, before) if options else None
 
 
 def tf_revision_refused(where: str) -> UsageError:
