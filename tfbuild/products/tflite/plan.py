@@ -12,6 +12,7 @@ from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.remote import remote_of
 from tfbuild.products.tflite.cmake import (
     cmake_cache,
     dependency_flags,
@@ -38,6 +39,7 @@ from tfbuild.products.tflite.release import (
     UpstreamRelease,
     lite_folder,
 )
+from tfbuild.products.tflite.remote import by_ccache, require_remote
 from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import SmokeCase, python_cases, smoke_cases
 from tfbuild.releases.dependency import PlacedFile
@@ -71,6 +73,7 @@ def make_tflite_plan(
         *dependency_flags(locked.dependencies, lock.path),
     )
     _refuse_overridden(config, flags)
+    require_remote(config)
     upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
     xnnpack = values.of(TfliteKeys).xnnpack
     cpu = promised if arch is not request.build_arch else ""
@@ -123,6 +126,13 @@ def make_tflite_plan(
             *(TOOLS if python else ()),
         ),
         roots=roots,
+        remote=remote_of(
+            config,
+            request.build_arch,
+            circumstances.epoch_of(release),
+            circumstances.recorder,
+            tools=not by_ccache(values.remote.executor or "", values.remote.cache or ""),
+        ),
         verified_by=(part.smoke, part.operators),
         steps=PYTHON_STEPS if python else STEPS,
     )

@@ -7,6 +7,7 @@ import os
 import shutil
 
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
 from tfbuild.build.smoke import repeated
 from tfbuild.build.steps import (
@@ -23,6 +24,7 @@ from tfbuild.products.tflite.lock.texts import require_declared
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
+from tfbuild.products.tflite.remote import request_files
 from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome
 
 # Main results, in the order of the closing table.
@@ -33,6 +35,18 @@ ARTIFACTS = (
     "lib/libtensorflowlite_c.so",
     "lib/libLiteRt*.so",  # a pattern: LiteRT's releases have it
     "bin/benchmark_model",
+)
+
+# Why a build with a cluster fails.
+CAUSES = (
+    cause_of(
+        "cluster out of reach",
+        "the cluster could not be used: 'invoke doctor --config NAME' asks it; check that remote.executor and "
+        "remote.cache are right and can be reached from a container, compile here what it does not "
+        "('--set remote.fallback=local'), or leave it out ('--set remote.executor=null --set remote.cache=null')",
+        r"^tfbuild: the cluster does not answer$",
+        r"^tfbuild: the cluster did not compile it",
+    ),
 )
 
 # It takes a second; half a minute through Python under an emulator, and more on a busy machine.
@@ -90,6 +104,8 @@ def _write_request(run: Run[TflitePart]) -> None:
     if plan.part.tensorflow:
         licenses.append((TENSORFLOW, plan.part.tensorflow.license_file))
     (layout.request / "dependencies").write_text("".join(f"{name}\t{file}\n" for name, file in licenses))
+    for name, text in request_files(plan.remote).items():
+        (layout.request / name).write_text(text)
     copy_patches(run)
     elsewhere = {plan.tree.name, *(each.name for each in plan.part.dependencies), *plan.part.placed}
     for pin in plan.pins:
