@@ -36,8 +36,8 @@ CAUSES = (
     cause_of(
         "remote cache or executor out of reach",
         "Bazel could not use its remote cache or executor: check that the address is right and can be "
-        "reached from a container, compile here what it does not ('--set remote.fallback=local'), or leave it "
-        "out with '--set remote.cache=null --set remote.executor=null'",
+        "reached from a container, compile here what it does not ('--set remote.fallback=local'), or "
+        "leave it out with '--set remote.cache=null --set remote.executor=null'",
         r"^tfbuild: Bazel ended with exit code 34\b",
         r"Failed to query remote execution capabilities",
     ),

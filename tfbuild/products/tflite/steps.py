@@ -41,9 +41,9 @@ ARTIFACTS = (
 CAUSES = (
     cause_of(
         "cluster out of reach",
-        "the cluster could not be used: 'invoke doctor --config NAME' asks it; check that remote.executor and "
-        "remote.cache are right and can be reached from a container, compile here what it does not "
-        "('--set remote.fallback=local'), or leave it out ('--set remote.executor=null --set remote.cache=null')",
+        "the cluster could not be used: 'invoke doctor --config NAME' asks it; check that its addresses are "
+        "right and can be reached from a container, compile here what it does not ('--set "
+        "remote.fallback=local'), or leave it out ('--set remote.executor=null --set remote.cache=null')",
         r"^tfbuild: the cluster does not answer$",
         r"^tfbuild: the cluster did not compile it",
     ),
