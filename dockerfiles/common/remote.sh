@@ -1,8 +1,9 @@
-# shellcheck shell=bash
+#!/bin/bash
 # What a compile needs to work with a cluster; to be sourced.
 #   /request/remote  NAME<TAB>VALUE of the section 'remote', made from the plan; not there without one
 #   /remote          root filesystem with the programs of the client
 #   /run/secrets     remote-ca, remote-certificate, remote-key, remote-token, as far as there are such
+set -euo pipefail
 
 declare -A remote=()
 if [[ -e /request/remote ]]; then

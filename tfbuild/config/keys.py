@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field
 
-from tfbuild.config.remote import RemoteKeys
+from tfbuild.config.remote.keys import RemoteKeys
 from tfbuild.config.types import (
     CpuName,
     DebianUrl,

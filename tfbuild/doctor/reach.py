@@ -47,7 +47,7 @@ def ask(
     """Ask everything that a build would, at the same time; no longer than some seconds."""
     try:
         rules = parse_mirror_rules(env.get(VARIABLE, ""))
-        probe = probe or _prober(env)
+        probe = probe or prober(env)
     except TfBuildError as error:
         return Reach(unknown=error)
     wanted = {each.variable: each.value for each in proxies if each.variable.lower() != _NO_PROXY}
@@ -81,7 +81,7 @@ def _ask_one(probe: Probe, url: str, *, direct: bool) -> str:
     return probe(url if "://" in url else f"http://{url}", direct)
 
 
-def _prober(env: Mapping[str, str]) -> Probe:
+def prober(env: Mapping[str, str]) -> Probe:
     """Any answer will do, also one that says no. Raises :class:`HostError` as downloads would."""
     through, straight = new_session(env), new_session(env)
     straight.trust_env = False  # a proxy is not asked through itself

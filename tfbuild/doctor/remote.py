@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
+import os
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tfbuild.base.errors import HostError
-from tfbuild.config.remote import RemoteKeys
+from tfbuild.config.remote.keys import RemoteKeys
 from tfbuild.doctor.checks import CheckResult, Status
+from tfbuild.doctor.reach import prober
 from tfbuild.doctor.reapi import Capabilities, Credentials, ask_capabilities
 
 _ID = "remote"
 _TIMEOUT_S = 10
-_PORTS = {"http": 80, "https": 443, "redis": 6379}
 Ask = Callable[[str, str, Credentials, float], Capabilities]
 
 
@@ -32,8 +31,7 @@ def _check(name: str, url: str, keys: RemoteKeys, project: Path, ask: Ask) -> Ch
     fix = f"check remote.{name}, or leave it out: --set remote.{name}=null"
     try:
         if not url.startswith("grpc"):
-            _connect(url)
-            return CheckResult(_ID, Status.OK, f"{url} answers", needed)
+            return _of_http(url, needed, bad, fix)
         found = ask(url, keys.instance or "", _credentials(keys, project), min(_TIMEOUT_S, keys.timeout_s))
     except HostError as error:
         return CheckResult(_ID, bad, f"{url}: {error.message}", needed, error.hint or fix)
@@ -47,15 +45,11 @@ def _check(name: str, url: str, keys: RemoteKeys, project: Path, ask: Ask) -> Ch
     return CheckResult(_ID, Status.OK, f"{told}, {can}{instance}", needed)
 
 
-def _connect(url: str) -> None:
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection(
-            (parts.hostname or "", parts.port or _PORTS[parts.scheme]), timeout=_TIMEOUT_S
-        ):
-            pass
-    except OSError as error:
-        raise HostError(f"no answer ({error.strerror or error})") from error
+def _of_http(url: str, needed: str, bad: Status, fix: str) -> CheckResult:
+    if not url.startswith("http"):
+        return CheckResult(_ID, Status.OK, f"{url} is ccache's, and not asked here", needed)
+    wrong = prober(os.environ)(url, False)
+    return CheckResult(_ID, bad if wrong else Status.OK, f"{url}: {wrong or 'answers'}", needed, fix)
 
 
 def _credentials(keys: RemoteKeys, project: Path) -> Credentials:

@@ -15,7 +15,7 @@ from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules, notes_without_effect
 from tfbuild.plan.flags import Flag
 from tfbuild.plan.naming import Asked, Extra, config_extras, merged, require_short
-from tfbuild.plan.remote import Remote, remote_notes
+from tfbuild.plan.remote.section import Remote, remote_notes
 from tfbuild.plan.roots import Root, root_of
 from tfbuild.plan.signing import Signing, signing_of
 from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of, suite_of

@@ -31,6 +31,7 @@ from tfbuild.build.steps import copy_patches, jobs_of
 from tfbuild.cli.wiring import mirror_rules
 from tfbuild.downloads.mirrors import url_resolver
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.remote.launcher import request_files as remote_files
 from tfbuild.plan.roots import Root
 from tfbuild.plan.words import Words
 from tfbuild.products import table
@@ -42,7 +43,6 @@ from tfbuild.products.serving.wheel import request as wheel_request
 from tfbuild.products.table import definition_of, plan_of, recipe_of
 from tfbuild.products.tflite.cmake import cmake_presets
 from tfbuild.products.tflite.part import TflitePart, WheelPart
-from tfbuild.products.tflite.remote import request_files as remote_files
 from tfbuild.verify.verify import load_policy
 
 HOST_MIRROR, HOST_SECURITY = ("http://host.example/debian",), ("http://host.example/security",)

@@ -21,7 +21,7 @@ from tfbuild.base.errors import HostError
 from tfbuild.base.urls import MirrorRule
 from tfbuild.build.roots import Archive
 from tfbuild.build.run import APT_AUTH, APT_SOURCES, NETRC, Run
-from tfbuild.plan.remote import BAZEL_RC, SECRET_FILES, TOKEN, Remote
+from tfbuild.plan.remote.section import BAZEL_RC, SECRET_FILES, TOKEN, Remote
 
 
 def secret_options(run: Run[Any]) -> tuple[str, ...]:

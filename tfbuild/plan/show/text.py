@@ -11,7 +11,7 @@ from tfbuild.base.text import human_size
 from tfbuild.plan.flags import Flag, Target
 from tfbuild.plan.naming import Extra
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.remote import remote_lines
+from tfbuild.plan.remote.section import remote_lines
 from tfbuild.verify.policy_file import policy_path
 
 _HEADINGS = {

@@ -16,7 +16,7 @@ from tfbuild.plan.flags import Target
 from tfbuild.plan.naming import model_extra, raw_extra
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.plan.remote import remote_of
+from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.bazel.flags import STARTUP, BazelInputs, bazel_flags
 from tfbuild.products.serving.bazel.remote import require_remote

@@ -12,7 +12,8 @@ from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
-from tfbuild.plan.remote import remote_of
+from tfbuild.plan.remote.launcher import by_ccache, require_remote
+from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.tflite.cmake import (
     cmake_cache,
     dependency_flags,
@@ -39,7 +40,6 @@ from tfbuild.products.tflite.release import (
     UpstreamRelease,
     lite_folder,
 )
-from tfbuild.products.tflite.remote import by_ccache, require_remote
 from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.smoke import SmokeCase, python_cases, smoke_cases
 from tfbuild.releases.dependency import PlacedFile

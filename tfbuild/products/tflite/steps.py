@@ -19,12 +19,12 @@ from tfbuild.build.steps import (
 )
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.plan.remote.launcher import request_files
 from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
-from tfbuild.products.tflite.remote import request_files
 from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome
 
 # Main results, in the order of the closing table.

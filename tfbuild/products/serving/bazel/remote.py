@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tfbuild.base.errors import ConfigError
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.plan.remote import SECRETS, Remote
+from tfbuild.plan.remote.section import SECRETS, Remote
 
 # First elsewhere; here what is marked as local in a BUILD file, for those reasons that it has.
 _STRATEGY = ("--spawn_strategy=remote,standalone", "--genrule_strategy=remote,standalone")

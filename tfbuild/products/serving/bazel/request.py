@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tfbuild.downloads.mirrors import downloader_config
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.remote import cluster_values
+from tfbuild.plan.remote.section import cluster_values
 from tfbuild.products.serving.bazel.remote import remote_arguments
 from tfbuild.products.serving.part import ServingPart
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tfbuild.base.arch import Arch
 from tfbuild.config.layers import BUILT_IN
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.config.remote import is_secure
+from tfbuild.config.remote.rules import is_secure
 from tfbuild.plan.roots import Root, root_of, unpacked
 
 # Since when Debian has recc and casupload; older releases have neither.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from tfbuild.base.errors import ConfigError
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.plan.remote import SECRETS, TOKEN, Remote, buildbox_address, cluster_values
+from tfbuild.plan.remote.section import SECRETS, TOKEN, Remote, buildbox_address, cluster_values
 
 _RETRIES, _RETRY_DELAY_MS = 2, 500
 _TLS = {

@@ -13,10 +13,10 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, HostError
 from tfbuild.build.buildkit.secrets import remote_secrets
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.remote.launcher import request_files
 from tfbuild.plan.words import Words
 from tfbuild.products.serving.bazel.request import request_files as bazel_files
 from tfbuild.products.table import definition_of, plan_of, plan_text
-from tfbuild.products.tflite.remote import request_files
 
 CLUSTER = (
     "remote.executor=grpcs://build.example:443",

@@ -5,20 +5,17 @@ https://github.com/bazelbuild/remote-apis
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
 from tfbuild.base.urls import has_credentials
-from tfbuild.base.values import Origin
 from tfbuild.config.types import JobCount, Keys, LabelName, PositiveInt, Text, YamlBool
 
 # What a worker of buildbox takes the root filesystem of an action from.
 CHROOT = "chrootRootDigest"
-_SECURE = frozenset({"grpcs", "https"})
 
 
 def _address(value: str) -> str:
@@ -45,8 +42,8 @@ class RemoteKeys(Keys):
     )
     cache: CacheUrl | None = Field(
         default=None,
-        description="Address of a cache: grpc(s)://; http(s):// (build-tflite: http://); redis:// "
-        "(build-tflite alone). Null: the executor's own, or none.",
+        description="Address of a cache: grpc(s)://; https:// for Bazel, http:// for Bazel and ccache, "
+        "redis:// for ccache. Null: the executor's own, or none.",
     )
     instance: Text | None = Field(default=None, description="Name of the instance on the server.")
     insecure: YamlBool = Field(
@@ -80,39 +77,3 @@ class RemoteKeys(Keys):
         description="Property that names the builder's root filesystem by its digest in the CAS; a part of "
         "each action's key, so that another compiler never has a hit.",
     )
-
-
-def is_secure(url: str) -> bool:
-    """Whether the address has TLS."""
-    return urlsplit(url).scheme in _SECURE
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address can only be this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def contradictions(keys: RemoteKeys, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:
-    """Each contradiction of the section with the place of the value that has to go."""
-    for name in ("executor", "cache"):
-        url = getattr(keys, name)
-        if not url or is_secure(url) or is_loopback(url):
-            continue
-        where = origins[f"remote.{name}"]
-        if keys.token:
-            yield where, "remote.token would go over the network in plain text: use grpcs:// or https://"
-        elif not keys.insecure:
-            yield (
-                where,
-                f"'{url}' is plain text: anybody on the way can change what is built. Use TLS, or, "
-                "in a network of your own, remote.insecure: true",
-            )
-    if keys.executor and keys.cache and not keys.cache.startswith("grpc"):
-        yield origins["remote.cache"], "beside remote.executor the cache has to be one by gRPC"
-    for one, other in (("certificate", "key"), ("key", "certificate")):
-        if getattr(keys, one) and not getattr(keys, other):
-            yield origins[f"remote.{one}"], f"remote.{one} needs remote.{other}"
