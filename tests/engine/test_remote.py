@@ -7,6 +7,8 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +19,17 @@ from tests.support.cluster import Cluster, cluster_image, running
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_miniature
+from tests.support.tls_front import make_keys, tls_front
 from tfbuild.base.errors import BuildError
 from tfbuild.build.again.compare import DistFolder, compare
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import make_roots
+from tfbuild.build.steps import bake_targets, make_roots
 from tfbuild.cli.wiring import build_effects
+from tfbuild.config.remote.keys import RemoteKeys
+from tfbuild.doctor.checks import Status
+from tfbuild.doctor.remote import check_remote
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root
 from tfbuild.plan.plan import Plan
@@ -129,6 +136,59 @@ def test_the_cluster_gives_the_bytes_of_a_local_build_and_what_it_has_compiled_b
     assert len(expected.entries) > 5
     for run in (first, second):
         assert compare(expected, DistFolder(run.layout.out / "dist")) == ()
+
+
+def test_another_compiler_behind_the_same_path_has_no_hit(
+    build: Build, cluster: Cluster, tmp_path: Path
+) -> None:
+    """What went wrong elsewhere: https://github.com/tensorflow/build/issues/73"""
+    run = build("one", *of(cluster))
+
+    def definition(plan: Plan[Any], layout: Layout, options: BakeOptions) -> BakeFile:
+        targets = table.definition_of(plan, layout, options)["target"]
+        contexts = ("builder", "remote", "request", "common")
+        told = {
+            "context": str(PROJECT / "tests" / "data" / "remote"),
+            "target": "told",
+            "contexts": {name: targets["compile"]["contexts"][name] for name in contexts},
+            "args": {"NONCE": options.nonce},
+            "output": [f"type=local,dest={tmp_path}"],
+        }
+        return {"target": {**targets, "told": told}}
+
+    run.recipe = replace(run.recipe, definition=definition)
+    bake_targets(run, ("told",), tmp_path / "log", BuildError)
+    told = [line.split() for line in (tmp_path / "told").read_text().splitlines()]
+    did, digests = dict(told[::2]), dict(told[1::2])
+    assert did == {"first": "miss", "second": "hit", "changed": "miss"}
+    assert digests["first"] == digests["second"] != digests["changed"]
+
+
+def test_a_client_without_certificate_gets_nothing_and_one_with_leaves_no_secret(
+    build: Build, cluster: Cluster, gateway: str, tmp_path: Path
+) -> None:
+    keys, token = make_keys(tmp_path, gateway), tmp_path / "token"
+    token.write_text("s3cr3t-token\n")
+    with tls_front(keys, gateway, cluster.place) as port:
+        there = (f"remote.executor=grpcs://{gateway}:{port}", f"remote.ca={keys.ca}", f"remote.token={token}")
+        with pytest.raises(BuildError):
+            build("stranger", *there)
+        mine = (f"remote.certificate={keys.client[0]}", f"remote.key={keys.client[1]}")
+        run = build("mine", *there, *mine)
+        assert all(each.status is Status.OK for each in check_remote(_keys(*there, *mine), PROJECT))
+        assert [each.status for each in check_remote(_keys(*there), PROJECT)] == [Status.FATAL]
+    hits, _, here = counted(run)
+    assert hits > 5
+    assert here == 0
+    for path in run.layout.work.rglob("*"):
+        if path.is_file():
+            found = path.read_bytes()
+            assert b"s3cr3t-token" not in found, path
+            assert keys.client[1].read_bytes().splitlines()[1] not in found, path
+
+
+def _keys(*sets: str) -> RemoteKeys:
+    return table.load_config(PROJECT, "opt", host_arch(), sets).values.remote
 
 
 def test_without_the_cluster_a_build_ends_with_the_next_step_or_goes_on_here(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import docker
 from docker.models.containers import Container
@@ -24,6 +25,11 @@ class Cluster:
 
     container: Container
     address: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return str(urlsplit(self.address).hostname), _PORT
 
     def log(self) -> str:
         return str(self.container.logs().decode(errors="replace"))
