@@ -1,22 +1,30 @@
-"""A cluster that speaks the Remote Execution API: buildbox-casd in a container of the engine.
+"""A cluster that speaks the Remote Execution API: ``examples/cluster`` on the engine, without its door.
 
 Its image is the root filesystem that builds have their client from.
 """
 
 from __future__ import annotations
 
+import io
+import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import docker
+import yaml
 from docker.models.containers import Container
+
+from tests.support.plans import PROJECT
 
 _IMAGE = "tfbuild-test/cluster:1"
 _PORT = 8980
+# What a root filesystem that is only unpacked does not have.
+_LINKS = {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,6 @@ class Cluster:
     def place(self) -> tuple[str, int]:
         """Host and port."""
         return str(urlsplit(self.address).hostname), _PORT
-
-    def log(self) -> str:
-        return str(self.container.logs().decode(errors="replace"))
 
     def stop(self) -> None:
         self.container.kill()
@@ -50,13 +55,14 @@ def cluster_image(rootfs: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running(image: str, words: Sequence[str] = ()) -> Iterator[Cluster]:
-    """One server with two workers that run actions in bubblewrap; removed afterwards."""
-    argv = ["/usr/bin/buildbox-casd", "--buildbox-run=/usr/bin/buildbox-run-bubblewrap"]
-    argv += [f"--bind=0.0.0.0:{_PORT}", "--jobs=2", "--log-level=info", *words, "/cas"]
-    # Privileged, for bubblewrap's namespaces and FUSE.
-    container = docker.from_env().containers.run(image, argv, detach=True, privileged=True)
+def running(image: str) -> Iterator[Cluster]:
+    """The server with its two workers, as the example has it; removed afterwards."""
+    service: Any = yaml.safe_load((PROJECT / "examples/cluster/compose.yaml").read_text())["services"]["casd"]
+    command, privileged = service["command"], service["privileged"]
+    container = docker.from_env().containers.create(image, command, privileged=privileged)
     try:
+        container.put_archive("/", _links())
+        container.start()
         deadline = time.monotonic() + 60
         while b"listening" not in container.logs():
             assert time.monotonic() < deadline, container.logs().decode()
@@ -66,3 +72,13 @@ def running(image: str, words: Sequence[str] = ()) -> Iterator[Cluster]:
         yield Cluster(container, f"grpc://{host}:{_PORT}")
     finally:
         container.remove(force=True, v=True)
+
+
+def _links() -> bytes:
+    text = io.BytesIO()
+    with tarfile.open(fileobj=text, mode="w") as archive:
+        for name, target in _LINKS.items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    return text.getvalue()
