@@ -14,6 +14,7 @@ from tfbuild.plan.roots import Root, root_of, unpacked
 # Since when Debian has recc and casupload; older releases have neither.
 TOOLS_SUITE = "sid"
 TOOLS_PACKAGE = "buildbox"
+_EPOCH = 0  # of no release: one root filesystem serves all builds
 # Where build secrets lie in the builder.
 SECRETS = "/run/secrets"
 # Ids of secrets by the key that names the file; of the last one its text alone is handed on.
@@ -69,9 +70,7 @@ class Remote:
         return replace(self, ca="", certificate="", key="", token="", origins=origins)
 
 
-def remote_of(
-    config: ResolvedConfig, build_arch: Arch, epoch: int, recorder: str, *, tools: bool
-) -> Remote | None:
+def remote_of(config: ResolvedConfig, build_arch: Arch, recorder: str, *, tools: bool) -> Remote | None:
     """None where the configuration has neither an executor nor a cache. ``tools``: the build needs them."""
     keys = config.values.remote
     if not keys.executor and not keys.cache:
@@ -96,14 +95,14 @@ def remote_of(
         fallback=keys.fallback,
         platform=tuple(sorted(keys.platform.items())),
         root_property=keys.root_property,
-        tools=_tools(config, build_arch, epoch, recorder) if tools else None,
+        tools=_tools(config, build_arch, recorder) if tools else None,
         origins=tuple((key, str(origin)) for key, origin in given.items()),
     )
 
 
-def _tools(config: ResolvedConfig, build_arch: Arch, epoch: int, recorder: str) -> Root:
+def _tools(config: ResolvedConfig, build_arch: Arch, recorder: str) -> Root:
     """Only unpacked: its programs run by its own dynamic loader, beside the builder's older libraries."""
-    base = root_of(config.values, TOOLS_SUITE, build_arch, epoch)
+    base = root_of(config.values, TOOLS_SUITE, build_arch, _EPOCH)
     # Fixes reach this suite directly: it has no security archive.
     return replace(
         unpacked(base, build_arch, (TOOLS_PACKAGE,), recorder), security_updates=False, security_mirror=None

@@ -106,9 +106,8 @@ def make_serving_plan(
     )
     pins = release.pins(request.arch, request.build_arch, more.seen)
     require_remote(config)
-    epoch = circumstances.epoch_of(release)
     executed = bool(config.values.remote.executor)
-    remote = remote_of(config, request.build_arch, epoch, circumstances.recorder, tools=executed)
+    remote = remote_of(config, request.build_arch, circumstances.recorder, tools=executed)
     specifics = Specifics(
         title=f"compile TensorFlow Serving {release.version}",
         image_title="TensorFlow Serving",

@@ -129,7 +129,6 @@ def make_tflite_plan(
         remote=remote_of(
             config,
             request.build_arch,
-            circumstances.epoch_of(release),
             circumstances.recorder,
             tools=not by_ccache(values.remote.executor or "", values.remote.cache or ""),
         ),
