@@ -18,11 +18,22 @@ remote_program() { # NAME ARGUMENT...
   "$loader" --library-path "${loader%/*}" "$program" "$@"
 }
 
+# Into the CAS, with what the server asks for.
+remote_upload() { # OPTION... FOLDER
+  local options=()
+  [[ ! -s /run/secrets/remote-ca ]] || options+=(--server-cert=/run/secrets/remote-ca)
+  [[ ! -s /run/secrets/remote-certificate ]] || options+=(--client-cert=/run/secrets/remote-certificate)
+  [[ ! -s /run/secrets/remote-key ]] || options+=(--client-key=/run/secrets/remote-key)
+  [[ ! -s /run/secrets/remote-token ]] || options+=(--access-token=/run/secrets/remote-token)
+  remote_program casupload --remote="${remote[cas]}" --instance="${remote[instance]}" --retry-limit=2 \
+    "${options[@]}" "$@" >&2
+}
+
 # The root filesystem of the builder goes into the CAS, and stdout gets its digest: an action that names it runs in
 # it, and has another key when any file of it is another one. What is mounted here is no part of it, and neither is
 # what every container gets for itself.
 remote_root() {
-  local entry options=()
+  local entry
   for entry in /*; do
     case $entry in
       /usr | /etc | /bin | /sbin | /lib | /lib32 | /lib64 | /libx32) ;;
@@ -30,13 +41,8 @@ remote_root() {
     esac
   done > /tmp/remote-ignored
   printf '/etc/%s\n' hosts hostname resolv.conf mtab >> /tmp/remote-ignored
-  [[ ! -s /run/secrets/remote-ca ]] || options+=(--server-cert=/run/secrets/remote-ca)
-  [[ ! -s /run/secrets/remote-certificate ]] || options+=(--client-cert=/run/secrets/remote-certificate)
-  [[ ! -s /run/secrets/remote-key ]] || options+=(--client-key=/run/secrets/remote-key)
-  [[ ! -s /run/secrets/remote-token ]] || options+=(--access-token=/run/secrets/remote-token)
   rm -f /tmp/remote-digest
-  remote_program casupload --remote="${remote[cas]}" --instance="${remote[instance]}" "${options[@]}" \
-    --retry-limit=2 --ignore-file=/tmp/remote-ignored --output-digest-file=/tmp/remote-digest / >&2 || return
+  remote_upload --ignore-file=/tmp/remote-ignored --output-digest-file=/tmp/remote-digest / || return
   cat /tmp/remote-digest
 }
 

@@ -66,15 +66,19 @@ configure() {
   cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 
+# A cache that is only read has no place to try.
+cached_root() {
+  if [[ ${remote[upload]} == true ]]; then remote_upload /request || return; fi
+  local_root
+}
+
 # Whether the cluster is there, and what its workers run actions in.
 remote() {
   local digest
   rm -rf /tree/remote
   [[ -e /request/recc ]] || return 0
   mkdir -p /tree/remote/log
-  if [[ -z ${remote[executor]} ]]; then
-    digest=$(local_root)
-  elif ! digest=$(remote_root); then
+  if ! digest=$(if [[ -n ${remote[executor]} ]]; then remote_root; else cached_root; fi); then
     [[ ${remote[fallback]} == local ]] || { echo "tfbuild: the cluster does not answer" && return 1; }
     echo "tfbuild: the cluster does not answer: everything is compiled here"
     return 0

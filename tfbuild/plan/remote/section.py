@@ -149,6 +149,7 @@ def cluster_values(remote: Remote | None) -> Mapping[str, str]:
         "instance": remote.instance,
         "property": remote.root_property,
         "fallback": remote.fallback,
+        "upload": "true" if remote.upload else "false",
     }
 
 
