@@ -6,7 +6,7 @@
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
 #   /request/remote, /request/recc   what ../common/remote.sh and recc.sh read; only where a cluster or cache is used
-#   JOBS, REMOTE_JOBS, TRIPLET, LITE_FOLDER, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
+#   JOBS, TRIPLET, LITE_FOLDER, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
@@ -95,7 +95,7 @@ compile() {
   if [[ -e /tree/remote/property ]]; then
     # What is in no cache here goes to the cluster as it is: it preprocesses.
     export CCACHE_PREFIX=/common/recc.sh CCACHE_DEPEND=1
-    [[ -z ${remote[executor]} ]] || jobs=$REMOTE_JOBS
+    [[ -z ${remote[executor]} ]] || jobs=${remote[jobs]:-$JOBS}
   fi
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
   ninja -C /tree/build -j "$jobs" artifacts 2>&1 |

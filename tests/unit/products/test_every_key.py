@@ -98,6 +98,11 @@ ALREADY_SO: Mapping[str, tuple[frozenset[str], str]] = {
         "the tests' machine is of the target's architecture",
     ),
     "runtime.flavour": (frozenset({"tflite, Python flavour"}), "it is the flavour that was asked for"),
+    # One needs the other, so both are given before, and the same is told of both.
+    **dict.fromkeys(
+        ("remote.certificate", "remote.key"),
+        (frozenset({"tflite, official wheel", "serving, official wheel", "keras"}), "they were told before"),
+    ),
 }
 
 

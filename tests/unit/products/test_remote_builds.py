@@ -110,7 +110,7 @@ def test_the_size_of_the_cluster_is_the_number_of_its_jobs(product: str) -> None
     made = plan(product, *CLUSTER)
     layout = Layout(PROJECT, Path("/cache"), made.build_id)
     arguments = definition_of(made, layout, BakeOptions(jobs=2, memory_mib=4096))["target"]["compile"]["args"]
-    told = arguments.get("REMOTE_JOBS") or arguments["LIMITS"]
+    told = arguments.get("LIMITS") or request_files(made.remote)["remote"]
     assert "64" in told
     assert arguments.get("JOBS", "2") == "2"  # what is compiled here has no more room than before
     assert "cpu" not in told or "cpu_resources=2" in told or "cpu=2" in told

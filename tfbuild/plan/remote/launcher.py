@@ -43,13 +43,17 @@ def by_ccache(executor: str, cache: str) -> bool:
     return bool(cache) and not executor and not cache.startswith("grpc")
 
 
-def request_files(remote: Remote | None) -> Mapping[str, str]:
-    """Name → text of the files in ``request/`` that are about it; nothing without one."""
+def request_files(remote: Remote | None, jobs: int | None = None) -> Mapping[str, str]:
+    """Name → text of the files in ``request/`` that are about it; nothing without one. ``jobs`` at a time are
+    what was asked for, before the size of the cluster."""
     if remote is None:
         return {}
     if by_ccache(remote.executor, remote.cache):
         return {"remote": _lines(_of_ccache(remote))}
-    return {"remote": _lines(cluster_values(remote)), "recc": "".join(f"{each}\n" for each in _recc(remote))}
+    return {
+        "remote": _lines({**cluster_values(remote), "jobs": str(jobs or remote.jobs or "")}),
+        "recc": "".join(f"{each}\n" for each in _recc(remote)),
+    }
 
 
 def _lines(values: Mapping[str, str]) -> str:

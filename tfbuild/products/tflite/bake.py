@@ -8,7 +8,6 @@ from tfbuild.build.buildkit.bake import (
     Builder,
     Stages,
     compile_arguments,
-    remote_jobs,
 )
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
@@ -38,7 +37,6 @@ def definition(
         "XNNPACK": "true" if part.xnnpack else "false",
         "JOBS": str(options.jobs or plan.jobs or 1),
         "NETWORK": "default" if plan.remote else "none",
-        **({"REMOTE_JOBS": str(remote_jobs(plan, options))} if plan.remote else {}),
     }
     unpacked = plan.runtime_root if python else None
     contexts = {

@@ -104,7 +104,7 @@ def _write_request(run: Run[TflitePart]) -> None:
     if plan.part.tensorflow:
         licenses.append((TENSORFLOW, plan.part.tensorflow.license_file))
     (layout.request / "dependencies").write_text("".join(f"{name}\t{file}\n" for name, file in licenses))
-    for name, text in request_files(plan.remote).items():
+    for name, text in request_files(plan.remote, plan.jobs).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
     elsewhere = {plan.tree.name, *(each.name for each in plan.part.dependencies), *plan.part.placed}
