@@ -48,7 +48,13 @@ remote_root() {
 
 # For a cache alone: nothing has to be there, and the same files have the same digest.
 local_root() {
-  find /usr /etc /bin /sbin /lib /lib64 -xdev \( -type f -o -type l \) \
-    ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf ! -path /etc/mtab -print0 |
-    sort --zero-terminated | xargs --null sha256sum -- | sha256sum | cut --delimiter=' ' --fields=1
+  local entry folders=()
+  for entry in /usr /etc /bin /sbin /lib /lib32 /lib64 /libx32; do
+    if [[ -e $entry ]]; then folders+=("$entry"); fi
+  done
+  {
+    find "${folders[@]}" -xdev -type f ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf -print0 |
+      sort --zero-terminated | xargs --null sha256sum --
+    find "${folders[@]}" -xdev -type l ! -path /etc/mtab -printf '%p %l\n' | sort
+  } | sha256sum | cut --delimiter=' ' --fields=1
 }
