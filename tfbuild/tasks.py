@@ -788,17 +788,21 @@ def shell(_context: Context, build: str, command: str = "", json: bool = False) 
 
 @task(
     auto_shortflags=False,
-    help={"product": "what is to be built: tflite, serving or keras [tflite]", "json": "machine-readable"},
+    help={
+        "product": "what is to be built: tflite, serving or keras [tflite]",
+        "config": "a build configuration whose cluster is asked",
+        "json": "machine-readable",
+    },
 )
 @friendly
-def doctor(_context: Context, product: str = "", json: bool = False) -> int:
+def doctor(_context: Context, product: str = "", config: str = "", json: bool = False) -> int:
     """Check all that can stop a build, with the fix for each; exit 0 or 4.
 
     invoke doctor --product serving
     """
     from tfbuild.cli.machine import doctor
 
-    return doctor(product=product, as_json=json)
+    return doctor(product=product, config=config, as_json=json)
 
 
 @task(

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Drives Bazel: "fetch-all" with network, "compile-all" without; "collect-repositories" for a bundle, without.
 #   /source            the extracted source, read only
-#   /request           made from the plan, read only: bazel-startup, bazel-args and bazel-targets have one item
-#                      in a line; bazel-overrides; bazel-downloader; patches/
+#   /request           made from the plan, read only: bazel-startup, bazel-args, bazel-remote and bazel-targets have
+#                      one item in a line; remote is what ../common/remote.sh reads; bazel-overrides; bazel-downloader; patches/
 #   /archives          files checked by hash: what overridden repositories are made of, and what Bazel would
 #                      download and finds there by its hash; only while fetching
 #   /toolchains        Bazel platforms and toolchains; overrides/ has build files for overridden repositories
@@ -17,6 +17,8 @@ scripts=$(dirname "$(readlink -f "$0")")
 
 # shellcheck source=../common/phases.sh
 source /common/phases.sh
+# shellcheck source=../common/remote.sh
+source /common/remote.sh
 
 # shellcheck disable=SC2034  # for phases.sh
 error_start='^(\([0-9:]+\) )?ERROR: '
@@ -135,8 +137,25 @@ repositories() {
   rm -rf /tree/bundle-base "$began"
 }
 
+# Options for a cluster or a cache of others. What the workers run actions in is a part of each key.
+remote_options() {
+  local digest
+  mapfile -t own < <(printf '%s\n' "${own[@]}"; lines bazel-remote)
+  if [[ -s /run/secrets/remote-bazelrc ]]; then startup+=(--bazelrc=/run/secrets/remote-bazelrc); fi
+  if [[ -z ${remote[executor]} ]]; then
+    digest=$(local_root)
+  elif ! digest=$(remote_root); then
+    # Bazel says so too, and ends with 34; or compiles here.
+    echo "tfbuild: the cluster does not take the builder's root filesystem"
+    digest=none
+  fi
+  echo "root filesystem of the builder: ${remote[property]}=$digest"
+  own+=("--remote_default_exec_properties=${remote[property]}=$digest")
+}
+
 compile() {
   own=(--disk_cache=/disk-cache)
+  if [[ -s /request/remote ]]; then remote_options; fi
   bazel build --profile="$log/profile.gz" -- "${targets[@]}" 2>&1 | progress
 }
 

@@ -1,17 +1,20 @@
 #!/bin/bash
-# Configures, compiles and installs. Runs without network.
+# Configures, compiles and installs. Runs without network, unless a cluster or a cache of others is used.
 #   /source       the extracted source, read only
 #   /dependencies the extracted locked sources, read only; empty where dependencies are packages
 #   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE), patches/ and, where not all operators are
 #                 wanted, operators (see select-operators.awk), made from the plan, read only
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
+#   /request/remote, /request/recc   what ../common/remote.sh and recc.sh read; only where a cluster or cache is used
 #   JOBS, TRIPLET, LITE_FOLDER, VERSION, STRIP, DEBUG_INFO, PYTHON_VERSION, SOURCE_DATE_EPOCH, HOST_TOOLS
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
 
 # shellcheck source=../common/phases.sh
 source /common/phases.sh
+# shellcheck source=../common/remote.sh
+source /common/remote.sh
 
 prepare() {
   local name license_file
@@ -37,7 +40,7 @@ host_tools() {
     cmake -S "$scripts/host-tools/$tool" -B "/tree/host-tools/build-$tool" -G Ninja \
       -DDEPENDENCIES=/tree/dependencies -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
       -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
-    CCACHE_DIR=/ccache ninja -C "/tree/host-tools/build-$tool" -j "$JOBS" "$tool"
+    CCACHE_DIR=/ccache ninja -C "/tree/host-tools/build-$tool" -j "${JOBS:?}" "$tool"
     install -D "/tree/host-tools/build-$tool/bin/$tool" "/tree/host-tools/bin/$tool"
   done
 }
@@ -68,23 +71,61 @@ configure() {
   cp /request/CMakePresets.json /tree/build/tfbuild-presets.json
 }
 
+# A cache that is only read has no place to try.
+cached_root() {
+  if [[ ${remote[upload]} == true ]]; then remote_upload /request || return; fi
+  local_root
+}
+
+# Whether the cluster is there, and what its workers run actions in.
+remote() {
+  local digest
+  rm -rf /tree/remote
+  [[ -e /request/recc ]] || return 0
+  mkdir -p /tree/remote/log
+  if ! digest=$(if [[ -n ${remote[executor]} ]]; then remote_root; else cached_root; fi); then
+    [[ ${remote[fallback]} == local ]] || { echo "tfbuild: the cluster does not answer" && return 1; }
+    echo "tfbuild: the cluster does not answer: everything is compiled here"
+    return 0
+  fi
+  echo "root filesystem of the builder: ${remote[property]}=$digest"
+  echo "${remote[property]}=$digest" > /tree/remote/property
+}
+
 compile() {
+  local jobs=$JOBS
   # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
   # DEPEND: what a file includes is read from the compiler's own list (-MD), so a miss costs no second preprocessor.
   export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G CCACHE_DEPEND=1
+  [[ -z ${remote[ccache]:-} ]] || export CCACHE_REMOTE_STORAGE=${remote[ccache]}
+  if [[ -e /tree/remote/property ]]; then
+    # What is in no cache here goes to the cluster as it is: it preprocesses.
+    export CCACHE_PREFIX=/common/recc.sh
+    [[ -z ${remote[executor]} ]] || jobs=${remote[jobs]:-$JOBS}
+  fi
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
-  ninja -C /tree/build -j "$JOBS" artifacts 2>&1 |
+  ninja -C /tree/build -j "$jobs" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)
+  if [[ -e /tree/remote/property ]]; then remote_summary; fi
+}
+
+remote_summary() {
+  local hits executed here=0
+  hits=$(grep --recursive --no-filename "Action Cache hit" /tree/remote/log | wc -l)
+  executed=$(grep --recursive --no-filename "Executing action remotely" /tree/remote/log | wc -l)
+  if [[ -e /tree/remote/compiled-here ]]; then here=$(wc -l < /tree/remote/compiled-here); fi
+  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure" | tee /dev/fd/3
+  cat /tree/remote/log/* > "$log/recc.log" 2> /dev/null || true
 }
 
 case ${1:-all} in
   all)
     mkdir -p /tree/build
     forget_logs
-    phases prepare host_tools configure compile install
+    phases prepare host_tools configure remote compile install
     cp -r "$log" /out/log
     ;;
-  prepare | host_tools | configure | compile) "$1" ;;
+  prepare | host_tools | configure | remote | compile) "$1" ;;
   install)
     if [[ -n $PYTHON_VERSION ]]; then
       bash "$scripts/python-wheel.sh"

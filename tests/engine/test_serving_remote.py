@@ -46,7 +46,7 @@ def test_what_one_build_left_another_takes(
         for name in ("2.19.1-minia", "2.19.1-minib"):
             tags.append(f"tfbuild-test/remote:{name}")
             words = ("--name", "remote", "--output", str(tmp_path), "--tag", tags[-1], "--json")
-            remote = ("--set", f"serving.remote_cache={cache.address}")
+            remote = ("--set", f"remote.cache={cache.address}", "--set", "remote.insecure=yes")
             ran = serve(*words, *remote, *raw, release=_release(tmp_path, name), timeout_s=3600)
             assert ran.ok, ran.stderr[-4000:]
             logs = Path(json.loads(ran.stdout)["output"]) / "logs"

@@ -101,7 +101,7 @@ REPRESENTATIVE = {
         "serving.copts=-fno-plt",
         "serving.host_copts=-O1",
         "serving.linkopts=-Wl,-z,now",
-        "serving.remote_cache=grpcs://cache.example",
+        "remote.cache=grpcs://cache.example",
         "serving.server_args=--grpc_max_threads=4",
         "serving.batching.enabled=true",
         "serving.batching.max_batch_size=8",

@@ -38,8 +38,6 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "serving.host_copts": ("[-O1]", ("-O1",)),
     "serving.linkopts": ("-Wl,-z,now", ("-Wl,-z,now",)),
     "serving.build_on": ("target", "target"),
-    "serving.remote_cache": ("grpcs://cache.example", "grpcs://cache.example"),
-    "serving.remote_executor": ("grpc://run.example:1", "grpc://run.example:1"),
     "serving.without": ("tflite", ("tflite",)),
     "serving.op_libraries": ("fix.patch", ("fix.patch",)),
     "serving.server_args": ("--grpc_max_threads=4", ("--grpc_max_threads=4",)),
@@ -70,6 +68,20 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "resources.memory_per_job_mib": ("4096", 4096),
     "distributable": ("no", False),
     "distributable_note": ("only here", "only here"),
+    "remote.executor": ("grpcs://run.example:1", "grpcs://run.example:1"),
+    "remote.cache": ("grpcs://cache.example", "grpcs://cache.example"),
+    "remote.instance": ("main", "main"),
+    "remote.insecure": ("yes", True),
+    "remote.ca": ("/keys/ca.pem", "/keys/ca.pem"),
+    "remote.certificate": ("/keys/me.pem", "/keys/me.pem"),
+    "remote.key": ("/keys/me.key", "/keys/me.key"),
+    "remote.token": ("/keys/token", "/keys/token"),
+    "remote.timeout_s": ("5", 5),
+    "remote.jobs": ("64", 64),
+    "remote.upload": ("no", False),
+    "remote.fallback": ("local", "local"),
+    "remote.platform": ("{OSFamily: linux}", {"OSFamily": "linux"}),
+    "remote.root_property": ("root", "root"),
     "signing.builder_id": ("https://ci.example/builders/1", "https://ci.example/builders/1"),
     "signing.key": ("/keys/release.pem", "/keys/release.pem"),
     "signing.command": ("sign-with-hsm,--slot,1", ("sign-with-hsm", "--slot", "1")),
@@ -85,6 +97,13 @@ NEEDED = {
     for key in EXAMPLES
     if key.startswith("serving.batching.") and not key.endswith("enabled")
 }
+NEEDED |= {
+    key: ("remote.executor=grpcs://run.example:1",)
+    for key in EXAMPLES
+    if key.startswith("remote.") and key not in ("remote.executor", "remote.cache")
+}
+_PAIR = ("remote.certificate=/keys/other.pem", "remote.key=/keys/other.key")
+NEEDED |= {key: (*NEEDED[key], *_PAIR) for key in ("remote.certificate", "remote.key")}
 NEEDED["distributable_note"] = ("distributable=false",)
 NEEDED["serving.monitoring.path"] = ("serving.monitoring.prometheus=true",)
 NEEDED["tflite.ops"] = (f"tflite.models={MODEL}",)

@@ -267,7 +267,11 @@ def _manifest(
         key=plan.key,
         tfbuild=__version__,
         distributable=plan.distributable,
-        plan=replace(plan, signing=plan.signing.published),
+        plan=replace(
+            plan,
+            signing=plan.signing.published,
+            remote=plan.remote.published if plan.remote else None,
+        ),
         roots=run.roots,
         packages=parse_packages((run.layout.out / "packages.tsv").read_text()),
         tools=tuple((run.layout.out / "tools.txt").read_text().splitlines()),

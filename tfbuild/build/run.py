@@ -104,7 +104,6 @@ class Recipe(Generic[Part]):
     describe: Callable[[Part], Iterable[str]] = _nothing
     exports: Callable[[Part], Mapping[str, tuple[str, ...]]] = _no_exports
     needs: Callable[[Part], Estimates | None] = _no_estimate
-    wants_network: Callable[[Part], tuple[str, ...]] = _nothing  # a reason, and the way out
     config_words: Callable[[Plan[Part]], str] = _config
     materials: Callable[[Part], Materials] = _no_materials
     secrets: Callable[[Run[Part]], tuple[str, ...]] = _nothing

@@ -66,7 +66,8 @@ def existing(log: Path) -> Path | None:
 def make_roots(run: Run[Any]) -> str:
     """The Debian root filesystems of builder and image, made or found in the cache."""
     effects, made = run.effects, []
-    for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root)):
+    tools = run.plan.remote.tools if run.plan.remote else None
+    for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root), ("remote", tools)):
         if root is None:
             continue
         folder = run.layout.root(root)

@@ -22,7 +22,8 @@ from tfbuild.plan.show.brief import There
 def what_is_there(plan: Plan[Any], layout: Layout, output: Path) -> There:
     """What a build of ``plan`` into the folder ``output`` would find."""
     here = [pin for pin in plan.pins if _is_here(layout.cache, pin)]
-    roots = [root for root in (plan.root, plan.runtime_root) if root]
+    tools = plan.remote.tools if plan.remote else None
+    roots = [root for root in (plan.root, plan.runtime_root, tools) if root]
     done = {
         "fetch": len(here) == len(plan.pins) and not plan.unhashed,
         "root": all(read_facts(layout.root(root)) for root in roots),

@@ -19,10 +19,10 @@ from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 
 if TYPE_CHECKING:
-    from tfbuild.doctor.checks import DoctorContext
+    from tfbuild.doctor.checks import CheckResult, DoctorContext
 
 
-def doctor(*, product: str, as_json: bool) -> int:
+def doctor(*, product: str, config: str = "", as_json: bool) -> int:
     """``invoke doctor``"""
     from tfbuild.cli.many.nodes import entries
     from tfbuild.doctor.checks import DoctorContext
@@ -35,9 +35,24 @@ def doctor(*, product: str, as_json: bool) -> int:
     if product:
         context = _context_of(product, context)
     runner = SubprocessRunner()
-    results = (*run_checks(context, runner=runner), *check_nodes(entries(), runner))
+    found = (*_remote_of(config),) if config else ()
+    results = (*run_checks(context, runner=runner), *check_nodes(entries(), runner), *found)
     write_text(render_json(results) if as_json else render_text(results))
     return exit_code(results)
+
+
+def _remote_of(config: str) -> tuple[CheckResult, ...]:
+    """The checks of the configuration's cluster."""
+    from tfbuild.cli.line.own_files import config_word, user_places
+    from tfbuild.doctor.checks import CheckResult, Status
+    from tfbuild.doctor.remote import check_remote
+    from tfbuild.plan.words import host_arch
+    from tfbuild.products.table import load_config
+
+    values = load_config(PROJECT, config_word(config), host_arch(), to_build=False, user=user_places()).values
+    found = check_remote(values.remote, PROJECT)
+    nothing = CheckResult("remote", Status.OK, f"the config '{config}' has no cluster", "none")
+    return found or (nothing,)
 
 
 def _context_of(product: str, context: DoctorContext) -> DoctorContext:

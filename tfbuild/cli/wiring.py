@@ -18,7 +18,7 @@ from tfbuild.base.urls import VARIABLE, Mirror, MirrorRule, parse_mirror_rules
 from tfbuild.base.values import Pin, Reporter, Unhashed
 from tfbuild.build.again.known import load_known_causes
 from tfbuild.build.again.rebuild import Apart
-from tfbuild.build.buildkit.secrets import auth_conf, build_secrets, read_logins
+from tfbuild.build.buildkit.secrets import auth_conf, build_secrets, read_logins, remote_secrets
 from tfbuild.build.bundle.file import Bundle, require_bundle_place
 from tfbuild.build.bundle.make import load_bundle, make_bundle
 from tfbuild.build.dist.folder import require_places, require_room, require_writable
@@ -181,8 +181,11 @@ def build_on(
 def _require_possible(plan: Plan[Any], output: Path, *, offline: bool) -> Recipe[Any]:
     """What carries ``plan`` out. Raises :class:`UsageError` where it cannot be."""
     recipe = table.recipe_of(plan)
-    if offline and (reason := recipe.wants_network(plan.part)):
-        raise UsageError(f"--offline, and {reason[0]}", hint=reason[1])
+    if offline and plan.remote:
+        raise UsageError(
+            "--offline, and the configuration has a remote cache or executor",
+            hint="--set remote.cache=null --set remote.executor=null",
+        )
     require_writable(output)
     require_room(output, plan.build_id, plan.key)
     return recipe
@@ -238,6 +241,7 @@ def build_effects(
         return {pin.name: path for pin, path in files}
 
     def preflight() -> None:
+        remote_secrets(plan.remote, PROJECT)  # a file that cannot be read is told before anything is made
         engine.cleanup_leftovers()
         context = DoctorContext(cache_dir=cache, output_dir=output, jobs=plan.jobs)
         recipe = table.recipe_of(plan)
@@ -259,7 +263,8 @@ def build_effects(
             archives = archives_of(plan.root, mirrors(), security(), rules)
         except HostError:  # told where the root filesystem is made; one that is cached needs no mirror
             archives = ()
-        return build_secrets(archives, plan.root.suite, logins)
+        found = build_secrets(archives, plan.root.suite, logins)
+        return {**found, **remote_secrets(plan.remote, PROJECT)}
 
     return Effects(
         runner=runner,

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from tfbuild.base.errors import ConfigError, ConfigProblem
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
+from tfbuild.config.types import Keys
 from tfbuild.config.yaml_source import (
     Plain,
     YamlDocument,
@@ -120,7 +121,10 @@ def _entry(node: YamlMapping, part: int | str) -> YamlEntry | None:
 
 def _unknown_key(model: type[BaseModel], loc: Loc, elsewhere: tuple[str, ...]) -> str:
     word = str(loc[-1])
-    hint = did_you_mean(word, _model_at(model, loc[:-1]).model_fields) or did_you_mean(word, elsewhere)
+    inside = _model_at(model, loc[:-1])
+    if issubclass(inside, Keys) and (new := inside.renamed.get(word)):
+        return f"'{word}' is called {new} now"
+    hint = did_you_mean(word, inside.model_fields) or did_you_mean(word, elsewhere)
     return f"unknown key '{word}'{hint}"
 
 

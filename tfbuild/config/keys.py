@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field
 
+from tfbuild.config.remote.keys import RemoteKeys
 from tfbuild.config.types import (
     CpuName,
     DebianUrl,
@@ -164,6 +165,7 @@ class BuildConfig(Keys):
         description="PREFIX=REPLACEMENT: where downloads are tried first; after TFBUILD_MIRRORS, in order.",
     )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
+    remote: RemoteKeys = Field(default=RemoteKeys(), description="A cluster, or a cache that others share.")
     signing: SigningKeys = Field(default=SigningKeys(), description="Who answers for a result.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."

@@ -235,6 +235,8 @@ def _unknown_set(name: str, model: ConfigModel) -> str:
         return f"'{name}' holds keys, not a value: {', '.join(inside)}"
     if name.partition(".")[0] in model.file_only:
         return f"'{name}' belongs to a config file and cannot be set"
+    if new := model.renamed.get(name):
+        return f"'{name}' is called {new} now"
     return f"unknown key '{name}'{did_you_mean(name, model.keys)}"
 
 

@@ -311,7 +311,12 @@ def _set_settings(
     return resolved
 
 
-_KEY_FILES = frozenset({"signing.key", "signing.public_key"})
+_KEY_FILES = frozenset(
+    {
+        *("signing.key", "signing.public_key"),
+        *("remote.ca", "remote.certificate", "remote.key", "remote.token"),
+    }
+)
 
 
 def _with_paths(

@@ -91,6 +91,12 @@ class ConfigModel:
         return frozenset(f"{each.name}.{key}" for each in self.products for key in each.files)
 
     @cached_property
+    def renamed(self) -> Mapping[str, str]:
+        """What keys of products were once called, and what they are called now."""
+        names = ((each.name, old, new) for each in self.products for old, new in each.keys.renamed.items())
+        return MappingProxyType({f"{section}.{old}": new for section, old, new in names})
+
+    @cached_property
     def file_only(self) -> frozenset[str]:
         """Keys of a file that are no values."""
         return frozenset(self.file.model_fields) - frozenset(self.values.model_fields)

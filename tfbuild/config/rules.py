@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
+from tfbuild.config.remote.rules import contradictions as of_remote
 
 _WHY_NOT_MCPU = (
     "-mcpu clashes with the -march that XNNPACK gives each of its files (XNNPACK issues 1884, 1559): "
@@ -53,6 +54,7 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
         other = origins["compile.optimisation"]
         message = f"lto does nothing at optimisation 0 ({other}): choose one"
         yield origins["compile.lto"], message
+    yield from of_remote(values.remote, origins)
     if values.compile.march == "native" and values.distributable:
         message = "march 'native' is the builder's CPU: set distributable false, as the config 'native' does"
         yield origins["compile.march"], message

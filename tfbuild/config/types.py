@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -180,9 +180,6 @@ BazelName = Annotated[
     str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", json_schema_extra={"type": ["string", "boolean"]})
 ]
 UriText = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$"), AfterValidator(_no_credentials)]
-RemoteUrl = Annotated[
-    str, Field(pattern=r"^(grpcs?|https?|unix)://?[^\s]+$"), AfterValidator(_no_credentials)
-]
 DebianUrl = Annotated[str, Field(pattern=r"^https?://[^\s]+$"), AfterValidator(_no_credentials)]
 MirrorText = Annotated[
     str,
@@ -215,6 +212,7 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Keys(BaseModel):
-    """A group of keys: closed, and frozen once read."""
+    """A group of keys: closed, and frozen once read. ``renamed`` has what a key of it was once called."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    renamed: ClassVar[Mapping[str, str]] = MappingProxyType({})

@@ -54,7 +54,7 @@ def ask(
     except TfBuildError as error:
         return Reach(unknown=error)
     try:
-        probe = probe or _prober(env)
+        probe = probe or prober(env)
     except TfBuildError as error:
         return Reach(untrusted=error)
     wanted = {each.variable: each.value for each in proxies if each.variable.lower() != _NO_PROXY}
@@ -88,7 +88,7 @@ def _ask_one(probe: Probe, url: str, *, direct: bool) -> str:
     return probe(url if "://" in url else f"http://{url}", direct)
 
 
-def _prober(env: Mapping[str, str]) -> Probe:
+def prober(env: Mapping[str, str]) -> Probe:
     """Any answer will do, also one that says no. Raises :class:`HostError` as downloads would."""
     through, straight = new_session(env), new_session(env)
     straight.trust_env = False  # a proxy is not asked through itself

@@ -71,7 +71,7 @@ class KeyRules:
 def notes_without_effect(config: ResolvedConfig, rules: KeyRules, *, jobs: bool) -> Iterator[str]:
     """A line for each key that was given and that this build does not read; ``jobs``: --jobs was given."""
     # In a file that several products share these sections say themselves whose they are.
-    in_files = ("compile.", *(f"{each.name}." for each in config.model.products))
+    in_files = ("compile.", "remote.", *(f"{each.name}." for each in config.model.products))
     for path in config.model.keys:
         why = rules.why_idle(path, config.model)
         origin = config.origins[path]

@@ -38,6 +38,7 @@ _NO_RESULT = (
     "compile.ccache",
     "policy",
     "signing.",
+    "remote.",
 )
 # What is added to a result when everything is compiled.
 _AFTER_THE_COMPILE = (

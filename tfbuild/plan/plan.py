@@ -15,6 +15,7 @@ from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules, notes_without_effect
 from tfbuild.plan.flags import Flag
 from tfbuild.plan.naming import Asked, Extra, config_extras, merged, require_short
+from tfbuild.plan.remote.section import Remote, remote_notes
 from tfbuild.plan.roots import Root, root_of
 from tfbuild.plan.signing import Signing, signing_of
 from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of, suite_of
@@ -137,6 +138,7 @@ class Plan(Generic[Part]):
     output: str
     mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
     signing: Signing  # in no key
+    remote: Remote | None  # in no key
     steps: tuple[Step, ...]
 
     @property
@@ -242,6 +244,7 @@ class Specifics(Generic[Part]):
     flavour: str | None = None  # of the image; None: as the key runtime.flavour says
     beyond: tuple[Extra, ...] = ()  # what was asked of this product, beyond the configuration
     labels: tuple[tuple[str, str], ...] = ()  # of the image, beside those that all have
+    remote: Remote | None = None  # None also where the product compiles nothing
 
 
 def assemble(
@@ -273,6 +276,7 @@ def assemble(
         notes=(
             *_notes(request, config, release),
             *specifics.notes,
+            *remote_notes(specifics.remote),
             *notes_without_effect(config, specifics.keys, jobs=request.jobs is not None),
         ),
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
@@ -305,6 +309,7 @@ def assemble(
         output=str(Path(request.output, request.product, request.release, request.config, arch)),
         mirrors=circumstances.mirrors,
         signing=signing_of(values),
+        remote=specifics.remote,
         steps=(),
     )
     done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))

@@ -169,10 +169,10 @@ def test_takes_any_output(lines: list[str]) -> None:
     ("code", "word"),
     [
         (33, "--jobs"),
-        (34, "remote_executor"),
+        (34, "remote.executor"),
         (36, "bazel-java"),
         (37, "bazel-java"),
-        (39, "remote_cache"),
+        (39, "remote.cache"),
         (137, "--jobs"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_cache_that_lost_something_is_no_missing_network() -> None:
         "Failed to fetch blobs because they do not exist remotely: Missing digest: b5bb9d",
         "tfbuild: Bazel ended with exit code 39",
     )
-    assert "serving.remote_cache=null" in (known_cause(lines, own=OF_SERVING) or "")
+    assert "remote.cache=null" in (known_cause(lines, own=OF_SERVING) or "")
 
 
 def test_bazels_downloads_without_a_network() -> None:

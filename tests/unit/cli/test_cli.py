@@ -469,7 +469,7 @@ def test_mirrors_are_shown_with_their_origin_the_environments_first(
         "mirrors: [https://github.com/=https://me:s3cr3t@mirror.example/]",
         "debian: {mirror: 'https://me:s3cr3t@mirror.example/debian'}",
         "debian: {security_mirror: 'https://me:s3cr3t@mirror.example/debian'}",
-        "serving: {remote_cache: 'https://me:s3cr3t@cache.example'}",
+        "remote: {cache: 'https://me:s3cr3t@cache.example'}",
         "mirrors: [github.com=https://me:s3cr3t@mirror.example/]",
     ],
 )

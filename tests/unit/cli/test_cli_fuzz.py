@@ -213,7 +213,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "check-upstream": ("--clone", "--release"),
     "clean": ("--older", "--product"),
     "diagnose": ("--html", "--facts"),
-    "doctor": ("--product",),
+    "doctor": ("--product", "--config"),
     "du": ("--output",),
     "explain": (),
     "fetch": ("--release", "--arch", "--config", "--set", "--variant"),

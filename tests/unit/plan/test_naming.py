@@ -37,7 +37,7 @@ MAKERS: dict[str, Make] = {
     "keras": lambda *sets: keras.make_plan("2.20.0", Arch.AMD64, *sets),
 }
 # They change what is done, and not what comes out.
-NO_RESULT = {"debian.mirror", "debian.security_mirror", "policy", "serving.remote_cache", "compile.ccache"}
+NO_RESULT = {"debian.mirror", "debian.security_mirror", "policy", "compile.ccache"}
 # In a tag of an image, in the name of a folder, in the id of a cache mount.
 VALID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -51,7 +51,13 @@ def content(plan: Plan[Any]) -> str:
     document = plan.to_json()
     for key in ("build_id", "config", "asked", "output", "steps", "notes", "policy", "policy_sha256"):
         del document[key]
-    for key in ("jobs", "memory_per_job_mib", "mirrors", "signing"):  # how fast, from where, by whom
+    for key in (
+        "jobs",
+        "memory_per_job_mib",
+        "mirrors",
+        "signing",
+        "remote",
+    ):  # how fast, from where, by whom
         del document[key]
     if not plan.source:  # nothing is compiled
         del document["strip"], document["debug_info"]

@@ -23,6 +23,7 @@ from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, TfBuildError
 from tfbuild.build.buildkit.bake import BakeOptions
+from tfbuild.build.buildkit.secrets import secret_options
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import archives_of, mmdebstrap_command
 from tfbuild.build.run import Run
@@ -30,6 +31,7 @@ from tfbuild.build.steps import copy_patches, jobs_of
 from tfbuild.cli.wiring import mirror_rules
 from tfbuild.downloads.mirrors import url_resolver
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.remote.launcher import request_files as remote_files
 from tfbuild.plan.roots import Root
 from tfbuild.plan.words import Words
 from tfbuild.products import table
@@ -91,12 +93,19 @@ EXAMPLES_OF_ARM: Mapping[str, str] = {
     "serving.bazel_configs": "mkl_aarch64",
 }
 # A key, the kinds of build where the example is what would be done anyway, and why.
+# Without it other values are refused: tests/unit/config/test_remote.py.
+ONLY_ALLOWS = frozenset({"remote.insecure"})
 ALREADY_SO: Mapping[str, tuple[frozenset[str], str]] = {
     "serving.build_on": (
         frozenset({"serving, gcc"}),
         "the tests' machine is of the target's architecture",
     ),
     "runtime.flavour": (frozenset({"tflite, Python flavour"}), "it is the flavour that was asked for"),
+    # One needs the other, so both are given before, and the same is told of both.
+    **dict.fromkeys(
+        ("remote.certificate", "remote.key"),
+        (frozenset({"tflite, official wheel", "serving, official wheel", "keras"}), "they were told before"),
+    ),
 }
 
 
@@ -134,12 +143,13 @@ def observed(plan: Plan[Any], scratch: Path) -> str:
         "bake": definition_of(plan, run.layout, BakeOptions(jobs=jobs_of(run))),
         "files": _files(plan),
         "patches": _patches(run),
-        "roots": [root(plan.root), root(plan.runtime_root)],
+        "roots": [root(plan.root), root(plan.runtime_root), root(plan.remote.tools if plan.remote else None)],
         "downloads": [resolve(url) for pin in plan.pins for url in pin.urls],
         "policy": load_policy(PROJECT, plan.policy).policy.model_dump(mode="json"),
         "symbols": plan.strip,
         "output": plan.output,
         "signing": plan.signing,
+        "secrets": [*secret_options(run), plan.remote.token if plan.remote else ""],
     }
     # Folders in the cache are called after the key of what is in them.
     return re.sub(r"(?<=-)[0-9a-f]{16}\b|\b[0-9a-f]{64}\b", "KEY", json.dumps(seen, default=str, indent=1))
@@ -149,7 +159,8 @@ def _files(plan: Plan[Any]) -> Mapping[str, Any]:
     """What the request of a build consists of besides patches."""
     part = plan.part
     if isinstance(part, TflitePart):
-        return {"CMakePresets.json": cmake_presets(dict(part.cmake_cache), plan.arch), "smoke": part.smoke}
+        presets = cmake_presets(dict(part.cmake_cache), plan.arch)
+        return {"CMakePresets.json": presets, "smoke": part.smoke, **remote_files(plan.remote)}
     if isinstance(part, ServingPart):
         return request_files(plan)
     if isinstance(part, WheelServerPart):
@@ -224,7 +235,7 @@ def test_a_key_changes_what_is_done_or_somebody_is_told(key: str, places: tuple[
     kinds, why = ALREADY_SO.get(key, (frozenset(), ""))
     silent = {name for name, each in found.items() if each == "nothing"}
     assert silent == kinds, f"{key} changes nothing and nobody is told: {found} {why}"
-    effect = "refused" if key in ONLY_REFUSES else "done"
+    effect = "refused" if key in ONLY_REFUSES else "told" if key in ONLY_ALLOWS else "done"
     assert effect in found.values(), f"{key} does nothing in any build: {found}"
 
 

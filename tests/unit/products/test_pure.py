@@ -82,7 +82,7 @@ def all_of(plan: Plan[Any], layout: Layout) -> Iterator[object]:
     yield json.dumps(table.definition_of(plan, layout))
     yield json.dumps(table.definition_of(plan, layout, options))
     yield (plan.key, plan.plain_id, plan.tree_id, plan.march)
-    yield (recipe.exports(plan.part), recipe.needs(plan.part), recipe.wants_network(plan.part))
+    yield (recipe.exports(plan.part), recipe.needs(plan.part))
     yield recipe.config_words(plan)
     index = index_plan((plan,))
     yield index_text(index)

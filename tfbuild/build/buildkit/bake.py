@@ -181,6 +181,12 @@ def compile_arguments(plan: Plan[Any]) -> dict[str, str]:
     }
 
 
+def remote_jobs(plan: Plan[Any], options: BakeOptions) -> int:
+    """Actions at a time where a cluster carries them out; without a size of it as many as here."""
+    found = plan.remote.jobs if plan.remote and plan.remote.is_executed else None
+    return plan.jobs or found or options.jobs or 1
+
+
 def export_of(stage: str) -> str:
     """The target that writes the files of a builder as one tar."""
     return f"export-{stage}"

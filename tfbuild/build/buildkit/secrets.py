@@ -21,12 +21,50 @@ from tfbuild.base.errors import HostError
 from tfbuild.base.urls import MirrorRule
 from tfbuild.build.roots import Archive
 from tfbuild.build.run import APT_AUTH, APT_SOURCES, NETRC, Run
+from tfbuild.plan.remote.section import BAZEL_RC, SECRET_FILES, TOKEN, Remote
 
 
 def secret_options(run: Run[Any]) -> tuple[str, ...]:
     """The secrets as buildx takes them: by the variable that has them, so that no file does."""
     found = tuple(f"id={name},env={secret_variable(name)}" for name in run.secrets)
-    return (*found, *run.recipe.secrets(run))
+    remote = run.plan.remote
+    files = remote.files.items() if remote else ()
+    own = tuple(f"id={name},src={run.layout.project / path}" for name, path in files)
+    return (*found, *own, *run.recipe.secrets(run))
+
+
+def remote_secrets(remote: Remote | None, project: Path) -> Mapping[str, str]:
+    """The token of a cluster by its ids: as it is, and as a file for Bazel, whose command line others see.
+
+    :raises HostError: a file of the section ``remote`` cannot be read, or is empty.
+    """
+    if remote is None:
+        return {}
+    for key in (*SECRET_FILES, "token"):
+        if path := getattr(remote, key):
+            _require_readable(project / path, key)
+    if not remote.token:
+        return {}
+    token = (project / remote.token).read_text(encoding="utf-8", errors="replace").strip()
+    if not _TOKEN.fullmatch(token):
+        raise HostError(
+            f"remote.token: {project / remote.token} holds no token",
+            hint="the file holds one word, as it stands behind 'Authorization: Bearer'",
+        )
+    # https://bazel.build/run/bazelrc
+    return {TOKEN: token, BAZEL_RC: f"build '--remote_header=Authorization=Bearer {token}'\n"}
+
+
+def _require_readable(path: Path, key: str) -> None:
+    try:
+        empty = not path.read_bytes()
+    except OSError as error:
+        raise HostError(
+            f"remote.{key}: {path} cannot be read ({error.strerror})",
+            hint=f"the key remote.{key} names a file, relative to the file that has the key",
+        ) from error
+    if empty:
+        raise HostError(f"remote.{key}: {path} is empty", hint=f"write it, or leave remote.{key} out")
 
 
 def java_secret(run: Run[Any]) -> tuple[str, ...]:
@@ -54,6 +92,8 @@ def secret_variable(name: str) -> str:
 
 
 _DEFAULT = "default"
+# https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True)

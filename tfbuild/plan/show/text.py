@@ -11,6 +11,7 @@ from tfbuild.base.text import human_size
 from tfbuild.plan.flags import Flag, Target
 from tfbuild.plan.naming import Extra
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.remote.section import remote_lines
 from tfbuild.verify.policy_file import policy_path
 
 _HEADINGS = {
@@ -93,6 +94,10 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
         if flags:
             yield f"  {heading}"
             yield from (_flag_line(flag, width) for flag in flags)
+    if plan.remote:
+        yield ""
+        yield "remote"
+        yield from remote_lines(plan.remote)
     yield ""
     yield "steps"
     for number, step in enumerate(plan.steps, start=1):

@@ -13,7 +13,7 @@ def key_rules(release: Release) -> KeyRules:
     del release
     return KeyRules(
         sections=("keras", "app"),
-        idle=dict.fromkeys(("compile", "tflite", "serving", "resources"), _COMPILED),
+        idle=dict.fromkeys(("compile", "tflite", "serving", "resources", "remote"), _COMPILED),
         impossible={
             "source.patches": f"there is no source to be patched: {_COMPILED}",
             "debian.suite": "it is the one that has the image's Python: use keras.python",

@@ -20,14 +20,6 @@ from tfbuild.products.serving.wheel import bake as wheel_bake
 from tfbuild.products.serving.wheel import plan as wheel_plan
 from tfbuild.products.serving.wheel import steps as wheel_steps
 
-
-def _wants_network(part: ServingPart) -> tuple[str, ...]:
-    if not part.network:
-        return ()
-    why = "the configuration has a remote cache or executor"
-    return why, "--set serving.remote_cache=null --set serving.remote_executor=null"
-
-
 BAZEL = Recipe[ServingPart](
     definition=bake.serving_definition,
     steps={"fetch": steps.fetch, "fetch-deps": steps.fetch_dependencies},
@@ -40,7 +32,6 @@ BAZEL = Recipe[ServingPart](
     describe=describe,
     materials=bazel_materials,
     needs=lambda part: part.needs,
-    wants_network=_wants_network,
     secrets=java_secret,
     ingredients=steps.repositories,
 )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, compile_arguments
+from tfbuild.build.buildkit.bake import (
+    BakeFile,
+    BakeOptions,
+    Builder,
+    Stages,
+    compile_arguments,
+    remote_jobs,
+)
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel.flags import limits
@@ -31,6 +38,9 @@ def serving_definition(
         "out": str(layout.out),
         "repositories": str(layout.repositories),
     }
+    tools = plan.remote.tools if plan.remote else None
+    if tools:
+        contexts["remote"] = "target:remote-root"
     stages = Stages(
         plan=plan,
         layout=layout,
@@ -45,6 +55,7 @@ def serving_definition(
             "fetch": stages.target("fetch-none" if options.offline else "fetch", "type=cacheonly"),
             "collect-repositories": stages.folder("collected", layout.collected),
             "compile": stages.folder("dist", layout.out),
+            **({"remote-root": stages.root(tools)} if tools else {}),
             "logs": stages.folder("logs", layout.logs),
         }
     )
@@ -53,11 +64,12 @@ def serving_definition(
 def _arguments(plan: Plan[ServingPart], options: BakeOptions) -> dict[str, str]:
     part = plan.part
     jobs, memory_mib = options.jobs or plan.jobs or 1, options.memory_mib or _SOME_MEMORY_MIB
+    elsewhere = remote_jobs(plan, options) if plan.remote else None
     return {
         **compile_arguments(plan),
-        "LIMITS": " ".join(limits(part.bazel.version, jobs, memory_mib)),
+        "LIMITS": " ".join(limits(part.bazel.version, jobs, memory_mib, elsewhere)),
         "BINARY": part.binary,
-        "NETWORK": "default" if part.network else "none",
+        "NETWORK": "default" if plan.remote else "none",
         "NONCE": options.nonce,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,7 +13,6 @@ from tfbuild.config.types import (
     Flag,
     Keys,
     PositiveInt,
-    RemoteUrl,
     Text,
     UrlPath,
     WholeNumber,
@@ -62,6 +61,11 @@ class MonitoringKeys(Keys):
 class ServingKeys(Keys):
     """TensorFlow Serving: Bazel, and how the server starts."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "remote_cache": "remote.cache",
+        "remote_executor": "remote.executor",
+    }
+
     bazel_configs: tuple[BazelName, ...] = Field(
         default=(),
         description="Names of upstream's .bazelrc for --config, such as mkl, mkl_aarch64, cuda_clang.",
@@ -81,12 +85,6 @@ class ServingKeys(Keys):
     build_on: Literal["host", "target"] = Field(
         default="host",
         description="'host' cross-compiles where need be; 'target' builds on an engine of that architecture.",
-    )
-    remote_cache: RemoteUrl | None = Field(
-        default=None, description="Address of a remote cache; the compile then has the network."
-    )
-    remote_executor: RemoteUrl | None = Field(
-        default=None, description="Address of remote execution; the compile then has the network."
     )
     without: tuple[Text, ...] = Field(
         default=(), description="Parts to leave out of a server that is linked with a wheel, such as tflite."

@@ -81,7 +81,6 @@ class ServingPart:
     binary: str  # below bazel-bin
     overrides: tuple[OverriddenRepository, ...]
     archives: tuple[str, ...]  # pins that Bazel finds by their hash, instead of downloading them
-    network: bool  # whether the compile needs it: a remote cache or executor
     way: WayTaken
     needs: Estimates
     version_pattern: str

@@ -16,8 +16,10 @@ from tfbuild.plan.flags import Target
 from tfbuild.plan.naming import model_extra, raw_extra
 from tfbuild.plan.needs import Estimates
 from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.bazel.flags import STARTUP, BazelInputs, bazel_flags
+from tfbuild.products.serving.bazel.remote import require_remote
 from tfbuild.products.serving.files import server_args, server_files
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import (
@@ -38,7 +40,7 @@ def describe(part: ServingPart) -> Iterator[str]:
     compiler = part.compiler.cc or "which Bazel downloads"
     yield f"  compiler  {part.compiler.kind} {part.compiler.version} ({compiler}), Python {part.python}"
     yield f"  source    TensorFlow {part.tensorflow.version} inside, commit {part.tensorflow.commit}"
-    yield f"  phases    downloads first, then the compile {'with' if part.network else 'without'} network"
+    yield "  phases    downloads first, then the compile"
     for argument in part.server_args:
         yield f"  server    {argument}"
     if part.model:
@@ -103,6 +105,9 @@ def make_serving_plan(
         serving, way, config, more, tuple(flag.text for flag in flags if flag.target is Target.BAZEL)
     )
     pins = release.pins(request.arch, request.build_arch, more.seen)
+    require_remote(config)
+    executed = bool(config.values.remote.executor)
+    remote = remote_of(config, request.build_arch, circumstances.recorder, tools=executed)
     specifics = Specifics(
         title=f"compile TensorFlow Serving {release.version}",
         image_title="TensorFlow Serving",
@@ -139,6 +144,7 @@ def make_serving_plan(
             *raw_extra(more.raw),
             *((model_extra(more.model.name, more.model.tree, more.model.path),) if more.model else ()),
         ),
+        remote=remote,
     )
     return assemble(request, config, release, circumstances, specifics)
 
@@ -188,7 +194,6 @@ def _part(
         binary=serving.binary,
         overrides=_overrides(serving, more.build_files or {}),
         archives=tuple(each.name for each in serving.archives),
-        network=bool(keys.remote_cache or keys.remote_executor),
         way=WayTaken("native" if way.arch is way.build_arch else "cross", way.state, way.text),
         needs=Estimates(needs.download_gib, needs.disk_gib, needs.memory_gib, needs.cpu_hours),
         version_pattern=serving.version_pattern,
@@ -224,5 +229,3 @@ def _notes(serving: ServerBuild, way: Way, part: ServingPart, request: Request) 
     )
     if serving.tensorflow.version != request.release.partition("-")[0]:
         yield f"upstream pins TensorFlow {serving.tensorflow.version} for this release"
-    if part.network:
-        yield "a remote cache or executor: the compile has the network, and can download"

@@ -37,7 +37,7 @@ def key_rules(release: Release, cpus: Cpus) -> KeyRules:
             "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
         },
-        unnamed=("serving.remote_cache", "serving.build_on"),
+        unnamed=("serving.build_on",),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),
         passes_on=passes_on,
         flags=("serving.copts", "serving.linkopts"),

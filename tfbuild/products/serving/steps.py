@@ -30,15 +30,15 @@ CAUSES = (
     cause_of(
         "remote cache of Bazel",
         "the remote cache no longer has what it said it has: run the same command again, or leave the cache "
-        "out with '--set serving.remote_cache=null'",
+        "out with '--set remote.cache=null'",
         r"^tfbuild: Bazel ended with exit code 39\b",
         r"Failed to fetch blobs because they do not exist remotely",
     ),
     cause_of(
         "remote cache or executor out of reach",
         "Bazel could not use its remote cache or executor: check that the address is right and can be "
-        "reached from a container, or leave it out with '--set serving.remote_cache=null' or "
-        "'--set serving.remote_executor=null'",
+        "reached from a container, compile here what it does not ('--set remote.fallback=local'), or "
+        "leave it out with '--set remote.cache=null --set remote.executor=null'",
         r"^tfbuild: Bazel ended with exit code 34\b",
         r"Failed to query remote execution capabilities",
     ),

@@ -27,6 +27,7 @@ NATIVE = Recipe[TflitePart](
     tests="inferences",
     artifacts=steps.ARTIFACTS,
     builders=bake.BUILDERS,
+    causes=steps.CAUSES,
     materials=materials,
     exports=lambda part: {"c-library": ("TfLiteXNNPackDelegateCreate",)} if part.xnnpack else {},
 )
@@ -37,6 +38,7 @@ PYTHON = Recipe[TflitePart](
     tests="inferences",
     artifacts=steps.PYTHON_ARTIFACTS,
     builders=bake.BUILDERS,
+    causes=steps.CAUSES,
     materials=materials,
 )
 WHEEL = Recipe[WheelPart](

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, compile_arguments
+from tfbuild.build.buildkit.bake import (
+    BakeFile,
+    BakeOptions,
+    Builder,
+    Stages,
+    compile_arguments,
+)
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.part import TflitePart
@@ -30,6 +36,7 @@ def definition(
         "VERSION": plan.library_version,
         "XNNPACK": "true" if part.xnnpack else "false",
         "JOBS": str(options.jobs or plan.jobs or 1),
+        "NETWORK": "default" if plan.remote else "none",
     }
     unpacked = plan.runtime_root if python else None
     contexts = {
@@ -41,6 +48,9 @@ def definition(
         "python": "target:python-root" if unpacked else str(layout.wheel),
         "wheel": str(layout.wheel),
     }
+    tools = plan.remote.tools if plan.remote else None
+    if tools:
+        contexts["remote"] = "target:remote-root"
     stages = Stages(
         plan=plan,
         layout=layout,
@@ -53,6 +63,7 @@ def definition(
     return stages.definition(
         {
             **({"python-root": stages.root(unpacked)} if unpacked else {}),
+            **({"remote-root": stages.root(tools)} if tools else {}),
             "compile": stages.folder("dist", layout.out),
             "logs": stages.folder("logs", layout.logs, LOGS_NONCE=options.nonce),
         }

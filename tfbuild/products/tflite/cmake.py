@@ -20,6 +20,8 @@ PUBLIC_DEPENDENCY_FOLDER = "/usr/src"
 # Files of TensorFlow, where the source is not TensorFlow's.
 TENSORFLOW = "tensorflow"
 HOST_TOOLS_FOLDER = "/tree/host-tools/bin"
+# Compiles on a cluster: dockerfiles/common/recc.sh.
+RECC = "/common/recc.sh"
 
 
 def tflite_cmake_flags(
@@ -50,15 +52,24 @@ def tflite_cmake_flags(
     ]
     if values.compile.lto:
         flags.append(switch("CMAKE_INTERPROCEDURAL_OPTIMIZATION", True, "compile.lto"))
-    if values.compile.ccache:
+    if launcher := _launcher(config):
+        program, origin = launcher
         for language in ("C", "CXX"):
-            flags.append(
-                Flag(Target.CMAKE, f"CMAKE_{language}_COMPILER_LAUNCHER=ccache", of("compile.ccache"))
-            )
+            flags.append(Flag(Target.CMAKE, f"CMAKE_{language}_COMPILER_LAUNCHER={program}", of(origin)))
     flags += _upstream_flags(release, lines)
     for name, value in values.of(TfliteKeys).cmake_definitions.items():
         flags.append(Flag(Target.CMAKE, f"{name}={value}", of(f"tflite.cmake_definitions.{name}")))
     return tuple(flags)
+
+
+def _launcher(config: ResolvedConfig) -> tuple[str, str] | None:
+    """What starts the compiler, and the key that says so. ccache asks the cluster itself (CCACHE_PREFIX)."""
+    values = config.values
+    if values.compile.ccache:
+        return "ccache", "compile.ccache"
+    remote = values.remote
+    asks = next((key for key in ("executor", "cache") if getattr(remote, key)), None)
+    return (RECC, f"remote.{asks}") if asks else None
 
 
 def _source_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:

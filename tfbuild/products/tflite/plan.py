@@ -12,6 +12,8 @@ from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.remote.launcher import by_ccache, require_remote
+from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.tflite.cmake import (
     cmake_cache,
     dependency_flags,
@@ -81,6 +83,7 @@ def make_tflite_plan(
         *(selection_flags(selection, config) if selection else ()),
     )
     _refuse_overridden(config, flags)
+    require_remote(config)
     upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
     xnnpack = values.of(TfliteKeys).xnnpack
     cpu = promised if arch is not request.build_arch else ""
@@ -141,6 +144,12 @@ def make_tflite_plan(
             *(TOOLS if python else ()),
         ),
         roots=roots,
+        remote=remote_of(
+            config,
+            request.build_arch,
+            circumstances.recorder,
+            tools=not by_ccache(values.remote.executor or "", values.remote.cache or ""),
+        ),
         verified_by=(part.smoke, part.operators),
         steps=PYTHON_STEPS if python else STEPS,
     )

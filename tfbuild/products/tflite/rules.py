@@ -83,7 +83,7 @@ def wheel_rules() -> KeyRules:
     keys = ("compile", "tflite.xnnpack", "tflite.gpu_delegate", "tflite.ruy", "tflite.cmake_definitions")
     return KeyRules(
         sections=("tflite",),
-        idle=dict.fromkeys((*keys, "resources"), _WHEEL_COMPILED),
+        idle=dict.fromkeys((*keys, "resources", "remote"), _WHEEL_COMPILED),
         impossible={
             "debian.suite": "it is the one that has the image's Python: use tflite.python",
             "source.patches": f"there is no source to be patched: {_WHEEL_COMPILED}",

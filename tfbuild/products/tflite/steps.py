@@ -8,6 +8,7 @@ import shutil
 
 from tfbuild.base.errors import ChecksumError
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
 from tfbuild.build.smoke import repeated
 from tfbuild.build.steps import (
@@ -20,6 +21,7 @@ from tfbuild.build.steps import (
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.files import hash_file
+from tfbuild.plan.remote.launcher import request_files
 from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
@@ -36,6 +38,18 @@ ARTIFACTS = (
     "lib/libtensorflowlite_c.so",
     "lib/libLiteRt*.so",  # a pattern: LiteRT's releases have it
     "bin/benchmark_model",
+)
+
+# Why a build with a cluster fails.
+CAUSES = (
+    cause_of(
+        "cluster out of reach",
+        "the cluster could not be used: 'invoke doctor --config NAME' asks it; check that its addresses are "
+        "right and can be reached from a container, compile here what it does not ('--set "
+        "remote.fallback=local'), or leave it out ('--set remote.executor=null --set remote.cache=null')",
+        r"^tfbuild: the cluster does not answer$",
+        r"^tfbuild: the cluster did not compile it",
+    ),
 )
 
 # It takes a second; half a minute through Python under an emulator, and more on a busy machine.
@@ -93,6 +107,8 @@ def _write_request(run: Run[TflitePart]) -> None:
     if plan.part.tensorflow:
         licenses.append((TENSORFLOW, plan.part.tensorflow.license_file))
     (layout.request / "dependencies").write_text("".join(f"{name}\t{file}\n" for name, file in licenses))
+    for name, text in request_files(plan.remote, plan.jobs).items():
+        (layout.request / name).write_text(text)
     copy_patches(run)
     if plan.part.selection:
         (layout.request / "operators").write_text(plan.part.selection.request)

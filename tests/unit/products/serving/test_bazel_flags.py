@@ -80,8 +80,6 @@ def test_host_options_come_only_from_their_own_key() -> None:
         ("compile.debug_info=separate", ["--copt=-g", "--strip=never"]),
         ("serving.bazel_defines={no_aws_support: 'true'}", ["--define=no_aws_support=true"]),
         ("serving.bazel_configs=mkl,cuda_clang", ["--config=mkl", "--config=cuda_clang"]),
-        ("serving.remote_cache=grpcs://cache.example", ["--remote_cache=grpcs://cache.example"]),
-        ("serving.remote_executor=grpc://run.example:8980", ["--remote_executor=grpc://run.example:8980"]),
     ],
 )
 def test_each_key_gives_its_options(setting: str, expected: list[str]) -> None:
@@ -118,8 +116,8 @@ def test_what_the_user_adds_comes_last_and_as_it_is() -> None:
         ("--copt", "'--copt' after --: it has no value; write --copt=VALUE as one word"),
         ("--copt=", "it has no value"),
         ("--", "what follows it would be targets"),
-        ("--remote_cache=http://x", "use serving.remote_cache, which gives it the network"),
-        ("--remote_executor=grpc://x", "use serving.remote_executor"),
+        ("--remote_cache=http://x", "use remote.cache, which gives it the network"),
+        ("--remote_executor=grpc://x", "use remote.executor"),
         ("--bes_backend=grpc://x", "the compile does not have"),
         ("--disk_cache=/x", "the builder has its place"),
         ("--experimental_downloader_config=x", "use the key mirrors"),
@@ -178,7 +176,7 @@ def test_all_wrong_words_are_told_at_once() -> None:
 
 def test_build_events_pass_where_the_compile_has_the_network() -> None:
     events = "--bes_backend=grpc://events.example"
-    assert options("serving.remote_cache=grpc://cache.example", raw=(events,))[-1] == events
+    assert options("remote.cache=grpcs://cache.example", raw=(events,))[-1] == events
 
 
 def test_other_words_pass() -> None:

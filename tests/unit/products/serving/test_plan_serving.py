@@ -121,9 +121,10 @@ def test_a_way_that_does_not_exist_is_told_with_those_that_do() -> None:
 
 
 def test_a_remote_cache_is_the_only_network_of_the_compile() -> None:
-    assert not BASE.part.network
-    plan = server("serving.remote_cache=grpcs://cache.example")
-    assert plan.part.network
+    assert BASE.remote is None
+    plan = server("remote.cache=grpcs://cache.example")
+    assert plan.remote
+    assert plan.key == BASE.key
     assert any("the compile has the network" in note for note in plan.notes)
 
 

@@ -113,7 +113,7 @@ def test_batching_without_numbers_leaves_them_to_the_server(folder: Folder) -> N
         (["serving.server_args=--port=1"], 0, "the port is 8500"),
         (["serving.server_args=--model_name=x"], 0, "the variable MODEL_NAME"),
         (["serving.server_args=--enable_batching"], 0, "use serving.batching.enabled"),
-        (["serving.remote_cache=cache.example"], 0, "does not match"),
+        (["remote.cache=cache.example"], 0, "does not match"),
         (["serving.copts=-march=haswell"], 0, "use compile.march"),
         (["serving.linkopts=-flto"], 0, "use compile.lto"),
     ],

@@ -47,7 +47,7 @@ def test_only_what_fetches_has_the_network() -> None:
 
 def test_the_compile_has_the_network_only_for_a_remote_cache() -> None:
     assert targets()["compile"]["args"]["NETWORK"] == "none"
-    plan = make_server_plan("2.19.1", "opt", Arch.AMD64, "serving.remote_cache=grpc://cache.example:9092")
+    plan = make_server_plan("2.19.1", "opt", Arch.AMD64, "remote.cache=grpcs://cache.example:9092")
     layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
     definition = serving_definition(plan, layout)
     assert definition["target"]["compile"]["args"]["NETWORK"] == "default"

@@ -104,14 +104,23 @@ def bazel_flags(inputs: BazelInputs) -> tuple[Flag, ...]:
     return (*own, *(Flag(Target.BAZEL, text, _AFTER) for text in inputs.raw))
 
 
-def limits(version: str, jobs: int, memory_mib: int) -> tuple[str, ...]:
-    """Options that hold Bazel to ``jobs`` actions and ``memory_mib`` MiB, as Bazel ``version`` spells them.
+def limits(version: str, jobs: int, memory_mib: int, elsewhere: int | None = None) -> tuple[str, ...]:
+    """Options that hold Bazel to ``jobs`` actions and ``memory_mib`` MiB here, as Bazel ``version`` spells
+    them. ``elsewhere`` are the actions at a time where a cluster carries them out.
 
     They come from the engine when the compile starts; no result depends on them, so they are in no key.
     """
     if parse_version(version) >= _LOCAL_RESOURCES:
-        return (f"--jobs={jobs}", f"--local_resources=cpu={jobs}", f"--local_resources=memory={memory_mib}")
-    return (f"--jobs={jobs}", f"--local_cpu_resources={jobs}", f"--local_ram_resources={memory_mib}")
+        return (
+            f"--jobs={elsewhere or jobs}",
+            f"--local_resources=cpu={jobs}",
+            f"--local_resources=memory={memory_mib}",
+        )
+    return (
+        f"--jobs={elsewhere or jobs}",
+        f"--local_cpu_resources={jobs}",
+        f"--local_ram_resources={memory_mib}",
+    )
 
 
 def check_bazel_configs(inputs: BazelInputs) -> None:
@@ -124,8 +133,8 @@ def check_bazel_configs(inputs: BazelInputs) -> None:
 def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
     """Raises :class:`UsageError` for words after ``--`` that are no options, that undo what the plan has, or
     that do nothing as they are; all of them. ``own`` are the options that the plan has without them."""
-    keys = inputs.config.values.of(ServingKeys)
-    network = bool(keys.remote_cache or keys.remote_executor)
+    remote = inputs.config.values.remote
+    network = bool(remote.cache or remote.executor)
     named = {"=".join(flag.text.split("=")[:2]): flag.origin for flag in own if flag.text.startswith(_NAMED)}
     problems: list[str] = []
     for last, word in zip(("", *inputs.raw), inputs.raw, strict=False):
@@ -308,9 +317,6 @@ def _of_serving_keys(inputs: BazelInputs) -> Iterator[Flag]:
     yield from _listed("--copt", "serving.copts", keys.copts, config)
     yield from _listed("--host_copt", "serving.host_copts", keys.host_copts, config)
     yield from _listed("--linkopt", "serving.linkopts", keys.linkopts, config)
-    for option in ("remote_cache", "remote_executor"):
-        if address := getattr(keys, option):
-            yield Flag(Target.BAZEL, f"--{option}={address}", of(option))
 
 
 def _listed(option: str, path: str, values: Sequence[str], config: ResolvedConfig) -> Iterator[Flag]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from tfbuild.downloads.mirrors import downloader_config
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.remote.section import cluster_values
+from tfbuild.products.serving.bazel.remote import remote_arguments
 from tfbuild.products.serving.part import ServingPart
 
 
@@ -20,6 +22,8 @@ def request_files(plan: Plan[ServingPart]) -> Mapping[str, str]:
     return {
         "bazel-startup": _lines(part.startup),
         "bazel-args": _lines(part.arguments),
+        "bazel-remote": _lines(remote_arguments(plan.remote)),
+        "remote": "".join(f"{name}\t{value}\n" for name, value in cluster_values(plan.remote).items()),
         "bazel-targets": _lines(part.targets),
         "bazel-overrides": _lines(overrides),
         "bazel-downloader": downloader_config(plan.mirrors),

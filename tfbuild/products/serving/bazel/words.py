@@ -27,8 +27,8 @@ _OWNED: Mapping[str, str] = {
     "--downloader_config": "use the key mirrors, or TFBUILD_MIRRORS",
     "--bazelrc": "the release's own .bazelrc is what the plan was made for",
     "--noworkspace_rc": "upstream's .bazelrc has what the build cannot do without",
-    "--remote_cache": f"{_NETWORK}: use serving.remote_cache, which gives it the network",
-    "--remote_executor": f"{_NETWORK}: use serving.remote_executor, which gives it the network",
+    "--remote_cache": f"{_NETWORK}: use remote.cache, which gives it the network",
+    "--remote_executor": f"{_NETWORK}: use remote.executor, which gives it the network",
     **dict.fromkeys(("--fetch", "--nofetch", "--build", "--nobuild", "--nobuild_runfile_links"), _PHASES),
     **dict.fromkeys(
         ("--cpu", "--platforms", "--host_platform", "--crosstool_top", "--extra_toolchains", "--host_cpu"),

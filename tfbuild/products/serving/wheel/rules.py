@@ -14,8 +14,7 @@ _BAZEL_KEYS = (
     "serving.bazel_configs",
     "serving.bazel_defines",
     "serving.host_copts",
-    "serving.remote_cache",
-    "serving.remote_executor",
+    "remote",
 )
 
 

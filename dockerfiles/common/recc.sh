@@ -1,0 +1,30 @@
+#!/bin/bash
+# Compiler launcher: the cluster compiles, or gives what it has compiled before.
+#   /request/recc       environment of recc, made from the plan
+#   /request/remote     whether a fallback is wanted
+#   /tree/remote        property: NAME=DIGEST of the builder's root filesystem; log: what was compiled here instead
+#   JOBS                how many may be compiled here at a time
+set -euo pipefail
+scripts=$(dirname "$(readlink -f "$0")")
+
+# shellcheck source=remote.sh
+source "$scripts/remote.sh"
+
+# The cluster did not answer when the compile began, and nobody minds.
+[[ -e /tree/remote/property ]] || exec "$@"
+
+mapfile -t environment < /request/recc
+environment+=("RECC_REMOTE_PLATFORM_$(< /tree/remote/property)")
+loader=$(echo /remote/usr/lib/*-linux-gnu/ld-linux-*.so.*)
+status=0
+env "${environment[@]}" "RECC_LOG_DIRECTORY=/tree/remote/log" RECC_LOG_LEVEL=info \
+  "$loader" --library-path "${loader%/*}" /remote/usr/bin/recc "$@" || status=$?
+# These say that recc has failed, and not the compiler.
+if ((status < 100 || status > 109)); then exit "$status"; fi
+if [[ ${remote[fallback]} != local ]]; then
+  echo "tfbuild: the cluster did not compile it (recc ended with exit code $status)" >&2
+  exit "$status"
+fi
+echo "$*" >> /tree/remote/compiled-here
+# No more at a time than this machine has room for.
+exec flock "/tree/remote/slot-$((RANDOM % JOBS))" "$@"
