@@ -77,6 +77,17 @@ def test_what_is_staged_lies_beside_the_old_tree(tmp_path: Path, product: Path, 
     assert [path.name for path in target.parent.iterdir()] == ["amd64"]
 
 
+@pytest.mark.parametrize("private", [0o600, 0o700])
+def test_rights_are_those_of_no_user(private: int, tmp_path: Path, product: Path, logs: Path) -> None:
+    """A umask of 0077 and one of 0022 would give two results."""
+    (product / "lib" / "a.so.1").chmod(private)
+    (product / "lib").chmod(0o700)
+    replace(tmp_path / "dist" / "amd64", product, logs)
+    library = tmp_path / "dist" / "amd64" / "lib" / "a.so.1"
+    assert library.stat().st_mode & 0o777 == (0o755 if private & 0o100 else 0o644)
+    assert library.parent.stat().st_mode & 0o777 == 0o755
+
+
 def test_leftovers_of_a_killed_run_do_not_get_in(tmp_path: Path, product: Path, logs: Path) -> None:
     target = tmp_path / "dist" / "amd64"
     staging_of(target).mkdir(parents=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ import tfbuild.cli.wiring as wiring
 from tests.support.builds import Build
 from tests.support.commands import run_invoke
 from tests.support.plans import PROJECT
+from tests.support.reporters import ListReporter
 from tests.support.runner import RecordingRunner
 from tfbuild.base.errors import ExitCode
+from tfbuild.build.again import rebuild
+from tfbuild.build.again.first import read_first
 from tfbuild.build.again.verdict import Rebuilt
 from tfbuild.build.roots import Archive
 from tfbuild.cli.audit import outdated, reproduce
@@ -24,6 +29,7 @@ from tfbuild.downloads import debian_lists
 from tfbuild.downloads.debian_versions import Offered
 from tfbuild.downloads.index_pages import IndexFile
 from tfbuild.machine import runner
+from tfbuild.products.table import parts
 
 MAIN, SECURITY = "http://mirror.example/debian", "http://mirror.example/debian-security"
 
@@ -161,6 +167,31 @@ def test_the_verdict_is_printed_kept_and_required(
     found = {each["id"] for each in json.loads(capsys.readouterr().out)["findings"]}
     assert ("reproducible-differs" in found) is not equal
     assert not found & {"reproducible-missing", "reproducible-mismatch", "dist-unlisted"}
+
+
+def test_each_build_again_has_another_umask(
+    dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def build_again(*_: object) -> tuple[Rebuilt, None]:
+        os.umask(found := os.umask(0))
+        seen.append(found)
+        return rebuilt(dist, equal=True), None
+
+    monkeypatch.setenv("TFBUILD_CACHE_DIR", str(tmp_path / "own-cache"))
+    monkeypatch.setattr(rebuild, "build_again", build_again)
+    monkeypatch.setattr(wiring, "apart_from", lambda *_, **__: None)
+    before = os.umask(0o022)
+    try:
+        first = read_first(dist, parts())
+        with ExitStack() as stack:  # as for an image of two platforms
+            for _ in range(2):
+                reproduce._again(first, None, ListReporter(), stack, offline=False)
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert seen == [0o077, 0o077]
 
 
 def test_a_result_that_was_changed_is_not_built_again(dist: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -236,9 +236,15 @@ def _prepare(staging: Path, owner: str) -> None:
 
 
 def fill(staging: Path, product: Path, logs: Path) -> None:
-    """Copy what the compile step gave (``product``) and ``logs`` to ``staging``."""
+    """Copy what the compile step gave (``product``) and ``logs`` to ``staging``.
+
+    Of the rights only who may execute a file counts: the others are those of this user's umask.
+    """
     try:
         shutil.copytree(product, staging, symlinks=True, dirs_exist_ok=True)
+        for path in (staging, *staging.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         shutil.copytree(logs, staging / "logs")
     except OSError as error:
         raise _unwritten(staging, error) from error

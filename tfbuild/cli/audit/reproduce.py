@@ -102,9 +102,9 @@ def _again(
     tidy = stack.enter_context(ExitStack())
     tidy.callback(remove_again, folder)
     apart = apart_from(plan, folder, jobs, reporter, keep_image=keep_image, offline=offline)
-    stack.enter_context(_other_umask())
     try:
-        rebuilt, second = build_again(first, recipe_of(plan), apart)
+        with _other_umask():
+            rebuilt, second = build_again(first, recipe_of(plan), apart)
     except Interrupted as error:
         raise Interrupted(
             error.message,
