@@ -128,7 +128,7 @@ def test_the_cluster_gives_the_bytes_of_a_local_build_and_what_it_has_compiled_b
     first = build("one", *of(cluster))
     hits, executed, here = counted(first)
     assert (hits, here) == (0, 0)
-    assert executed > 5
+    assert executed >= 3  # as many files as the miniature has
     second = build("two", *of(cluster))
     assert counted(second) == (executed, 0, 0)
     local = build("local")
@@ -178,7 +178,7 @@ def test_a_client_without_certificate_gets_nothing_and_one_with_leaves_no_secret
         assert all(each.status is Status.OK for each in check_remote(_keys(*there, *mine), PROJECT))
         assert [each.status for each in check_remote(_keys(*there), PROJECT)] == [Status.FATAL]
     hits, _, here = counted(run)
-    assert hits > 5
+    assert hits >= 3
     assert here == 0
     for path in run.layout.work.rglob("*"):
         if path.is_file():
