@@ -111,11 +111,13 @@ compile() {
 
 remote_summary() {
   local hits executed here=0
-  hits=$(grep --recursive --no-filename "Action Cache hit" /tree/remote/log | wc -l)
-  executed=$(grep --recursive --no-filename "Executing action remotely" /tree/remote/log | wc -l)
+  touch /tree/remote/log/none  # nothing was to be compiled
+  # awk counts none as well, where grep ends with 1.
+  hits=$(cat /tree/remote/log/* | awk '/Action Cache hit/ { n++ } END { print n + 0 }')
+  executed=$(cat /tree/remote/log/* | awk '/Executing action remotely/ { n++ } END { print n + 0 }')
   if [[ -e /tree/remote/compiled-here ]]; then here=$(wc -l < /tree/remote/compiled-here); fi
   echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure" | tee /dev/fd/3
-  cat /tree/remote/log/* > "$log/recc.log" 2> /dev/null || true
+  cat /tree/remote/log/* > "$log/recc.log"
 }
 
 case ${1:-all} in
