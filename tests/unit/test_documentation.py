@@ -99,6 +99,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in ("metadata.json", "config.json"):
             model.writestr(name, '{"keras_version": "3.10.0"}')
         model.writestr("model.weights.h5", "")
+    for name in ("detect.tflite", "classify.tflite"):
+        shutil.copyfile(PROJECT / "dockerfiles/tflite/smoke/models/conv_int8.tflite", tmp_path / name)
     shutil.copyfile(PROJECT / "examples" / "matrix.yaml", tmp_path / "matrix.yaml")
     shutil.copytree(PROJECT / "examples" / "keras", tmp_path / "keras")
     monkeypatch.chdir(tmp_path)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.machine.path_words import input_folder, input_path, input_word, output_file
 from tfbuild.machine.terminal import write_json, write_lines, write_text
 from tfbuild.machine.user_files import require_page_place, write_page
+
+if TYPE_CHECKING:
+    from tfbuild.diagnose.diagnose import DiagnoseEffects
+    from tfbuild.diagnose.host import TargetHost
+    from tfbuild.diagnose.known import RunOutcome
+    from tfbuild.diagnose.run import RunCase
 
 
 def check_upstream(clone: str, release: str, *, write_list: bool, as_json: bool) -> int:
@@ -74,7 +81,6 @@ def verify(
 def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bool) -> int:
     """``invoke diagnose``"""
     from tfbuild.base.documents import dump
-    from tfbuild.cli.wiring import diagnose_effects
     from tfbuild.diagnose.diagnose import diagnose
     from tfbuild.diagnose.host import gather_target, load_target, target_json
     from tfbuild.diagnose.html import STYLE, render_html
@@ -97,7 +103,7 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
         require_page_place(page)
     image = input_word(image, "IMAGE")
     host = load_target(input_path(facts, "--facts")) if facts else gather_target()
-    report = diagnose(image, diagnose_effects(host, this_machine=not facts))
+    report = diagnose(image, _diagnose_effects(host, this_machine=not facts))
     if page:
         write_page(page, render_html(report, (PROJECT / STYLE).read_text(encoding="utf-8")))
     if as_json:
@@ -105,3 +111,25 @@ def diagnose(image: str, *, as_json: bool, html: str, facts: str, host_facts: bo
     else:
         write_text(render(report))
     return report.exit_code
+
+
+def _diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:
+    """What a diagnosis needs; the image is run only where ``host`` is this machine."""
+    from tfbuild.cli.wiring import save_image
+    from tfbuild.diagnose.diagnose import DiagnoseEffects
+    from tfbuild.diagnose.known import load_known_errors
+    from tfbuild.diagnose.run import run_image
+    from tfbuild.engine.engine import connect
+
+    def run(reference: str, cases: tuple[RunCase, ...]) -> tuple[RunOutcome, ...]:
+        engine = connect()
+        engine.cleanup_leftovers()
+        return run_image(reference, cases, engine)
+
+    return DiagnoseEffects(
+        save_image=save_image,
+        run=run if this_machine else None,
+        host=host,
+        known=load_known_errors(PROJECT),
+        project=PROJECT,
+    )

@@ -29,10 +29,6 @@ from tfbuild.build.roots import SNAPSHOT_ARCHIVE, Archive, archives_of
 from tfbuild.build.run import BuildResult, Effects, Recipe
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index
 from tfbuild.cli.line.environment import lock_wait
-from tfbuild.diagnose.diagnose import DiagnoseEffects
-from tfbuild.diagnose.host import TargetHost
-from tfbuild.diagnose.known import RunOutcome, load_known_errors
-from tfbuild.diagnose.run import RunCase, run_image
 from tfbuild.doctor.checks import DoctorContext
 from tfbuild.doctor.doctor import fatal_checks, require_ready
 from tfbuild.downloads.archive.extract import extract
@@ -405,23 +401,6 @@ def build_several(
         lock_wait_s=lock_wait(os.environ),
     )
     return build_index(index, results, output, effects), tuple(results)
-
-
-def diagnose_effects(host: TargetHost, *, this_machine: bool) -> DiagnoseEffects:
-    """What a diagnosis needs; the image is run only where ``host`` is this machine."""
-
-    def run(reference: str, cases: tuple[RunCase, ...]) -> tuple[RunOutcome, ...]:
-        engine = connect()
-        engine.cleanup_leftovers()
-        return run_image(reference, cases, engine)
-
-    return DiagnoseEffects(
-        save_image=save_image,
-        run=run if this_machine else None,
-        host=host,
-        known=load_known_errors(PROJECT),
-        project=PROJECT,
-    )
 
 
 def image_in_engine(reference: str) -> ImageFacts | None:
