@@ -185,8 +185,8 @@ def test_each_build_again_has_another_umask(
     before = os.umask(0o022)
     try:
         first = read_first(dist, parts())
-        with ExitStack() as stack:  # as for an image of two platforms
-            for _ in range(2):
+        for _ in range(2):  # one after the other, as for an image of two platforms
+            with ExitStack() as stack:
                 reproduce._again(first, None, ListReporter(), stack, offline=False)
         assert os.umask(0o022) == 0o022
     finally:
