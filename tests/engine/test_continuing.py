@@ -23,6 +23,7 @@ from tfbuild.plan.plan import BUILD_ID_LABEL
 _LEAF_PATCH = PROJECT / "tests" / "data" / "patches" / "leaf.patch"
 _DEBUG = "tflite-2.14.1-debian-debug-amd64"
 _INTERRUPTED = "tflite-2.14.1-debian-debug-interrupted-amd64"
+_NO_INT8 = PROJECT / "tests" / "data" / "patches" / "no-int8.patch"
 _BAD_PATCH = PROJECT / "tests" / "data" / "patches" / "does-not-apply.patch"
 
 
@@ -95,11 +96,14 @@ def test_a_patch_that_does_not_apply(amd64: Built, invoke: Invoke) -> None:
 
 
 def test_a_build_that_xnnpack_does_not_take_part_in_is_refused(amd64: Built, invoke: Invoke) -> None:
-    """int8 loses its delegation without a define, and nothing but the smoke test would tell."""
+    """int8 loses its delegation without a define, and nothing but the smoke test would tell.
+
+    A patch has the effect of the missing define in the one file that asks for it: the rest comes from ccache.
+    """
     before = (amd64.folder / "SHA256SUMS").read_bytes()
     ran = invoke(
         "build-tflite", "--arch", "amd64", "--output", str(amd64.folder.parents[3]),
-        "--set", "compile.cxxflags=-UXNNPACK_DELEGATE_ENABLE_QS8",
+        "--set", f"source.patches={_NO_INT8}",
     )  # fmt: skip
     assert ran.returncode == 7, ran.stderr[-4000:]
     assert "xnnpack-not-in-use" in ran.stderr
