@@ -37,9 +37,15 @@ class Step:
 
 def read_steps(text: str) -> tuple[Step, ...]:
     """The commands of the console blocks, in their order: ``$ `` begins one, ``> `` goes on with it."""
-    headings = [(match.start(), match[1]) for match in _HEADING.finditer(text)]
+    blocks = list(_BLOCK.finditer(text))
+    # What a command said can look like a heading.
+    headings = [
+        (match.start(), match[1])
+        for match in _HEADING.finditer(text)
+        if not any(block.start() < match.start() < block.end() for block in blocks)
+    ]
     found: list[Step] = []
-    for block in _BLOCK.finditer(text):
+    for block in blocks:
         task = next((title for start, title in reversed(headings) if start < block.start()), "")
         first = text.count("\n", 0, block.start(1)) + 1
         for offset, line in enumerate(block[1].splitlines()):
