@@ -10,7 +10,7 @@ compile() { # WORD
   rm -rf /tree/remote
   mkdir -p /tree/remote/log
   echo "${remote[property]}=$(remote_root)" > /tree/remote/property
-  JOBS=1 /common/recc.sh /usr/bin/c++ -O2 -c -o /tree/a.o /tree/a.cc
+  JOBS=1 /common/recc.sh /usr/bin/c++ -O2 -c -o a.o a.cc
   if grep --quiet --recursive "Action Cache hit" /tree/remote/log; then
     echo "$1 hit" >> /told
   else
