@@ -13,6 +13,13 @@ source "$scripts/remote.sh"
 # The cluster did not answer when the compile began, and nobody minds.
 [[ -e /tree/remote/property ]] || exec "$@"
 
+# recc knows no compiler by TRIPLET-g++. Of this machine's own there is a plain name for the same file; with another's
+# recc compiles here, and says so.
+plain=/usr/bin/${1##*-}
+if [[ $(readlink -f "$plain") == "$(readlink -f "$(command -v "$1")")" ]]; then
+  set -- "$plain" "${@:2}"
+fi
+
 mapfile -t environment < /request/recc
 environment+=("RECC_REMOTE_PLATFORM_$(< /tree/remote/property)")
 loader=$(echo /remote/usr/lib/*-linux-gnu/ld-linux-*.so.*)

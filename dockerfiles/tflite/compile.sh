@@ -110,13 +110,15 @@ compile() {
 }
 
 remote_summary() {
-  local hits executed here=0
+  local hits executed kept here=0
   touch /tree/remote/log/none  # nothing was to be compiled
   # awk counts none as well, where grep ends with 1.
   hits=$(cat /tree/remote/log/* | awk '/Action Cache hit/ { n++ } END { print n + 0 }')
   executed=$(cat /tree/remote/log/* | awk '/Executing action remotely/ { n++ } END { print n + 0 }')
   if [[ -e /tree/remote/compiled-here ]]; then here=$(wc -l < /tree/remote/compiled-here); fi
-  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure" | tee /dev/fd/3
+  kept=$(cat /tree/remote/log/* | awk '/so running locally/ { n++ } END { print n + 0 }')
+  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure, $kept not for it" |
+    tee /dev/fd/3
   cat /tree/remote/log/* > "$log/recc.log"
 }
 

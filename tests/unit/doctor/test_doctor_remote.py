@@ -1,4 +1,4 @@
-"""What doctor says of a cluster, by what that says of itself."""
+"""What doctor says of a cluster, by what that says of itself. A real one: tests/engine/test_remote.py."""
 
 from __future__ import annotations
 

@@ -402,3 +402,25 @@ def test_docker_host_counts_before_a_context() -> None:
     )
     assert "DOCKER_HOST (tcp://10.0.0.1:2375)" in (error.hint or "")
     assert error.details == ("tcp://10.0.0.1:2375: Connection refused",)
+
+
+class Counting:
+    """A client that cannot count what the engine holds, the first ``failures`` times."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def df(self) -> dict[str, Any]:
+        if self.failures:
+            self.failures -= 1
+            raise docker.errors.NotFound("No such image: sha256:0123")
+        return {"Images": [], "BuildCache": []}
+
+
+def test_what_goes_while_the_engine_counts_does_not_end_the_count() -> None:
+    assert DockerEngine(Counting(2)).holds_of_ours() == ()
+
+
+def test_a_count_that_always_fails_is_told() -> None:
+    with pytest.raises((HostError, NothingMatchesError)):
+        DockerEngine(Counting(9)).holds_of_ours()

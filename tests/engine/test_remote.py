@@ -1,0 +1,203 @@
+"""A cluster by the Remote Execution API compiles TFLite's miniature; the server is a real one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.conftest import PROJECT, Invoke
+from tests.engine.test_upstream_build import compile_only
+from tests.support.cluster import Cluster, cluster_image, running
+from tests.support.products import Product, load_release
+from tests.support.reporters import SilentReporter
+from tests.support.tflite_mini import Miniature, make_miniature
+from tests.support.tls_front import make_keys, tls_front
+from tfbuild.base.errors import BuildError
+from tfbuild.build.again.compare import DistFolder, compare
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
+from tfbuild.build.layout import Layout
+from tfbuild.build.run import Run
+from tfbuild.build.steps import bake_targets, make_roots
+from tfbuild.cli.wiring import build_effects
+from tfbuild.config.remote.keys import RemoteKeys
+from tfbuild.doctor.checks import Status
+from tfbuild.doctor.remote import check_remote
+from tfbuild.engine.engine import DockerEngine
+from tfbuild.machine.cache import cache_root
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words, host_arch
+from tfbuild.products import table
+
+SUMMARY = re.compile(r"tfbuild: remote: (\d+) cache hits, (\d+) executed there, (\d+) here")
+# Found nowhere but in the cluster: each build has a tree of its own, and no ccache.
+WORD = f"remote-{uuid.uuid4().hex[:8]}"
+Build = Callable[..., Run[Any]]
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
+    made = make_miniature(tmp_path_factory.mktemp("tflite-mini"))
+    words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
+    ran = invoke("lock", *words, "--mirror", str(made.mirror), env={"TFBUILD_MIRRORS": made.mirrors})
+    assert ran.ok, ran.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def plan_of(mini: Miniature) -> Iterator[Callable[..., Plan[Any]]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFBUILD_MIRRORS", mini.mirrors)
+
+        def plan(name: str, *sets: str) -> Plan[Any]:
+            words = Words(release=str(mini.release), name=f"{WORD}-{name}", sets=("compile.ccache=no", *sets))
+            return table.plan_of(PROJECT, "tflite", words, env=os.environ, build_arch=host_arch())
+
+        yield plan
+
+
+@pytest.fixture(scope="module")
+def build(
+    mini: Miniature,
+    plan_of: Callable[..., Plan[Any]],
+    engine: DockerEngine,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Build]:
+    """The steps up to the compile; nothing of them stays."""
+    made: list[Layout] = []
+
+    def run(name: str, *sets: str) -> Run[Any]:
+        plan = plan_of(name, *sets)
+        made.append(Layout(PROJECT, cache_root(os.environ), plan.build_id))
+        return compile_only(plan, mini, tmp_path_factory.mktemp(name))
+
+    yield run
+    for held in engine.holds_of_ours():
+        if held.is_mount and any(WORD in name for name in held.names):
+            engine.remove_mount(held.id)
+    for layout in made:
+        shutil.rmtree(layout.work, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def image(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The cluster's image: what builds have their client from, made as they make it."""
+    plan, folder = plan_of("root", "remote.executor=grpc://127.0.0.1:1"), tmp_path_factory.mktemp("root")
+    assert plan.remote
+    assert plan.remote.tools
+    layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
+    release = load_release(PROJECT, Product.TFLITE, str(mini.release))
+    effects = build_effects(plan, release, folder, offline=False, reporter=SilentReporter())
+    run = Run(plan, table.recipe_of(plan), layout, effects, folder)
+    run.logs.mkdir(parents=True, exist_ok=True)
+    make_roots(run)
+    with cluster_image(layout.root(plan.remote.tools) / "rootfs.tar") as name:
+        yield name
+    shutil.rmtree(layout.work, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(image: str) -> Iterator[Cluster]:
+    with running(image) as found:
+        yield found
+
+
+def of(cluster: Cluster, *more: str) -> tuple[str, ...]:
+    return (f"remote.executor={cluster.address}", "remote.insecure=yes", *more)
+
+
+def counted(run: Run[Any]) -> tuple[int, int, int]:
+    """Hits, executions and local compiles, as the build tells them."""
+    found = SUMMARY.search(run.log("compile-compile").read_text())
+    assert found, run.log("compile-compile").read_text()[-2000:]
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def test_the_cluster_gives_the_bytes_of_a_local_build_and_what_it_has_compiled_before(
+    build: Build, cluster: Cluster
+) -> None:
+    first = build("one", *of(cluster))
+    hits, executed, here = counted(first)
+    assert (hits, here) == (0, 0)
+    assert executed >= 3  # as many files as the miniature has
+    second = build("two", *of(cluster))
+    assert counted(second) == (executed, 0, 0)
+    local = build("local")
+    expected = DistFolder(local.layout.out / "dist")
+    assert len(expected.entries) > 5
+    for run in (first, second):
+        assert compare(expected, DistFolder(run.layout.out / "dist")) == ()
+
+
+def test_another_compiler_behind_the_same_path_has_no_hit(
+    build: Build, cluster: Cluster, tmp_path: Path
+) -> None:
+    """What went wrong elsewhere: https://github.com/tensorflow/build/issues/73"""
+    run = build("one", *of(cluster))
+
+    def definition(plan: Plan[Any], layout: Layout, options: BakeOptions) -> BakeFile:
+        targets = table.definition_of(plan, layout, options)["target"]
+        contexts = ("builder", "remote", "request", "common")
+        told = {
+            "context": str(PROJECT / "tests" / "data" / "remote"),
+            "target": "told",
+            "contexts": {name: targets["compile"]["contexts"][name] for name in contexts},
+            "args": {"NONCE": options.nonce},
+            "output": [f"type=local,dest={tmp_path}"],
+        }
+        return {"target": {**targets, "told": told}}
+
+    run.recipe = replace(run.recipe, definition=definition)
+    bake_targets(run, ("told",), tmp_path / "log", BuildError)
+    told = [line.split() for line in (tmp_path / "told").read_text().splitlines()]
+    did, digests = dict(told[::2]), dict(told[1::2])
+    assert did == {"first": "miss", "second": "hit", "changed": "miss"}
+    assert digests["first"] == digests["second"] != digests["changed"]
+
+
+def test_a_client_without_certificate_gets_nothing_and_one_with_leaves_no_secret(
+    build: Build, cluster: Cluster, gateway: str, tmp_path: Path
+) -> None:
+    keys, token = make_keys(tmp_path, gateway), tmp_path / "token"
+    token.write_text("s3cr3t-token\n")
+    with tls_front(keys, gateway, cluster.place) as port:
+        there = (f"remote.executor=grpcs://{gateway}:{port}", f"remote.ca={keys.ca}", f"remote.token={token}")
+        with pytest.raises(BuildError):
+            build("stranger", *there)
+        mine = (f"remote.certificate={keys.client[0]}", f"remote.key={keys.client[1]}")
+        run = build("mine", *there, *mine)
+        assert all(each.status is Status.OK for each in check_remote(_keys(*there, *mine), PROJECT))
+        assert [each.status for each in check_remote(_keys(*there), PROJECT)] == [Status.FATAL]
+    hits, _, here = counted(run)
+    assert hits >= 3
+    assert here == 0
+    for path in run.layout.work.rglob("*"):
+        if path.is_file():
+            found = path.read_bytes()
+            assert b"s3cr3t-token" not in found, path
+            assert keys.client[1].read_bytes().splitlines()[1] not in found, path
+
+
+def _keys(*sets: str) -> RemoteKeys:
+    return table.load_config(PROJECT, "opt", host_arch(), sets).values.remote
+
+
+def test_without_the_cluster_a_build_ends_with_the_next_step_or_goes_on_here(
+    build: Build, image: str
+) -> None:
+    with running(image) as gone:
+        gone.stop()
+        with pytest.raises(BuildError) as caught:
+            build("gone", *of(gone))
+        assert "remote.fallback" in (caught.value.hint or "")
+        run = build("fallback", *of(gone, "remote.fallback=local"))
+    assert (run.layout.out / "dist" / "lib" / "libtensorflowlite.so").is_file()
