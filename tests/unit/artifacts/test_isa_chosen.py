@@ -225,6 +225,13 @@ def test_what_came_before_a_level_is_not_called_the_level(needed: set[str], leve
         ("MlasGemmFloatKernelAvx512F", "MLAS"),
         ("_Z22MlasGemmU8X8KernelAmxv", "MLAS"),
         ("MlasComputeExpF32Kernel", None),
+        # A static program of Debian unstable for arm64: libgcc 16, glibc 2.42.
+        ("__libgcc_arm_tpidr2_save", "libgcc"),
+        ("uw_update_context_1", "libgcc"),
+        ("_Unwind_GetGR", "libgcc"),
+        ("__libc_arm_za_disable", "glibc"),
+        ("__memcpy_a64fx", "glibc"),
+        ("_Unwind_RaiseException", None),
         # No run-time choice, though they look a little like it.
         ("read_zen", None),
         ("sort_vector", None),

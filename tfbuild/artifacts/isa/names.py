@@ -49,8 +49,8 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     # libstdc++'s std::random_device asks CPUID; libgcc's outline atomics ask AT_HWCAP.
     ("libstdc++", r"__x86_rd(rand|seed)"),
     ("libgcc", r"^__aarch64_(cas|swp|ldadd|ldclr|ldeor|ldset)\d+_"),
-    # libgcc's lazy saving for SME asks AT_HWCAP2 (config/aarch64/__arm_sme_state.S); its unwinder asks for the
-    # length of a vector only where a frame has saved one (config/aarch64/aarch64-unwind.h, VG).
+    # libgcc's lazy saving for SME asks AT_HWCAP2 (config/aarch64/__arm_sme_state.S). Its unwinder asks for
+    # the length of a vector only where a frame has saved one (VG in config/aarch64/aarch64-unwind.h).
     ("libgcc", r"^(__libgcc_arm_\w+|__arm_(sme_state|tpidr2_\w+|za_disable))$"),
     ("libgcc", r"^(_Unwind_GetGR|execute_stack_op|uw_update_context(_1)?)$"),
     # github.com/openssl/openssl: crypto/*/asm and crypto/bn/rsaz_exp.c, as above, under names of its own.
