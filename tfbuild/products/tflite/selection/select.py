@@ -174,6 +174,6 @@ def selected_suites(cases: tuple[OperatorCase, ...], selection: Selection) -> tu
 def notes(selection: Selection) -> Iterator[str]:
     """What a user of the library has to know."""
     linked = ", ".join(selection.linked)
-    yield f"{len(selection.linked)} operators are linked, models with others are refused: {linked}"
+    yield f"operators that are linked ({len(selection.linked)}; models with others are refused): {linked}"
     if selection.own:
         yield f"operators that your program has to register itself: {', '.join(selection.own)}"
