@@ -21,7 +21,7 @@ prepare() {
   if [[ -e /request/operators ]]; then
     take_source "$scripts/select-operators.sh"
   else
-    take_source
+    take_source ""
   fi
   # A copy: upstream's CMake files write into some of them.
   mirror_folder /dependencies /tree/dependencies

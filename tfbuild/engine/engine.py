@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import docker.errors
 import docker.types
 
 from tfbuild.base.errors import HostError, NothingMatchesError
@@ -57,8 +56,6 @@ _WAIT_S = 60.0
 _LOG_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 # A smoke test prints a few KiB; a runaway one must not fill the engine's disk.
 _LOG_OPTIONS: Mapping[str, str] = {"max-size": "16m", "max-file": "2"}
-# An image or container that goes while the engine counts ends its answer with "not found".
-_COUNTS = 3
 # Exit codes that the docker command line uses too: https://docs.docker.com/engine/containers/run/#exit-status
 _EXIT_NOT_STARTED = 126
 _EXIT_NOT_FOUND = 127
@@ -141,7 +138,7 @@ class DockerEngine:
     def holds_of_ours(self) -> tuple[Held, ...]:
         """Our images and the cache mounts of our builds."""
         with _engine_errors("asking the engine for what it holds"):
-            for _ in range(_COUNTS - 1):
+            for _ in range(2):  # what goes while the engine counts ends its answer with "not found"
                 with suppress(docker.errors.APIError):
                     return held_of_ours(self._client.df())
             return held_of_ours(self._client.df())

@@ -13,6 +13,7 @@ from typing import Literal
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import MEANINGS, ExitCode, NothingMatchesError
 from tfbuild.base.text import did_you_mean
+from tfbuild.cli.guide.smoke_findings import SMOKE_FINDINGS
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.verify.policy import FINDINGS
@@ -101,6 +102,8 @@ def everything() -> Iterator[Explained]:
     """All words that reports have."""
     for id, means in FINDINGS.items():
         yield Explained(word=id, kind="finding of verify", means=means, then=REMEDIES[id])
+    for id, (means, then) in SMOKE_FINDINGS.items():
+        yield Explained(word=id, kind="finding of a build's own test", means=means, then=then)
     for id, each in CATALOG.items():
         yield Explained(
             word=id, kind="finding of diagnose", means=each.title, cause=each.cause, then=each.fix
