@@ -163,8 +163,9 @@ def repository_purl(repository: str, name: str, version: str) -> str:
         r"https?://(github|gitlab|bitbucket)\.(?:com|org)/([^/]+)/([^/]+?)(?:\.git)?/?", repository
     )
     if match is None:
-        # The library takes slashes away, and a package URL without a name is none.
-        return PackageURL("generic", None, name.strip("/") or "unnamed", version).to_string()
+        # The library takes slashes and blanks away, and a package URL without a name is none.
+        plain = "/".join(part.strip() for part in name.split("/")).strip("/")
+        return PackageURL("generic", None, plain or "unnamed", version).to_string()
     kind, owner, repo = match.groups()
     # Both are case-insensitive there, and the specification wants them in lower case.
     return PackageURL(kind, owner.lower(), repo.lower(), version).to_string()

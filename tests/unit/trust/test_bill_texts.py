@@ -118,11 +118,18 @@ def test_only_licences_that_spdx_knows_are_stated(text: str, expected: str) -> N
 
 
 ODD = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=30)
+# To the NTIA a name or a version of blanks alone is none.
+NAMED = ODD.filter(str.strip)
+
+
+@pytest.mark.parametrize("name", [" ", "/", " / ", "/ /", "\u3000"])
+def test_a_name_of_blanks_has_a_package_url_all_the_same(name: str) -> None:
+    assert repository_purl("", name, "1") == "pkg:generic/unnamed@1"
 
 
 @settings(max_examples=60)
 @given(
-    name=ODD, version=ODD, supplier=st.sampled_from(["Debian", "Google, Inc."]), license=ODD, note=ODD,
+    name=NAMED, version=NAMED, supplier=st.sampled_from(["Debian", "Google, Inc."]), license=ODD, note=ODD,
     path=ODD, kind=st.sampled_from(sorted(Kind)), roles=st.sets(st.sampled_from(sorted(Role)), min_size=1),
 )  # fmt: skip
 def test_both_documents_are_valid_whatever_names_come(
