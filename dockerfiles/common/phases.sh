@@ -6,11 +6,13 @@
 #   What the script may set after it has sourced this:
 #   error_start      where the first error of a log begins, as a regular expression
 #   failed PHASE STATUS   what else to do where a phase fails
+#   source_change    a program that changes the source further: source_change TREE
 #   ended            what else to do at the end, whatever it is
 set -euo pipefail
 
 log=/tree/log
 error_start='^FAILED: '
+source_change=
 
 failed() { :; }
 ended() { :; }
@@ -47,21 +49,21 @@ forget_logs() {
   rm -rf "$log"
 }
 
-# Makes /tree/source: the source with its patches, and with what the program CHANGE does to a copy. By content, not by time: an unchanged file keeps its time and so
-# what was made of it; a changed or a reverted one becomes new.
-take_source() { # [CHANGE]
+# Makes /tree/source: the source with its patches, and with what source_change does to a copy. By content, not by time:
+# an unchanged file keeps its time and so what was made of it; a changed or a reverted one becomes new.
+take_source() {
   local tree=/source patches
   # Written from the plan in any case: without it nobody knows how many there are.
   patches=$(wc -l < /request/patches/series)
-  if ((patches != 0)) || [[ -n ${1:-} ]]; then
+  if ((patches != 0)) || [[ -n $source_change ]]; then
     tree=/tree/incoming
     rm -rf "$tree"
     cp -r --preserve=mode /source "$tree"
     if ((patches != 0)); then
       bash /common/apply-patches.sh /request/patches "$tree"
     fi
-    if [[ -n ${1:-} ]]; then
-      bash "$1" "$tree"
+    if [[ -n $source_change ]]; then
+      bash "$source_change" "$tree"
     fi
   fi
   mirror_folder "$tree" /tree/source

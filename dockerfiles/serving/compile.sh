@@ -95,7 +95,7 @@ override() { # REPOSITORY ARCHIVE STRIP_PREFIX SUBTREE BUILD_FILE
 }
 
 prepare() {
-  take_source ""
+  take_source
   # Out of a bundle. Bazel checks each file by its hash when it takes it.
   if [[ -d /repositories/content_addressable ]]; then
     cp -r --no-clobber /repositories/. /repository-cache/

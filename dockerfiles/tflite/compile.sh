@@ -13,16 +13,17 @@ scripts=$(dirname "$(readlink -f "$0")")
 
 # shellcheck source=../common/phases.sh
 source /common/phases.sh
+if [[ -e /request/operators ]]; then
+  # take_source reads it
+  # shellcheck disable=SC2034
+  source_change=$scripts/select-operators.sh
+fi
 # shellcheck source=../common/remote.sh
 source /common/remote.sh
 
 prepare() {
   local name license_file
-  if [[ -e /request/operators ]]; then
-    take_source "$scripts/select-operators.sh"
-  else
-    take_source ""
-  fi
+  take_source
   # A copy: upstream's CMake files write into some of them.
   mirror_folder /dependencies /tree/dependencies
   # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/

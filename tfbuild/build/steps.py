@@ -286,6 +286,26 @@ def empty_folders(*folders: Path) -> None:
         folder.mkdir(parents=True)
 
 
+def copy_planned(run: Run[Any], path: str, target: Path, sha256: str, what: str) -> None:
+    """Copy a file of the user's, a ``what``, that has to be what it was when the plan was made.
+
+    :raises ChecksumError: it is another one, or gone.
+    """
+    try:
+        shutil.copyfile(run.layout.project / path, target)
+    except OSError as error:
+        raise ChecksumError(
+            f"the {what} {path} was there when the plan was made, and cannot be read now: {error.strerror}",
+            hint="put it back, and run the same command again",
+        ) from error
+    if hash_file(target) != sha256:
+        raise ChecksumError(
+            f"the {what} {path} was changed while the build was going on",
+            details=(f"planned: sha256 {sha256}",),
+            hint=f"run the same command again to use the {what} as it is now",
+        )
+
+
 def copy_patches(run: Run[Any]) -> None:
     """``request/patches``, and the series that the builder has to apply, whatever the files are called.
 
@@ -296,13 +316,7 @@ def copy_patches(run: Run[Any]) -> None:
     series = []
     for number, patch in enumerate(run.plan.patches, start=1):
         copy = patches / f"{number:03}.patch"
-        shutil.copyfile(run.layout.project / patch.path, copy)
-        if hash_file(copy) != patch.sha256:
-            raise ChecksumError(
-                f"the patch {patch.path} was changed while the build was going on",
-                details=(f"planned: sha256 {patch.sha256}",),
-                hint="run the same command again to use the patch as it is now",
-            )
+        copy_planned(run, patch.path, copy, patch.sha256, "patch")
         series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")
     (patches / "series").write_text("".join(series))
 

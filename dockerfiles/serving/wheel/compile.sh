@@ -15,7 +15,7 @@ scripts=$(dirname "$(readlink -f "$0")")
 source /common/phases.sh
 
 prepare() {
-  take_source ""
+  take_source
   # Only what is compiled against, linked with or installed; a wheel has a hash, so its name says enough.
   local wheel
   wheel=$(basename /wheel/*.whl)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 
-from tfbuild.base.errors import ChecksumError
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
@@ -14,13 +13,13 @@ from tfbuild.build.smoke import repeated
 from tfbuild.build.steps import (
     compile_source,
     copy_patches,
+    copy_planned,
     empty_folders,
     unpack_source,
     write_fetch_log,
 )
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.engine.facts import RunOptions, RunResult
-from tfbuild.machine.files import hash_file
 from tfbuild.plan.remote.launcher import request_files
 from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
@@ -127,14 +126,7 @@ def _copy_models(run: Run[TflitePart], selection: Selection) -> None:
     folder = run.layout.model
     empty_folders(folder)
     for number, model in enumerate(selection.models, start=1):
-        copy = folder / given_file(number)
-        shutil.copyfile(run.layout.project / model.path, copy)
-        if hash_file(copy) != model.sha256:
-            raise ChecksumError(
-                f"the model {model.path} was changed while the build was going on",
-                details=(f"planned: sha256 {model.sha256}",),
-                hint="run the same command again to use the model as it is now",
-            )
+        copy_planned(run, model.path, folder / given_file(number), model.sha256, "model")
 
 
 def compile_(run: Run[TflitePart]) -> str:

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.builds import Build
 from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
-from tfbuild.base.errors import ConfigError, NothingMatchesError
+from tfbuild.base.errors import ChecksumError, ConfigError, NothingMatchesError
+from tfbuild.build.layout import Layout
+from tfbuild.build.run import Run
+from tfbuild.build.steps import copy_planned
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
-from tfbuild.products.table import plan_of
+from tfbuild.products.table import plan_of, recipe_of
 from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.selection.model import ModelNeeds, NotAModel, read_needs
 from tfbuild.products.tflite.selection.names import load_operator_names
@@ -206,3 +210,21 @@ def test_an_operator_that_was_to_be_left_out_and_is_there_is_a_finding() -> None
 def test_a_selected_operator_that_is_missing_is_a_finding() -> None:
     missing = "operator conv reference failed Didn't find op for builtin opcode 'CONV_2D' version '1'."
     assert _judged(f"{RAN}{REFUSED}\n{missing}\n") == ["smoke-operator-failed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"), [("write", "was changed while"), ("remove", "cannot be read now")]
+)
+def test_a_model_that_is_not_as_it_was_planned_is_told(tmp_path: Path, change: str, text: str) -> None:
+    model = shutil.copyfile(MODELS / "conv_int8.tflite", tmp_path / "mine.tflite")
+    plan = plan_for(model)
+    (given_one,) = plan.part.selection.models
+    build = Build(tmp_path / "work")
+    layout = Layout(PROJECT, tmp_path / "cache", "build")
+    run = Run(plan, recipe_of(plan), layout, build.effects(), tmp_path / "dist")
+    if change == "write":
+        model.write_bytes(b"another one")
+    else:
+        model.unlink()
+    with pytest.raises(ChecksumError, match=text):
+        copy_planned(run, given_one.path, tmp_path / "copy", given_one.sha256, "model")
