@@ -7,16 +7,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support.plans import PROJECT
+from tests.support.plans import PROJECT, resolved, some
 from tests.support.products import Product, load_release
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
-from tfbuild.plan.plan import Circumstances, Plan, Request
+from tfbuild.plan.plan import Plan, Request
 from tfbuild.products.keras.app import APP_LOCK, read_app, run_settings, run_settings_unset
+from tfbuild.products.keras.asked import RULES
 from tfbuild.products.keras.part import KerasModel
 from tfbuild.products.keras.plan import KerasCircumstances, make_keras_plan
 from tfbuild.products.table import load_config
-from tfbuild.releases.load import release_file, release_origins
+from tfbuild.releases.load import release_file
 from tfbuild.releases.wheels.lock import LockFile, read_wheel_lock, wheel_lock_path
 
 RELEASE = "2.21.0"
@@ -43,13 +44,11 @@ def make_plan(
     read = read_app(app) if app else None
     config_found = load_config(PROJECT, config, arch, sets)
     lock = app / APP_LOCK if app else None
+    request = Request(Product.KERAS, release, config, arch, build_arch, sets)
+    found = load_release(PROJECT, Product.KERAS, release)
     return make_keras_plan(
-        Request(Product.KERAS, release, config, arch, build_arch, sets),
-        config_found,
-        load_release(PROJECT, Product.KERAS, release),
-        release_lines=release_origins(PROJECT, load_release(PROJECT, Product.KERAS, release)),
-        circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
-        more=KerasCircumstances(
+        resolved(RULES, request, config_found, found, some(recipe)),
+        KerasCircumstances(
             lock=lock_of(release),
             platforms=load_platforms(PROJECT),
             app=replace(read.folder, path=read.folder.name) if read else None,

@@ -14,14 +14,18 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.cpus import load_cpus
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.asked import Rules
 from tfbuild.plan.patches import release_patches
-from tfbuild.plan.plan import Circumstances, Patch, Plan, Request
+from tfbuild.plan.plan import Circumstances, Patch, Plan, Request, Resolved
 from tfbuild.products.saved_model import ModelFolder
+from tfbuild.products.serving import asked as serving
 from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
 from tfbuild.products.serving.rules import compiler_of
 from tfbuild.products.serving.wheel.plan import WheelCircumstances, make_wheel_server_plan
 from tfbuild.products.serving.wheel.sources import SourceList, read_list
 from tfbuild.products.table import list_configs, load_config
+from tfbuild.products.tflite import asked as tflite
 from tfbuild.products.tflite.asked import promised_cpu
 from tfbuild.products.tflite.plan import make_tflite_plan
 from tfbuild.products.tflite.rules import on_suite
@@ -34,6 +38,21 @@ PROJECT = Path(__file__).resolve().parents[2]
 DEBIAN_RELEASE = "2.14.1-debian"
 SERVING_RELEASE = "2.20.0"
 LINKED_RELEASE = "2.16.1-wheel"
+
+
+def some(recipe: str) -> Circumstances:
+    """Stand-ins for what changes with every commit."""
+    return Circumstances((), "5" * 64, recipe, "", recorder="7" * 64)
+
+
+def resolved(
+    rules: Rules, request: Request, config: ResolvedConfig, release: Any, circumstances: Circumstances
+) -> Resolved[Any]:
+    """What a plan is made of, as the rules of its product say."""
+    # A release on another suite than its own has the lines of its file.
+    lines = release_origins(PROJECT, release)
+    policy = rules.policy(release, config.values)
+    return Resolved(request, config, release, lines, circumstances, rules.keys(release), policy)
 
 
 def make_plan(
@@ -61,19 +80,16 @@ def make_plan(
     released = release_patches(PROJECT, found)
     values = load_config(PROJECT, config, arch, sets)
     found = on_suite(PROJECT, found, values)
+    circumstances = Circumstances(
+        (*released, *patches),
+        policy_sha256,
+        recipe,
+        revision,
+        recorder="7" * 64,
+        source_date_epoch=source_date_epoch,
+    )
     return make_tflite_plan(
-        request,
-        values,
-        found,
-        release_lines=release_origins(PROJECT, load_release(PROJECT, Product.TFLITE, release)),
-        circumstances=Circumstances(
-            (*released, *patches),
-            policy_sha256,
-            recipe,
-            revision,
-            recorder="7" * 64,
-            source_date_epoch=source_date_epoch,
-        ),
+        resolved(tflite.RULES, request, values, found, circumstances),
         promised=promised_cpu(PROJECT, values.values, found),
         lock=stored if lock is None else replace(stored, lock=lock),
     )
@@ -92,14 +108,12 @@ def make_server_plan(
     jobs: int | None = None,
 ) -> Plan[Any]:
     """A model server's plan; as :func:`make_plan`."""
-    compiler = compiler_of(load_release(PROJECT, Product.SERVING, release))
+    found = load_release(PROJECT, Product.SERVING, release)
+    compiler = compiler_of(found)
+    request = Request(Product.SERVING, release, config, arch, build_arch, sets, jobs=jobs)
     return make_serving_plan(
-        Request(Product.SERVING, release, config, arch, build_arch, sets, jobs=jobs),
-        load_config(PROJECT, config, arch, sets),
-        load_release(PROJECT, Product.SERVING, release),
-        release_lines=release_origins(PROJECT, load_release(PROJECT, Product.SERVING, release)),
-        circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
-        more=ServingCircumstances(
+        resolved(serving.RULES, request, load_config(PROJECT, config, arch, sets), found, some(recipe)),
+        ServingCircumstances(
             load_cpus(PROJECT),
             raw,
             model,
@@ -123,13 +137,10 @@ def make_linked_server_plan(
 ) -> Plan[Any]:
     """The plan of a model server that is linked with a wheel; as :func:`make_plan`."""
     found = load_release(PROJECT, Product.SERVING, release)
+    request = Request(Product.SERVING, release, config, arch, Arch.AMD64, sets)
     return make_wheel_server_plan(
-        Request(Product.SERVING, release, config, arch, Arch.AMD64, sets),
-        load_config(PROJECT, config, arch, sets),
-        found,
-        release_lines=release_origins(PROJECT, found),
-        circumstances=Circumstances((), "5" * 64, "recipe", "", recorder="7" * 64),
-        more=WheelCircumstances(
+        resolved(serving.RULES, request, load_config(PROJECT, config, arch, sets), found, some("recipe")),
+        WheelCircumstances(
             sources or read_list(PROJECT / found.sources_path, found.sources_path),
             found.sources_path,
             f"releases/{release}.lock.json",
@@ -142,11 +153,10 @@ def make_linked_server_plan(
 def make_plan_from_wheel(release: str, arch: Arch, *sets: str, recipe: str = "recipe") -> Plan[Any]:
     """A plan from an official wheel; as :func:`make_plan`."""
     shown = wheel_lock_path(release_file(Product.TFLITE, release))
+    found = load_release(PROJECT, Product.TFLITE, release)
+    request = Request(Product.TFLITE, release, "opt", arch, Arch.AMD64, sets)
     return make_wheel_plan(
-        Request(Product.TFLITE, release, "opt", arch, Arch.AMD64, sets),
-        load_config(PROJECT, "opt", arch, sets),
-        load_release(PROJECT, Product.TFLITE, release),
-        circumstances=Circumstances((), "5" * 64, recipe, "", recorder="7" * 64),
+        resolved(tflite.RULES, request, load_config(PROJECT, "opt", arch, sets), found, some(recipe)),
         lock=read_wheel_lock(PROJECT / shown, shown),
     )
 

@@ -13,7 +13,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.documents import Replaced, dump
 from tfbuild.base.text import ArtifactRow
 from tfbuild.base.values import Finding, Pin, Reporter, SmokeOutcome, Unhashed
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
+from tfbuild.build.buildkit.bake import BUILDER, BakeFile, BakeOptions
 from tfbuild.build.dist.contents import ImageCode, Materials
 from tfbuild.build.dist.folder import Artifact, BuildDocument
 from tfbuild.build.hints import Cause
@@ -97,7 +97,7 @@ class Recipe(Generic[Part]):
     tests: str
     artifacts: tuple[str, ...]
     steps: Mapping[str, Callable[[Run[Part]], str]] = field(default_factory=dict)
-    builders: tuple[str, ...] = ()
+    builders: tuple[str, ...] = (BUILDER,)
     binaries: bool = True  # whether lib/ and bin/ of the dist folder have something to verify
     causes: tuple[Cause, ...] = ()  # of failures, besides those that any build has
     demand: Callable[[Plan[Part], EngineFacts, Arch], None] = _no_demand

@@ -1,9 +1,55 @@
-"""What smoke tests of every product share: the findings on a program that gave no answer; pure."""
+"""What smoke tests of every product share: a program in the candidate, and one that gave no answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 from tfbuild.base.values import Finding
-from tfbuild.engine.facts import RunResult
+from tfbuild.build.run import Run
+from tfbuild.engine.facts import RunOptions, RunResult
+
+# The files of a smoke test, in a container.
+FOLDER = "/smoke"
+
+
+def emulator(run: Run[Any]) -> tuple[str, ...]:
+    """What starts a program of a foreign image; empty where the host runs it itself."""
+    return (f"{FOLDER}/qemu",) if (run.layout.smoke / "qemu").exists() else ()
+
+
+def smoke_files(run: Run[Any]) -> dict[str, Path]:
+    """The files that the recipe's stage 'smoke' made, by their place in a container."""
+    folder = run.layout.smoke
+    return {
+        f"{FOLDER}/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def run_program(
+    run: Run[Any],
+    command: tuple[str, ...],
+    *,
+    timeout_s: float = 300,
+    env: Mapping[str, str] | None = None,
+    more: Iterable[Path] = (),
+) -> RunResult:
+    """``command`` in a fresh container of the candidate, which sees the files of the smoke test and ``more``.
+
+    It has to print something.
+    """
+    whole = (*emulator(run), *command)
+    options = RunOptions(
+        platform=run.plan.image.platform,
+        entrypoint=whole[:1],
+        files={**smoke_files(run), **{f"{FOLDER}/{path.name}": path for path in more}},
+        mount=FOLDER,
+        env=env or {},
+        timeout_s=timeout_s,
+        speaks=True,
+    )
+    return run.effects.engine.run_once(run.layout.candidate, whole[1:], options)
 
 
 def no_output(what: str, stderr: str = "") -> Finding:

@@ -51,9 +51,9 @@ from tfbuild.diagnose.known import known_errors_schema
 from tfbuild.doctor.doctor import DoctorReport
 from tfbuild.engine.nodes import NodeKeys
 from tfbuild.machine.terminal import write_lines
-from tfbuild.plan.document import PlanDocument
 from tfbuild.plan.matrix.file import MatrixFile
 from tfbuild.plan.matrix.show import MatrixPlanDocument
+from tfbuild.plan.plan import PlanDocument
 from tfbuild.plan.several import IndexPlanDocument
 from tfbuild.products.serving.upstream import UpstreamReport
 from tfbuild.releases.lock import Lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from tfbuild.base.image_names import parse_tag
 from tfbuild.base.places import is_path
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
-from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.keys import BuildConfig
@@ -25,7 +25,7 @@ from tfbuild.machine.files import hash_file
 from tfbuild.plan.effect import KeyRules, require_possible
 from tfbuild.plan.naming import Extra, parse_name
 from tfbuild.plan.patches import asked_patches, release_patches
-from tfbuild.plan.plan import Circumstances, Request, recipe_hash
+from tfbuild.plan.plan import Circumstances, Request, Resolved
 from tfbuild.plan.roots import RECORDER
 from tfbuild.plan.words import Words, parse_arch, parse_epoch, parse_jobs
 from tfbuild.releases.keys import Release
@@ -72,6 +72,11 @@ def default_policy(release: Release, values: BuildConfig) -> str:
     return values.policy or f"{release.product}-{values.runtime.base}"
 
 
+def own_section(release: Release) -> KeyRules:
+    """The build reads all keys, the common ones and those of the section that has the product's name."""
+    return KeyRules(sections=(release.product,))
+
+
 def _on_host(values: BuildConfig, target: Arch, host: Arch) -> Arch:
     del values, target
     return host
@@ -90,19 +95,26 @@ def _on_its_own(root: Path, release: Release, config: ResolvedConfig) -> Release
 class Rules:
     """What looking a request up has to know of its product.
 
-    ``recipe`` are the folders and files that carry a build out, besides the plan; ``builds_on`` says which
-    architecture builds for a target, on this host. ``keys`` says what the keys of a configuration are to it,
-    ``compiler`` which CPUs the compiler knows, as far as somebody has asked it: it reads files. ``on_suite``
-    is the release on the Debian that the configuration asks for.
+    ``toolchains`` are the folders that carry a build out besides those in ``dockerfiles/``; ``builds_on``
+    says which architecture builds for a target, on this host. ``keys`` says what the keys of a configuration
+    are to it, ``policy`` what its image is judged by, ``compiler`` which CPUs the compiler knows, as far as
+    somebody has asked it: it reads files. ``on_suite`` is the release on the Debian that the configuration
+    asks for.
     """
 
     releases: ReleaseKind
-    recipe: tuple[str, ...]
-    keys: Callable[[Release], KeyRules]
+    keys: Callable[[Release], KeyRules] = own_section
     policy: Callable[[Release, BuildConfig], str] = default_policy
     builds_on: Callable[[BuildConfig, Arch, Arch], Arch] = _on_host
     compiler: Callable[[Release], CompilerCpus | None] = _unknown
     on_suite: Callable[[Path, Release, ResolvedConfig], Release] = _on_its_own
+    toolchains: tuple[str, ...] = ()
+
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """All folders that carry a build out."""
+        own = f"dockerfiles/{self.releases.product}"
+        return ("dockerfiles/common", "dockerfiles/debian", own, *self.toolchains)
 
 
 @dataclass(frozen=True)
@@ -116,18 +128,7 @@ class Asked:
     config: ConfigModel
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """The words, looked up in the project's files."""
-
-    request: Request
-    config: ResolvedConfig
-    release: Release
-    lines: Mapping[str, Origin]
-    circumstances: Circumstances
-
-
-def resolve(asked: Asked, rules: Rules) -> Resolved:
+def resolve(asked: Asked, rules: Rules) -> Resolved[Release]:
     """Look up what was asked for. Raises the errors of words, configuration and release."""
     root, words = asked.root, asked.words
     jobs = parse_jobs(words.jobs)
@@ -147,7 +148,8 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     _refuse_foreign_native(config, arch, build_arch)
     compiler = rules.compiler(release)
     options = compiler_options(compiler)
-    require_possible(config, release, rules.keys(release), arch, compiler, options, build_arch)
+    keys, policy = rules.keys(release), rules.policy(release, config.values)
+    require_possible(config, release, keys, arch, compiler, options, build_arch)
     request = Request(
         product=release.product,
         release=release.release,
@@ -163,14 +165,15 @@ def resolve(asked: Asked, rules: Rules) -> Resolved:
     )
     circumstances = Circumstances(
         patches=(*release_patches(root, release), *asked_patches(root, config)),
-        policy_sha256=_policy_hash(root, rules.policy(release, config.values), config),
+        policy_sha256=_policy_hash(root, policy, config),
         recipe=recipe_hash(root, rules.recipe),
         revision=git_revision(root),
         source_date_epoch=parse_epoch(asked.env),
         mirrors=planned_mirrors(config, asked.env),
         recorder=hash_file(root / RECORDER),
     )
-    return Resolved(request, config, release, release_origins(root, release), circumstances)
+    lines = release_origins(root, release)
+    return Resolved(request, config, release, lines, circumstances, keys, policy)
 
 
 def planned_mirrors(config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Mirror, ...]:
@@ -262,3 +265,17 @@ class HasOutput(Protocol):
 def output_folder(plan: HasOutput) -> Path:
     """Where the plan's files go: relative to the working folder, as the user typed it."""
     return Path(os.path.abspath(plan.output))  # noqa: PTH100 - resolve() would follow the user's links
+
+
+def recipe_hash(root: Path, folders: tuple[str, ...]) -> str:
+    """A hash of the files below ``folders``: their names, whether they are executable, and their bytes.
+
+    Without Python's own ``__pycache__``, which pip makes where it installs a wheel.
+    """
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted((root / folder).rglob("*")):
+            if path.is_file() and path.parent.name != "__pycache__":
+                digest.update(f"{path.relative_to(root)}\0{path.stat().st_mode & 0o100}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from tfbuild.base.arch import Arch
-from tfbuild.base.documents import fingerprint
+from tfbuild.base.documents import Replaced, fingerprint
 from tfbuild.base.urls import Mirror
-from tfbuild.base.values import Pin, Unhashed
+from tfbuild.base.values import Origin, Pin, Unhashed
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.plan.effect import KeyRules, notes_without_effect
+from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.flags import Flag
-from tfbuild.plan.naming import Asked, Extra, config_extras, merged, require_short
-from tfbuild.plan.remote.section import Remote, remote_notes
-from tfbuild.plan.roots import Root, root_of
-from tfbuild.plan.signing import Signing, signing_of
-from tfbuild.releases.keys import Release, SourceRelease, debian_of, source_of, suite_of
+from tfbuild.plan.naming import Asked, Extra
+from tfbuild.plan.remote.section import Remote
+from tfbuild.plan.roots import Root
+from tfbuild.plan.signing import Signing
+from tfbuild.releases.keys import Release
 
 Part = TypeVar("Part")
+ReleaseModel = TypeVar("ReleaseModel", bound=Release, covariant=True)
+Narrower = TypeVar("Narrower", bound=Release)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class SourceTree:
         return fingerprint(replace(self, sha256=None) if self.tree else self)
 
 
+KEY_LABEL, BUILD_ID_LABEL = "tfbuild.key", "tfbuild.build-id"
 # Where a patch is from that its release is always built with.
 RELEASE_PATCH = "release"
 
@@ -149,12 +151,12 @@ class Plan(Generic[Part]):
     @property
     def plain_id(self) -> str:
         """The build id of the configuration as it is."""
-        return _id(self, self.asked.config)
+        return id_of(self, self.asked.config)
 
     @property
     def tree_id(self) -> str:
         """The name of the build tree: one for all builds that compile the same."""
-        return _id(self, self.asked.tree_word)
+        return id_of(self, self.asked.tree_word)
 
     @property
     def builder_key(self) -> str:
@@ -187,6 +189,14 @@ class Plan(Generic[Part]):
         return asdict(replace(self, signing=self.signing.shown))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlanDocument(Plan[Part]):
+    """``--dry-run --json``: the plan, and the definition that ``docker buildx bake`` takes."""
+
+    bake: dict[Literal["target"], dict[str, dict[str, Any]]] | None
+    replaces: Replaced | None  # the build in the output folder that has another key
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What a plan depends on besides request, configuration and release.
@@ -217,233 +227,28 @@ class Circumstances:
         return release.source_date_epoch if self.source_date_epoch is None else self.source_date_epoch
 
 
-KEY_LABEL, BUILD_ID_LABEL = "tfbuild.key", "tfbuild.build-id"
-STEPS = ("fetch", "root", "builder", "compile", "image", "verify", "dist")
-
-
 @dataclass(frozen=True)
-class Specifics(Generic[Part]):
-    """What one product adds to the common plan."""
+class Resolved(Generic[ReleaseModel]):
+    """The words, looked up in the project's files.
 
-    title: str  # of the compile step
-    image_title: str
-    flags: tuple[Flag, ...]
-    part: Part
-    policy: str
+    ``lines`` says where the release's file has each key. ``keys`` and ``policy`` are what the product's rules
+    say of the release and the configuration.
+    """
+
+    request: Request
+    config: ResolvedConfig
+    release: ReleaseModel
+    lines: Mapping[str, Origin]
+    circumstances: Circumstances
     keys: KeyRules
-    pins: tuple[Pin, ...]
-    compiled_from: tuple[object, ...]  # what the compiler sees, besides source, patches and builder
-    notes: tuple[str, ...] = ()
-    builder_from: tuple[object, ...] = ()  # what only this product's builder has
-    image_from: tuple[object, ...] = ()
-    verified_by: tuple[object, ...] = ()
-    unhashed: Unhashed | None = None
-    roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
-    unlocked: tuple[str, ...] = ()
-    steps: tuple[str, ...] = STEPS
-    flavour: str | None = None  # of the image; None: as the key runtime.flavour says
-    beyond: tuple[Extra, ...] = ()  # what was asked of this product, beyond the configuration
-    labels: tuple[tuple[str, str], ...] = ()  # of the image, beside those that all have
-    remote: Remote | None = None  # None also where the product compiles nothing
+    policy: str
+
+    def of(self, *models: type[Narrower]) -> Resolved[Narrower]:
+        """The same, of a release that one of ``models`` reads; asking another one for it is a bug."""
+        if not isinstance(self.release, models):
+            raise TypeError(f"{self.release.path} is no {' or '.join(each.__name__ for each in models)}")
+        return cast("Resolved[Narrower]", self)
 
 
-def assemble(
-    request: Request,
-    config: ResolvedConfig,
-    release: Release,
-    circumstances: Circumstances,
-    specifics: Specifics[Part],
-) -> Plan[Part]:
-    """The plan, from what is common and what one product adds."""
-    arch, values = request.arch, config.values
-    beyond = config_extras(config, specifics.keys, circumstances.patch_hashes)
-    asked = Asked(request.config, request.name, merged(beyond, (*specifics.beyond, *request.beyond)))
-    request = replace(request, config=asked.word)
-    epoch = circumstances.epoch_of(release)
-    root, runtime_root = specifics.roots or roots_of(request, config, release, epoch)
-    source = source_of(release)
-    draft = Plan(
-        build_id=require_short(_id(request, asked.word)),
-        product=request.product,
-        release=request.release,
-        library_version=release.version,
-        config=request.config,
-        asked=asked,
-        arch=arch,
-        status=release.status,
-        provider=release.provider,
-        revision=circumstances.revision,
-        notes=(
-            *_notes(request, config, release),
-            *specifics.notes,
-            *remote_notes(specifics.remote),
-            *notes_without_effect(config, specifics.keys, jobs=request.jobs is not None),
-        ),
-        quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
-        pins=specifics.pins,
-        unhashed=specifics.unhashed,
-        unlocked=specifics.unlocked,
-        source=SourceTree(
-            source.name, source.sha256, source.tree, source.filename, source.strip_prefix, source.subtrees
-        )
-        if source
-        else None,
-        patches=circumstances.patches,
-        root=root,
-        runtime_root=runtime_root,
-        packages=tuple(
-            f"{package.name}={package.version}"
-            for package in (release.packages(arch) if isinstance(release, SourceRelease) else ())
-        ),
-        flags=specifics.flags,
-        strip=values.compile.strip,
-        debug_info=values.compile.debug_info,
-        jobs=request.jobs or values.resources.jobs,
-        memory_per_job_mib=values.resources.memory_per_job_mib,
-        part=specifics.part,
-        image=_image(request, config, release, specifics),
-        policy=specifics.policy,
-        policy_sha256=circumstances.policy_sha256,
-        source_date_epoch=epoch,
-        distributable=values.distributable,
-        output=str(Path(request.output, request.product, request.release, request.config, arch)),
-        mirrors=circumstances.mirrors,
-        signing=signing_of(values),
-        remote=specifics.remote,
-        steps=(),
-    )
-    done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))
-    return replace(done, image=_with_key(done.image, done.key))
-
-
-def _id(what: Request | Plan[Any], word: str) -> str:
+def id_of(what: Request | Plan[Any], word: str) -> str:
     return f"{what.product}-{what.release}-{word}-{what.arch}"
-
-
-def _with_key(image: Image, key: str) -> Image:
-    """The image as it is made: its label tells which plan it is of."""
-    return replace(image, labels=tuple(sorted((*image.labels, (KEY_LABEL, key)))))
-
-
-def roots_of(
-    request: Request, config: ResolvedConfig, release: Release, epoch: int
-) -> tuple[Root, Root | None]:
-    """The builder's root filesystem, and that of an image with a distribution in it."""
-    values, debian = config.values, debian_of(release)
-    pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    root = root_of(values, suite_of(release), request.build_arch, epoch, snapshot=pinned)
-    if values.runtime.base != "debian":
-        return root, None
-    include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
-    return root, replace(root, arch=request.arch, include=include)
-
-
-def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
-    notes = []
-    if release.status != "built" and release.is_compiled:
-        notes.append(f"this project has not compiled {release.product} {release.release} as it is")
-    if not config.values.distributable:
-        notes.append(f"not to be distributed: {config.values.distributable_note or config.description}")
-    if not config.values.debian.security_updates:
-        notes.append("packages as at Debian's last point release: debian.security_updates is off")
-    if request.arch is not request.build_arch:
-        made = "cross-compiled" if release.is_compiled else "put together"
-        notes.append(f"{made} on {request.build_arch}; the smoke test runs under qemu-user")
-    return tuple(notes)
-
-
-def _image(request: Request, config: ResolvedConfig, release: Release, specifics: Specifics[Any]) -> Image:
-    values = config.values
-    what = f"{specifics.image_title} {release.version}"
-    labels = {
-        "org.opencontainers.image.title": f"{what} ({request.config}, {request.arch})",
-        "org.opencontainers.image.description": release.description,
-        "org.opencontainers.image.version": release.version,
-        "org.opencontainers.image.revision": _revision(release),
-        "org.opencontainers.image.source": release.source_url,
-        "org.opencontainers.image.url": release.homepage,
-        "org.opencontainers.image.licenses": release.licenses,
-        BUILD_ID_LABEL: _id(request, request.config),
-        "tfbuild.distributable": "true" if values.distributable else "false",
-        **({"tfbuild.distributable-note": values.distributable_note} if values.distributable_note else {}),
-        **dict(specifics.labels),
-        **values.runtime.labels,
-    }
-    return Image(
-        tag=request.tag or f"tfbuild/{request.product}:{request.release}-{request.config}-{request.arch}",
-        platform=request.arch.platform.oci,
-        base=values.runtime.base,
-        flavour=specifics.flavour or values.runtime.flavour,
-        user=values.runtime.user,
-        labels=tuple(sorted(labels.items())),
-    )
-
-
-def _arches_of_roots(plan: Plan[Any]) -> str:
-    """The builder's, and the image's where it is another."""
-    arches = [plan.root.arch, *([plan.runtime_root.arch] if plan.runtime_root else [])]
-    return " and ".join(dict.fromkeys(map(str, arches)))
-
-
-def _revision(release: Release) -> str:
-    """The commit, else the hash of the source, else upstream's tag."""
-    archive = source_of(release)
-    source = f"sha256:{archive.sha256}" if archive else release.tag
-    return release.revision or source
-
-
-def _steps(plan: Plan[Part], specifics: Specifics[Part], recipe: str) -> tuple[Step, ...]:
-    """The order of the work. Each key covers the keys before it that the step builds on.
-
-    Numbers of jobs, estimates and notes are in no key: no result depends on them.
-    """
-    fetch = fingerprint(
-        [
-            *(asdict(pin) for pin in plan.pins),
-            *([plan.source.tree] if plan.source and plan.source.tree else []),
-        ]
-    )
-    root = plan.root.key
-    builder = fingerprint([root, *specifics.builder_from, plan.packages, plan.arch, recipe])
-    result = [plan.strip, plan.debug_info, plan.library_version]
-    compiled = fingerprint(
-        [
-            builder,
-            plan.source.key if plan.source else None,
-            [each.sha256 for each in plan.patches],
-            *specifics.compiled_from,
-            *result,
-        ]
-    )
-    made = replace(plan.image, tag="")  # neither what it is called nor where it goes changes a result
-    image = fingerprint([compiled, made, plan.runtime_root, plan.source_date_epoch, *specifics.image_from])
-    verify = fingerprint([image, *specifics.verified_by, plan.policy, plan.policy_sha256])
-    done = fingerprint([verify, "dist"])
-    count = len(plan.pins) + (plan.unhashed is not None)
-    known = {
-        "fetch": (f"fetch {count} pinned file{'s' if count > 1 else ''}", fetch),
-        "root": (f"Debian root filesystem ({plan.root.suite}, {_arches_of_roots(plan)})", root),
-        "builder": (f"builder image for {plan.arch}", builder),
-        "fetch-deps": ("fetch what Bazel needs from the network", compiled),
-        "compile": (specifics.title, compiled),
-        "wheel": ("platform tag of the wheel", compiled),
-        "install": (f"install {len(plan.pins)} wheels without network", compiled),
-        "image": (f"runtime image ({plan.image.base})", image),
-        "verify": ("verify files and image, run the smoke test", verify),
-        "dist": (f"write {plan.output}", done),
-    }
-    return tuple(Step(id, *known[id]) for id in specifics.steps)
-
-
-def recipe_hash(root: Path, folders: tuple[str, ...]) -> str:
-    """A hash of the files below ``folders``: their names, whether they are executable, and their bytes.
-
-    Without Python's own ``__pycache__``, which pip makes where it installs a wheel.
-    """
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted((root / folder).rglob("*")):
-            if path.is_file() and path.parent.name != "__pycache__":
-                digest.update(f"{path.relative_to(root)}\0{path.stat().st_mode & 0o100}\0".encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

@@ -12,9 +12,8 @@ from tfbuild.base.documents import dump, fingerprint
 from tfbuild.base.errors import UsageError
 from tfbuild.base.image_names import parse_tag
 from tfbuild.base.printable import joined
-from tfbuild.plan.document import PlanDocument
 from tfbuild.plan.naming import common_word
-from tfbuild.plan.plan import Part, Plan
+from tfbuild.plan.plan import Part, Plan, PlanDocument
 from tfbuild.plan.words import Words, parse_arch
 
 INDEX_FOLDER = "index"  # beside those of the architectures

@@ -53,6 +53,11 @@ def release_key(name: str) -> ReleaseKey:
     )
 
 
+def _none(release: Release) -> Iterator[tuple[str, str]]:
+    del release
+    return iter(())
+
+
 @dataclass(frozen=True, eq=False)
 class ReleaseKind:
     """How the release files of one product are read: by the model of their provider.
@@ -63,7 +68,7 @@ class ReleaseKind:
 
     product: str
     models: Mapping[str, type[Release]]
-    disagreements: Callable[[Release], Iterator[tuple[str, str]]]
+    disagreements: Callable[[Release], Iterator[tuple[str, str]]] = _none
     never_built_will_do: bool = False
 
     def model_of(self, document: YamlDocument) -> type[Release]:
@@ -250,6 +255,8 @@ def _disagreements(release: Release, kind: ReleaseKind, name: str) -> Iterator[t
     """What the types cannot say: the names agree with the folder, the arches with each other."""
     if release.product != kind.product:
         yield "product", f"the file is in the folder of '{kind.product}'"
+    if release.provider not in kind.models:
+        yield "provider", f"'{release.provider}' is none of {kind.product}: it has {', '.join(kind.models)}"
     stem = Path(name).name.removesuffix(".yaml")
     if release.release != stem:
         yield "release", f"the file is called '{stem}.yaml'"

@@ -14,7 +14,8 @@ from tests.support.plans import DEBIAN_RELEASE, PROJECT, all_plans, make_plan
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import fingerprint
 from tfbuild.build.layout import Layout
-from tfbuild.plan.plan import Patch, Plan, recipe_hash
+from tfbuild.plan.asked import recipe_hash
+from tfbuild.plan.plan import Patch, Plan
 from tfbuild.products.tflite.bake import definition
 
 SCHEMA = json.loads((PROJECT / "schemas" / "plan.schema.json").read_text())

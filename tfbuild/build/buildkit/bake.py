@@ -43,6 +43,10 @@ class BakeOptions:
     nonce: str = ""
 
 
+# The stage that all others of a recipe are made from.
+BUILDER = "builder"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Builder:
     """Installed packages that the stages of a recipe are made from; ``dockerfiles/common`` says how.
@@ -60,21 +64,22 @@ class Builder:
     arch: Arch | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Stages:
     """The stages of one recipe: they share contexts, arguments and secrets.
 
-    ``builders`` need a network, and so go into a bundle. All stages are made from the first; any other is for
-    the smoke test alone, so that it is not installed before a compile.
+    ``contexts`` and ``arguments`` are given beside those that any recipe has. ``builders`` need a network,
+    and so go into a bundle. All stages are made from the first; any other is for the smoke test alone, so
+    that it is not installed before a compile.
     """
 
     plan: Plan[Any]
     layout: Layout
     options: BakeOptions
     recipe: str  # its folder in dockerfiles/
-    contexts: Mapping[str, str]
-    arguments: Mapping[str, str]
-    builders: tuple[Builder, ...] = ()
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    builders: tuple[Builder, ...] = (Builder(name=BUILDER),)
     image: Mapping[str, Any] = field(default_factory=dict)  # what the image's target has otherwise
     image_recipe: str | None = None  # where image.Dockerfile is, if not in ``recipe``
 
@@ -88,11 +93,24 @@ class Stages:
         return {
             "context": str(self.dockerfiles / self.recipe),
             "target": stage,
-            "contexts": {**{each.name: f"target:{each.name}" for each in builders}, **self.contexts},
-            "args": {**self.arguments, **arguments},
+            "contexts": {
+                **{each.name: f"target:{each.name}" for each in builders},
+                **self._common_contexts(),
+                **self.contexts,
+            },
+            "args": {**recipe_arguments(self.plan), **self.arguments, **arguments},
             "output": [output],
             "attest": NO_PROVENANCE,
             **(self._secrets() if builders else {}),
+        }
+
+    def _common_contexts(self) -> dict[str, str]:
+        """The scripts of all recipes; source and tools of a cluster where the plan has them."""
+        plan = self.plan
+        return {
+            "common": str(self.dockerfiles / "common"),
+            **({"source": str(self.layout.source(plan))} if plan.source else {}),
+            **({"remote": "target:remote-root"} if plan.remote and plan.remote.tools else {}),
         }
 
     def builder(self, builder: Builder, output: str) -> dict[str, Any]:
@@ -135,14 +153,17 @@ class Stages:
     def root(self, root: Root) -> dict[str, Any]:
         return root_target(self.dockerfiles, self.layout.root(root))
 
-    def definition(self, targets: Mapping[str, dict[str, Any]]) -> BakeFile:
-        """The whole definition: ``targets``, and those that every recipe has."""
+    def definition(self, targets: Mapping[str, dict[str, Any]] | None = None) -> BakeFile:
+        """The whole definition: ``targets``, over those that any recipe has."""
         plan, layout, recipe = self.plan, self.layout, self.image_recipe or self.recipe
+        tools = plan.remote.tools if plan.remote else None
         image = image_target(
             plan, layout, self.dockerfiles / recipe / "image.Dockerfile", self.options.labels
         )
         common = {
             "root": self.root(plan.root),
+            **({"compile": self.folder("dist", layout.out)} if plan.source else {}),
+            **({"remote-root": self.root(tools)} if tools else {}),
             "smoke": self.folder("smoke", layout.smoke),
             # A tar keeps owners and modes whoever runs the client.
             "runtime-files": self.target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
@@ -154,25 +175,24 @@ class Stages:
                 if each.name not in self.options.builders
             },
         }
-        return {"target": {**targets, **common, **runtime_root_target(plan, layout, self.dockerfiles)}}
+        common |= runtime_root_target(plan, layout, self.dockerfiles)
+        return {"target": {**common, **(targets or {})}}
 
 
-def base_arguments(plan: Plan[Any]) -> dict[str, str]:
-    """The arguments of every recipe. ``QEMU`` is the emulator of a foreign architecture, else empty."""
+def recipe_arguments(plan: Plan[Any]) -> dict[str, str]:
+    """The arguments of any recipe. ``QEMU`` is the emulator of a foreign architecture, else empty."""
     foreign = plan.arch is not plan.root.arch
-    return {
+    found = {
         "MULTIARCH": plan.arch.platform.multiarch,
         "QEMU": plan.arch.platform.qemu if foreign else "",
         "RUNTIME_UID": str(plan.image.user),
         # The files that a layer writes do not carry the time of the build.
         "SOURCE_DATE_EPOCH": str(plan.source_date_epoch),
     }
-
-
-def compile_arguments(plan: Plan[Any]) -> dict[str, str]:
-    """The arguments of a recipe that compiles."""
+    if plan.source is None:
+        return found
     return {
-        **base_arguments(plan),
+        **found,
         "TRIPLET": plan.arch.platform.triplet,
         "BUILD_ID": plan.tree_id,
         "STRIP": "true" if plan.strip else "false",

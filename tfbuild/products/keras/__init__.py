@@ -24,6 +24,7 @@ WHEELS = Recipe[KerasPart](
     smoke=steps.smoke,
     tests="answers",
     artifacts=steps.ARTIFACTS,
+    builders=(),
     binaries=False,
     describe=describe,
     materials=materials,

@@ -33,7 +33,6 @@ DEFAULT_VARIANT = VARIANTS[0]
 RULES = Rules(
     releases=RELEASES,
     keys=key_rules,
-    recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/keras"),
     policy=lambda _, values: policy_name(values),
 )
 
@@ -51,16 +50,13 @@ def plan_keras(asked: Asked) -> Plan[KerasPart]:
                 f"--variant takes {' or '.join(VARIANTS)}, not '{words.variant}'", hint="--variant cpu"
             )
         words = replace(words, sets=(*words.sets, f"keras.variant={words.variant}"))
-    found = resolve(replace(asked, words=words), RULES)
-    release = found.release
-    if not isinstance(release, KerasRelease):
-        raise TypeError(f"{release.path} is not a release of Keras")
+    found = resolve(replace(asked, words=words), RULES).of(KerasRelease)
     app = read_app(Path(words.app), named=bool(words.name)) if words.app else None
     app_lock = Path(words.app) / APP_LOCK
     run = run_settings(found.config, app.settings if app else None)
     require_files(found.config, app, run)
     more = KerasCircumstances(
-        lock=read_lock_of(root, release),
+        lock=read_lock_of(root, found.release),
         platforms=load_platforms(root),
         app=app.folder if app else None,
         asked=app.asked if app else (),
@@ -69,14 +65,7 @@ def plan_keras(asked: Asked) -> Plan[KerasPart]:
         run=run,
         run_unset=run_settings_unset(found.config, app.settings) if app else None,
     )
-    return make_keras_plan(
-        found.request,
-        found.config,
-        release,
-        release_lines=found.lines,
-        circumstances=found.circumstances,
-        more=more,
-    )
+    return make_keras_plan(found, more)
 
 
 def application_to_lock(

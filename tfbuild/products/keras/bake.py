@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages, base_arguments
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.keras.part import KerasPart
@@ -19,10 +19,10 @@ def keras_definition(
     stage = "gpu" if plan.part.variant == "gpu" else "image"
     suffix = "-healthcheck" if plan.part.healthcheck else ""
     stages = Stages(
-        plan=plan,
-        layout=layout,
-        options=options,
-        recipe="keras",
+        plan,
+        layout,
+        options,
+        "keras",
         contexts={
             "base": "target:root",
             "target-root": "target:target-root",
@@ -32,13 +32,9 @@ def keras_definition(
             "app-request": str(layout.app_request),
             "app": str(layout.app),
             "model": str(layout.model),
-            "common": str(layout.project / "dockerfiles" / "common"),
         },
-        arguments={
-            **base_arguments(plan),
-            "PYTHON": plan.part.python,
-            "RUNTIME_BASE": plan.image.base,
-        },
+        arguments={"PYTHON": plan.part.python, "RUNTIME_BASE": plan.image.base},
+        builders=(),
         image={"target": stage + suffix},
     )
     return stages.definition(

@@ -16,15 +16,14 @@ from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError,
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.assemble import Specifics, assemble
 from tfbuild.plan.naming import Extra, as_text, model_extra, python_extra
-from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.plan import Plan, Request, Resolved
 from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.keras.keys import LEFT_OUT, AppKeys, KerasKeys
 from tfbuild.products.keras.part import AppFolder, KerasModel, KerasPart
 from tfbuild.products.keras.release import KerasRelease
-from tfbuild.products.keras.rules import key_rules
 from tfbuild.products.keras.trial import labels_of
-from tfbuild.releases.keys import Release
 from tfbuild.releases.wheels.keys import WheelKeys, WheelPython, WheelSet
 from tfbuild.releases.wheels.lock import LockedWheel, LockFile, require_environment
 from tfbuild.releases.wheels.rules import Conflict, Wanted, closure, marker_environment
@@ -76,24 +75,16 @@ class KerasCircumstances:
     run_unset: AppKeys | None = None  # the same without --set
 
 
-def make_keras_plan(
-    request: Request,
-    config: ResolvedConfig,
-    release: KerasRelease,
-    *,
-    release_lines: Mapping[str, Origin],
-    circumstances: Circumstances,
-    more: KerasCircumstances,
-) -> Plan[KerasPart]:
-    """``release_lines`` says where the release's file has each key.
+def make_keras_plan(found: Resolved[KerasRelease], more: KerasCircumstances) -> Plan[KerasPart]:
+    """The plan.
 
     :raises NothingMatchesError: there are no wheels for the variant, the Python or the architecture.
     :raises ConfigError: versions that are asked for do not go together; every one of them.
     """
-    keys = release.wheels
+    request, config, keys = found.request, found.config, found.release.wheels
     values = config.values
-    python = _python(keys, config, release_lines)
-    asked = _set(keys, request, config, release_lines)
+    python = _python(keys, config, found.lines)
+    asked = _set(keys, request, config, found.lines)
     chosen, extra = _chosen(more, python, request.arch, asked, config)
     variant = values.of(KerasKeys).variant
     run = more.run or values.of(AppKeys)
@@ -114,14 +105,12 @@ def make_keras_plan(
         environment=tuple(sorted(run.environment.items())),
         healthcheck=run.healthcheck,
     )
-    root, runtime_root = _roots(request, config, release, circumstances, python, more.platforms)
+    root, runtime_root = _roots(found, python, more.platforms)
     specifics = Specifics(
         title="",
         image_title="TensorFlow and Keras",
         flags=(),
         part=part,
-        policy=policy_name(values),
-        keys=key_rules(release),
         notes=tuple(_notes(part)),
         pins=tuple(each.pin for each in (*chosen, *extra)),
         compiled_from=(part.wheels, part.python, part.left_out, runtime_root),
@@ -140,7 +129,7 @@ def make_keras_plan(
         beyond=python_extra("keras.python", python, keys.python(config.named.of(KerasKeys).python))
         + tuple(_beyond(part, more, run, more.run_unset or config.named.of(AppKeys))),
     )
-    return assemble(request, config, release, circumstances, specifics)
+    return assemble(found, specifics)
 
 
 def policy_name(values: BuildConfig) -> str:
@@ -308,16 +297,9 @@ def _problem(place: str, text: str) -> ConfigProblem:
     return ConfigProblem(path, int(line), 1, text) if line.isdecimal() else ConfigProblem(place, 0, 0, text)
 
 
-def _roots(
-    request: Request,
-    config: ResolvedConfig,
-    release: Release,
-    circumstances: Circumstances,
-    python: WheelPython,
-    platforms: Platforms,
-) -> tuple[Root, Root]:
+def _roots(found: Resolved[KerasRelease], python: WheelPython, platforms: Platforms) -> tuple[Root, Root]:
     """The builder's root, and what the image is made of."""
-    values = config.values
+    request, config, values = found.request, found.config, found.config.values
     foreign = request.arch is not request.build_arch
     if foreign and values.runtime.base == "debian":
         raise UsageError(
@@ -330,12 +312,12 @@ def _roots(
         )
     emulator = platforms.require_suite(python.suite).emulator
     include = (*_BUILDER, *((emulator,) if foreign and emulator else ()))
-    epoch = circumstances.epoch_of(release)
+    epoch = found.circumstances.epoch_of(found.release)
     root = root_of(values, python.suite, request.build_arch, epoch, include=include)
     packages = tuple(sorted({*python.packages, *_RUNTIME}))
     if values.runtime.base == "debian":
         return root, replace(root, include=packages)
-    return root, unpacked(root, request.arch, packages, circumstances.recorder)
+    return root, unpacked(root, request.arch, packages, found.circumstances.recorder)
 
 
 def _notes(part: KerasPart) -> Iterator[str]:

@@ -13,8 +13,9 @@ from tfbuild.base.git_tree import require_git_id
 from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
+from tfbuild.build.smoke import FOLDER, emulator, run_program
 from tfbuild.build.steps import bake_targets, empty_folders, make_image, write_fetch_log
-from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.engine.facts import RunResult
 from tfbuild.machine.files import mark_files
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.smoke import judge_keras, judge_model, outcomes
@@ -133,17 +134,5 @@ def smoke(run: Run[KerasPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
 
 
 def _run(run: Run[KerasPart], program: str, *arguments: str) -> RunResult:
-    folder = "/smoke"
-    files = {f"{folder}/{path.name}": path for path in sorted(run.layout.smoke.iterdir())}
-    emulated = f"{folder}/qemu" in files
-    emulator = (f"{folder}/qemu",) if emulated else ()
-    command = (*emulator, _PYTHON, f"{folder}/{program}", *arguments)
-    options = RunOptions(
-        platform=run.plan.image.platform,
-        entrypoint=command[:1],
-        files=files,
-        mount=folder,
-        timeout_s=_TIMEOUT_EMULATED_S if emulated else _TIMEOUT_S,
-        speaks=True,
-    )
-    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
+    command = (_PYTHON, f"{FOLDER}/{program}", *arguments)
+    return run_program(run, command, timeout_s=_TIMEOUT_EMULATED_S if emulator(run) else _TIMEOUT_S)

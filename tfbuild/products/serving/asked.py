@@ -14,9 +14,9 @@ from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.compiler_options import compiler_options
 from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
-from tfbuild.plan.asked import Asked, Resolved, Rules, default_policy, resolve
+from tfbuild.plan.asked import Asked, Rules, default_policy, resolve
 from tfbuild.plan.effect import KeyRules
-from tfbuild.plan.plan import Plan
+from tfbuild.plan.plan import Plan, Resolved
 from tfbuild.plan.words import split_raw
 from tfbuild.products.saved_model import read_model
 from tfbuild.products.serving.bazel.flags import tf_revision_refused
@@ -71,7 +71,7 @@ RULES = Rules(
         never_built_will_do=True,
     ),
     keys=_keys,
-    recipe=("dockerfiles/common", "dockerfiles/debian", "dockerfiles/serving", "toolchains/bazel"),
+    toolchains=("toolchains/bazel",),
     policy=_policy,
     builds_on=_builds_on,
     compiler=_compiler,
@@ -86,16 +86,13 @@ def plan_serving(asked: Asked) -> Plan[Any]:
     if asked.env.get("TF_REVISION"):
         raise tf_revision_refused("in the environment")
     found = resolve(asked, RULES)
-    release = found.release
-    if isinstance(release, ServingWheelRelease):
-        return _with_wheel(asked, found, release)
-    if not isinstance(release, ServingRelease):
-        raise TypeError(f"{release.path} is not a release of the model server")
-    return _with_bazel(asked, found, release)
+    if isinstance(found.release, ServingWheelRelease):
+        return _with_wheel(asked, found.of(ServingWheelRelease))
+    return _with_bazel(asked, found.of(ServingRelease))
 
 
-def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> Plan[WheelServerPart]:
-    root, words = asked.root, asked.words
+def _with_wheel(asked: Asked, found: Resolved[ServingWheelRelease]) -> Plan[WheelServerPart]:
+    root, words, release = asked.root, asked.words, found.release
     if words.raw:
         raise UsageError(
             f"words after -- go to Bazel, and {release.product} {release.release} is not built by it",
@@ -108,12 +105,8 @@ def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> 
     )
     lock = load_lock(root, release)
     return wheel_plan.make_wheel_server_plan(
-        found.request,
-        found.config,
-        release,
-        release_lines=found.lines,
-        circumstances=found.circumstances,
-        more=wheel_plan.WheelCircumstances(
+        found,
+        wheel_plan.WheelCircumstances(
             sources=read_list(root / release.sources_path, release.sources_path),
             listed_in=release.sources_path,
             lock=lock.path,
@@ -124,28 +117,21 @@ def _with_wheel(asked: Asked, found: Resolved, release: ServingWheelRelease) -> 
     )
 
 
-def _with_bazel(asked: Asked, found: Resolved, release: ServingRelease) -> Plan[ServingPart]:
+def _with_bazel(asked: Asked, found: Resolved[ServingRelease]) -> Plan[ServingPart]:
     root, words = asked.root, asked.words
-    lock = load_lock(root, release)
-    compiler = compiler_of(release)
+    lock = load_lock(root, found.release)
+    compiler = compiler_of(found.release)
     more = ServingCircumstances(
         load_cpus(PROJECT),
         raw=split_raw(words.raw),
         model=read_model(Path(words.model)) if words.model else None,
         lock=lock.path,
-        seen=lock.seen(release),
+        seen=lock.seen(found.release),
         build_files=_build_files(root),
         compiler=compiler,
         options=compiler_options(compiler),
     )
-    return make_serving_plan(
-        found.request,
-        found.config,
-        release,
-        release_lines=found.lines,
-        circumstances=found.circumstances,
-        more=more,
-    )
+    return make_serving_plan(found, more)
 
 
 def _build_files(root: Path) -> dict[str, str]:

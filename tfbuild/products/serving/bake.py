@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import (
-    BakeFile,
-    BakeOptions,
-    Builder,
-    Stages,
-    compile_arguments,
-    remote_jobs,
-)
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, remote_jobs
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel.flags import limits
@@ -30,32 +23,18 @@ def serving_definition(
     in the cache mounts now."""
     contexts = {
         "archives": str(layout.archives),
-        "source": str(layout.source(plan)),
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "bazel"),
-        "common": str(layout.project / "dockerfiles" / "common"),
         "model": str(layout.model),
         "out": str(layout.out),
         "repositories": str(layout.repositories),
     }
-    tools = plan.remote.tools if plan.remote else None
-    if tools:
-        contexts["remote"] = "target:remote-root"
-    stages = Stages(
-        plan=plan,
-        layout=layout,
-        options=options,
-        recipe="serving",
-        contexts=contexts,
-        arguments=_arguments(plan, options),
-        builders=_builders(plan, layout),
-    )
+    arguments, builders = _arguments(plan, options), _builders(plan, layout)
+    stages = Stages(plan, layout, options, "serving", contexts, arguments, builders)
     return stages.definition(
         {
             "fetch": stages.target("fetch-none" if options.offline else "fetch", "type=cacheonly"),
             "collect-repositories": stages.folder("collected", layout.collected),
-            "compile": stages.folder("dist", layout.out),
-            **({"remote-root": stages.root(tools)} if tools else {}),
             "logs": stages.folder("logs", layout.logs),
         }
     )
@@ -66,7 +45,6 @@ def _arguments(plan: Plan[ServingPart], options: BakeOptions) -> dict[str, str]:
     jobs, memory_mib = options.jobs or plan.jobs or 1, options.memory_mib or _SOME_MEMORY_MIB
     elsewhere = remote_jobs(plan, options) if plan.remote else None
     return {
-        **compile_arguments(plan),
         "LIMITS": " ".join(limits(part.bazel.version, jobs, memory_mib, elsewhere)),
         "BINARY": part.binary,
         "NETWORK": "default" if plan.remote else "none",

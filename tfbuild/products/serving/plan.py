@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.base.values import Origin
 from tfbuild.config.compiler_cpus import CompilerCpus
 from tfbuild.config.compiler_options import CompilerOptions
 from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
-from tfbuild.plan.asked import default_policy
+from tfbuild.plan.assemble import Specifics, assemble
 from tfbuild.plan.flags import Target
 from tfbuild.plan.naming import model_extra, raw_extra
 from tfbuild.plan.needs import Estimates
-from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.plan import Plan, Request, Resolved
 from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.bazel.flags import STARTUP, BazelInputs, bazel_flags
@@ -31,7 +30,6 @@ from tfbuild.products.serving.part import (
     WayTaken,
 )
 from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
-from tfbuild.products.serving.rules import key_rules
 
 
 def describe(part: ServingPart) -> Iterator[str]:
@@ -71,21 +69,14 @@ class ServingCircumstances:
     options: CompilerOptions | None = None
 
 
-def make_serving_plan(
-    request: Request,
-    config: ResolvedConfig,
-    release: ServingRelease,
-    *,
-    release_lines: Mapping[str, Origin],
-    circumstances: Circumstances,
-    more: ServingCircumstances,
-) -> Plan[ServingPart]:
-    """``release_lines`` says where the release's file has each key.
+def make_serving_plan(found: Resolved[ServingRelease], more: ServingCircumstances) -> Plan[ServingPart]:
+    """The plan.
 
     :raises NothingMatchesError: the release cannot be built so: no way to the architecture, a CPU that its
         compiler does not know, a name that upstream's .bazelrc does not have.
     :raises UsageError: an argument after ``--`` cannot be given.
     """
+    request, config, release = found.request, found.config, found.release
     serving = release.serving
     way = _way(serving, request)
     flags = bazel_flags(
@@ -94,7 +85,7 @@ def make_serving_plan(
             release,
             serving,
             way,
-            release_lines,
+            found.lines,
             more.cpus,
             compiler=more.compiler,
             options=more.options,
@@ -107,14 +98,12 @@ def make_serving_plan(
     pins = release.pins(request.arch, request.build_arch, more.seen)
     require_remote(config)
     executed = bool(config.values.remote.executor)
-    remote = remote_of(config, request.build_arch, circumstances.recorder, tools=executed)
+    remote = remote_of(config, request.build_arch, found.circumstances.recorder, tools=executed)
     specifics = Specifics(
         title=f"compile TensorFlow Serving {release.version}",
         image_title="TensorFlow Serving",
         flags=flags,
         part=part,
-        policy=default_policy(release, config.values),
-        keys=key_rules(release, more.cpus),
         notes=tuple(_notes(serving, way, part, request)),
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),
@@ -146,7 +135,7 @@ def make_serving_plan(
         ),
         remote=remote,
     )
-    return assemble(request, config, release, circumstances, specifics)
+    return assemble(found, specifics)
 
 
 def _way(serving: ServerBuild, request: Request) -> Way:

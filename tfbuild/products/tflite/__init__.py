@@ -26,7 +26,6 @@ NATIVE = Recipe[TflitePart](
     smoke=steps.smoke,
     tests="inferences",
     artifacts=steps.ARTIFACTS,
-    builders=bake.BUILDERS,
     causes=steps.CAUSES,
     materials=materials,
     exports=lambda part: {"c-library": ("TfLiteXNNPackDelegateCreate",)} if part.xnnpack else {},
@@ -37,7 +36,6 @@ PYTHON = Recipe[TflitePart](
     smoke=steps.smoke,
     tests="inferences",
     artifacts=steps.PYTHON_ARTIFACTS,
-    builders=bake.BUILDERS,
     causes=steps.CAUSES,
     materials=materials,
 )
@@ -47,7 +45,6 @@ WHEEL = Recipe[WheelPart](
     smoke=steps.smoke,
     tests="inferences",
     artifacts=wheel_steps.ARTIFACTS,
-    builders=wheel_bake.BUILDERS,
     describe=wheel_plan.describe,
     materials=wheel_materials,
 )

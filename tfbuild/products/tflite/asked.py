@@ -12,7 +12,7 @@ from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
-from tfbuild.products.tflite.release import RELEASES, TfliteSource, TfliteWheelRelease
+from tfbuild.products.tflite.release import RELEASES, DebianRelease, TfliteWheelRelease, UpstreamRelease
 from tfbuild.products.tflite.rules import compiler_of, on_suite, source_rules, wheel_rules
 from tfbuild.products.tflite.selection.select import read_selection
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
@@ -34,12 +34,7 @@ def _keys(release: Release) -> KeyRules:
 RULES = Rules(
     releases=RELEASES,
     keys=_keys,
-    recipe=(
-        "dockerfiles/common",
-        "dockerfiles/debian",
-        "dockerfiles/tflite",
-        "toolchains/cmake",
-    ),
+    toolchains=("toolchains/cmake",),
     policy=_policy,
     compiler=compiler_of,
     on_suite=on_suite,
@@ -57,21 +52,9 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
     found = resolve(asked, RULES)
     release = found.release
     if isinstance(release, TfliteWheelRelease):
-        return make_wheel_plan(
-            found.request,
-            found.config,
-            release,
-            circumstances=found.circumstances,
-            lock=read_lock_of(asked.root, release),
-        )
-    if not isinstance(release, TfliteSource):
-        raise TypeError(f"{release.path} is neither made of a source nor of wheels")
+        return make_wheel_plan(found.of(TfliteWheelRelease), lock=read_lock_of(asked.root, release))
     return make_tflite_plan(
-        found.request,
-        found.config,
-        release,
-        release_lines=found.lines,
-        circumstances=found.circumstances,
+        found.of(DebianRelease, UpstreamRelease),
         lock=load_lock(asked.root, release),
         promised=promised_cpu(asked.root, found.config.values, release),
         selection=read_selection(asked.root, found.config),

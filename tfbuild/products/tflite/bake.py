@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import (
-    BakeFile,
-    BakeOptions,
-    Builder,
-    Stages,
-    compile_arguments,
-)
+from tfbuild.build.buildkit.bake import BUILDER, BakeFile, BakeOptions, Builder, Stages
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.part import TflitePart
 from tfbuild.products.tflite.python.plan import TOOLS
-
-# Stages of the recipe that need a network, and so go into a bundle.
-BUILDERS = ("builder",)
 
 
 def definition(
@@ -26,7 +17,6 @@ def definition(
     """The definition of a build from source, with or without the Python flavour."""
     part, python = plan.part, plan.part.python
     arguments = {
-        **compile_arguments(plan),
         "PYTHON_VERSION": python.version if python else "",
         "PYTHON_PACKAGE": python.package if python else "",
         "PYTHON_MODULE": python.module if python else "",
@@ -41,40 +31,24 @@ def definition(
     unpacked = plan.runtime_root if python else None
     contexts = {
         "dependencies": str(layout.dependencies),
-        "source": str(layout.source(plan)),
         "request": str(layout.request),
         "toolchains": str(layout.project / "toolchains" / "cmake"),
-        "common": str(layout.project / "dockerfiles" / "common"),
         "python": "target:python-root" if unpacked else str(layout.wheel),
         "wheel": str(layout.wheel),
     }
-    tools = plan.remote.tools if plan.remote else None
-    if tools:
-        contexts["remote"] = "target:remote-root"
-    stages = Stages(
-        plan=plan,
-        layout=layout,
-        options=options,
-        recipe="tflite",
-        contexts=contexts,
-        arguments=arguments,
-        builders=(_builder(plan, layout),),
-    )
+    stages = Stages(plan, layout, options, "tflite", contexts, arguments, builders=(_builder(plan, layout),))
     return stages.definition(
         {
             **({"python-root": stages.root(unpacked)} if unpacked else {}),
-            **({"remote-root": stages.root(tools)} if tools else {}),
-            "compile": stages.folder("dist", layout.out),
             "logs": stages.folder("logs", layout.logs, LOGS_NONCE=options.nonce),
         }
     )
 
 
 def _builder(plan: Plan[TflitePart], layout: Layout) -> Builder:
-    (name,) = BUILDERS
     host_tools = plan.part.host_tools
     return Builder(
-        name=name,
+        name=BUILDER,
         packages=(
             # A flatc on PATH would be taken before one of the version that the source demands:
             # https://github.com/tensorflow/tensorflow/pull/98643

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
-from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.assemble import STEPS, Specifics, assemble
 from tfbuild.plan.flags import Flag, Target, compile_flags
-from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.plan import Plan, Resolved
 from tfbuild.plan.remote.launcher import by_ccache, require_remote
 from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.tflite.cmake import (
@@ -40,7 +40,6 @@ from tfbuild.products.tflite.release import (
     UpstreamRelease,
     lite_folder,
 )
-from tfbuild.products.tflite.rules import source_rules
 from tfbuild.products.tflite.selection.select import (
     Selection,
     notes,
@@ -56,28 +55,24 @@ from tfbuild.releases.state import ReleaseLock, for_build
 
 
 def make_tflite_plan(
-    request: Request,
-    config: ResolvedConfig,
-    release: TfliteSource,
+    found: Resolved[TfliteSource],
     *,
-    release_lines: Mapping[str, Origin],
-    circumstances: Circumstances,
     lock: ReleaseLock,
     promised: str = "",
     selection: Selection | None = None,
 ) -> Plan[TflitePart]:
-    """``release_lines`` says where the release's file has each key; ``lock`` is the release's.
-    ``selection`` are the operators that are linked; None: all.
+    """``lock`` is the release's. ``selection`` are the operators that are linked; None: all.
 
     ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
     where it has none.
     """
+    request, config, release = found.request, found.config, found.release
     values, arch = config.values, request.arch
     locked = for_build(release, lock.lock, arch, conditions(values))
     python = python_part(config, release)
     flags = (
-        *compile_flags(config, release, release_lines, tuple(source_flags(release, release_lines))),
-        *tflite_cmake_flags(config, release, release_lines),
+        *compile_flags(config, release, found.lines, tuple(source_flags(release, found.lines))),
+        *tflite_cmake_flags(config, release, found.lines),
         *(python_flags(python, request.arch, config) if python else ()),
         *dependency_flags(locked.dependencies, lock.path),
         *(selection_flags(selection, config) if selection else ()),
@@ -113,15 +108,13 @@ def make_tflite_plan(
         selection=selection,
     )
     pins = release.pins(arch)
-    roots = python_roots(request, config, release, circumstances) if python else None
+    roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()
     specifics = Specifics(
         title=f"compile TFLite {release.version}",
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        policy=policy_name(values, release),
-        keys=source_rules(),
         beyond=(selection.extra,) if selection else (),
         notes=(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
@@ -147,13 +140,13 @@ def make_tflite_plan(
         remote=remote_of(
             config,
             request.build_arch,
-            circumstances.recorder,
+            found.circumstances.recorder,
             tools=not by_ccache(values.remote.executor or "", values.remote.cache or ""),
         ),
         verified_by=(part.smoke, part.operators),
         steps=PYTHON_STEPS if python else STEPS,
     )
-    return assemble(request, config, release, circumstances, specifics)
+    return assemble(found, specifics)
 
 
 def _tests(

@@ -9,7 +9,7 @@ import shutil
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
-from tfbuild.build.smoke import repeated
+from tfbuild.build.smoke import FOLDER, emulator, repeated, run_program
 from tfbuild.build.steps import (
     compile_source,
     copy_patches,
@@ -19,7 +19,7 @@ from tfbuild.build.steps import (
     write_fetch_log,
 )
 from tfbuild.downloads.archive.extract import extract
-from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.engine.facts import RunResult
 from tfbuild.plan.remote.launcher import request_files
 from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
@@ -189,19 +189,7 @@ def smoke(run: Run[TflitePart] | Run[WheelPart]) -> tuple[list[SmokeOutcome], li
 def _run_case(
     run: Run[TflitePart] | Run[WheelPart], case: SmokeCase | OperatorCase, timeout_s: int = 300
 ) -> RunResult:
-    folder = "/smoke"
     given = run.layout.model.glob("given-*") if isinstance(case, SmokeCase) and case.zeros else ()
-    files = {f"{folder}/{path.name}": path for path in sorted((*run.layout.smoke.iterdir(), *given))}
-    emulator = (f"{folder}/qemu",) if f"{folder}/qemu" in files else ()
-    command = (*emulator, *case.command(folder))
-    options = RunOptions(
-        platform=run.plan.image.platform,
-        entrypoint=command[:1],
-        files=files,
-        mount=folder,
-        # https://www.qemu.org/docs/master/user/main.html, "Environment variables"
-        env={"QEMU_CPU": case.cpu} if emulator and case.cpu else {},
-        timeout_s=timeout_s,
-        speaks=True,
-    )
-    return run.effects.engine.run_once(run.layout.candidate, command[1:], options)
+    # https://www.qemu.org/docs/master/user/main.html, "Environment variables"
+    env = {"QEMU_CPU": case.cpu} if emulator(run) and case.cpu else {}
+    return run_program(run, case.command(FOLDER), timeout_s=timeout_s, env=env, more=given)

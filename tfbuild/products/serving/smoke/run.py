@@ -10,7 +10,8 @@ from typing import Any
 from tfbuild.base.arch import Arch
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run
-from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.build.smoke import FOLDER, emulator, run_program, smoke_files
+from tfbuild.engine.facts import RunOptions
 from tfbuild.products.serving.part import ServerPart
 from tfbuild.products.serving.smoke.cases import Case, read_cases
 from tfbuild.products.serving.smoke.judge import STOP_GRACE_S, Heard, Ran, judge_server, judge_version
@@ -26,12 +27,11 @@ from tfbuild.products.serving.smoke.questions import (
     state_of,
 )
 
-_FOLDER = "/smoke"
 _MODELS_CONFIG = "models.config"
 _SERVER = "/usr/bin/tensorflow_model_server"
 _ENTRY = "/usr/bin/tf_serving_entrypoint"
 # The probe has its own loader and libraries: the image need not have them.
-_PROBE = (f"{_FOLDER}/lib/loader", "--library-path", f"{_FOLDER}/lib", f"{_FOLDER}/probe")
+_PROBE = (f"{FOLDER}/lib/loader", "--library-path", f"{FOLDER}/lib", f"{FOLDER}/probe")
 # A real server loads its first model in seconds; under an emulator, in minutes.
 _START_S = 120
 _START_EMULATED_S = 900
@@ -49,7 +49,7 @@ def smoke(run: Run[Any]) -> tuple[list[SmokeOutcome], list[Finding]]:
     starts it, with real models and a configuration file, and with the image's own model."""
     part: ServerPart = run.plan.part
     test = _Test(run)
-    version = test.version()
+    version = run_program(run, (_SERVER, "--version"))
     findings = list(judge_version(version, part.version_pattern))
     first = version.stdout.strip().partition("\n")[0]
     outcomes = [SmokeOutcome("version", version.exit_code, first, (), None, ())]
@@ -67,7 +67,7 @@ def _wanted(folder: Path, models: Sequence[str]) -> tuple[Case, ...]:
     """The questions to ``models``; writes the configuration file of a server that has them."""
     cases = read_cases((folder / "cases.json").read_text(encoding="utf-8"))
     wanted = tuple(case for case in cases if case.model in models)
-    (folder / _MODELS_CONFIG).write_text(models_config(wanted, _FOLDER), encoding="utf-8")
+    (folder / _MODELS_CONFIG).write_text(models_config(wanted, FOLDER), encoding="utf-8")
     return wanted
 
 
@@ -75,49 +75,32 @@ class _Test:
     """What all servers of one smoke test share."""
 
     def __init__(self, run: Run[Any]) -> None:
-        folder = run.layout.smoke
         self._run = run
         self._part: ServerPart = run.plan.part
-        self._emulator = (f"{_FOLDER}/qemu",) if (folder / "qemu").exists() else ()
-        self._cases = _wanted(folder, self._part.smoke_models)
+        self._emulator = emulator(run)
+        self._cases = _wanted(run.layout.smoke, self._part.smoke_models)
         self._start_s = _START_EMULATED_S if self._emulator else _START_S
-        self._files: dict[str, Path] = {
-            f"{_FOLDER}/{path.relative_to(folder)}": path
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
-
-    def version(self) -> RunResult:
-        command = (*self._emulator, _SERVER, "--version")
-        options = RunOptions(
-            platform=self._run.plan.image.platform,
-            entrypoint=command[:1],
-            files={name: path for name, path in self._files.items() if name == f"{_FOLDER}/qemu"},
-            mount=_FOLDER,
-            timeout_s=300,
-            speaks=True,
-        )
-        return self._run.effects.engine.run_once(self._run.layout.candidate, command[1:], options)
+        self._files = smoke_files(run)
 
     def servers(self) -> Iterator[Ran]:
         """Each server, when it has been stopped."""
         part, metrics = self._part, metrics_path(self._part)
-        monitoring = server_arguments(part, _FOLDER)
-        half = {"MODEL_BASE_PATH": _FOLDER, "MODEL_NAME": MODEL}
+        monitoring = server_arguments(part, FOLDER)
+        half = {"MODEL_BASE_PATH": FOLDER, "MODEL_NAME": MODEL}
         yield self._serve("server", monitoring, half, about_half_plus_two(self._start_s, metrics))
         if cases := self._cases:
             tolerance = _TOLERANCE.get(self._run.plan.arch, _TOLERANCE_ELSEWHERE)
             services = part.smoke_services
-            questions = about_models(cases, self._start_s, metrics, tolerance, _FOLDER, services)
+            questions = about_models(cases, self._start_s, metrics, tolerance, FOLDER, services)
             arguments = (
                 *monitoring,
-                *arguments_for(part.smoke_models, services, _FOLDER),
-                f"--model_config_file={_FOLDER}/{_MODELS_CONFIG}",
+                *arguments_for(part.smoke_models, services, FOLDER),
+                f"--model_config_file={FOLDER}/{_MODELS_CONFIG}",
                 "--enable_batching=true",
             )
             # The server does not heed the name; the health check, in a container of its own, asks for it.
             named = {"MODEL_NAME": cases[0].model}
-            ca_file = f"{_FOLDER}/ca.pem" if "tls" in services else ""
+            ca_file = f"{FOLDER}/ca.pem" if "tls" in services else ""
             yield self._serve("models", arguments, named, tuple(questions), ca_file)
         if part.model:
             name = part.model.name
@@ -137,9 +120,9 @@ class _Test:
         options = RunOptions(
             platform=self._run.plan.image.platform,
             # The kernel starts no foreign program: the build machine's entry program starts the emulator.
-            entrypoint=(f"{_FOLDER}/entry",) if self._emulator else None,
+            entrypoint=(f"{FOLDER}/entry",) if self._emulator else None,
             files=self._files,
-            mount=_FOLDER,
+            mount=FOLDER,
             pids=_THREADS,
             env=environment,
             timeout_s=self._start_s + 60,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, compile_arguments
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.part import WheelServerPart
@@ -19,30 +19,26 @@ def definition(
 ) -> BakeFile:
     """The definition: the compile has a Dockerfile of its own, image and smoke test are those of any model
     server."""
-    dockerfiles = layout.project / "dockerfiles"
     stages = Stages(
-        plan=plan,
-        layout=layout,
-        options=options,
-        recipe="serving",
+        plan,
+        layout,
+        options,
+        "serving",
         contexts={
-            "source": str(layout.source(plan)),
             "tensorflow": str(layout.dependencies),
             "further": str(layout.archives),
             "wheel": str(layout.wheel),
             "request": str(layout.request),
-            "common": str(dockerfiles / "common"),
             "model": str(layout.model),
             "out": str(layout.out),
         },
         arguments={
-            **compile_arguments(plan),
             "WHEEL_LIBRARIES": " ".join(plan.part.wheel.libraries),
             "JOBS": str(options.jobs or plan.jobs or 1),
         },
         builders=_builders(plan),
     )
-    own = {"dockerfile": str(dockerfiles / "serving" / "wheel" / "Dockerfile")}
+    own = {"dockerfile": str(stages.dockerfiles / "serving" / "wheel" / "Dockerfile")}
     return stages.definition(
         {
             "compile": {**stages.folder("dist", layout.out), **own},

@@ -12,10 +12,11 @@ from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.assemble import Specifics, assemble
 from tfbuild.plan.flags import BUILT_IN, Flag, Target, compile_flags
 from tfbuild.plan.naming import Extra, model_extra
 from tfbuild.plan.needs import Estimates
-from tfbuild.plan.plan import STEPS, Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.plan import Plan, Request, Resolved
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.files import server_args, server_files
 from tfbuild.products.serving.keys import ServingKeys
@@ -33,7 +34,7 @@ from tfbuild.products.serving.part import (
 )
 from tfbuild.products.serving.wheel.parts import left_out, without_parts
 from tfbuild.products.serving.wheel.release import ServerWheel, ServingWheelRelease, WheelBuild, commit_in
-from tfbuild.products.serving.wheel.rules import NO_CPU, key_rules
+from tfbuild.products.serving.wheel.rules import NO_CPU
 from tfbuild.products.serving.wheel.sources import SourceList
 from tfbuild.releases.keys import Release
 
@@ -64,30 +65,25 @@ class WheelCircumstances:
 
 
 def make_wheel_server_plan(
-    request: Request,
-    config: ResolvedConfig,
-    release: ServingWheelRelease,
-    *,
-    release_lines: Mapping[str, Origin],
-    circumstances: Circumstances,
-    more: WheelCircumstances,
+    found: Resolved[ServingWheelRelease], more: WheelCircumstances
 ) -> Plan[WheelServerPart]:
-    """``release_lines`` says where the release's file has each key.
+    """The plan.
 
     :raises NothingMatchesError: there is no wheel for the architecture, or it is of another TensorFlow.
     :raises ConfigError: a part is to be left out that the release does not have.
     """
+    request, config, release, lines = found.request, found.config, found.release, found.lines
     build = release.wheel
     without = left_out(config, release)
-    wheel = require_wheel(release, request.arch, release_lines)
-    flags = (*_flags(config, release, release_lines), *_cmake_flags(request, config, release, release_lines))
+    wheel = require_wheel(release, request.arch, lines)
+    flags = (*_flags(config, release, lines), *_cmake_flags(request, config, release, lines))
     part = _part(
         without_parts(build, without),
         wheel,
         config,
         more,
         flags,
-        require_protoc(release, request.build_arch, release_lines),
+        require_protoc(release, request.build_arch, lines),
     )
     part = replace(part, without=tuple(LeftOut(each.name, each.text, each.sources) for each in without))
     pins = release.pins(request.arch, request.build_arch, more.seen)
@@ -96,8 +92,6 @@ def make_wheel_server_plan(
         image_title="TensorFlow Serving",
         flags=flags,
         part=part,
-        policy=policy_name(release, config.values),
-        keys=key_rules(release),
         notes=tuple(_notes(config, part)),
         pins=pins,
         unhashed=release.unhashed(more.lock, more.seen),
@@ -118,10 +112,9 @@ def make_wheel_server_plan(
             replace(part.model, path="") if part.model else None,
         ),
         verified_by=(part.version_pattern, part.smoke_models, part.smoke_services),
-        steps=STEPS,
         beyond=tuple(_beyond(more)),
     )
-    return assemble(request, config, release, circumstances, specifics)
+    return assemble(found, specifics)
 
 
 def _beyond(more: WheelCircumstances) -> Iterator[Extra]:

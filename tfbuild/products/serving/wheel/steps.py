@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from tfbuild.base.errors import ChecksumError, VerificationError
+from tfbuild.base.errors import VerificationError
 from tfbuild.base.git_tree import require_git_id
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
     copy_patches,
+    copy_planned,
     empty_folders,
     unpack_source,
     write_fetch_log,
 )
 from tfbuild.downloads.archive.extract import extract
-from tfbuild.machine.files import hash_file, mark_files
+from tfbuild.machine.files import mark_files
 from tfbuild.products.serving.part import WheelServerPart
 from tfbuild.products.serving.wheel.request import request_files
 from tfbuild.products.serving.wheel.sources import SourceList, reader_of, require_same
@@ -84,25 +85,21 @@ def _unpack_further(run: Run[WheelServerPart]) -> None:
 
 
 def _copy_operators(run: Run[WheelServerPart]) -> None:
-    """The libraries of operators, in one folder.
+    """The libraries of operators, in one folder; of a wheel those that the plan names.
 
-    :raises ChecksumError: a file is another one than when the plan was made.
+    :raises ChecksumError: a file is no longer what it was when the plan was made.
     """
     folder = run.layout.archives / "operators"
     shutil.rmtree(folder, ignore_errors=True)
     for each in run.plan.part.operators:
-        path = run.layout.project / each.path
-        if hash_file(path) != each.sha256:
-            raise ChecksumError(
-                f"{each.path} was changed while the build ran", hint="run the build once more"
-            )
         folder.mkdir(exist_ok=True)
-        if not each.members:
-            shutil.copyfile(path, folder / path.name)
-            continue
-        with zipfile.ZipFile(path) as wheel:
-            for member, name in zip(each.members, each.names, strict=True):
-                (folder / name).write_bytes(wheel.read(member))
+        copy = folder / PurePath(each.path).name
+        copy_planned(run, each.path, copy, each.sha256, "library of operators")
+        if each.members:
+            with zipfile.ZipFile(copy) as wheel:
+                for member, name in zip(each.members, each.names, strict=True):
+                    (folder / name).write_bytes(wheel.read(member))
+            copy.unlink()
     if folder.exists():
         mark_files(folder)
 

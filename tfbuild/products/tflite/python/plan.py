@@ -5,8 +5,9 @@ from __future__ import annotations
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.assemble import roots_of
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
-from tfbuild.plan.plan import Circumstances, Request, roots_of
+from tfbuild.plan.plan import Resolved
 from tfbuild.plan.roots import Root, unpacked
 from tfbuild.products.tflite.part import PythonPart
 from tfbuild.products.tflite.release import UpstreamRelease
@@ -39,14 +40,12 @@ def python_part(config: ResolvedConfig, release: Release) -> PythonPart | None:
     return PythonPart(python.version, package, _MODULES[package])
 
 
-def python_roots(
-    request: Request, config: ResolvedConfig, release: Release, circumstances: Circumstances
-) -> tuple[Root, Root]:
+def python_roots(found: Resolved[Release]) -> tuple[Root, Root]:
     """The builder's root, and the one of the target with Python, numpy and their headers, only unpacked."""
-    builder, _ = roots_of(request, config, release, circumstances.epoch_of(release))
-    debian = debian_of(release)
+    builder, _ = roots_of(found)
+    debian = debian_of(found.release)
     packages = debian.python.packages if debian and debian.python else ()
-    return builder, unpacked(builder, request.arch, packages, circumstances.recorder)
+    return builder, unpacked(builder, found.request.arch, packages, found.circumstances.recorder)
 
 
 def python_flags(python: PythonPart, arch: Arch, config: ResolvedConfig) -> tuple[Flag, ...]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, base_arguments
+from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Stages
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.part import WheelPart
-
-# Stages of the recipe that need a network, and so go into a bundle.
-BUILDERS = ("builder",)
 
 
 def wheel_definition(
@@ -20,18 +17,13 @@ def wheel_definition(
     if plan.runtime_root is None:
         raise TypeError(f"{plan.build_id} does not list the packages in its image")
     stages = Stages(
-        plan=plan,
-        layout=layout,
-        options=options,
-        recipe="tflite/wheel",
+        plan,
+        layout,
+        options,
+        "tflite/wheel",
         image_recipe="tflite",
-        contexts={
-            "python": "target:python-root",
-            "wheel": str(layout.wheel),
-            "common": str(layout.project / "dockerfiles" / "common"),
-        },
-        arguments={**base_arguments(plan), "PYTHON_VERSION": plan.part.python},
-        builders=tuple(Builder(name=each) for each in BUILDERS),
+        contexts={"python": "target:python-root", "wheel": str(layout.wheel)},
+        arguments={"PYTHON_VERSION": plan.part.python},
     )
     return stages.definition(
         {

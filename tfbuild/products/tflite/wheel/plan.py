@@ -10,15 +10,15 @@ from packaging.utils import canonicalize_name
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import ResolvedConfig
+from tfbuild.plan.assemble import Specifics, assemble
 from tfbuild.plan.naming import python_extra
-from tfbuild.plan.plan import Circumstances, Plan, Request, Specifics, assemble
+from tfbuild.plan.plan import Plan, Resolved
 from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.operators import script_cases
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.plan import operator_limits
 from tfbuild.products.tflite.release import TfliteWheelRelease
-from tfbuild.products.tflite.rules import wheel_rules
 from tfbuild.products.tflite.smoke import wheel_cases
 from tfbuild.releases.wheels.keys import WheelPython
 from tfbuild.releases.wheels.lock import LockFile, require_environment
@@ -29,15 +29,9 @@ FLAVOUR = "wheel"
 _PYTHON = "tflite.python"
 
 
-def make_wheel_plan(
-    request: Request,
-    config: ResolvedConfig,
-    release: TfliteWheelRelease,
-    *,
-    circumstances: Circumstances,
-    lock: LockFile,
-) -> Plan[WheelPart]:
+def make_wheel_plan(found: Resolved[TfliteWheelRelease], *, lock: LockFile) -> Plan[WheelPart]:
     """The plan. Raises :class:`NothingMatchesError` for a Python or architecture without a wheel."""
+    request, config, release = found.request, found.config, found.release
     _refuse_distribution(config)
     python = _python(config, release)
     environment = require_environment(lock, python.version, request.arch, VARIANT)
@@ -63,15 +57,13 @@ def make_wheel_plan(
             like=package,
         ),
     )
-    builder, target = _roots(request, config, release, python, circumstances)
+    builder, target = _roots(found, python)
     pins = tuple(each.pin for each in wheels)
     specifics = Specifics(
         title="",
         image_title=f"{wheel.name} with Python {python.version}",
         flags=(),
         part=part,
-        policy=policy_name(config.values),
-        keys=wheel_rules(),
         flavour=FLAVOUR,
         notes=("the official wheel; nothing is compiled, so compile.* has no effect",),
         pins=pins,
@@ -82,7 +74,7 @@ def make_wheel_plan(
         steps=STEPS,
         beyond=python_extra(_PYTHON, python, release.wheels.python(config.named.of(TfliteKeys).python)),
     )
-    return assemble(request, config, release, circumstances, specifics)
+    return assemble(found, specifics)
 
 
 def policy_name(values: BuildConfig) -> str:
@@ -110,16 +102,11 @@ def _refuse_distribution(config: ResolvedConfig) -> None:
         raise ConfigError((ConfigProblem(origin.path, origin.line, origin.column, text),))
 
 
-def _roots(
-    request: Request,
-    config: ResolvedConfig,
-    release: TfliteWheelRelease,
-    python: WheelPython,
-    circumstances: Circumstances,
-) -> tuple[Root, Root]:
+def _roots(found: Resolved[TfliteWheelRelease], python: WheelPython) -> tuple[Root, Root]:
     """The builder's root of the Python's suite, and the target's, only unpacked."""
-    epoch = circumstances.epoch_of(release)
-    builder = root_of(config.values, python.suite, request.build_arch, epoch)
+    request, circumstances = found.request, found.circumstances
+    epoch = circumstances.epoch_of(found.release)
+    builder = root_of(found.config.values, python.suite, request.build_arch, epoch)
     return builder, unpacked(builder, request.arch, python.packages, circumstances.recorder)
 
 
