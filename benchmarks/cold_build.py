@@ -23,7 +23,7 @@ from benchmarks.sampler import Usage, sampled
 from benchmarks.trial import NinjaState, Trial, forget_build_cache, read_ninja_state, trial
 from tfbuild.build.layout import Layout
 from tfbuild.cli.run import run_command
-from tfbuild.products.tflite.cmake import cmake_presets
+from tfbuild.products.tflite.cmake.flags import cmake_presets
 
 LIMIT = 1.05
 _SIDES = ("ours", "bare")

@@ -26,8 +26,8 @@ from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
 from tfbuild.plan.plan import Plan
 from tfbuild.products.table import recipe_of
-from tfbuild.products.tflite.operators import OperatorCase
-from tfbuild.products.tflite.smoke import SmokeCase
+from tfbuild.products.tflite.smoke.cases import SmokeCase
+from tfbuild.products.tflite.smoke.operators import OperatorCase
 
 PROJECT = Path(__file__).resolve().parents[2]
 ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"

@@ -12,7 +12,7 @@ from typing import Any
 from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.config.compiler_options import compiler_options
+from tfbuild.config.compilers.options import compiler_options
 from tfbuild.config.cpus import load_cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.asked import Rules
@@ -20,8 +20,8 @@ from tfbuild.plan.patches import release_patches
 from tfbuild.plan.plan import Circumstances, Patch, Plan, Request, Resolved
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving import asked as serving
-from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
-from tfbuild.products.serving.rules import compiler_of
+from tfbuild.products.serving.bazel.plan import ServingCircumstances, make_serving_plan
+from tfbuild.products.serving.bazel.rules import compiler_of
 from tfbuild.products.serving.wheel.plan import WheelCircumstances, make_wheel_server_plan
 from tfbuild.products.serving.wheel.sources import SourceList, read_list
 from tfbuild.products.table import list_configs, load_config

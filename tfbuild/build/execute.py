@@ -47,6 +47,7 @@ from tfbuild.build.dist.ownership import (
 )
 from tfbuild.build.dist.provenance import Circumstances, provenance_of
 from tfbuild.build.dist.replacing import replaced_folder, replaced_image, replaced_text
+from tfbuild.build.earlier.times import expected_times
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
 from tfbuild.build.steps import (
@@ -59,7 +60,6 @@ from tfbuild.build.steps import (
     make_roots,
     step_of,
 )
-from tfbuild.build.times import expected_times
 from tfbuild.engine.facts import Engine, ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan

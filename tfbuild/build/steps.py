@@ -22,10 +22,10 @@ from tfbuild.build.buildkit.bake import BakeOptions, set_apart
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import secret_options, secret_variable
 from tfbuild.build.dist.folder import write_json
+from tfbuild.build.earlier.times import keep_time
 from tfbuild.build.hints import failure_summary
 from tfbuild.build.roots import bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run
-from tfbuild.build.times import keep_time
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.machine.files import hash_file, mark_files
 from tfbuild.machine.locks import hold

@@ -172,7 +172,7 @@ def _show_json(
 def _show_brief(
     plans: tuple[Plan[Any], ...], places: Sequence[str], index: IndexPlan | None, index_place: str
 ) -> None:
-    from tfbuild.build.there import what_is_there
+    from tfbuild.build.earlier.there import what_is_there
     from tfbuild.cli.console import render_rows
     from tfbuild.cli.line.build_words import layout_of
     from tfbuild.doctor.checks import ENGINE_DISK

@@ -30,12 +30,18 @@ from tfbuild.cli.guide.configs import ShownConfig, WrittenConfig
 from tfbuild.cli.guide.explain import Explanations
 from tfbuild.cli.guide.keys import KeyList
 from tfbuild.cli.guide.room import RoomTaken
-from tfbuild.cli.json_schema import JsonObject, config_schema, document_schema, release_schema, schema_of
 from tfbuild.cli.line.error_document import ErrorDocument
 from tfbuild.cli.line.signing import SignDocument
 from tfbuild.cli.lists import ConfigList, ReleaseList
 from tfbuild.cli.lock import LockDocument
 from tfbuild.cli.machine import SetupDocument
+from tfbuild.cli.reference.json_schema import (
+    JsonObject,
+    config_schema,
+    document_schema,
+    release_schema,
+    schema_of,
+)
 from tfbuild.cli.registry.pull import PullDocument
 from tfbuild.cli.registry.push import PushDocument
 from tfbuild.cli.supply import FetchResult
@@ -43,7 +49,7 @@ from tfbuild.cli.trying.comparing import CompareDocument, ReportDocument
 from tfbuild.cli.trying.measuring import BenchmarkDocument
 from tfbuild.cli.trying.running import RunDocument
 from tfbuild.cli.trying.shell import ShellDocument
-from tfbuild.config.compiler_cpus import CompilerCpus
+from tfbuild.config.compilers.cpus import CompilerCpus
 from tfbuild.config.cpus import Cpus
 from tfbuild.diagnose.diagnose import DiagnoseReport
 from tfbuild.diagnose.host import TargetHost

@@ -16,8 +16,8 @@ from tfbuild.base.image_names import parse_tag
 from tfbuild.base.places import is_path
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
-from tfbuild.config.compiler_cpus import CompilerCpus
-from tfbuild.config.compiler_options import compiler_options
+from tfbuild.config.compilers.cpus import CompilerCpus
+from tfbuild.config.compilers.options import compiler_options
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.text import did_you_mean
-from tfbuild.config.compiler_cpus import CompilerCpus
-from tfbuild.config.compiler_options import CompilerOptions
+from tfbuild.config.compilers.cpus import CompilerCpus
+from tfbuild.config.compilers.options import CompilerOptions
 from tfbuild.config.layers import BUILT_IN
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig
 from tfbuild.config.model import ConfigModel, Kind, Section

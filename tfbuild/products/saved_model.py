@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfbuild.artifacts.git_tree import typed_tree_id
 from tfbuild.base.errors import UsageError
-from tfbuild.base.git_tree import typed_tree_id
 
 # ParseInt64 upstream: a version is a number that fits into 63 bits.
 _VERSION = re.compile(r"[0-9]{1,18}")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from tfbuild.artifacts.git_tree import tree_id
 from tfbuild.base.errors import ChecksumError, DownloadError
-from tfbuild.base.git_tree import tree_id
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.machine.files import hash_file
 from tfbuild.releases.lock import Seen, read_lock, write_lock

@@ -9,7 +9,7 @@ import pytest
 from tests.support.products import list_releases
 from tfbuild.artifacts.platforms import PLATFORMS, load_platforms
 from tfbuild.base.errors import ConfigError, NothingMatchesError
-from tfbuild.config.compiler_cpus import known_compilers
+from tfbuild.config.compilers.cpus import known_compilers
 from tfbuild.releases.keys import suite_of
 from tfbuild.releases.wheels.keys import WheelRelease
 

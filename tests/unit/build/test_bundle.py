@@ -37,7 +37,7 @@ from tfbuild.build.steps import way_offline
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.machine.cache import prepare_cache
 from tfbuild.plan.plan import Plan
-from tfbuild.products.serving.bake import serving_definition
+from tfbuild.products.serving.bazel.bake import serving_definition
 from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.bake import definition
 

@@ -38,7 +38,7 @@ from tfbuild.engine.facts import RunResult
 from tfbuild.machine.locks import hold
 from tfbuild.plan.words import Words
 from tfbuild.products import table
-from tfbuild.products.tflite.operators import OperatorCase
+from tfbuild.products.tflite.smoke.operators import OperatorCase
 from tfbuild.releases.lock import Lock
 
 EVERYTHING = ["mmdebstrap", "builder", "compile", "runtime-files smoke", "image"]

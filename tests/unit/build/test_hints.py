@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfbuild.build.hints import CAUSES, failure_summary, known_cause
-from tfbuild.products.serving.steps import CAUSES as OF_SERVING
+from tfbuild.products.serving.bazel.steps import CAUSES as OF_SERVING
 
 COMPILE_ERROR = [
     "[11/20] Building CXX object a.cc.o",

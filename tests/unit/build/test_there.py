@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.support.plans import PROJECT, make_plan
 from tests.support.results import finished
+from tfbuild.build.earlier.there import what_is_there
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import RootFacts, write_facts
-from tfbuild.build.there import what_is_there
 from tfbuild.downloads.store import entry_of
 
 PLAN = make_plan()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.support.builds import Build
 from tests.support.plans import make_plan
+from tfbuild.build.earlier.times import NAME, StepTimes, expected_times, keep_time
 from tfbuild.build.layout import Layout
-from tfbuild.build.times import NAME, StepTimes, expected_times, keep_time
 from tfbuild.cli.console import ConsoleReporter, Pace, time_left
 
 

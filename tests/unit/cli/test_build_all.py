@@ -17,7 +17,8 @@ from tests.support.commands import Acts, run_invoke
 from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode
-from tfbuild.build import execute, there
+from tfbuild.build import execute
+from tfbuild.build.earlier import there
 from tfbuild.build.matrix.report import CacheHits, cache_hits
 from tfbuild.build.matrix.run import Ended
 from tfbuild.build.matrix.schedule import Job, Node, Placed

@@ -27,7 +27,7 @@ from tfbuild.cli.line.environment import PREFIX, TEST_PREFIX, VARIABLES, check_e
 from tfbuild.cli.run import run_command
 from tfbuild.downloads.attempts import is_unknown_host
 from tfbuild.machine.path_words import expanded, input_folder, input_path, output_file, output_folder
-from tfbuild.products.tflite import cmake_entries
+from tfbuild.products.tflite.cmake import entries as cmake_entries
 
 Captured = pytest.CaptureFixture[str]
 

@@ -14,7 +14,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfbuild.cli import json_schema, schemas
+from tfbuild.cli import schemas
+from tfbuild.cli.reference import json_schema
 from tfbuild.config.binding import bind
 from tfbuild.config.layers import drop_append_marks
 from tfbuild.config.yaml_source import parse_yaml

@@ -16,7 +16,7 @@ from tests.support.images import Image, docker_archive, program
 from tests.support.plans import PROJECT
 from tfbuild.base.documents import dump
 from tfbuild.base.html import is_page
-from tfbuild.cli.json_schema import document_schema
+from tfbuild.cli.reference.json_schema import document_schema
 from tfbuild.cli.trying.comparing import CompareDocument, ReportDocument
 from tfbuild.compare.page import comparison_page, report_page
 from tfbuild.compare.read import plain_build, read_subject

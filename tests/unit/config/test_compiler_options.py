@@ -9,8 +9,8 @@ import pytest
 from tests.support.configs import Folder
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import UsageError
-from tfbuild.config.compiler_cpus import compiler_cpus
-from tfbuild.config.compiler_options import CompilerOptions, compiler_options, read_options
+from tfbuild.config.compilers.cpus import compiler_cpus
+from tfbuild.config.compilers.options import CompilerOptions, compiler_options, read_options
 
 
 @pytest.fixture(scope="module", params=["10", "14"])

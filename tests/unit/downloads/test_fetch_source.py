@@ -12,9 +12,9 @@ import pytest
 from tests.support.plans import PROJECT
 from tests.support.products import Product, load_release
 from tests.support.reporters import ListReporter
+from tfbuild.artifacts.git_tree import tree_id
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ChecksumError
-from tfbuild.base.git_tree import tree_id
 from tfbuild.cli import wiring
 from tfbuild.cli.supply import downloads_of
 from tfbuild.releases.keys import SourceRelease

@@ -15,10 +15,10 @@ from tests.support.plans import PROJECT
 from tests.support.products import Product, list_releases
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError, TfBuildError
-from tfbuild.config.compiler_cpus import compiler_cpus, default_compiler_cpus, known_compilers
+from tfbuild.config.compilers.cpus import compiler_cpus, default_compiler_cpus, known_compilers
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
-from tfbuild.products.serving.release import ServingRelease
+from tfbuild.products.serving.bazel.release import ServingRelease
 from tfbuild.products.serving.wheel.release import ServingWheelRelease
 from tfbuild.products.table import list_configs, load_config, plan_of
 from tfbuild.releases.keys import suite_of

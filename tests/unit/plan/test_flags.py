@@ -15,7 +15,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.values import Origin
 from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.products.table import load_config
-from tfbuild.products.tflite.cmake import cmake_cache, cmake_presets, tflite_cmake_flags
+from tfbuild.products.tflite.cmake.flags import cmake_cache, cmake_presets, tflite_cmake_flags
 from tfbuild.releases.keys import Release
 
 

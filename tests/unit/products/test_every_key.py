@@ -41,7 +41,7 @@ from tfbuild.products.serving.bazel.request import request_files
 from tfbuild.products.serving.part import ServingPart, WheelServerPart
 from tfbuild.products.serving.wheel import request as wheel_request
 from tfbuild.products.table import definition_of, plan_of, recipe_of
-from tfbuild.products.tflite.cmake import cmake_presets
+from tfbuild.products.tflite.cmake.flags import cmake_presets
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.verify.verify import load_policy
 

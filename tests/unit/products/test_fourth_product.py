@@ -24,7 +24,7 @@ from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.bundle.make import make_bundle
 from tfbuild.build.dist.manifest import Manifest
 from tfbuild.build.layout import Layout
-from tfbuild.cli.json_schema import document_schema
+from tfbuild.cli.reference.json_schema import document_schema
 from tfbuild.engine.facts import RunOptions, RunResult
 from tfbuild.machine.cache import clear_cache, prepare_cache
 from tfbuild.plan.plan import Plan, PlanDocument

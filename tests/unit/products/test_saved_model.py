@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfbuild.artifacts.git_tree import tree_id
 from tfbuild.base.errors import UsageError
-from tfbuild.base.git_tree import tree_id
 from tfbuild.products.saved_model import read_model, saved_model_problem
 
 # saved_model_schema_version: 1, then a MetaGraphDef of two bytes.

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfbuild.artifacts.git_tree import tree_id
 from tfbuild.base.errors import ArchiveError, ChecksumError, ConfigError
-from tfbuild.base.git_tree import tree_id
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.releases.first_seen import obtain, prove
 from tfbuild.releases.lock import Lock, Seen, lock_path, read_lock, write_lock

@@ -14,7 +14,7 @@ from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
-from tfbuild.cli.json_schema import config_schema
+from tfbuild.cli.reference.json_schema import config_schema
 from tfbuild.config.model import Kind
 from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.products import table

@@ -95,7 +95,7 @@ def require_taken(product: str, words: Words) -> None:
 
 def outlooks(plan: MatrixPlan) -> tuple[Outlook, ...]:
     """What of each build is here."""
-    from tfbuild.build.there import what_is_there
+    from tfbuild.build.earlier.there import what_is_there
     from tfbuild.cli.line.build_words import layout_of
     from tfbuild.doctor.checks import ENGINE_DISK
     from tfbuild.plan.asked import output_folder
@@ -118,7 +118,7 @@ def outlooks(plan: MatrixPlan) -> tuple[Outlook, ...]:
 
 def _show(plan: MatrixPlan, looks: Sequence[Outlook], *, as_json: bool) -> int:
     from tfbuild.base.documents import dump
-    from tfbuild.build.there import missing_pins
+    from tfbuild.build.earlier.there import missing_pins
     from tfbuild.machine.cache import cache_root
     from tfbuild.plan.matrix.show import matrix_document, matrix_lines
 

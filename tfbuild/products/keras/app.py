@@ -11,8 +11,8 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import Field
 
+from tfbuild.artifacts.git_tree import object_id, typed_tree_id
 from tfbuild.base.errors import ConfigError, ConfigProblem, UsageError
-from tfbuild.base.git_tree import object_id, typed_tree_id
 from tfbuild.base.values import Origin
 from tfbuild.config.binding import bind
 from tfbuild.config.load import ResolvedConfig

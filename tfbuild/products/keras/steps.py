@@ -7,9 +7,9 @@ import os
 import shutil
 from pathlib import Path
 
+from tfbuild.artifacts.git_tree import require_git_id
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.errors import BuildError
-from tfbuild.base.git_tree import require_git_id
 from tfbuild.base.project import PROJECT
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.run import Run

@@ -8,11 +8,12 @@ from tfbuild.build.buildkit.secrets import java_secret
 from tfbuild.build.product import Product
 from tfbuild.build.run import Recipe
 from tfbuild.plan.plan import Plan
-from tfbuild.products.serving import bake, files, keys, steps
+from tfbuild.products.serving import files, keys
 from tfbuild.products.serving.asked import RULES, plan_serving
+from tfbuild.products.serving.bazel import bake, steps
+from tfbuild.products.serving.bazel.plan import describe
 from tfbuild.products.serving.materials import bazel_materials, wheel_materials
 from tfbuild.products.serving.part import ServingPart, WheelServerPart
-from tfbuild.products.serving.plan import describe
 from tfbuild.products.serving.preflight import require_architecture
 from tfbuild.products.serving.smoke import run as smoke_run
 from tfbuild.products.serving.trial import TRIAL

@@ -10,8 +10,8 @@ from typing import Any
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import UsageError
 from tfbuild.base.project import PROJECT
-from tfbuild.config.compiler_cpus import CompilerCpus
-from tfbuild.config.compiler_options import compiler_options
+from tfbuild.config.compilers.cpus import CompilerCpus
+from tfbuild.config.compilers.options import compiler_options
 from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
 from tfbuild.plan.asked import Asked, Rules, default_policy, resolve
@@ -20,12 +20,12 @@ from tfbuild.plan.plan import Plan, Resolved
 from tfbuild.plan.words import split_raw
 from tfbuild.products.saved_model import read_model
 from tfbuild.products.serving.bazel.flags import tf_revision_refused
+from tfbuild.products.serving.bazel.plan import ServingCircumstances, make_serving_plan
+from tfbuild.products.serving.bazel.release import ServingRelease
+from tfbuild.products.serving.bazel.release import disagreements as bazel_disagreements
+from tfbuild.products.serving.bazel.rules import compiler_of, key_rules
 from tfbuild.products.serving.keys import ServingKeys
 from tfbuild.products.serving.part import ServingPart, WheelServerPart
-from tfbuild.products.serving.plan import ServingCircumstances, make_serving_plan
-from tfbuild.products.serving.release import ServingRelease
-from tfbuild.products.serving.release import disagreements as bazel_disagreements
-from tfbuild.products.serving.rules import compiler_of, key_rules
 from tfbuild.products.serving.wheel import plan as wheel_plan
 from tfbuild.products.serving.wheel import rules as wheel_rules
 from tfbuild.products.serving.wheel.operators import read_operators

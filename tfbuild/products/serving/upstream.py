@@ -16,7 +16,7 @@ from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.machine.programs import Runner
 from tfbuild.machine.user_files import replace_text
-from tfbuild.products.serving.release import ServerBuild, ServingRelease, TensorFlowPin
+from tfbuild.products.serving.bazel.release import ServerBuild, ServingRelease, TensorFlowPin
 from tfbuild.products.serving.wheel.release import ServingWheelRelease
 from tfbuild.products.serving.wheel.sources import differences, read_list, understood
 from tfbuild.releases.keys import Release, SourceRelease

@@ -15,6 +15,7 @@ from tfbuild.products.tflite.asked import RULES, plan_tflite
 from tfbuild.products.tflite.materials import materials, wheel_materials
 from tfbuild.products.tflite.part import TflitePart, WheelPart
 from tfbuild.products.tflite.selection import select
+from tfbuild.products.tflite.smoke.run import smoke
 from tfbuild.products.tflite.trial import TRIAL
 from tfbuild.products.tflite.wheel import bake as wheel_bake
 from tfbuild.products.tflite.wheel import plan as wheel_plan
@@ -23,7 +24,7 @@ from tfbuild.products.tflite.wheel import steps as wheel_steps
 NATIVE = Recipe[TflitePart](
     definition=bake.definition,
     steps={"fetch": steps.fetch, "compile": steps.compile_},
-    smoke=steps.smoke,
+    smoke=smoke,
     tests="inferences",
     artifacts=steps.ARTIFACTS,
     causes=steps.CAUSES,
@@ -33,7 +34,7 @@ NATIVE = Recipe[TflitePart](
 PYTHON = Recipe[TflitePart](
     definition=bake.definition,
     steps={"fetch": steps.fetch, "compile": steps.compile_, "wheel": steps.wheel},
-    smoke=steps.smoke,
+    smoke=smoke,
     tests="inferences",
     artifacts=steps.PYTHON_ARTIFACTS,
     causes=steps.CAUSES,
@@ -42,7 +43,7 @@ PYTHON = Recipe[TflitePart](
 WHEEL = Recipe[WheelPart](
     definition=wheel_bake.wheel_definition,
     steps={"fetch": wheel_steps.fetch, "builder": wheel_steps.builder, "image": wheel_steps.image},
-    smoke=steps.smoke,
+    smoke=smoke,
     tests="inferences",
     artifacts=wheel_steps.ARTIFACTS,
     describe=wheel_plan.describe,

@@ -11,7 +11,7 @@ from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.model import Section
 from tfbuild.config.types import CMakeName, Keys, PythonVersion, Text, YamlBool
-from tfbuild.products.tflite.cmake_entries import entry_problem
+from tfbuild.products.tflite.cmake.entries import entry_problem
 
 
 class TfliteKeys(Keys):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tfbuild.products.tflite.operators import OperatorCase
 from tfbuild.products.tflite.release import LITE
 from tfbuild.products.tflite.selection.select import Selection
-from tfbuild.products.tflite.smoke import SmokeCase
+from tfbuild.products.tflite.smoke.cases import SmokeCase
+from tfbuild.products.tflite.smoke.operators import OperatorCase
 from tfbuild.releases.dependency import Declared, Dependency, PlacedFile
 
 

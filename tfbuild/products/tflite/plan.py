@@ -14,7 +14,7 @@ from tfbuild.plan.flags import Flag, Target, compile_flags
 from tfbuild.plan.plan import Plan, Resolved
 from tfbuild.plan.remote.launcher import by_ccache, require_remote
 from tfbuild.plan.remote.section import remote_of
-from tfbuild.products.tflite.cmake import (
+from tfbuild.products.tflite.cmake.flags import (
     cmake_cache,
     dependency_flags,
     litert_folder,
@@ -22,13 +22,6 @@ from tfbuild.products.tflite.cmake import (
     tflite_cmake_flags,
 )
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.operators import (
-    OperatorCase,
-    OperatorLimit,
-    native_cases,
-    on_emulated_cpus,
-    script_cases,
-)
 from tfbuild.products.tflite.part import PythonPart, TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
@@ -47,7 +40,14 @@ from tfbuild.products.tflite.selection.select import (
     selected_suites,
     selection_flags,
 )
-from tfbuild.products.tflite.smoke import SmokeCase, python_cases, smoke_cases
+from tfbuild.products.tflite.smoke.cases import SmokeCase, python_cases, smoke_cases
+from tfbuild.products.tflite.smoke.operators import (
+    OperatorCase,
+    OperatorLimit,
+    native_cases,
+    on_emulated_cpus,
+    script_cases,
+)
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Condition, Lock

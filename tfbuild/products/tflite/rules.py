@@ -10,13 +10,13 @@ from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.artifacts.platforms import Distribution, load_platforms
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
-from tfbuild.config.compiler_cpus import CompilerCpus, default_compiler_cpus
+from tfbuild.config.compilers.cpus import CompilerCpus, default_compiler_cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules
 from tfbuild.releases.keys import Release, debian_of, suite_of
 
 AnyRelease = TypeVar("AnyRelease", bound=Release)
-# Presets of version 6 (products/tflite/cmake.py): cmake.org/cmake/help/latest/manual/cmake-presets.7.html
+# Presets of version 6 (cmake/flags.py): cmake.org/cmake/help/latest/manual/cmake-presets.7.html
 _CMAKE = "3.25"
 _WHEEL_COMPILED = "the official wheel is compiled already"
 

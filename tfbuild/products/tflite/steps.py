@@ -6,10 +6,9 @@ import json
 import os
 import shutil
 
-from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.base.values import Finding
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
-from tfbuild.build.smoke import FOLDER, emulator, repeated, run_program
 from tfbuild.build.steps import (
     compile_source,
     copy_patches,
@@ -19,15 +18,12 @@ from tfbuild.build.steps import (
     write_fetch_log,
 )
 from tfbuild.downloads.archive.extract import extract
-from tfbuild.engine.facts import RunResult
 from tfbuild.plan.remote.launcher import request_files
-from tfbuild.products.tflite.cmake import TENSORFLOW, cmake_presets
+from tfbuild.products.tflite.cmake.flags import TENSORFLOW, cmake_presets
 from tfbuild.products.tflite.lock.texts import require_declared
-from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
-from tfbuild.products.tflite.part import TflitePart, WheelPart
+from tfbuild.products.tflite.part import TflitePart
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
 from tfbuild.products.tflite.selection.select import Selection, given_file
-from tfbuild.products.tflite.smoke import SmokeCase, judge, parse_outcome
 
 # Main results, in the order of the closing table.
 WHEEL_FOLDER = "python"
@@ -50,9 +46,6 @@ CAUSES = (
         r"^tfbuild: the cluster did not compile it",
     ),
 )
-
-# It takes a second; half a minute through Python under an emulator, and more on a busy machine.
-_SUITE_TIMEOUT_S = 1200
 
 
 def fetch(run: Run[TflitePart]) -> str:
@@ -161,35 +154,3 @@ def wheel(run: Run[TflitePart]) -> str:
     folder.mkdir(parents=True)
     shutil.copyfile(final, folder / final.name)
     return final.name
-
-
-def smoke(run: Run[TflitePart] | Run[WheelPart]) -> tuple[list[SmokeOutcome], list[Finding]]:
-    """Each case in a fresh container of the candidate; foreign ones under the emulator among the files."""
-    plan, part = run.plan, run.plan.part
-    total = len(part.smoke) + len(part.operators)
-    outcomes: list[SmokeOutcome] = []
-    findings: list[Finding] = []
-    for number, case in enumerate(part.smoke, start=1):
-        run.effects.reporter.progress(number, total, case.id)
-        ran = _run_case(run, case)
-        outcome = parse_outcome(case, ran.exit_code, ran.stdout)
-        outcomes.append(outcome)
-        findings += judge(case, outcome, version=plan.library_version, stderr=ran.stderr)
-        findings += repeated(case.id, ran)
-    for number, suite in enumerate(part.operators, start=len(part.smoke) + 1):
-        run.effects.reporter.progress(number, total, suite.id)
-        ran = _run_case(run, suite, timeout_s=_SUITE_TIMEOUT_S)
-        outcome, faults = parse_operators(suite, ran.exit_code, ran.stdout)
-        outcomes.append(outcome)
-        findings += judge_operators(suite, outcome, faults, version=plan.library_version, stderr=ran.stderr)
-        findings += repeated(suite.id, ran)
-    return outcomes, findings
-
-
-def _run_case(
-    run: Run[TflitePart] | Run[WheelPart], case: SmokeCase | OperatorCase, timeout_s: int = 300
-) -> RunResult:
-    given = run.layout.model.glob("given-*") if isinstance(case, SmokeCase) and case.zeros else ()
-    # https://www.qemu.org/docs/master/user/main.html, "Environment variables"
-    env = {"QEMU_CPU": case.cpu} if emulator(run) and case.cpu else {}
-    return run_program(run, case.command(FOLDER), timeout_s=timeout_s, env=env, more=given)

@@ -14,9 +14,9 @@ import pytest
 from tests.support.builds import Build
 from tests.support.keras import make_plan
 from tests.support.plans import PROJECT
+from tfbuild.artifacts.git_tree import object_id
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import UsageError
-from tfbuild.base.git_tree import object_id
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout

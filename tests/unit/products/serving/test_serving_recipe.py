@@ -20,7 +20,7 @@ from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout
-from tfbuild.products.serving.bake import serving_definition
+from tfbuild.products.serving.bazel.bake import serving_definition
 
 RECIPE = PROJECT / "dockerfiles" / "serving"
 MINI = "tests/data/serving-releases/2.19.1-mini.yaml"

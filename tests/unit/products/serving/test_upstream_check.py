@@ -12,7 +12,7 @@ from tests.support.plans import PROJECT
 from tests.support.products import Product, load_release
 from tfbuild.base.errors import NothingMatchesError, UsageError, VerificationError
 from tfbuild.machine.runner import SubprocessRunner
-from tfbuild.products.serving.release import ServingRelease
+from tfbuild.products.serving.bazel.release import ServingRelease
 from tfbuild.products.serving.upstream import UpstreamReport, check_upstream, report_lines, write_list
 from tfbuild.products.serving.wheel.release import ServingWheelRelease
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.plans import PROJECT, all_plans, make_plan
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
-from tfbuild.products.tflite.cmake_entries import entry_problem
+from tfbuild.products.tflite.cmake.entries import entry_problem
 
 ENTRY = "tflite.cmake_definitions"
 _SET = re.compile(r"^\s*(?:set\(|list\(PREPEND )([A-Z][A-Za-z0-9_]*)", re.MULTILINE)

@@ -14,7 +14,7 @@ from tests.operators.recording import KNOWN, Recorded, close, disagreements, mer
 from tests.support.plans import PROJECT
 from tests.support.products import list_releases
 from tests.zoo.cases import FILE as ZOO_FILE
-from tfbuild.products.tflite.operators import columns
+from tfbuild.products.tflite.smoke.operators import columns
 
 CASES = all_cases()
 NAMES = [case.name for case in CASES]

@@ -22,10 +22,10 @@ from tfbuild.build.steps import copy_planned
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.table import plan_of, recipe_of
-from tfbuild.products.tflite.operators import OperatorCase, judge_operators, parse_operators
 from tfbuild.products.tflite.selection.model import ModelNeeds, NotAModel, read_needs
 from tfbuild.products.tflite.selection.names import load_operator_names
 from tfbuild.products.tflite.selection.select import flex_refusal, settings
+from tfbuild.products.tflite.smoke.operators import OperatorCase, judge_operators, parse_operators
 
 MODELS = PROJECT / "dockerfiles" / "tflite" / "smoke" / "models"
 NAMES = load_operator_names(PROJECT).builtin

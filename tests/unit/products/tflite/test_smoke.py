@@ -13,7 +13,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.values import SmokeOutcome
 from tfbuild.build.smoke import repeated
 from tfbuild.engine.facts import RunResult
-from tfbuild.products.tflite.smoke import (
+from tfbuild.products.tflite.smoke.cases import (
     NOT_DELEGATED,
     DynamicGraphs,
     SmokeCase,

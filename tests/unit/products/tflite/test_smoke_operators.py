@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tfbuild.base.values import Finding
-from tfbuild.products.tflite.operators import (
+from tfbuild.products.tflite.smoke.operators import (
     OperatorCase,
     OperatorLimit,
     column_for,

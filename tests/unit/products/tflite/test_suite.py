@@ -11,7 +11,7 @@ from tests.support.products import list_releases
 from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
-from tfbuild.config.compiler_cpus import default_compiler_cpus
+from tfbuild.config.compilers.cpus import default_compiler_cpus
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.table import plan_of

@@ -10,7 +10,7 @@ from tests.operators.pack import NOT_DELEGATED, pack, unpack_file
 from tests.support.plans import PROJECT
 from tests.support.products import list_releases
 from tests.zoo.cases import FILE, cases_of, settled
-from tfbuild.products.tflite.operators import ZOO, columns
+from tfbuild.products.tflite.smoke.operators import ZOO, columns
 
 CONTENT = gzip.decompress(FILE.read_bytes())
 ANSWERS, COLUMNS = unpack_file(FILE)

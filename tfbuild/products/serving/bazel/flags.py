@@ -16,15 +16,15 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, UsageError
 from tfbuild.base.text import did_you_mean
 from tfbuild.base.values import Origin
-from tfbuild.config.compiler_cpus import CompilerCpus
-from tfbuild.config.compiler_options import CompilerOptions
+from tfbuild.config.compilers.cpus import CompilerCpus
+from tfbuild.config.compilers.options import CompilerOptions
 from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.products.serving.bazel.compilers import march_flags, parse_version, since
+from tfbuild.products.serving.bazel.release import ServerBuild, ServingRelease, Way
 from tfbuild.products.serving.bazel.words import COMPILER_OPTIONS, flags_in, repeated, word_problem
 from tfbuild.products.serving.keys import ServingKeys
-from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
 
 # Before the command: only the workspace's own .bazelrc counts, so that two machines build the same.
 # The JVM's first compiler alone: Bazel lives for one build, beside compilers that want the same cores, and

@@ -10,7 +10,7 @@ from pydantic import Field
 from tfbuild.base.arch import Arch
 from tfbuild.base.values import Pin
 from tfbuild.config.types import Flag, Keys, MacroName, Prose, Text
-from tfbuild.products.serving.release import (
+from tfbuild.products.serving.bazel.release import (
     SMOKE_MODELS,
     SMOKE_SERVICES,
     AbsolutePath,

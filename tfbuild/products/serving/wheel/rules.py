@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfbuild.config.compiler_cpus import CompilerCpus, compiler_cpus
+from tfbuild.config.compilers.cpus import CompilerCpus, compiler_cpus
 from tfbuild.plan.effect import KeyRules
 from tfbuild.products.serving.wheel.release import ServingWheelRelease
 from tfbuild.releases.keys import Release

@@ -7,8 +7,8 @@ import shutil
 import zipfile
 from pathlib import Path, PurePath
 
+from tfbuild.artifacts.git_tree import require_git_id
 from tfbuild.base.errors import VerificationError
-from tfbuild.base.git_tree import require_git_id
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (
     copy_patches,

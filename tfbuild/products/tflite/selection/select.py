@@ -16,10 +16,10 @@ from tfbuild.machine.files import hash_file
 from tfbuild.plan.flags import Flag, Target
 from tfbuild.plan.naming import Extra
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.operators import OperatorCase
 from tfbuild.products.tflite.selection.model import ModelNeeds, NotAModel, read_needs
 from tfbuild.products.tflite.selection.names import load_operator_names
-from tfbuild.products.tflite.smoke import SmokeCase
+from tfbuild.products.tflite.smoke.cases import SmokeCase
+from tfbuild.products.tflite.smoke.operators import OperatorCase
 
 OPS, MODELS = "tflite.ops", "tflite.models"
 FROM_MODELS = "from-models"

@@ -15,11 +15,11 @@ from tfbuild.plan.naming import python_extra
 from tfbuild.plan.plan import Plan, Resolved
 from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.operators import script_cases
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.plan import operator_limits
 from tfbuild.products.tflite.release import TfliteWheelRelease
-from tfbuild.products.tflite.smoke import wheel_cases
+from tfbuild.products.tflite.smoke.cases import wheel_cases
+from tfbuild.products.tflite.smoke.operators import script_cases
 from tfbuild.releases.wheels.keys import WheelPython
 from tfbuild.releases.wheels.lock import LockFile, require_environment
 

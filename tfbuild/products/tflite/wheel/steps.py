@@ -11,8 +11,8 @@ from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.project import PROJECT
 from tfbuild.build.run import Run
 from tfbuild.build.steps import empty_folders, make_builder, make_image, write_fetch_log
-from tfbuild.products.tflite.operators import PACKS
 from tfbuild.products.tflite.part import WheelPart
+from tfbuild.products.tflite.smoke.operators import PACKS
 from tfbuild.products.tflite.steps import PYTHON_ARTIFACTS, WHEEL_FOLDER
 from tfbuild.verify.checks.wheel import TagFacts
 from tfbuild.verify.policy import Context

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tfbuild.artifacts.git_tree import require_git_id
 from tfbuild.base.errors import BuildError, DownloadError
-from tfbuild.base.git_tree import require_git_id
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
 from tfbuild.build.steps import (

@@ -17,7 +17,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import UsageError
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
-from tfbuild.config.compiler_cpus import COMPILERS, CompilerCpus
+from tfbuild.config.compilers.cpus import COMPILERS, CompilerCpus
 
 _CHECKED = re.compile(r"-[fmWnprs].")
 # Those whose value is the next word, where they stand alone:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfbuild.artifacts.git_tree import TreeEntry, entries_id, object_id, tree_id
 from tfbuild.base.errors import ArchiveError
-from tfbuild.base.git_tree import TreeEntry, entries_id, object_id, tree_id
 
 # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects, and the ids that every repository knows.
 EMPTY_BLOB = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tfbuild.config.compiler_cpus import CompilerCpus, compiler_cpus
+from tfbuild.config.compilers.cpus import CompilerCpus, compiler_cpus
 from tfbuild.config.cpus import Cpus
 from tfbuild.plan.effect import KeyRules
 from tfbuild.products.serving.bazel.compilers import march_flags
-from tfbuild.products.serving.release import ServingRelease
+from tfbuild.products.serving.bazel.release import ServingRelease
 from tfbuild.releases.keys import Release
 
 _WHEEL_ALONE = "this is for servers that are linked with a wheel (--from wheel)"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.config.compiler_cpus import CompilerCpus
-from tfbuild.config.compiler_options import CompilerOptions
+from tfbuild.config.compilers.cpus import CompilerCpus
+from tfbuild.config.compilers.options import CompilerOptions
 from tfbuild.config.cpus import Cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.assemble import Specifics, assemble
@@ -18,6 +18,7 @@ from tfbuild.plan.plan import Plan, Request, Resolved
 from tfbuild.plan.remote.section import remote_of
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.bazel.flags import STARTUP, BazelInputs, bazel_flags
+from tfbuild.products.serving.bazel.release import ServerBuild, ServingRelease, Way
 from tfbuild.products.serving.bazel.remote import require_remote
 from tfbuild.products.serving.files import server_args, server_files
 from tfbuild.products.serving.keys import ServingKeys
@@ -29,7 +30,6 @@ from tfbuild.products.serving.part import (
     TensorFlow,
     WayTaken,
 )
-from tfbuild.products.serving.release import ServerBuild, ServingRelease, Way
 
 
 def describe(part: ServingPart) -> Iterator[str]:

@@ -11,9 +11,9 @@ from typing import Any
 from tfbuild.base.values import Pin
 from tfbuild.build.dist.folder import is_finished
 from tfbuild.build.dist.ownership import read_manifest
+from tfbuild.build.earlier.times import expected_times
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import read_facts
-from tfbuild.build.times import expected_times
 from tfbuild.downloads.store import entry_of
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.show.brief import There

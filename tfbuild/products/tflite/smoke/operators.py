@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from packaging.version import Version
 
 from tfbuild.base.values import Finding, OperatorCount, SmokeOutcome
-from tfbuild.products.tflite.smoke import crash_of, wrong_version
+from tfbuild.products.tflite.smoke.cases import crash_of, wrong_version
 
 OPERATORS, ZOO = PACKS = ("operators.pack", "zoo.pack")
 # The published packages whose delegation is recorded in the pack: tensorflow-cpu, and small ones by name.
