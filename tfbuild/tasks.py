@@ -300,7 +300,7 @@ def explain(_context: Context, word: str, json: bool = False) -> int:
 @task(
     auto_shortflags=False,
     positional=["prefix"],
-    help={"prefix": "what their names begin with, as compile. [all]", "json": "machine-readable"},
+    help={"prefix": "only keys that begin with this, such as compile. [all]", "json": "machine-readable"},
 )
 @friendly
 def list_keys(_context: Context, prefix: str, json: bool = False) -> int:
@@ -352,7 +352,7 @@ def show_config(
     auto_shortflags=False,
     positional=["name"],
     help={
-        "name": "what it shall be called",
+        "name": "name of the new configuration",
         "extends": "the configuration whose values hold unless the new one gives others [opt]",
         "description": "a sentence for invoke list-configs",
         "json": "machine-readable",
@@ -594,7 +594,7 @@ def pull(
     check: bool = False,
     json: bool = False,
 ) -> int:
-    """Pull what invoke push put into a registry, each byte compared; exit 7 where something is not right.
+    """Pull what invoke push put into a registry, each byte compared; exit 7 if anything is not right.
 
     invoke pull registry.example/team/tflite:1.0 --key release.pub --require signature,sbom,provenance
     invoke pull registry.example/team/tflite-files:1.0 --key release.pub --check
@@ -748,9 +748,9 @@ def benchmark(
     positional=["target"],
     help={
         "target": "a build id, the folder of a build, or an image in the engine",
-        "model": "the model that it shall compute or serve, where none is in the image",
+        "model": "the model to compute or serve, if none is in the image",
         "output": _OF_COMPARED,
-        "json": "say as JSON where it listens; its own output goes to stderr",
+        "json": "print as JSON where it listens; its own output goes to stderr",
     },
 )
 @friendly
@@ -840,7 +840,7 @@ def clean(
     list: bool = False,
     json: bool = False,
 ) -> int:
-    """Remove the results of builds in dist/, and the caches when asked. What is not ours stays, and is named.
+    """Remove the results of builds in dist/, and the caches when asked. Other files stay, and are named.
 
     invoke clean --list
     invoke clean --older 30 --product tflite

@@ -77,7 +77,7 @@ def require_git_id(path: Path, expected: str, what: str) -> None:
     raise UsageError(
         message,
         details=(f"Expected: git id {expected}",),
-        hint="put it back where it was, as it was; or build anew",
+        hint="put it back unchanged, or build again",
     )
 
 

@@ -82,12 +82,12 @@ def rule_problem(word: str) -> str | None:
     if not equals:
         return "no '=' in it"
     if ":" not in prefix:
-        return "what stands before '=' is not the beginning of a URL"
+        return "what precedes '=' is not the beginning of a URL"
     if replacement.startswith(("http://", "https://")):
         return None if _host(replacement) else "the replacement names no host"
     if is_local(replacement):
         return None
-    return "what stands after '=' is neither an http(s) or file URL nor an absolute path"
+    return "what follows '=' is neither an http(s) or file URL nor an absolute path"
 
 
 def _host(url: str) -> str:

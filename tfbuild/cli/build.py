@@ -46,7 +46,7 @@ def build(product: str, words: Words, options: BuildOptions) -> int:
         host = node.arch if node else host_arch()
         plans = make_plans(words, partial(plan_of, PROJECT, product, env=os.environ, build_arch=host))
     if options.verbose and not options.dry_run:
-        raise UsageError("--verbose tells more of a plan", hint="--dry-run --verbose")
+        raise UsageError("--verbose shows more of a plan", hint="--dry-run --verbose")
     if options.dry_run:
         return _show(plans, as_json=options.json, verbose=options.verbose)
     release = load_release(PROJECT, plans[0].product, words.release or plans[0].release)

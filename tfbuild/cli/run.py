@@ -96,7 +96,7 @@ class AllOptions:
 
     output: str = _word("folder for the results [dist]")
     at_once: str = _word("builds at a time, at most, on each engine [as its CPUs and memory allow]")
-    keep_going: bool = _switch("after a failure, start the builds that are left all the same")
+    keep_going: bool = _switch("after a failure, still start the remaining builds")
     dry_run: bool = _switch("print what would be built, and what is there; no engine, no network")
     sign: str = _word("private key file (Ed25519, ECDSA) that signs the results [signing.key]")
     offline: bool = _switch("download nothing: a file that is not here is an error")

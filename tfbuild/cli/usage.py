@@ -79,7 +79,7 @@ def list_in_groups(program: Program, groups: Mapping[str, Sequence[Task[Any]]]) 
             program.print_columns(
                 [(f"{name:<{width}}", text) for name, text in pairs if name.replace("-", "_") in names]
             )
-        write_lines(["invoke --help COMMAND tells the options of a command."])
+        write_lines(["invoke --help COMMAND shows the options of a command."])
 
     program.list_flat = list_flat  # type: ignore[method-assign]
 

@@ -121,7 +121,7 @@ def fetch_release(
         source = source_of(release)
         if source is None or source.sha256:
             raise
-        anew = f"if upstream only compressed {source.filename} anew, delete the release's .lock.json: "
+        anew = f"if upstream only recompressed {source.filename} anew, delete the release's .lock.json: "
         hint = f"{anew}its git tree decides then; else {error.hint}"
         raise ChecksumError(error.message, details=error.details, hint=hint) from error
     return (*((pin, path) for path, pin in first), *((pin, files[pin.name]) for pin in pins))

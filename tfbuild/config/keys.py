@@ -106,7 +106,7 @@ class DebianKeys(Keys):
     )
     security_mirror: DebianUrl | None = Field(
         default=None,
-        description="Mirror of the security archive; null: the host's, or none beside a mirror of yours.",
+        description="Mirror of the security archive; null: the host's, or none if you set a mirror.",
     )
     security_updates: bool = Field(
         default=True,

@@ -46,7 +46,7 @@ class FileKeys(Keys):
         default=False, description="True for a file that is only there to be extended; not inherited."
     )
     arches: tuple[Arch, ...] | None = Field(
-        default=None, description="Architectures that the config has a meaning for; null: all. Inherited."
+        default=None, description="Architectures that the config applies to; null: all. Inherited."
     )
 
 

@@ -165,7 +165,7 @@ CATALOG: Mapping[str, Explanation] = {
     ),
     "operation-floating-tag": Explanation(
         "a name that means another image tomorrow",
-        "a tag such as latest, or none, is moved by whoever publishes it",
+        "a tag such as latest can be moved to another image at any time, and no tag means latest",
         "name the version and the digest: image:2.20.0@sha256:...",
     ),
     "operation-root": Explanation(
@@ -219,7 +219,7 @@ CATALOG: Mapping[str, Explanation] = {
         "give it more time or CPUs; on an emulated architecture this is expected",
     ),
     "run-out-of-memory": Explanation(
-        "the run was killed for want of memory",
+        "the run was killed because memory ran out",
         "the kernel ended the process: the machine's memory or the container's limit is too small",
         "raise the limit (docker run --memory), or run fewer workers",
     ),

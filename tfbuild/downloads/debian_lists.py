@@ -18,7 +18,7 @@ from tfbuild.machine.programs import Runner
 _SECURITY_LABEL = "Debian-Security"
 _FORMAT = "$(FILENAME)|$(LABEL)"
 _TIMEOUT_S = 600
-_HINT = "apt-get update tells more; another mirror: --set debian.mirror=http://..."
+_HINT = "apt-get update says more; another mirror: --set debian.mirror=http://..."
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_archive(
     """
     if not keyring.is_file():
         raise HostError(
-            f"there is no {keyring}: nobody could tell whether an index is Debian's",
+            f"there is no {keyring}: so no index can be checked",
             hint="apt install debian-archive-keyring",
         )
     place = AptPlace(folder)

@@ -266,7 +266,7 @@ def no_context(name: str) -> EngineUnavailable:
         EngineProblem.UNREACHABLE,
         f"there is no docker context '{name}'",
         # docker-py looks for contexts beside that file, wherever it finds one.
-        details=("contexts are looked for beside docker's config.json, which has to be there ({} will do)",),
+        details=("contexts are looked for beside docker's config.json, which must exist ({} will do)",),
         hint=f"docker context ls; docker context create {name} --docker host=ssh://USER@HOST",
     )
 

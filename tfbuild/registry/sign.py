@@ -94,5 +94,5 @@ def require_signed(repository: Repository, digest: str, key: VerifyingKey) -> No
     raise VerificationError(
         f"{reference} is not what the key {key.id[:16]} signed" if found else f"nobody signed {reference}",
         details=(*reasons, f"digest: {digest}"),
-        hint="do not use it; ask whoever pushed it for the right key, and for the digest",
+        hint="do not use it; ask its publisher for the right key, and for the digest",
     )

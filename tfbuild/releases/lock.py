@@ -207,5 +207,5 @@ def _require_whole(lock: Lock, text: str) -> None:
 
 def _broken(shown: str, why: str, line: int = 1, column: int = 1) -> ConfigError:
     problem = ConfigProblem(shown, line, column, f"not a lock file: {why}")
-    hint = f"git checkout {shown}, or delete it and make it anew: invoke lock"
+    hint = f"git checkout {shown}, or delete it and make it again: invoke lock"
     return ConfigError((problem,), hint=hint)

@@ -153,7 +153,7 @@ def read_verifying_key(data: bytes, where: str) -> VerifyingKey:
     start = data.lstrip()
     if b"PRIVATE KEY-----" in start[:64]:
         raise UsageError(
-            f"{where} is a private key; who verifies has the public one",
+            f"{where} is a private key; verifying takes the public one",
             hint="openssl pkey -in KEY -pubout -out KEY.pub; of an SSH key, the file KEY.pub",
         )
     pem = start.startswith(b"-----BEGIN")

@@ -89,7 +89,7 @@ def refused(argv: list[str], acts: Acts, capsys: Captured) -> str:
             "build-tflite --dry",
             "is an option of invoke itself, not of build-tflite; did you mean '--dry-run'?",
         ),
-        ("build-tflite --verbose", "--verbose tells more of a plan"),
+        ("build-tflite --verbose", "--verbose shows more of a plan"),
         ("build-tflite -R", "did you mean '--dry-run'?"),
         ("build-tflite --version", "'--version' belongs before a command: invoke --version"),
         ("build-tflite -V --dry-run", "'-V' belongs before a command: invoke --version"),

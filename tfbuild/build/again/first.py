@@ -53,7 +53,7 @@ def read_first(folder: Path, parts: Iterable[type]) -> First:
             details=(
                 f"by {document.get('tfbuild')}, commit {document['plan'].get('revision') or 'unknown'}",
             ),
-            hint="build it again with that version, or build anew and compare: invoke build-...",
+            hint="build it again with that version, or make a new build and compare: invoke build-...",
         )
     return First(folder, manifest)
 

@@ -49,7 +49,7 @@ def remote_secrets(remote: Remote | None, project: Path) -> Mapping[str, str]:
     if not _TOKEN.fullmatch(token):
         raise HostError(
             f"remote.token: {project / remote.token} holds no token",
-            hint="the file holds one word, as it stands behind 'Authorization: Bearer'",
+            hint="the file holds one word, the one that follows 'Authorization: Bearer'",
         )
     # https://bazel.build/run/bazelrc
     return {TOKEN: token, BAZEL_RC: f"build '--remote_header=Authorization=Bearer {token}'\n"}

@@ -274,8 +274,8 @@ class _Maker:
             raise BuildError(
                 f"the bill of materials has no {content.owner}",
                 details=(
-                    f"{content.path} has something of it, but it is no package of the builder, no download, and "
-                    "nothing that the product tells of",
+                    f"{content.path} has something of it, but it is neither a package of the builder nor a "
+                    "download nor anything that the product lists",
                 ),
             )
         told = next((each for each in self.materials.known if each.pin == pin.name), Material())

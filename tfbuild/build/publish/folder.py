@@ -114,7 +114,7 @@ def parse_artifact(document: Mapping[str, Any], name: str) -> Artifact | None:
         raise VerificationError(
             f"{name} is no dist folder that tfbuild has pushed",
             details=(str(error)[:300],),
-            hint="do not use it; ask whoever pushed it",
+            hint="do not use it; ask its publisher",
         ) from error
     return Artifact(place, files)
 
@@ -183,7 +183,7 @@ def receive(
             raise VerificationError(
                 f"{target} is not made: what was pulled is not what its own {CHECKSUMS} says",
                 details=unlisted[:5],
-                hint="do not use it; ask whoever pushed it",
+                hint="do not use it; ask its publisher",
             )
         judge(staging)
         swap(staging, target, owner)

@@ -42,7 +42,7 @@ def problems(evidence: Evidence, demand: Demand) -> Iterator[str]:
         if Requirement.SBOM in demand.require:
             yield "its index has no bill of materials of it"
         if Requirement.REPRODUCIBLE in demand.require:
-            yield "nobody can tell whether building it again gives the same bytes"
+            yield "so it is unknown whether building it again gives the same bytes"
         return
     statement = _json(provenance)
     yield from _about(statement, evidence.ids)

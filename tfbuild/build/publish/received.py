@@ -96,7 +96,7 @@ def require_proven(received: ReceivedImage, repository: Repository, demand: Dema
             raise VerificationError(
                 f"{repository.reference}: what is said about the image for {evidence.platform} is not right",
                 details=(*wrong, f"image: {image.descriptor.digest}"),
-                hint="do not use it; ask whoever pushed it",
+                hint="do not use it; ask its publisher",
             )
         names.update(dict.fromkeys(name for name in ATTACHED if name in evidence.documents))
     return tuple(names)

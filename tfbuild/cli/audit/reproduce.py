@@ -109,7 +109,7 @@ def _again(
         raise Interrupted(
             error.message,
             details=("nothing of a second build is kept: it has to begin with empty caches",),
-            hint="the same command begins anew",
+            hint="the same command starts again",
         ) from error
     except TfBuildError:
         tidy.pop_all()  # its logs are there

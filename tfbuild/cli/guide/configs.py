@@ -228,8 +228,8 @@ def config_text(
         f"description: {_yaml(description)}",
         f"extends: {extends or base.name}",
         "",
-        f"# Take the '#' away from what shall differ; the values are those of {base.name} ({base.arch}).",
-        f"# {program_name()} list-keys tells all keys.",
+        f"# Remove the '#' from what you want to change; the values are those of {base.name} ({base.arch}).",
+        f"# {program_name()} list-keys lists all keys.",
     ]
     section = ""
     for key in _FIRST_KEYS:

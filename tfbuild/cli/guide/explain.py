@@ -52,7 +52,7 @@ STATES: tuple[Explained, ...] = (
         "the hashes of the release are known; this project has not built it as it is",
         "try the build first with --dry-run; invoke verify judges the result",
     ),
-    _state(LOCK, "not-needed", "all that a build downloads stands in the release file"),
+    _state(LOCK, "not-needed", "the release file has everything that a build downloads"),
     _state(LOCK, "none", "what a build downloads besides the source has no hash yet", "invoke lock"),
     _state(LOCK, "stale", "the lock was made from another state of the release file", "invoke lock"),
     _state(
@@ -63,10 +63,12 @@ STATES: tuple[Explained, ...] = (
     ),
     _state(LOCK, "complete", "everything that a build downloads has a hash"),
     _state(SEVERITY, "error", "verify and diagnose end with exit code 7", "each finding has its fix"),
-    _state(SEVERITY, "warning", "it is told, and fails nothing", "severities of a policy makes it an error"),
+    _state(
+        SEVERITY, "warning", "it is reported, and fails nothing", "a policy's severities can make it an error"
+    ),
     _state(SEVERITY, "ignore", "a policy leaves the finding out"),
     _state(CHECK, "ok", "the check found what a build needs"),
-    _state(CHECK, "warning", "a part of a build may not work", "the command that stands beside it"),
+    _state(CHECK, "warning", "a part of a build may not work", "the command beside it"),
     _state(CHECK, "fatal", "a build cannot work; doctor ends with exit code 4", "the command beside it"),
 )
 

@@ -32,7 +32,7 @@ SMOKE_FINDINGS: Mapping[str, tuple[str, str]] = {
     "smoke-model": ("the model server did not load a model, or is in another state than it should be", _LOG),
     "smoke-service": ("a gRPC service of the model server does not answer as it should", _LOG),
     "smoke-switch": ("the model server lost requests while it changed a model's version", _LOG),
-    "smoke-stop": ("the model server did not end as it should when it was told to", _LOG),
+    "smoke-stop": ("the model server did not stop as it should", _LOG),
     "smoke-backend": ("Keras does not compute with TensorFlow", "see keras.requirements"),
     "operator-limit": (
         "what the release itself gets wrong, or is too old for (operator and version)",

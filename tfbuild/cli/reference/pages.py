@@ -41,8 +41,8 @@ def pages(root: Path, commands: Collection) -> Mapping[str, str]:
 
 
 def _commands(collection: Collection) -> Iterator[str]:
-    yield "Each command is `invoke COMMAND`, from the folder of this project. Square brackets hold what is"
-    yield "taken where an option is not given."
+    yield "Each command is `invoke COMMAND`, from the folder of this project. Square brackets show the"
+    yield "default of an option."
     yield ""
     for name, command in sorted(commands_of(collection).items()):
         task = collection[name]
@@ -80,7 +80,7 @@ def _exit_codes() -> Iterator[str]:
     yield from table(("code", "meaning", "next"), rows)
     yield "## States"
     yield ""
-    yield "Words that lists and reports have for the state of something. `invoke explain` prints what stands"
+    yield "Words that lists and reports use for the state of something. `invoke explain` prints what stands"
     yield "here and on the pages of findings."
     yield ""
     states = [(code(each.word), each.kind, each.means, each.then) for each in STATES]

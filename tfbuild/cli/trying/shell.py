@@ -102,7 +102,7 @@ def _make(layout: Layout, tag: str, cli: DockerCli, runner: SubprocessRunner) ->
         document: Mapping[str, Any] = json.loads(layout.bake_file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise NothingMatchesError(
-            f"{layout.bake_file} is damaged", hint="the same build command writes it anew"
+            f"{layout.bake_file} is damaged", hint="the same build command writes it again"
         ) from error
     found = shell_of(document, tag, PROJECT / "dockerfiles", empty, str(time.time_ns()))
     file, log = layout.work / "shell.json", layout.work / "shell.log"

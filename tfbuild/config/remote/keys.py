@@ -51,7 +51,7 @@ class RemoteKeys(Keys):
     )
     ca: Text | None = Field(
         default=None,
-        description="PEM file of who vouches for the server; relative to the file that names it.",
+        description="PEM file of the server's certificate authority; relative to the file that names it.",
     )
     certificate: Text | None = Field(default=None, description="Certificate of this client, PEM.")
     key: Text | None = Field(default=None, description="Private key of 'certificate', PEM without password.")

@@ -32,9 +32,7 @@ class KerasKeys(Keys):
     python: PythonVersion | None = Field(
         default=None, description="Python of the image, as 3.13; null: the release's default."
     )
-    keep: tuple[Group, ...] = Field(
-        default=(), description="What an image leaves out otherwise, and this one has."
-    )
+    keep: tuple[Group, ...] = Field(default=(), description="Parts to keep that an image usually leaves out.")
     requirements: tuple[RequirementText, ...] = Field(
         default=(),
         description="Versions that the locked wheels must have, as 'keras>=3.10'; else nothing is built.",

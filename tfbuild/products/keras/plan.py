@@ -324,6 +324,6 @@ def _notes(part: KerasPart) -> Iterator[str]:
     if part.variant == "gpu":
         yield "the GPU variant has never been run on a GPU by this project"
     if part.command and not part.app:
-        yield "app.command is set without --app: nothing of yours but the model is in the image"
+        yield "app.command is set without --app: the image has none of your files but the model"
     if part.app and not part.command:
         yield "app.command is not set: a container starts a Python prompt"

@@ -60,5 +60,5 @@ def _calls(own: tuple[int, ...], ports: Mapping[int, int]) -> tuple[str, ...]:
 TRIAL = Trial(
     recognises=recognises,
     start=start,
-    why_not="an application is measured by whoever wrote it",
+    why_not="an application has its own measurements",
 )

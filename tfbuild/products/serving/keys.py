@@ -84,7 +84,7 @@ class ServingKeys(Keys):
     )
     build_on: Literal["host", "target"] = Field(
         default="host",
-        description="'host' cross-compiles where need be; 'target' builds on an engine of that architecture.",
+        description="'host' cross-compiles if necessary; 'target' builds on an engine of that architecture.",
     )
     without: tuple[Text, ...] = Field(
         default=(), description="Parts to leave out of a server that is linked with a wheel, such as tflite."

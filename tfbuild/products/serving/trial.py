@@ -42,7 +42,7 @@ def start(image: ImageFacts, name: str, model: Path | None) -> Start:
         }
     elif served is None:
         raise UsageError(
-            f"{name} has no model in it: which one shall it serve?",
+            f"{name} has no model in it: which one should it serve?",
             hint=f"invoke run {name} --model MODEL, a folder like MODEL/1/saved_model.pb",
         )
     given = ""

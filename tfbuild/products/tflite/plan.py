@@ -231,7 +231,7 @@ def _notes(
     release: Release, reasons: tuple[str, ...], lock: Lock, cpu: str, suite: str | None
 ) -> Iterator[str]:
     if suite:
-        yield f"built on Debian's {suite}; a release's status tells of the Debian that its file names"
+        yield f"built on Debian's {suite}; a release's status is for the Debian that its file names"
     if cpu:
         yield f"qemu-user is {cpu}, the CPU that -march promises; the operators run on its 'max' too"
     if not reasons and lock.made_from and lock.made_from.declared_in:

@@ -163,12 +163,12 @@ def read_wheel_lock(path: Path, shown: str) -> LockFile:
             ConfigProblem(shown, 1, 1, f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}")
             for each in error.errors()[:5]
         )
-        raise ConfigError(problems, hint=f"git checkout {shown}, or make it anew: invoke lock") from None
+        raise ConfigError(problems, hint=f"git checkout {shown}, or make it again: invoke lock") from None
     known = {each.filename for each in lock.wheels}
     lacking = sorted({name for each in lock.environments for name in each.wheels} - known)
     if lacking:
         problem = ConfigProblem(shown, 1, 1, f"an environment names wheels without a hash: {lacking[0]}")
-        raise ConfigError((problem,), hint=f"git checkout {shown}, or make it anew: invoke lock")
+        raise ConfigError((problem,), hint=f"git checkout {shown}, or make it again: invoke lock")
     return LockFile(lock, shown, _lines(text))
 
 

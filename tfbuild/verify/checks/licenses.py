@@ -66,7 +66,7 @@ def check_licenses(parts: Iterable[Licensed] | None, rules: LicenseRules) -> Ite
     if not rules.forbidden:
         return
     if parts is None:
-        message = f"nobody can tell which licences are in it: there is no {CYCLONEDX_FILE} in its form"
+        message = f"its licences are unknown: there is no {CYCLONEDX_FILE} in its form"
         yield Observation("sbom-missing", message, fix=REMEDIES["sbom-missing"])
         return
     unknown: list[str] = []

@@ -106,7 +106,7 @@ def test_what_the_user_adds_comes_last_and_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ("//other:target", "'//other:target' after --: only options of Bazel can stand there"),
+        ("//other:target", "'//other:target' after --: only options of Bazel are allowed there"),
         ("--repo_env=TF_REVISION=abc", "TF_REVISION is set ('--repo_env=TF_REVISION=abc' after --)"),
         ("--action_env=TF_REVISION", "TF_REVISION is set"),
         ("--jobs=4", "use --jobs of invoke"),

@@ -139,7 +139,7 @@ def check_raw(inputs: BazelInputs, own: Sequence[Flag]) -> None:
     problems: list[str] = []
     for last, word in zip(("", *inputs.raw), inputs.raw, strict=False):
         if not word.startswith("-"):
-            problems.append(f"'{word}' after --: only options of Bazel can stand there")
+            problems.append(f"'{word}' after --: only options of Bazel are allowed there")
             continue
         if "TF_REVISION" in word:
             raise tf_revision_refused(f"'{word}' after --")

@@ -97,7 +97,7 @@ class Override(Keys):
     strip_prefix: FileName = Field(description="The one folder at the top of the archive.")
     subtree: InnerPath | None = Field(default=None, description="What of it is needed; null: everything.")
     build_file: FileName = Field(description="File in toolchains/bazel/overrides/ that becomes BUILD.bazel.")
-    reason: Prose = Field(description="Why upstream's own rule will not do.")
+    reason: Prose = Field(description="Why upstream's own rule cannot be used.")
 
 
 class Way(Keys):

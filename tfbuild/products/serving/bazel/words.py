@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 _PLACE = "the builder has its place"
-_STARTUP = "it is an option of Bazel's start, and only those of its command 'build' can stand there"
+_STARTUP = "it is a startup option of Bazel, and only options of its command 'build' are allowed there"
 _NETWORK = "it needs the network, which the compile does not have"
 _ARCH = "the architecture is --arch, and the release says how it is built for it"
 _PHASES = "the build fetches everything first and then compiles without network: this belongs to it"

@@ -149,7 +149,7 @@ def require_wheel(release: ServingWheelRelease, arch: Arch, lines: Mapping[str, 
         raise NothingMatchesError(
             f"{release.product} {release.release} has no wheel for {arch}",
             details=(f"{where} has: {able}",),
-            hint="invoke list-releases tells which release can be built for which",
+            hint="invoke list-releases shows which release can be built for which architecture",
         )
     if not build.tensorflow.commit.startswith(commit_in(wheel.git_version)):
         raise NothingMatchesError(

@@ -65,7 +65,7 @@ class FurtherSource(Keys):
     sources: tuple[InnerPath, ...] = Field(default=(), description="Files to compile.")
     services: tuple[InnerPath, ...] = Field(default=(), description="Protos to compile, with their stubs.")
     license_file: InnerPath = Field(description="Its licence.")
-    reason: Prose = Field(description="Why the suite's own will not do.")
+    reason: Prose = Field(description="Why the suite's own cannot be used.")
 
 
 class ServerWheel(Keys):

@@ -87,7 +87,7 @@ def make_lock(
     run.work_off()
     if strange := sorted(set(repins) - {*run.locked, *run.lost}):
         raise BuildError(
-            f"{release.product} {release.release} has no dependency {', '.join(strange)} to pin anew",
+            f"{release.product} {release.release} has no dependency {', '.join(strange)} to pin",
             hint=f"see upstream.repins in {release.path}",
         )
     lock = replace(

@@ -92,7 +92,7 @@ def require_declared(
         raise DownloadError(
             f"{lock} is not what the source asks for; it was read from other files",
             details=tuple(differences),
-            hint="make it anew from the source: invoke lock, without --without-source",
+            hint="make it again from the source: invoke lock, without --without-source",
         )
 
 

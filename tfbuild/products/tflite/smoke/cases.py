@@ -261,7 +261,7 @@ def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) 
                 "error",
                 f"{case.id}: the library does not say that XNNPACK is not in use",
                 (f"expected on stderr: {case.says}",),
-                "the release's file says 'dynamic_graphs: told': is the patch that makes it so still there?",
+                "the release's file says 'dynamic_graphs: told': is the patch for that still there?",
             )
         )
     return tuple(findings)
