@@ -24,7 +24,8 @@ from tfbuild.base.text import matches
 from tfbuild.verify.checks.dist import read_checksums
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.image import check_image, check_owners
-from tfbuild.verify.policy import Context, Observation
+from tfbuild.verify.findings import Observation
+from tfbuild.verify.policy import Context
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 
 # A Python program may import any of these; PEP 3149 and the site module's folders.

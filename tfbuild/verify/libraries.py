@@ -13,7 +13,7 @@ from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
 from tfbuild.artifacts.image.closure import Link, closure
 from tfbuild.artifacts.image.facts import ImageConfig, ImageFile
 from tfbuild.base.text import first_lines
-from tfbuild.verify.policy import Observation
+from tfbuild.verify.findings import Observation
 
 _ROOT = "/@"  # where the files are thought to be: no folder that a loader looks into of its own accord
 _NO_CONFIG = ImageConfig("linux", "", "", None, "", (), (), (), "", (), {})

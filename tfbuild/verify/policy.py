@@ -1,14 +1,12 @@
 """What is allowed of ELF files and images: policies as data, applied to facts. Pure.
 
-A policy is a file in ``build_configs/policies/``; :data:`FINDINGS` is the table of all findings, whose
-ids are stable, so that scripts and policies can name them.
+A policy is a file in ``build_configs/policies/``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from packaging.version import InvalidVersion, Version
@@ -19,14 +17,7 @@ from tfbuild.artifacts.isa.march import allowed, x86_names
 from tfbuild.base.arch import Arch
 from tfbuild.base.text import TextEnum, did_you_mean, matches
 from tfbuild.base.values import Finding
-
-
-class Severity(TextEnum):
-    """``error`` fails the verification, ``warning`` is only told, ``ignore`` leaves it out."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    IGNORE = "ignore"
+from tfbuild.verify.findings import FINDINGS, Observation, Severity
 
 
 class Requirement(TextEnum):
@@ -36,99 +27,6 @@ class Requirement(TextEnum):
     SBOM = "sbom"
     PROVENANCE = "provenance"
     REPRODUCIBLE = "reproducible"
-
-
-# id: what it means. All but those in _WARNINGS are errors unless a policy's ``severities`` says otherwise.
-FINDINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "elf-damaged": "the file starts like an ELF file but cannot be read to the end",
-        "elf-machine": "the file is for another architecture than the one that was built for",
-        "elf-soname": "the SONAME is not the one that dependents look for",
-        "elf-library": "a needed library is not on the policy's list",
-        "elf-version": "a newer symbol version is needed than the policy's floor allows",
-        "elf-private-version": "a symbol is needed that exists in exactly one release of a library",
-        "elf-export-missing": "a symbol that the role promises is not exported",
-        "elf-export-extra": "a symbol is exported that is not part of the role's interface",
-        "elf-executable-stack": "the stack would be executable: hardened kernels refuse to load the file",
-        "elf-relro": "relocated data stays writable while the program runs",
-        "elf-text-relocations": "the code must be modified to load it: SELinux refuses, pages are not shared",
-        "elf-run-path": "a run path leads out of the installation, for example into a build tree",
-        "elf-not-stripped": "the symbol table or debug information is still in the file",
-        "elf-bind-now": "functions are found only when they are called: their table stays writable",
-        "elf-not-pie": "a program is always loaded at the same address",
-        "elf-alignment": "segments are aligned to less than the pages of some kernels, which do not load it",
-        "elf-unoptimised": "most of the code was compiled without optimisation: it is many times slower",
-        "isa-exceeded": "ordinary code has instructions that a CPU of the allowed level does not have",
-        "isa-unclear": "ordinary code may have instructions that a CPU of the allowed level does not have",
-        "isa-not-arrived": "ordinary code has nothing of what -march allowed: the flag was lost",
-        "api-missing": "functions that the release's headers declare are not exported",
-        "archive-empty": "there is no object in the archive",
-        "archive-mixed": "the objects of an archive are for different machines",
-        "archive-bitcode": "objects of an archive are intermediate code: only the same compiler links it",
-        "wheel-tag": "the platform tag promises older systems than the libraries in the wheel need",
-        "wheel-tag-strict": "the platform tag keeps systems out on which the wheel would load",
-        "wheel-library": "a library in the wheel needs one that neither is in it nor belongs to every system",
-        "wheel-machine": "a library in the wheel is for another machine than the tag says",
-        "wheel-record": "files in the wheel are not those that its RECORD names",
-        "image-architecture": "the image is for another platform than the one that was built for",
-        "image-size": "the uncompressed layers are larger than the policy allows",
-        "image-root": "a container would run as root",
-        "image-unknown-user": "the image's user is a name that its /etc/passwd does not have",
-        "image-setid": "a program in the image runs with its owner's or group's rights",
-        "image-shell": "the image has a shell",
-        "image-open-directory": "a directory is writable by all and lacks the sticky bit",
-        "image-library-missing": "a needed library is not in the image",
-        "image-version-missing": "a library in the image lacks a symbol version that is needed",
-        "image-label": "an OCI label is missing or has another value than expected",
-        "image-created": "the creation time is not the expected one",
-        "image-owner": "no package record in the image names an ELF file: scanners do not see what it is",
-        "image-nothing": "the policy covers no file in the image",
-        "elf-library-not-found": "a needed library is there, but the loader does not look where it is",
-        "file-not-examined": "nothing that runs in it is of a kind that can be examined",
-        "file-partly-examined": "some of what runs in it is of a kind that cannot be examined",
-        "dist-checksum": "a file differs from its line in SHA256SUMS",
-        "dist-missing": "SHA256SUMS names a file that is not there",
-        "dist-unlisted": "a file is not named in SHA256SUMS",
-        "dist-sums": "SHA256SUMS is missing, or has a line that cannot be used",
-        "dist-nothing": "neither an ELF file nor a static archive in lib/ or bin/",
-        "signature-missing": "a signature that was asked for is not there",
-        "signature-invalid": "a signature is not by the given key, or what it signs was changed",
-        "signature-mismatch": "a signature is right, but of another text than the file beside it",
-        "provenance-missing": "there is no provenance, or none that can be read",
-        "provenance-mismatch": "the provenance is of other files, or of another build",
-        "reproducible-missing": "nobody built it again, or what that showed cannot be read",
-        "reproducible-mismatch": "what building again showed is about other files",
-        "reproducible-differs": "building it again gave other bytes",
-        "license-forbidden": "a part of the result has a licence that the policy forbids",
-        "license-unknown": "parts of the result state no licence in SPDX's words",
-        "sbom-missing": "there is no bill of materials, or none that can be read",
-        "sbom-mismatch": "the bill of materials is of other files, or of another image",
-    }
-)
-
-
-# Told, but no reason to fail, unless a policy says so.
-_WARNINGS = frozenset(
-    {
-        "isa-unclear",
-        "isa-not-arrived",
-        "archive-bitcode",
-        "image-owner",
-        "wheel-tag-strict",
-        "file-partly-examined",
-        "license-unknown",
-    }
-)
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a check found, before a policy says how much it weighs; ``id`` is one of :data:`FINDINGS`."""
-
-    id: str
-    message: str
-    evidence: tuple[str, ...] = ()
-    fix: str | None = None
 
 
 class _Model(BaseModel):
@@ -285,8 +183,8 @@ class Policy(_Model):
         )
 
     def severity(self, finding: str) -> Severity:
-        mild = Severity.WARNING if finding in _WARNINGS else Severity.ERROR
-        return self.severities.get(finding, mild)
+        """What the policy says; else what :data:`FINDINGS` says of it."""
+        return self.severities.get(finding, FINDINGS[finding].severity)
 
     def role_for(self, name: str) -> str | None:
         """The name of the first role that a file called ``name`` has."""

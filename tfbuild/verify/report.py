@@ -19,7 +19,8 @@ from tfbuild.base.values import Finding
 from tfbuild.verify.checks.dist import ChecksumFacts
 from tfbuild.verify.checks.trust import TrustFacts
 from tfbuild.verify.checks.wheel import TagFacts
-from tfbuild.verify.policy import Observation, Policy
+from tfbuild.verify.findings import Observation
+from tfbuild.verify.policy import Policy
 
 
 class SubjectKind(TextEnum):

@@ -34,9 +34,10 @@ from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.checks.licenses import check_licenses, read_licensed
 from tfbuild.verify.checks.trust import Demand, check_trust
 from tfbuild.verify.checks.wheel import check_archive
+from tfbuild.verify.findings import Observation
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Observation, Policy, Requirement
+from tfbuild.verify.policy import Context, Policy, Requirement
 from tfbuild.verify.policy_file import policy_names, read_policy
 from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyFacts, VerifyReport
 from tfbuild.verify.wheel import check_foreign, judge_package, judge_wheel

@@ -18,8 +18,9 @@ from tfbuild.base.errors import UsageError, VerificationError
 from tfbuild.base.project import PROJECT
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.wheel import TagFacts, check_wheel, tag_facts
+from tfbuild.verify.findings import Observation
 from tfbuild.verify.libraries import check_misplaced, misplaced
-from tfbuild.verify.policy import Context, Observation, Policy
+from tfbuild.verify.policy import Context, Policy
 
 # The folders of an Android package, by ABI: developer.android.com/ndk/guides/abis
 _ANDROID_FOLDER = re.compile(r"(?:^|/)(?:jni|lib)/(arm64-v8a|armeabi-v7a|armeabi|x86_64|x86|riscv64)/[^/]+$")

@@ -16,7 +16,7 @@ from tfbuild.cli.reference.pages import FOLDER, pages
 from tfbuild.cli.usage import commands_of
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.products.table import list_releases, model
-from tfbuild.verify.policy import FINDINGS
+from tfbuild.verify.findings import FINDINGS
 
 PAGES = pages(PROJECT, tasks.ns)
 

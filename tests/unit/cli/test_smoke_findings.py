@@ -28,4 +28,4 @@ def test_no_finding_of_the_sources_is_forgotten() -> None:
 def test_a_finding_is_explained_and_on_the_page(finding: str) -> None:
     (told,) = explanations(finding)
     assert told.means
-    assert f"`{finding}`" in (PROJECT / "docs" / "verify.md").read_text()
+    assert f"`{finding}`" in (PROJECT / "docs" / "reference" / "verify-findings.md").read_text()

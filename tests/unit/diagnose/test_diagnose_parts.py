@@ -282,8 +282,3 @@ def test_what_an_image_says_cannot_become_markup(tmp_path: Path) -> None:
     assert "script" not in page.tags
     assert "<script>alert(1)</script>" in page.text
     assert "\x1b" not in text
-
-
-def test_the_documentation_explains_every_finding() -> None:
-    text = (PROJECT / "docs" / "diagnose.md").read_text()
-    assert [id for id in CATALOG if f"`{id}`" not in text] == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tfbuild.base.values import Finding
 from tfbuild.verify.exchange.junit import junit_text
 from tfbuild.verify.exchange.sarif import sarif_text
-from tfbuild.verify.policy import FINDINGS
+from tfbuild.verify.findings import FINDINGS
 from tfbuild.verify.report import SubjectKind, VerifyFacts, VerifyReport
 
 FOUND = (
@@ -35,7 +35,7 @@ def test_sarif_has_a_rule_for_each_id_and_a_result_for_each_finding() -> None:
     driver = run["tool"]["driver"]
     assert (driver["name"], driver["version"]) == ("tfbuild", "1.2.3")
     assert [each["id"] for each in driver["rules"]] == ["elf-relro", "isa-unclear"]
-    assert driver["rules"][0]["shortDescription"]["text"] == FINDINGS["elf-relro"]
+    assert driver["rules"][0]["shortDescription"]["text"] == FINDINGS["elf-relro"].means
     levels = [(each["ruleId"], each["ruleIndex"], each["level"]) for each in run["results"]]
     assert levels == [("elf-relro", 0, "error"), ("isa-unclear", 1, "warning"), ("elf-relro", 0, "error")]
     first = run["results"][0]

@@ -24,7 +24,8 @@ from tfbuild.base.text import matches
 from tfbuild.base.values import Finding
 from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.checks.image import check_image, epoch
-from tfbuild.verify.policy import FINDINGS, Context, Policy
+from tfbuild.verify.findings import FINDINGS
+from tfbuild.verify.policy import Context, Policy
 from tfbuild.verify.policy_file import policy_file_schema
 from tfbuild.verify.verify import load_policy
 

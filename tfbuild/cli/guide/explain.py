@@ -16,8 +16,7 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.cli.guide.smoke_findings import SMOKE_FINDINGS
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.machine.terminal import write_json, write_lines
-from tfbuild.verify.policy import FINDINGS
-from tfbuild.verify.remedies import REMEDIES
+from tfbuild.verify.findings import FINDINGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +101,8 @@ def explanations(word: str) -> tuple[Explained, ...]:
 
 def everything() -> Iterator[Explained]:
     """All words that reports have."""
-    for id, means in FINDINGS.items():
-        yield Explained(word=id, kind="finding of verify", means=means, then=REMEDIES[id])
+    for id, kind in FINDINGS.items():
+        yield Explained(word=id, kind="finding of verify", means=kind.means, then=kind.remedy)
     for id, (means, then) in SMOKE_FINDINGS.items():
         yield Explained(word=id, kind="finding of a build's own test", means=means, then=then)
     for id, each in CATALOG.items():

@@ -17,15 +17,15 @@ SMOKE_FINDINGS: Mapping[str, tuple[str, str]] = {
     "smoke-operators": ("an operator is linked that tflite.ops=from-models was to leave out", _LOG),
     "smoke-silent": (
         "the library does not say that XNNPACK is not in use",
-        "see whether the release's patch that makes it so is still there",
+        "see whether the release's patch for that is still there",
     ),
     "smoke-crash": (
         "the process ended",
         "with an illegal instruction, take a lower compile.march: this CPU is older than the one asked for",
     ),
     "smoke-no-output": ("the program printed nothing, in two runs", _LOG),
-    "smoke-repeated": ("the first run printed nothing, so it was run once more", ""),
-    "smoke-version": ("another version answers than the one that was built", _LOG),
+    "smoke-repeated": ("a warning: the first run printed nothing, so it was run once more", ""),
+    "smoke-version": ("the program reports another version than the one that was built", _LOG),
     "smoke-health": ("the model server's health check does not say what it should", _LOG),
     "smoke-metrics": ("the model server's metrics page does not say what it should", _LOG),
     "smoke-metadata": ("the model server does not describe a model as it should", _LOG),
@@ -35,11 +35,11 @@ SMOKE_FINDINGS: Mapping[str, tuple[str, str]] = {
     "smoke-stop": ("the model server did not stop as it should", _LOG),
     "smoke-backend": ("Keras does not compute with TensorFlow", "see keras.requirements"),
     "operator-limit": (
-        "what the release itself gets wrong, or is too old for (operator and version)",
+        "a warning: what the release itself gets wrong, or is too old for (operator and version)",
         "such models need another release; the quirk in the release's file says more",
     ),
     "cmake-entry-unused": (
-        "an entry of tflite.cmake_definitions changes nothing: no CMake file of the release asks for it",
+        "a warning: no CMake file of the release asks for an entry of tflite.cmake_definitions",
         "check the name, or leave it out",
     ),
 }

@@ -11,6 +11,7 @@ from invoke.collection import Collection
 from tfbuild.base.errors import MEANINGS, ExitCode
 from tfbuild.cli import schemas
 from tfbuild.cli.guide.explain import STATES
+from tfbuild.cli.guide.smoke_findings import SMOKE_FINDINGS
 from tfbuild.cli.line.command_words import TAKE_REST, Command, Flag
 from tfbuild.cli.line.environment import VARIABLES
 from tfbuild.cli.lists import list_releases_json, lock_statuses
@@ -19,8 +20,8 @@ from tfbuild.cli.reference.markdown import code, page, table
 from tfbuild.cli.usage import commands_of
 from tfbuild.diagnose.catalog import CATALOG
 from tfbuild.products import table as products
-from tfbuild.verify.policy import FINDINGS, Policy
-from tfbuild.verify.remedies import REMEDIES
+from tfbuild.verify.findings import FINDINGS
+from tfbuild.verify.policy import Policy
 
 FOLDER = "docs/reference"
 
@@ -101,14 +102,18 @@ def _verify_findings() -> Iterator[str]:
     yield "[Verify](../verify.md) explains the command."
     yield ""
     policy = Policy(description="as built in")
-    rows = [(code(id), str(policy.severity(id)), text, REMEDIES[id]) for id, text in FINDINGS.items()]
+    rows = [(code(id), str(policy.severity(id)), each.means, each.remedy) for id, each in FINDINGS.items()]
     yield from table(("finding", "severity", "meaning", "what to do"), rows)
+    yield from ("## Findings of a build's own test", "")
+    own = [(code(id), means, remedy) for id, (means, remedy) in SMOKE_FINDINGS.items()]
+    yield from table(("finding", "meaning", "what to do"), own)
 
 
 def _diagnose_findings() -> Iterator[str]:
-    yield "[Diagnose](../diagnose.md) explains the command, and when a finding is an error."
+    yield "[Diagnose](../diagnose.md) explains the command."
     for id, each in CATALOG.items():
         yield from ("", f"## {id}", "", f"{each.title[:1].upper()}{each.title[1:]}.", "")
+        yield f"- **When:** {each.when}."
         yield f"- **Cause:** {each.cause}."
         yield f"- **Fix:** {each.fix}."
 

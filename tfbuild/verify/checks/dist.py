@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfbuild.machine.files import hash_file
 from tfbuild.trust.files import LATER_FILES
-from tfbuild.verify.policy import Observation
+from tfbuild.verify.findings import Observation
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")

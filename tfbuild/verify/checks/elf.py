@@ -8,7 +8,8 @@ from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Relro, version_key
 from tfbuild.base.arch import Arch
 from tfbuild.base.text import first_lines, matches
 from tfbuild.verify.checks.isa import check_api, check_isa
-from tfbuild.verify.policy import Context, Observation, Policy, Role
+from tfbuild.verify.findings import Observation
+from tfbuild.verify.policy import Context, Policy, Role
 
 _RELRO_ORDER = (Relro.NONE, Relro.PARTIAL, Relro.FULL)
 SHOWN = 12  # lines of evidence; the JSON's facts have the rest

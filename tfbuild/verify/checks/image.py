@@ -11,8 +11,8 @@ from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.base.arch import Arch
 from tfbuild.base.text import first_lines, matches
 from tfbuild.verify.checks.elf import NO_CONTEXT, SHOWN
-from tfbuild.verify.policy import Context, ImageRules, Observation, Policy
-from tfbuild.verify.remedies import REMEDIES
+from tfbuild.verify.findings import FINDINGS, Observation
+from tfbuild.verify.policy import Context, ImageRules, Policy
 
 _VERSION_LABEL = "org.opencontainers.image.version"
 
@@ -32,7 +32,7 @@ def check_owners(unowned: tuple[str, ...]) -> Iterator[Observation]:
     """``unowned`` are ELF files that no package record in the image names."""
     if unowned:
         message = f"{len(unowned)} ELF files belong to no package that the image has a record of"
-        yield Observation("image-owner", message, first_lines(unowned, SHOWN), REMEDIES["image-owner"])
+        yield Observation("image-owner", message, first_lines(unowned, SHOWN), FINDINGS["image-owner"].remedy)
 
 
 def _platform(facts: ImageFacts, arch: Arch | None) -> Iterator[Observation]:

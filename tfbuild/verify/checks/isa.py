@@ -9,7 +9,8 @@ from tfbuild.artifacts.isa.facts import Basis, Extension, IsaFacts, Verdict
 from tfbuild.artifacts.isa.march import allowed, witnesses
 from tfbuild.base.arch import Arch
 from tfbuild.base.text import first_lines
-from tfbuild.verify.policy import Context, Observation, Policy
+from tfbuild.verify.findings import Observation
+from tfbuild.verify.policy import Context, Policy
 
 # Fewer ordinary functions that could show it do not prove that a flag got lost.
 _ENOUGH = {"EM_X86_64": 50, "EM_AARCH64": 1}

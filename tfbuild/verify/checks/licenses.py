@@ -13,8 +13,8 @@ from tfbuild.base.text import first_lines
 from tfbuild.trust.bill import Bill, Role
 from tfbuild.trust.files import CYCLONEDX_FILE
 from tfbuild.trust.licenses import forbidden_in, known_license
-from tfbuild.verify.policy import LicenseRules, Observation
-from tfbuild.verify.remedies import REMEDIES
+from tfbuild.verify.findings import FINDINGS, Observation
+from tfbuild.verify.policy import LicenseRules
 
 _SHOWN = 8
 # What is in the folder or the image; a compiler is not, nor the text of a patch.
@@ -67,7 +67,7 @@ def check_licenses(parts: Iterable[Licensed] | None, rules: LicenseRules) -> Ite
         return
     if parts is None:
         message = f"its licences are unknown: there is no {CYCLONEDX_FILE} in its form"
-        yield Observation("sbom-missing", message, fix=REMEDIES["sbom-missing"])
+        yield Observation("sbom-missing", message, fix=FINDINGS["sbom-missing"].remedy)
         return
     unknown: list[str] = []
     for each in sorted(parts, key=lambda part: part.name):
@@ -76,9 +76,9 @@ def check_licenses(parts: Iterable[Licensed] | None, rules: LicenseRules) -> Ite
         elif names := forbidden_in(each.license, rules.forbidden):
             evidence = (f"its licence: {each.license}", *([f"the text: {each.text}"] if each.text else []))
             message = f"{each.name} is under {', '.join(names)}, which the policy forbids"
-            yield Observation("license-forbidden", message, evidence, REMEDIES["license-forbidden"])
+            yield Observation("license-forbidden", message, evidence, FINDINGS["license-forbidden"].remedy)
     if unknown:
         message = f"{len(unknown)} parts state no licence in SPDX's words: their texts have to be read"
         yield Observation(
-            "license-unknown", message, first_lines(unknown, _SHOWN), REMEDIES["license-unknown"]
+            "license-unknown", message, first_lines(unknown, _SHOWN), FINDINGS["license-unknown"].remedy
         )

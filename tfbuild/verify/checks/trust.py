@@ -26,8 +26,8 @@ from tfbuild.trust.files import (
 from tfbuild.trust.keys import VerifyingKey
 from tfbuild.trust.provenance import PREDICATE_TYPE, STATEMENT_TYPE, lost_materials
 from tfbuild.trust.signing import envelope_problem, sums_problem
-from tfbuild.verify.policy import Observation, Requirement
-from tfbuild.verify.remedies import REMEDIES
+from tfbuild.verify.findings import FINDINGS, Observation
+from tfbuild.verify.policy import Requirement
 
 _SHOWN = 8
 _MANIFEST = "manifest.json"
@@ -76,7 +76,7 @@ def check_trust(folder: Path, demand: Demand) -> tuple[TrustFacts, tuple[Observa
             documents += () if wrong else names
     key = demand.key.id if demand.key else None
     facts = TrustFacts(key=key, signed=tuple(signed), documents=tuple(documents))
-    return facts, tuple(replace(each, fix=REMEDIES[each.id]) for each in found)
+    return facts, tuple(replace(each, fix=FINDINGS[each.id].remedy) for each in found)
 
 
 def _signatures(folder: Path, demand: Demand, signed: list[str]) -> Iterator[Observation]:

@@ -11,7 +11,8 @@ from tfbuild.artifacts.runs_on import arch_of, libc_of, wheel_tag
 from tfbuild.artifacts.static_archive import ArchiveFacts
 from tfbuild.artifacts.wheel import WheelFacts
 from tfbuild.base.arch import Arch
-from tfbuild.verify.policy import Context, Observation
+from tfbuild.verify.findings import Observation
+from tfbuild.verify.policy import Context
 
 # Machine names at the end of platform tags: https://packaging.python.org/specifications/platform-compatibility-tags/
 _MACHINES = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64, "armv7l": Arch.ARMHF, "riscv64": Arch.RISCV64}

@@ -24,8 +24,7 @@ from sarif_pydantic import (
 
 from tfbuild.base.printable import printable
 from tfbuild.base.values import Finding
-from tfbuild.verify.policy import FINDINGS
-from tfbuild.verify.remedies import REMEDIES
+from tfbuild.verify.findings import FINDINGS, Kind
 from tfbuild.verify.report import VerifyReport
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -50,12 +49,11 @@ def sarif_text(report: VerifyReport, version: str) -> str:
 
 
 def _rule(finding: str) -> ReportingDescriptor:
-    meaning = FINDINGS.get(finding, finding)
-    remedy = REMEDIES.get(finding)
+    kind = FINDINGS.get(finding, Kind(finding, finding))
     return ReportingDescriptor(
         id=finding,
-        short_description=Message(text=meaning),
-        help=Message(text=remedy or meaning),
+        short_description=Message(text=kind.means),
+        help=Message(text=kind.remedy),
     )
 
 
