@@ -38,7 +38,7 @@ ALONE = {
     "subprocess": {"machine.runner"},
     "docker": {"engine.engine"},
     "requests": {"downloads.fetch"},
-    "urllib3": {"downloads.fetch"},
+    "urllib3": {"downloads.fetch", "downloads.attempts"},  # the second for what a header means
     "socket": {"engine.engine"},  # the name of this machine, in labels of containers
     "grpc": {"doctor.reapi"},
     "http.client": set[str](),
@@ -122,6 +122,25 @@ def test_a_product_never_imports_another() -> None:
 
 def test_only_the_command_line_knows_the_table_of_products() -> None:
     assert {module.split(".")[0] for module, name in arrows() if name == "products.table"} == {"cli"}
+
+
+# What a command does that only one product has; all else asks the table.
+OF_ONE_PRODUCT = {
+    ("cli.build", "tflite"): "build-tflite --model",
+    ("cli.inspect", "serving"): "check-upstream",
+    ("cli.schemas", "serving"): "check-upstream --json",
+    ("cli.lock", "tflite"): "lock, of upstream's CMake files",
+    ("cli.lock", "keras"): "lock --app",
+}
+
+
+def test_the_command_line_reaches_past_the_table_only_for_a_command_of_one_product() -> None:
+    found = {
+        (module, name.split(".")[1])
+        for module, name in arrows()
+        if module.startswith("cli.") and name.startswith("products.") and name != "products.table"
+    }
+    assert found == set(OF_ONE_PRODUCT)
 
 
 SHARED = [module for module in MODULES if module.split(".")[0] not in {"products", "cli"}]

@@ -20,12 +20,11 @@ from tfbuild.machine.path_words import input_file, output_file
 from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table
-from tfbuild.products.keras.asked import DEFAULT_VARIANT
 from tfbuild.products.table import load_release, plan_of
 from tfbuild.releases.keys import Release, SourceRelease
 from tfbuild.releases.load import load_lock
 from tfbuild.releases.state import locked_pins
-from tfbuild.releases.wheels.keys import WheelRelease
+from tfbuild.releases.wheels.keys import DEFAULT_VARIANT, WheelRelease
 from tfbuild.releases.wheels.lock import wheel_pins
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from tfbuild.base.errors import ChecksumError, DownloadError
@@ -230,26 +228,14 @@ def backoff(failures: int) -> float:
     return min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 16))
 
 
-def retry_after(header: str | None, now: float) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, capped; None when absent or not understood.
+def retry_after(header: str | None) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, capped; None when absent or not understood."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
 
-    It holds seconds or an HTTP date (RFC 9110, section 10.2.3); ``now`` is in seconds since the epoch.
-    ``urllib3.util.Retry.parse_retry_after`` takes the clock of this machine instead, has a cap only in its
-    newest versions, and raises for a number of some thousands of digits.
-    """
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        # More digits than these are beyond the cap anyway, and int() refuses some thousands of them.
-        return min(LONGEST_RETRY_AFTER_S, float(text[:12]))
     try:
-        date = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=timezone.utc)
-    try:
-        return min(LONGEST_RETRY_AFTER_S, max(0.0, date.timestamp() - now))
-    except (OverflowError, ValueError):
+        return min(LONGEST_RETRY_AFTER_S, Retry().parse_retry_after(header or ""))
+    except (InvalidHeader, ValueError, OverflowError):  # ValueError: some thousands of digits
         return None
 
 

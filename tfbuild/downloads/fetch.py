@@ -361,7 +361,7 @@ class Fetcher:
         raise AttemptFailed(
             status_text(status),
             permanent=not is_transient(status),
-            delay_s=retry_after(response.headers.get("Retry-After"), self._clock()),
+            delay_s=retry_after(response.headers.get("Retry-After")),
         )
 
     def _store(self, job: _Job, chunks: Iterator[bytes], part: Part, total: int | None) -> None:

@@ -73,7 +73,6 @@ class Repository:
         error: type[TfBuildError],
         *,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.time,
         timeouts: Timeouts | None = None,
     ) -> None:
         self.reference = reference
@@ -82,7 +81,6 @@ class Repository:
         self._reporter = reporter
         self._error = error
         self._sleep = sleep
-        self._clock = clock
         self._timeouts = timeouts or Timeouts()
 
     # -- manifests ---------------------------------------------------------------------------------------
@@ -260,7 +258,7 @@ class Repository:
                 response = self._try(method, path, headers=headers, data=data)
                 if not is_transient(response.status_code):
                     return response
-                wait = retry_after(response.headers.get("Retry-After"), self._clock())
+                wait = retry_after(response.headers.get("Retry-After"))
                 raise AttemptFailed(self._said(response), delay_s=wait)
             except AttemptFailed as failure:
                 failures += 1
@@ -304,7 +302,7 @@ class Repository:
             return
         # 404 and 416: the registry has forgotten the upload, or has another idea of how far it is.
         lost = response.status_code in {404, 416}
-        wait = retry_after(response.headers.get("Retry-After"), self._clock())
+        wait = retry_after(response.headers.get("Retry-After"))
         permanent = not (is_transient(response.status_code) or lost)
         raise AttemptFailed(self._said(response), permanent=permanent, delay_s=wait)
 

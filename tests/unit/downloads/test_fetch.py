@@ -214,12 +214,14 @@ def test_a_server_that_stays_down_is_given_up_with_every_try_told(site: web.Site
         (formatdate(NOW + 30, usegmt=True), 30.0),
         (formatdate(NOW - 30, usegmt=True), None),
         ("86400", LONGEST_RETRY_AFTER_S),
+        ("9" * 5000, 2.0),
         ("soon", 2.0),
     ],
 )
 def test_retry_after_decides_the_pause(
-    site: web.Site, bench: Bench, header: str, pause: float | None
+    site: web.Site, bench: Bench, monkeypatch: pytest.MonkeyPatch, header: str, pause: float | None
 ) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW)  # urllib3 asks it
     url = site.on("/f", web.status(429, Retry_After=header), web.whole(BODY))
     bench.fetcher().fetch(pin(url))
     assert bench.sleeps == ([] if pause is None else [pause])

@@ -22,12 +22,11 @@ from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.plan import KerasCircumstances, conflict_problems, make_keras_plan, policy_name
 from tfbuild.products.keras.release import RELEASES, KerasRelease
 from tfbuild.products.keras.rules import key_rules
-from tfbuild.releases.wheels.keys import WheelRelease
+from tfbuild.releases.wheels.keys import DEFAULT_VARIANT, WheelRelease
 from tfbuild.releases.wheels.lock import WheelLock, read_lock_of, read_wheel_lock
 from tfbuild.releases.wheels.rules import Wanted, closure, marker_environment
 
-VARIANTS = ("cpu", "gpu")
-DEFAULT_VARIANT = VARIANTS[0]
+VARIANTS = (DEFAULT_VARIANT, "gpu")
 
 
 RULES = Rules(

@@ -12,6 +12,9 @@ from tfbuild.config.types import FileStem, Keys, PythonVersion, RequirementText,
 from tfbuild.releases.keys import Release
 from tfbuild.releases.types import PackageName, Snapshot
 
+# Taken where nobody asks for one.
+DEFAULT_VARIANT = "cpu"
+
 
 class WheelPython(Keys):
     """A Python that the wheels are locked for: that of a Debian suite."""

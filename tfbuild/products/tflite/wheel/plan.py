@@ -20,11 +20,10 @@ from tfbuild.products.tflite.plan import operator_limits
 from tfbuild.products.tflite.release import TfliteWheelRelease
 from tfbuild.products.tflite.smoke.cases import wheel_cases
 from tfbuild.products.tflite.smoke.operators import script_cases
-from tfbuild.releases.wheels.keys import WheelPython
+from tfbuild.releases.wheels.keys import DEFAULT_VARIANT, WheelPython
 from tfbuild.releases.wheels.lock import LockFile, require_environment
 
 STEPS = ("fetch", "root", "builder", "image", "verify", "dist")
-VARIANT = "cpu"
 FLAVOUR = "wheel"
 _PYTHON = "tflite.python"
 
@@ -34,11 +33,11 @@ def make_wheel_plan(found: Resolved[TfliteWheelRelease], *, lock: LockFile) -> P
     request, config, release = found.request, found.config, found.release
     _refuse_distribution(config)
     python = _python(config, release)
-    environment = require_environment(lock, python.version, request.arch, VARIANT)
+    environment = require_environment(lock, python.version, request.arch, DEFAULT_VARIANT)
     wheels = lock.lock.wheels_for(environment)
     wanted = canonicalize_name(Requirement(environment.requirements[0]).name)
     (wheel,) = (each for each in wheels if each.name == wanted)
-    asked = release.wheels.find(VARIANT, request.arch)
+    asked = release.wheels.find(DEFAULT_VARIANT, request.arch)
     xnnpack = asked.xnnpack if asked else ()
     package = wanted.replace("-", "_")
     part = WheelPart(
