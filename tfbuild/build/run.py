@@ -127,7 +127,7 @@ class Run(Generic[Part]):
     began: float = field(default_factory=time.time)  # seconds since 1970
     image_code: tuple[ImageCode, ...] = ()  # once the image is verified
     findings: list[Finding] = field(default_factory=list)  # what a step before the verification has to tell
-    # One for each run: what BuildKit may not take from its cache, it takes from nowhere else.
+    # A new one for each run: a step that has it as an argument is never taken from BuildKit's cache.
     nonce: str = field(default_factory=lambda: str(time.time_ns()))
 
     @cached_property

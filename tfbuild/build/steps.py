@@ -82,7 +82,7 @@ def make_roots(run: Run[Any]) -> str:
                 raise DownloadError(
                     f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
                     details=(f"Expected: {folder}",),
-                    hint=way_offline(run),
+                    hint=offline_hint(run),
                 )
             if facts is None:
                 facts = bootstrap(
@@ -103,7 +103,7 @@ def make_roots(run: Run[Any]) -> str:
     return ", ".join(made)
 
 
-def way_offline(run: Run[Any]) -> str:
+def offline_hint(run: Run[Any]) -> str:
     """The next step where something is missing that only a network can give."""
     plan = run.plan
     config = run.recipe.config_words(plan)
@@ -179,7 +179,7 @@ def make_builder(run: Run[Any], target: str = "builder") -> str:
         raise DownloadError(
             "--offline, and the builder is neither in the engine's cache nor from a bundle",
             details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
-            hint=way_offline(run),
+            hint=offline_hint(run),
             log=error.log,
         ) from error
     return ""

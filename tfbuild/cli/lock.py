@@ -36,7 +36,7 @@ from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.machine.terminal import write_json, write_lines
 from tfbuild.machine.user_files import beside_of, require_replaceable_file
 from tfbuild.products.keras.asked import application_to_lock
-from tfbuild.products.tflite.lock.make import LockEffects, Made, make_lock
+from tfbuild.products.tflite.lock.make import LockEffects, MadeLock, make_lock
 from tfbuild.products.tflite.lock.texts import build_file_texts, source_texts
 from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease, lite_folder
 from tfbuild.releases.keys import SourceRelease
@@ -89,17 +89,17 @@ def lock(
             raise UsageError(f"{what} are for releases that are made of a source")
         with ConsoleReporter() as reporter:
             path = str(lock_wheels_of(found, app, reporter=reporter))
-        return _tell(found, path, as_json=as_json)
+        return _print_result(found, path, as_json=as_json)
     if app:
         raise UsageError("--app is for releases that are made of wheels", hint="--product keras")
     if not isinstance(found, SourceRelease):
         raise UsageError(f"{found.product} {found.release} is made of neither a source nor wheels")
     with ConsoleReporter() as reporter:
         path = lock_release(PROJECT, found, places, check=check, reporter=reporter)
-    return _tell(found, path, as_json=as_json)
+    return _print_result(found, path, as_json=as_json)
 
 
-def _tell(release: SourceRelease | WheelRelease, path: str, *, as_json: bool) -> int:
+def _print_result(release: SourceRelease | WheelRelease, path: str, *, as_json: bool) -> int:
     if as_json:
         write_json(dump(LockDocument(product=release.product, release=release.release, path=path)))
     else:
@@ -234,7 +234,7 @@ def differences(old: Lock, new: Lock) -> tuple[str, ...]:
     return tuple(_differences(_named(old), _named(new)))
 
 
-def _archives(made: Made) -> Iterator[tuple[Pin, Path]]:
+def _archives(made: MadeLock) -> Iterator[tuple[Pin, Path]]:
     for each in made.lock.sources:
         yield each.pin(), made.files[each.name]
 
@@ -366,7 +366,7 @@ def lock_wheels_of(release: WheelRelease, app: str, *, reporter: Reporter) -> Pa
     """Make the lock of the wheels of ``release``, or of the program in the folder ``app``; its path."""
     if app:
         path, base, asked = application_to_lock(PROJECT, release, Path(app))
-        tell_replaced(path, release, reporter)
+        warn_of_replaced(path, release, reporter)
         make_wheel_lock(release, path, reporter=reporter, base=base, requirements=asked)
     else:
         path = PROJECT / release.lock_path
@@ -374,7 +374,7 @@ def lock_wheels_of(release: WheelRelease, app: str, *, reporter: Reporter) -> Pa
     return path
 
 
-def tell_replaced(path: Path, release: WheelRelease, reporter: Reporter) -> None:
+def warn_of_replaced(path: Path, release: WheelRelease, reporter: Reporter) -> None:
     """A program has one lock: say so where it is that of another release, whose builds will miss it."""
     try:
         before = read_wheel_lock(path, str(path)).lock.release

@@ -245,7 +245,7 @@ def build_effects(
         recipe.demand(plan, info, arch_of(info) if node else host.arch or plan.root.arch)
         if needs := recipe.needs(plan.part):
             context = replace(context, engine_disk=needs.disk)
-            for doubt in needs.doubts(info.memory, info.cpus):
+            for doubt in needs.concerns(info.memory, info.cpus):
                 reporter.warn(doubt)
         require_ready(fatal_checks(context, runner=runner, connect=lambda: engine, host=lambda: host))
 

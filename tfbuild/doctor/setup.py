@@ -253,9 +253,9 @@ class _Doer:
         return True
 
     def _as_root(self, argv: Sequence[str], log: str) -> Completed:
-        return self._runner.run((*self._privilege, *argv), log=self._log_dir / log, on_line=self._tell)
+        return self._runner.run((*self._privilege, *argv), log=self._log_dir / log, on_line=self._report)
 
-    def _tell(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         # dpkg's word for a finished package, with its version.
         if line.startswith("Setting up "):
             self._reporter.note(f"  {line.rstrip(' .')}")

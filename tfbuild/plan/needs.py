@@ -22,7 +22,7 @@ class Estimates:
         """Bytes."""
         return self.disk_gib << 30
 
-    def doubts(self, memory: int, cpus: int) -> tuple[str, ...]:
+    def concerns(self, memory: int, cpus: int) -> tuple[str, ...]:
         """What is to be told of an engine with ``memory`` bytes and ``cpus`` before hours go into it.
 
         Not errors: with few jobs at a time a build goes on where the estimate, made from reports, says no.

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.plans import PROJECT
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind, Relro, VersionFloor, split_version, version_key
 from tfbuild.artifacts.elf.read import parse_elf, read_elf
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import TfBuildError, UsageError, VerificationError
 
-DATA = Path(__file__).parents[2] / "data" / "elf"
+DATA = PROJECT / "tests" / "data" / "elf"
 ARCHES = ("x86_64", "aarch64")
 
 

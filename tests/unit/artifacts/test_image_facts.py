@@ -23,13 +23,14 @@ from tests.support.images import (
     symlink,
     tar_bytes,
 )
+from tests.support.plans import PROJECT
 from tfbuild.artifacts.image.archive import ImageArchive, is_image_archive
 from tfbuild.artifacts.image.closure import Closure, Link, UnmetVersion, closure
 from tfbuild.artifacts.image.facts import FileType, Package, parse_dpkg_status
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import TfBuildError, UsageError, VerificationError
 
-ELF = Path(__file__).parents[2] / "data" / "elf" / "x86_64"
+ELF = PROJECT / "tests" / "data" / "elf" / "x86_64"
 ARM = ELF.parent / "aarch64"
 LOADER = "lib64/ld-linux-x86-64.so.2"
 

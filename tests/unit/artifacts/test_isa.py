@@ -34,7 +34,7 @@ from tfbuild.verify.checks.elf import check_elf
 from tfbuild.verify.policy import Context, Policy
 
 CPUS = load_cpus(PROJECT)
-DATA = Path(__file__).parents[2] / "data" / "elf"
+DATA = PROJECT / "tests" / "data" / "elf"
 ARCHES = ("x86_64", "aarch64")
 # For each machine: the extension of the kernels, and a -march without and with what ordinary code shows.
 KERNEL = {"x86_64": "AVX2", "aarch64": "dotprod"}

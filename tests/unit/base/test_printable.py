@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from tests.support.diagnosing import diagnose_case
 from tests.support.diagnosis import CASES
 from tests.support.images import Image, docker_archive, program
 from tests.support.plans import PROJECT, make_plan
 from tests.support.products import Product, list_releases
+from tests.support.pseudo_terminal import Terminal
 from tests.support.wheels import make_wheel
-from tests.unit.cli.test_ui import Terminal
-from tests.unit.diagnose.test_diagnose import diagnose_case
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import BuildError, ConfigError, ConfigProblem

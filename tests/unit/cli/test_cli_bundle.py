@@ -11,8 +11,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.support.bundles import CONTENTS, bundle_of, write
 from tests.support.plans import PROJECT
-from tests.unit.build.test_bundle import CONTENTS, bundle_of, write
 from tfbuild.base.errors import ExitCode
 from tfbuild.build.bundle.file import Bundle
 from tfbuild.cli import supply, wiring

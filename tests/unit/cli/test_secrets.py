@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tests.support.builds import Build, with_real_ids
+from tests.support.bundles import bundled
 from tests.support.commands import run_invoke
 from tests.support.plans import PROJECT
 from tests.support.registry import HOST, FakeRegistry
 from tests.support.reporters import ListReporter
 from tests.support.runner import RecordingRunner, Reply
-from tests.unit.build.test_bundle import bundled
 from tfbuild.base.arch import Arch
 from tfbuild.base.urls import parse_mirror_rules
 from tfbuild.build.buildkit.secrets import build_secrets, read_logins

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
-import termios
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.pseudo_terminal import Terminal
 from tfbuild.base.errors import BuildError, ConfigError, ConfigProblem
 from tfbuild.base.text import ArtifactRow, github_annotations, human_duration, human_size
 from tfbuild.base.values import Reporter
@@ -33,39 +31,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Terminal:
-    """A pseudo-terminal; ``stream`` is what a program writes to, ``screen`` what arrived so far."""
-
-    def __init__(self) -> None:
-        self._master, self._slave = os.openpty()
-        self.stream: TextIO = os.fdopen(self._slave, "w", encoding="utf-8")
-        self._chunks: list[bytes] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        while True:
-            try:
-                data = os.read(self._master, 65536)
-            except OSError:
-                return
-            self._chunks.append(data)
-
-    def attributes(self) -> object:
-        return termios.tcgetattr(self._slave)
-
-    def wait_for(self, text: str) -> None:
-        while text not in b"".join(self._chunks).decode(errors="replace"):
-            time.sleep(0.005)
-
-    def screen(self) -> str:
-        """Everything that was written, once the terminal is closed."""
-        self.stream.close()
-        self._reader.join()
-        os.close(self._master)
-        return b"".join(self._chunks).decode()
 
 
 @pytest.fixture

@@ -5,44 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 
-from tests.support.diagnosis import AMD64, CASES, SITE, Case, distribution, speaking
+from tests.support.diagnosing import diagnose_case, effects
+from tests.support.diagnosis import AMD64, CASES, SITE, distribution, speaking
 from tests.support.images import Image, Member, docker_archive, oci_archive
 from tests.support.plans import PROJECT
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ExitCode, UsageError, VerificationError
 from tfbuild.diagnose.catalog import CATALOG
-from tfbuild.diagnose.diagnose import DiagnoseEffects, DiagnoseReport, diagnose
+from tfbuild.diagnose.diagnose import diagnose
 from tfbuild.diagnose.host import TargetHost
-from tfbuild.diagnose.known import load_known_errors
 from tfbuild.diagnose.report import render
 
-KNOWN = load_known_errors(PROJECT)
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((PROJECT / "schemas" / "diagnose.schema.json").read_text())
 )
-
-
-def effects(host: TargetHost = AMD64, **others: Any) -> DiagnoseEffects:
-    def no_engine(reference: str, path: Path) -> None:
-        raise AssertionError(f"asked the engine for {reference}")
-
-    usual: dict[str, Any] = {"save_image": no_engine, "run": None, "known": KNOWN, "project": PROJECT}
-    return DiagnoseEffects(host=host, **{**usual, **others})
-
-
-def diagnose_case(case: Case, folder: Path) -> DiagnoseReport:
-    """As for an image of the engine with the case's tag."""
-
-    def save(reference: str, path: Path) -> None:
-        assert reference == f"example/app:{case.tag}"
-        docker_archive(path, case.image())
-
-    return diagnose(f"example/app:{case.tag}", effects(case.host, save_image=save))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.diagnosing import effects
 from tests.support.diagnosis import SITE, distribution, library
 from tests.support.images import Image, Member, docker_archive, program, symlink
 from tests.support.plans import PROJECT
-from tests.unit.diagnose.test_diagnose import effects
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.diagnose.catalog import Weight
 from tfbuild.diagnose.diagnose import DiagnoseReport, diagnose

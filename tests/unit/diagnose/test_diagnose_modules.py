@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.diagnosing import KNOWN, PYTHON, diagnosed
 from tests.support.diagnosis import distribution
 from tests.support.images import Image
-from tests.unit.diagnose.test_diagnose import KNOWN
-from tests.unit.diagnose.test_diagnose_run import PYTHON, diagnosed
 from tfbuild.diagnose.catalog import Weight
 from tfbuild.diagnose.rules.modules import module_fix
 from tfbuild.engine.facts import RunResult

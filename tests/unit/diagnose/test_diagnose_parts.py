@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.diagnosing import diagnose_case
 from tests.support.diagnosis import AMD64, CASES, library, saved_model
 from tests.support.plans import PROJECT
-from tests.unit.diagnose.test_diagnose import diagnose_case
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import UsageError
 from tfbuild.diagnose.catalog import CATALOG

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.diagnosing import KNOWN, PYTHON, diagnosed
 from tests.support.diagnosis import (
     AMD64,
     CASES,
@@ -24,46 +25,16 @@ from tests.support.diagnosis import (
     library,
     speaking,
 )
-from tests.support.images import Image, Member, docker_archive, program
+from tests.support.images import Image, Member, program
 from tests.support.plans import PROJECT
-from tests.unit.diagnose.test_diagnose import KNOWN, effects
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode
 from tfbuild.diagnose.catalog import Weight
-from tfbuild.diagnose.diagnose import DiagnoseReport, diagnose
-from tfbuild.diagnose.host import TargetHost
 from tfbuild.diagnose.known import TABLE, RunOutcome, load_known_errors
 from tfbuild.diagnose.report import render
 from tfbuild.diagnose.run import PROBE, RunCase, outcome, proof, skipped
-from tfbuild.diagnose.run import run_image as run
-from tfbuild.engine.facts import RunOptions, RunResult
+from tfbuild.engine.facts import RunResult
 
-
-class OneAnswer:
-    """An engine whose containers all end in the same way."""
-
-    def __init__(self, result: RunResult) -> None:
-        self.result = result
-        self.runs: list[tuple[str, tuple[str, ...], RunOptions]] = []
-
-    def run_once(self, image: str, command: Any, options: RunOptions | None = None) -> RunResult:
-        self.runs.append((image, tuple(command), options or RunOptions()))
-        return self.result
-
-
-def diagnosed(image: Image, result: RunResult, host: TargetHost = AMD64) -> tuple[DiagnoseReport, OneAnswer]:
-    engine = OneAnswer(result)
-
-    def save(reference: str, path: Path) -> None:
-        docker_archive(path, image)
-
-    def run_cases(reference: str, cases: tuple[RunCase, ...]) -> Any:
-        return run(reference, cases, engine)  # type: ignore[arg-type]
-
-    return diagnose("app:1.0", effects(host, save_image=save, run=run_cases)), engine
-
-
-PYTHON = speaking("", "0")
 SERVER = speaking("", "0", server=True)
 
 # The line that decides, as the program prints it, and what it means.

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import http_server as web
+from tests.support.plans import PROJECT
 from tests.support.reporters import SilentReporter
 from tfbuild.base.errors import ChecksumError, DownloadError, HostError, UsageError
 from tfbuild.base.urls import parse_mirror_rules
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.real_sockets, pytest.mark.timeout(60)]
 
 BODY = bytes(range(256)) * 2048  # 512 KiB: several chunks
 OTHER = b"x" * len(BODY)
-TLS = Path(__file__).parents[2] / "data" / "tls"
+TLS = PROJECT / "tests" / "data" / "tls"
 NOW = 1_800_000_000.0
 
 

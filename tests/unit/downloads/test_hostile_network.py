@@ -20,6 +20,7 @@ import pytest
 import trustme
 
 from tests.support import http_server as web
+from tests.support.plans import PROJECT
 from tests.support.reporters import SilentReporter
 from tfbuild.base.errors import DownloadError, ExitCode
 from tfbuild.base.urls import parse_mirror_rules
@@ -35,7 +36,7 @@ BODY = bytes(range(256)) * 1024
 # The same length: nothing but the hash tells them apart.
 OTHER = BODY[::-1]
 ORIGIN = "https://upstream.invalid/"
-TLS = Path(__file__).parents[2] / "data" / "tls"
+TLS = PROJECT / "tests" / "data" / "tls"
 
 
 def trickle(body: bytes) -> web.Answer:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import bundles
+from tests.support.diagnosing import diagnose_case
 from tests.support.diagnosis import CASES
 from tests.support.images import docker_archive
 from tests.support.plans import PROJECT
-from tests.unit.build import test_bundle as bundles
-from tests.unit.diagnose.test_diagnose import diagnose_case
 from tfbuild.base.errors import ExitCode, UsageError
 from tfbuild.base.values import Pin
 from tfbuild.build.bundle.file import require_bundle_place

@@ -14,14 +14,13 @@ import jsonschema
 import pytest
 
 from tests.support.builds import ELF, Build, FakeEngine
+from tests.support.bundles import bundled
 from tests.support.fourth import pack_source, with_fourth
 from tests.support.fourth_product import PROGRAM
 from tests.support.images import Image, oci_archive, program
-from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, VerificationError
 from tfbuild.base.values import Pin, Unhashed
-from tfbuild.build.bundle.make import make_bundle
 from tfbuild.build.dist.manifest import Manifest
 from tfbuild.build.layout import Layout
 from tfbuild.cli.reference.json_schema import document_schema
@@ -182,16 +181,6 @@ def test_a_clean_of_the_cache_knows_its_folders(root: Path, tmp_path: Path) -> N
 def test_it_can_be_bundled(root: Path) -> None:
     build = build_in(root)
     build.run()
-    bake = ("docker", "buildx", "bake", f"--file={build.layout.bake_file}", "--progress=rawjson")
-    export = build.layout.builder(build.plan, "builder") / "rootfs.tar.part"
-
-    def write_builder(_: tuple[str, ...]) -> None:
-        export.write_bytes(b"builder")
-
-    exported = Reply((*bake, "export-builder"), effect=write_builder)
-    build.runner = RecordingRunner([exported, *build.usual_replies()])
-    bundle, _ = make_bundle(
-        build.plan, table.recipe_of(build.plan), build.layout, root.parent / "b.tar", build.effects()
-    )
+    bundle = bundled(build, root.parent / "b.tar")
     assert bundle.product == "archive"
     assert {member.path.split("/")[0] for member in bundle.members} == {"bases", "builders", "downloads"}

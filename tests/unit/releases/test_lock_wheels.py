@@ -14,7 +14,7 @@ from tests.support.reporters import ListReporter, SilentReporter
 from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
-from tfbuild.cli.lock import tell_replaced
+from tfbuild.cli.lock import warn_of_replaced
 from tfbuild.releases.wheels.keys import WheelPython, WheelRelease
 from tfbuild.releases.wheels.lock import LockedWheel
 from tfbuild.releases.wheels.resolve import NoWheels, _lacking, lock_wheels, platforms
@@ -142,7 +142,7 @@ def test_the_lock_of_a_program_for_another_release_is_not_replaced_without_a_wor
     file, reporter = tmp_path / "requirements.wheels.json", ListReporter()
     wanted = load_release(PROJECT, Product.KERAS, "2.21.0")
     for name in ("2.21.0", "2.20.0"):
-        tell_replaced(file, wanted, reporter)
+        warn_of_replaced(file, wanted, reporter)
         file.write_bytes((PROJECT / "build_configs/releases/keras" / f"{name}.wheels.json").read_bytes())
-    tell_replaced(file, wanted, reporter)
+    warn_of_replaced(file, wanted, reporter)
     assert reporter.of("warn") == [(f"{file} is the lock for keras 2.20.0: it is replaced",)]

@@ -51,7 +51,7 @@ class _Watcher:
         for event in events:
             if isinstance(event, LogLine):
                 self.output.append(event.text)
-                self._tell(event.text)
+                self._report(event.text)
                 yield event.text
             elif isinstance(event, VertexStarted):
                 yield f"=> {event.name}"
@@ -65,7 +65,7 @@ class _Watcher:
                     self.errors.append(event.text.removeprefix("ERROR: "))
                 yield event.text
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         edge = parse_ninja(text) or parse_bazel(text)
         if edge:
             self.reporter.progress(edge.done, edge.total, edge.current)

@@ -132,7 +132,7 @@ def netrc_text(logins: Sequence[Login]) -> str:
 def auth_conf(logins: Sequence[Login], addresses: Iterable[str]) -> str:
     """For apt (apt_auth.conf(5)), for the hosts of ``addresses`` alone.
 
-    With scheme and port: without, apt sends nothing over plain http, which a mirror in one's house may speak.
+    With scheme and port: without them apt sends nothing over plain http, which an internal mirror may use.
     """
     by_host = {each.machine: each for each in logins}
     lines: dict[str, None] = {}

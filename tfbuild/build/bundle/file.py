@@ -175,9 +175,9 @@ def read_bundle(file: Path, staging: Path) -> tuple[Bundle, str]:
             names.check(member)
             _check_place(member, expected)
             _extract(member, expected, staging)
-        surplus = next(members, None)
-        if surplus is not None:
-            raise ArchiveError(f"it holds {surplus.name!r}, which its table of contents does not name")
+        extra = next(members, None)
+        if extra is not None:
+            raise ArchiveError(f"it holds {extra.name!r}, which its table of contents does not name")
     return bundle, hash_file(file)
 
 

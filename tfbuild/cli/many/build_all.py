@@ -43,7 +43,7 @@ def build_all(file: str, options: AllOptions) -> int:
     document = _carry_out(plan, looks, options, at_once)
     if junit:
         _write_junit(junit, document)
-    _tell(document, as_json=options.json)
+    _print_result(document, as_json=options.json)
     return document.exit_code
 
 
@@ -252,7 +252,7 @@ def _junit_file(word: str) -> Path:
     return path
 
 
-def _tell(document: BuildAllDocument, *, as_json: bool) -> None:
+def _print_result(document: BuildAllDocument, *, as_json: bool) -> None:
     from tfbuild.base.documents import dump
     from tfbuild.base.errors import TfBuildError
     from tfbuild.build.matrix.report import table

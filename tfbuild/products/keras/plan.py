@@ -92,7 +92,7 @@ def make_keras_plan(found: Resolved[KerasRelease], more: KerasCircumstances) -> 
         product="keras",
         variant=variant,
         python=python.version,
-        versions=tuple((each.name, each.version) for each in chosen if _is_told(each)),
+        versions=tuple((each.name, each.version) for each in chosen if _is_listed(each)),
         wheels=tuple(each.filename for each in chosen),
         app_wheels=tuple(each.filename for each in extra),
         requirements=tuple(
@@ -163,7 +163,7 @@ def _app_extras(app: AppFolder | None, run: AppKeys, plain: AppKeys) -> Iterator
             yield Extra(f"app.{key}", as_text(getattr(run, key)), late=True)
 
 
-def _is_told(wheel: LockedWheel) -> bool:
+def _is_listed(wheel: LockedWheel) -> bool:
     return wheel.name in {"tensorflow", "tensorflow-cpu", "keras", "numpy"}
 
 

@@ -51,7 +51,7 @@ from tfbuild.products.tflite.smoke.operators import (
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release
 from tfbuild.releases.lock import Condition, Lock
-from tfbuild.releases.state import ReleaseLock, for_build
+from tfbuild.releases.state import LockedSources, ReleaseLock, for_build
 
 
 def make_tflite_plan(
@@ -67,47 +67,15 @@ def make_tflite_plan(
     where it has none.
     """
     request, config, release = found.request, found.config, found.release
-    values, arch = config.values, request.arch
-    locked = for_build(release, lock.lock, arch, conditions(values))
+    values = config.values
+    locked = for_build(release, lock.lock, request.arch, conditions(values))
     python = python_part(config, release)
-    flags = (
-        *compile_flags(config, release, found.lines, tuple(source_flags(release, found.lines))),
-        *tflite_cmake_flags(config, release, found.lines),
-        *(python_flags(python, request.arch, config) if python else ()),
-        *dependency_flags(locked.dependencies, lock.path),
-        *(selection_flags(selection, config) if selection else ()),
-    )
+    flags = tuple(_flags(found, python, locked, lock, selection))
     _refuse_overridden(config, flags)
     require_remote(config)
-    upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
-    xnnpack = values.of(TfliteKeys).xnnpack
-    cpu = promised if arch is not request.build_arch else ""
-    litert = litert_folder(release, config)
-    published = upstream.published_as or ""
-    smoke, operators = _tests(
-        release, arch, python, xnnpack=xnnpack, published=published, litert=litert is not None
-    )
-    if selection:
-        smoke, operators = selected_cases(smoke, selection), selected_suites(operators, selection)
-    part = TflitePart(
-        product="tflite",
-        cmake_cache=tuple(sorted(cmake_cache(flags).items())),
-        xnnpack=xnnpack,
-        smoke=tuple(replace(case, cpu=cpu) for case in smoke),
-        operators=on_emulated_cpus(operators, cpu),
-        dependencies=locked.dependencies,
-        host_tools=upstream.host_tools,
-        folder=upstream.folder,
-        litert=litert,
-        tensorflow=_tensorflow_part(upstream),
-        build_packages=upstream.build_packages,
-        python=python,
-        entries=tuple(sorted(values.of(TfliteKeys).cmake_definitions)),
-        unconfirmed=locked.unconfirmed,
-        repinned=tuple(sorted(release.repinned)),
-        selection=selection,
-    )
-    pins = release.pins(arch)
+    cpu = promised if request.arch is not request.build_arch else ""
+    part = _part(found, python, locked, flags, selection, cpu)
+    pins = release.pins(request.arch)
     roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()
     specifics = Specifics(
@@ -147,6 +115,66 @@ def make_tflite_plan(
         steps=PYTHON_STEPS if python else STEPS,
     )
     return assemble(found, specifics)
+
+
+def _flags(
+    found: Resolved[TfliteSource],
+    python: PythonPart | None,
+    locked: LockedSources,
+    lock: ReleaseLock,
+    selection: Selection | None,
+) -> Iterator[Flag]:
+    config, release = found.config, found.release
+    yield from compile_flags(config, release, found.lines, tuple(source_flags(release, found.lines)))
+    yield from tflite_cmake_flags(config, release, found.lines)
+    if python:
+        yield from python_flags(python, found.request.arch, config)
+    yield from dependency_flags(locked.dependencies, lock.path)
+    if selection:
+        yield from selection_flags(selection, config)
+
+
+def _part(
+    found: Resolved[TfliteSource],
+    python: PythonPart | None,
+    locked: LockedSources,
+    flags: tuple[Flag, ...],
+    selection: Selection | None,
+    cpu: str,
+) -> TflitePart:
+    """``cpu`` is what QEMU has to be; empty: the one with everything, or none at all."""
+    config, release = found.config, found.release
+    keys = config.values.of(TfliteKeys)
+    upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
+    litert = litert_folder(release, config)
+    smoke, operators = _tests(
+        release,
+        found.request.arch,
+        python,
+        xnnpack=keys.xnnpack,
+        published=upstream.published_as or "",
+        litert=litert is not None,
+    )
+    if selection:
+        smoke, operators = selected_cases(smoke, selection), selected_suites(operators, selection)
+    return TflitePart(
+        product="tflite",
+        cmake_cache=tuple(sorted(cmake_cache(flags).items())),
+        xnnpack=keys.xnnpack,
+        smoke=tuple(replace(case, cpu=cpu) for case in smoke),
+        operators=on_emulated_cpus(operators, cpu),
+        dependencies=locked.dependencies,
+        host_tools=upstream.host_tools,
+        folder=upstream.folder,
+        litert=litert,
+        tensorflow=_tensorflow_part(upstream),
+        build_packages=upstream.build_packages,
+        python=python,
+        entries=tuple(sorted(keys.cmake_definitions)),
+        unconfirmed=locked.unconfirmed,
+        repinned=tuple(sorted(release.repinned)),
+        selection=selection,
+    )
 
 
 def _tests(

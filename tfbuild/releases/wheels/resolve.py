@@ -50,7 +50,7 @@ def platforms(glibc: str, arch: Arch) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Wish:
+class WheelRequest:
     """What is asked of the index for one environment, over the wheels that are there already."""
 
     python: WheelPython
@@ -74,7 +74,7 @@ def lock_wheels(
     :raises NothingMatchesError: no environment has any.
     """
     wishes = [
-        Wish(python, each.arch, each.variant, each.requirements)
+        WheelRequest(python, each.arch, each.variant, each.requirements)
         for python in release.wheels.pythons
         for each in release.wheels.sets
     ]
@@ -96,7 +96,7 @@ def lock_application(
     """
     pythons = {each.version: each for each in release.wheels.pythons}
     wishes = [
-        Wish(
+        WheelRequest(
             pythons[each.python],
             each.arch,
             each.variant,
@@ -110,7 +110,12 @@ def lock_application(
 
 
 def _lock(
-    release: WheelRelease, wishes: Sequence[Wish], *, runner: Runner, reporter: Reporter, size_of: SizeOf
+    release: WheelRelease,
+    wishes: Sequence[WheelRequest],
+    *,
+    runner: Runner,
+    reporter: Reporter,
+    size_of: SizeOf,
 ) -> WheelLock:
     pip = find_pip(runner)
     environments: list[WheelEnvironment] = []
@@ -145,7 +150,9 @@ def _lock(
     )
 
 
-def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf) -> tuple[LockedWheel, ...]:
+def resolve(
+    wish: WheelRequest, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
+) -> tuple[LockedWheel, ...]:
     """The wheels that ``wish`` needs besides its base, whose versions hold.
 
     :raises NoWheels: the index has none.
@@ -160,7 +167,7 @@ def resolve(wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf
 
 
 def _chosen(
-    wish: Wish, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf, alone: bool
+    wish: WheelRequest, *, runner: Runner, pip: tuple[str, ...], size_of: SizeOf, alone: bool
 ) -> tuple[LockedWheel, ...]:
     """In rounds: what the target needs and pip did not choose is asked for as well in the next.
 

@@ -152,8 +152,8 @@ def test_the_request_has_one_word_to_a_line() -> None:
 def test_what_an_engine_lacks_is_told_in_its_own_numbers() -> None:
     needs = BASE.part.needs
     assert needs.disk == 60 << 30
-    assert needs.doubts(memory=64 << 30, cpus=64) == ()
-    few, slow = needs.doubts(memory=6 << 30, cpus=2)
+    assert needs.concerns(memory=64 << 30, cpus=64) == ()
+    few, slow = needs.concerns(memory=6 << 30, cpus=2)
     assert few.startswith("the engine has 6.0 GiB of memory, and the build needs about 16 GiB")
     assert slow == "about 15 hours on the 2 CPUs of the engine"
 

@@ -49,7 +49,7 @@ class LockEffects:
 
 
 @dataclass(frozen=True)
-class Made:
+class MadeLock:
     """A lock, and the archive of each of its sources."""
 
     lock: Lock
@@ -57,7 +57,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class _Got:
+class _Archive:
     path: Path
     sha256: str
     origin: HashOrigin
@@ -70,7 +70,7 @@ def make_lock(
     effects: LockEffects,
     *,
     declared_in: str | None = None,
-) -> Made:
+) -> MadeLock:
     """The lock of ``release``, whose source has the build files ``texts``; ``old`` is the lock so far.
 
     A source that is out of reach keeps what ``old`` says of the same archive, else it is missing.
@@ -96,7 +96,7 @@ def make_lock(
         sources=tuple(sorted(run.locked.values(), key=lambda each: each.name)),
         missing=tuple(sorted(run.lost.values(), key=lambda each: each.name)),
     )
-    return Made(lock, run.files)
+    return MadeLock(lock, run.files)
 
 
 class _Run:
@@ -228,7 +228,7 @@ def _settled(new: LockedSource, old: LockedSource | None) -> LockedSource:
     return old if _RANK[old.hash_from.method] <= _RANK[new.hash_from.method] else new
 
 
-def _from_clone(wanted: Wanted, commit: str, effects: LockEffects) -> _Got | None:
+def _from_clone(wanted: Wanted, commit: str, effects: LockEffects) -> _Archive | None:
     folder = effects.scratch / wanted.name
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / wanted.filename
@@ -249,21 +249,21 @@ def _from_clone(wanted: Wanted, commit: str, effects: LockEffects) -> _Got | Non
         if wanted.sha256
         else HashOrigin(method="git-archive", evidence=f"git archive of {commit}, as the host compresses it")
     )
-    return _Got(effects.adopt(made, _pin(wanted, actual, made.stat().st_size)), actual, origin)
+    return _Archive(effects.adopt(made, _pin(wanted, actual, made.stat().st_size)), actual, origin)
 
 
-def _from_host(wanted: Wanted, commit: str, old: LockedSource | None, effects: LockEffects) -> _Got:
+def _from_host(wanted: Wanted, commit: str, old: LockedSource | None, effects: LockEffects) -> _Archive:
     if wanted.sha256:
         path = effects.fetch(_pin(wanted, wanted.sha256, None))
-        return _Got(path, wanted.sha256, HashOrigin(method="published", evidence=wanted.evidence))
+        return _Archive(path, wanted.sha256, HashOrigin(method="published", evidence=wanted.evidence))
     if old and (old.commit, old.urls) == (commit, wanted.urls):
         # What is locked is asked for by its hash: a host that serves other bytes now is found out.
-        return _Got(effects.fetch(old.pin()), old.sha256, old.hash_from)
+        return _Archive(effects.fetch(old.pin()), old.sha256, old.hash_from)
     unhashed = Unhashed(wanted.name, wanted.urls, wanted.filename, wanted.strip_prefix, commit, "")
     path, url = effects.fetch_unhashed(unhashed)
     actual = hash_file(path)
     kept = effects.adopt(path, _pin(wanted, actual, path.stat().st_size))
-    return _Got(kept, actual, HashOrigin(method="download", evidence=url))
+    return _Archive(kept, actual, HashOrigin(method="download", evidence=url))
 
 
 def _pin(wanted: Wanted, sha256: str, size: int | None) -> Pin:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.index import StoreEngine
 from tests.support.plans import PROJECT
 from tests.support.reporters import ListReporter
-from tests.unit.build.test_index_build import StoreEngine
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.values import Reporter

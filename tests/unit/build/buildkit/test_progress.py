@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.plans import PROJECT
 from tfbuild.build.buildkit.progress import (
     BuildKitProgress,
     Event,
@@ -23,7 +23,7 @@ from tfbuild.build.buildkit.progress import (
 )
 from tfbuild.machine.logfile import LineSplitter, strip_ansi
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = PROJECT / "tests" / "data"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.plans import PROJECT
 from tfbuild.cli import schemas
 from tfbuild.cli.reference import json_schema
 from tfbuild.config.binding import bind
@@ -22,7 +23,6 @@ from tfbuild.config.yaml_source import parse_yaml
 from tfbuild.products import table
 from tfbuild.products.table import model
 
-PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = jsonschema.Draft202012Validator(json_schema.config_schema())
 RELEASE = jsonschema.Draft202012Validator(json_schema.release_schema())
 

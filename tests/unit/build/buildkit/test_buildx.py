@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plans import PROJECT
 from tests.support.reporters import ListReporter
 from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.errors import BuildError, HostError, PackagingError, TfBuildError
@@ -14,7 +15,7 @@ from tfbuild.build.buildkit.buildx import bake
 from tfbuild.engine.docker_cli import DockerCli
 
 CLI = DockerCli(Path("/usr/bin/docker"), ("docker", "buildx"), "0.13.1")
-DATA = Path(__file__).parents[2] / "data"
+DATA = PROJECT / "tests" / "data"
 FAILED = (DATA / "buildkit-failed.rawjson").read_text()
 CACHED = (DATA / "buildkit-cached.rawjson").read_text()
 

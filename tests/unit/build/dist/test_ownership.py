@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.builds import Build
+from tests.support.index import Site
 from tests.support.results import OWNER, PLACE, finished, manifest
-from tests.unit.build.test_index_build import Site
 from tfbuild.base.errors import ExitCode, LockedError, PackagingError, UsageError
 from tfbuild.build.dist.folder import (
     claim,

@@ -29,7 +29,7 @@ from tfbuild.build.roots import Archive
 from tfbuild.build.run import Run
 from tfbuild.products.table import recipe_of
 
-CA = Path(__file__).parents[2] / "data" / "tls" / "ca.pem"
+CA = PROJECT / "tests" / "data" / "tls" / "ca.pem"
 ME = Login("mirror.example", "me", "s3cr3t")
 
 

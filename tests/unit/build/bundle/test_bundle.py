@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import re
@@ -18,74 +17,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.builds import Build
+from tests.support.bundles import CONTENTS, DOWNLOAD, SOURCE, TREE, bundle_of, bundled, sha256, write
 from tests.support.keras import make_plan as make_keras_plan
 from tests.support.plans import PROJECT, make_plan, make_plan_from_wheel, make_server_plan
-from tests.support.products import Product
 from tests.support.reporters import SilentReporter
-from tests.support.runner import RecordingRunner, Reply
 from tfbuild.base.arch import Arch
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import ArchiveError, ChecksumError, DownloadError, ExitCode
 from tfbuild.base.values import Pin, Unhashed
 from tfbuild.build.buildkit.bake import BakeOptions
-from tfbuild.build.bundle.file import Bundle, BundledSource, BundleMember, read_bundle, summary, write_bundle
-from tfbuild.build.bundle.make import bundled_source, load_bundle, make_bundle
+from tfbuild.build.bundle.file import BundledSource, read_bundle, summary, write_bundle
+from tfbuild.build.bundle.make import bundled_source, load_bundle
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import RootFacts, read_facts, write_facts
 from tfbuild.build.run import Run
-from tfbuild.build.steps import way_offline
+from tfbuild.build.steps import offline_hint
 from tfbuild.downloads.fetch import Fetcher
 from tfbuild.machine.cache import prepare_cache
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel.bake import serving_definition
 from tfbuild.products.table import recipe_of
 from tfbuild.products.tflite.bake import definition
-
-SOURCE = b"the source" * 5000
-TREE = "7" * 40
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-DOWNLOAD = f"downloads/sha256-{sha256(SOURCE)}/s-1.0.tar.gz"
-CONTENTS: Mapping[str, bytes] = {
-    "bases/trixie-amd64-0123456789abcdef/root.json": b"{}\n",
-    "bases/trixie-amd64-0123456789abcdef/rootfs.tar": bytes(3_000_000),
-    DOWNLOAD: SOURCE,
-    f"repositories/serving-x/content_addressable/sha256/{sha256(b'a')}/file": b"a",
-    f"repositories/serving-x/content_addressable/sha256/{sha256(b'a')}/id-{'0' * 64}": b"",
-}
-
-
-def bundle_of(contents: Mapping[str, bytes], **changes: Any) -> Bundle:
-    members = [
-        BundleMember(path=path, size=len(content), sha256=sha256(content))
-        for path, content in contents.items()
-    ]
-    made = Bundle(
-        tfbuild="0.1",
-        product=Product.SERVING,
-        release="1",
-        config="opt",
-        arch=Arch.AMD64,
-        build_arch=Arch.AMD64,
-        build_id="serving-x",
-        key="0" * 64,
-        source=BundledSource(tree=TREE, filename="s-1.0.tar.gz", sha256=sha256(SOURCE)),
-        members=tuple(members),
-    )
-    return replace(made, **changes)
-
-
-def write(folder: Path, name: str = "b.bundle") -> tuple[Path, str]:
-    files = {}
-    for number, (path, content) in enumerate(CONTENTS.items()):
-        files[path] = folder / f"in-{number}"
-        files[path].write_bytes(content)
-    target = folder / name
-    return target, write_bundle(target, bundle_of(CONTENTS), files)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -318,33 +270,6 @@ def test_two_root_filesystems_of_one_size_differ_in_time(tmp_path: Path) -> None
 # -- making --------------------------------------------------------------------------------------------
 
 
-def bundled(build: Build, target: Path) -> Bundle:
-    """As a real one, with downloads where the store has them and a builder that BuildKit exports."""
-    fetched: dict[str, Path] = {}
-    for pin, file in build.effects().fetch_all(build.plan.pins, None).items():
-        content = file.read_bytes()
-        fetched[pin] = build.layout.cache / "downloads" / f"sha256-{sha256(content)}" / file.name
-        fetched[pin].parent.mkdir(parents=True, exist_ok=True)
-        fetched[pin].write_bytes(content)
-    export = build.layout.builder(build.plan, "builder") / "rootfs.tar.part"
-    command = (
-        "docker",
-        "buildx",
-        "bake",
-        f"--file={build.layout.bake_file}",
-        "--progress=rawjson",
-        "export-builder",
-    )
-
-    def write_builder(_: tuple[str, ...]) -> None:
-        export.write_bytes(b"builder")
-
-    build.runner = RecordingRunner([Reply(command, effect=write_builder), *build.usual_replies()])
-    effects = replace(build.effects(), fetch_all=lambda pins, unhashed: fetched)
-    found, _ = make_bundle(build.plan, recipe_of(build.plan), build.layout, target, effects)
-    return found
-
-
 def test_a_bundle_has_pins_roots_and_the_builder_and_is_made_again_the_same(tmp_path: Path) -> None:
     build = Build(tmp_path)
     prepare_cache(build.layout.cache)
@@ -397,7 +322,7 @@ def test_the_way_offline_of_keras_names_what_its_commands_take(tmp_path: Path) -
     plan = make_keras_plan("2.21.0", Arch.AMD64, "keras.variant=gpu")
     build = Build(tmp_path)
     run = Run(plan, recipe_of(plan), build.layout, build.effects(), tmp_path)
-    hint = way_offline(run)
+    hint = offline_hint(run)
     words = "--product keras --release 2.21.0 --config opt --variant gpu --arch amd64 --file FILE"
     assert f"invoke bundle {words}" in hint
 

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.support.index import StoreEngine
 from tests.support.plans import PROJECT
-from tests.unit.build.test_index_build import StoreEngine
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import BuildError, ExitCode
 from tfbuild.base.values import Reporter

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.index import POLICY, TAGS, Site
 from tests.support.plans import make_plan
 from tests.support.registry import FakeRegistry
 from tests.support.reporters import ListReporter
-from tests.unit.build.test_index_build import POLICY, TAGS, Site
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError, VerificationError
 from tfbuild.build.dist.folder import write_checksums
