@@ -293,6 +293,20 @@ def test_every_module_says_what_it_is_for_and_stays_readable(module: str) -> Non
     assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
+UNIT = PROJECT / "tests" / "unit"
+
+
+def test_the_tests_lie_as_the_modules_do() -> None:
+    folders = [path.relative_to(UNIT) for path in UNIT.rglob("*") if path.is_dir()]
+    there = [each for each in folders if each.name != "__pycache__" and each.parts[0] != "examples"]
+    assert [each for each in there if not (PACKAGE / each).is_dir()] == []
+
+
+def test_what_tests_share_lies_in_their_support() -> None:
+    shares = re.compile(r"^(from|import) tests\.unit\b", re.MULTILINE)
+    assert [path.name for path in UNIT.rglob("*.py") if shares.search(path.read_text(encoding="utf-8"))] == []
+
+
 # -- the files of the project -------------------------------------------------------------------------
 
 

@@ -22,12 +22,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.plans import PROJECT
 from tfbuild.products.keras.keys import LEFT_OUT
 from tfbuild.products.keras.part import KerasPart
 from tfbuild.products.keras.steps import left_out
 from tfbuild.products.keras.steps import settings as settings_of
 
-RECIPE = Path(__file__).resolve().parents[4] / "dockerfiles" / "keras"
+RECIPE = PROJECT / "dockerfiles" / "keras"
 
 
 def load(name: str, text: str) -> ModuleType:

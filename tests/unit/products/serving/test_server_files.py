@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from tests.support.configs import Folder
+from tests.support.plans import PROJECT
 from tfbuild.base.arch import Arch
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.products.serving.files import server_args, server_files
@@ -126,7 +127,7 @@ def test_what_the_server_or_the_build_would_stumble_over(
 
 
 def test_the_example_of_the_documentation_gives_the_files_that_it_shows(folder: Folder) -> None:
-    page = (Path(__file__).resolve().parents[4] / "docs" / "serving.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "serving.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(# build_configs/serve\.yaml\n.*?)```", page, re.DOTALL)
     folder.write(opt="description: o\n", serve=shown)
     expected = dict(re.findall(r"```\n# (\w+\.conf)\n(.*?)```", page, re.DOTALL))

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plans import PROJECT
 from tests.support.products import list_releases
 from tfbuild.base.errors import ConfigError, NothingMatchesError, VerificationError
 from tfbuild.products.serving.wheel.build_files import NotUnderstood, Read, closure
 from tfbuild.products.serving.wheel.sources import list_of, read_list, reader_of, require_same
 
-PROJECT = Path(__file__).resolve().parents[4]
 SERVER = "//server:main"
 FILES = {
     "server/BUILD": """

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plans import PROJECT
 from tests.support.wheels import make_wheel
 from tfbuild.artifacts.wheel import Wheel
 from tfbuild.base.errors import PackagingError
 from tfbuild.products.tflite.python.tag import fitting_platform, retag
 from tfbuild.verify.verify import load_policy, verify_path
 
-PROJECT = Path(__file__).resolve().parents[4]
 ELF = PROJECT / "tests" / "data" / "elf"
 
 

@@ -8,14 +8,13 @@ import json
 import struct
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.plans import make_server_plan
+from tests.support.plans import PROJECT, make_server_plan
 from tfbuild.engine.facts import RunResult
 from tfbuild.products.serving.smoke.cases import Case, Tensor, flat, read_cases, received, shape_of
 from tfbuild.products.serving.smoke.judge import Heard, Ran, judge_server, judge_version
@@ -30,9 +29,7 @@ from tfbuild.products.serving.smoke.questions import (
 PATTERN = r"^TensorFlow ModelServer: 2\.19\.1(-rc\d+)?(\+dev\.sha\..*)?$"
 STOPPED = RunResult(0, "", "the log of the server")
 WELL = RunResult(0, "", "")
-CASES = read_cases(
-    (Path(__file__).parents[4] / "dockerfiles/serving/smoke/cases.json").read_text(encoding="utf-8")
-)
+CASES = read_cases((PROJECT / "dockerfiles/serving/smoke/cases.json").read_text(encoding="utf-8"))
 HALF = about_half_plus_two(120, "/metrics")
 SERVICES = ("health", "reflection", "tls")
 MODELS = tuple(about_models(CASES, 120, "/metrics", 0.0, "/smoke", SERVICES))
