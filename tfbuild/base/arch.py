@@ -20,6 +20,7 @@ class Platform:
     elf_machine: str
     qemu: str  # NAME of qemu-NAME-static
     loader: str
+    machine: str  # of 'uname -m', of Python's markers and of wheels' tags
 
 
 class Arch(TextEnum):
@@ -51,6 +52,7 @@ _PLATFORMS: Mapping[Arch, Platform] = {
         "EM_X86_64",
         "x86_64",
         "/lib64/ld-linux-x86-64.so.2",
+        "x86_64",
     ),
     Arch.ARM64: Platform(
         "linux/arm64",
@@ -61,6 +63,7 @@ _PLATFORMS: Mapping[Arch, Platform] = {
         "EM_AARCH64",
         "aarch64",
         "/lib/ld-linux-aarch64.so.1",
+        "aarch64",
     ),
     Arch.ARMHF: Platform(
         "linux/arm/v7",
@@ -72,6 +75,7 @@ _PLATFORMS: Mapping[Arch, Platform] = {
         "EM_ARM",
         "arm",
         "/lib/ld-linux-armhf.so.3",
+        "armv7l",
     ),
     Arch.RISCV64: Platform(
         "linux/riscv64",
@@ -82,6 +86,7 @@ _PLATFORMS: Mapping[Arch, Platform] = {
         "EM_RISCV",
         "riscv64",
         "/lib/ld-linux-riscv64-lp64d.so.1",
+        "riscv64",
     ),
 }
 

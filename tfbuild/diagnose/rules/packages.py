@@ -35,12 +35,6 @@ _CORE = (
 )
 _WORKED = "TensorFlow was imported here all the same, a matrix product and a Keras layer worked"
 _RUNTIMES = frozenset({"ai-edge-litert", "tflite-runtime", "tensorflow-serving-api"})
-_MACHINES = {
-    Arch.AMD64: "x86_64",
-    Arch.ARM64: "aarch64",
-    Arch.ARMHF: "armv7l",
-    Arch.RISCV64: "riscv64",
-}
 
 
 @dataclass(frozen=True)
@@ -226,7 +220,7 @@ def _applies(requirement: Requirement, environment: PythonEnvironment, arch: Arc
             "extra": "",
             "implementation_name": "cpython",
             "os_name": "posix",
-            "platform_machine": _MACHINES.get(arch, "x86_64") if arch else "x86_64",
+            "platform_machine": (arch or Arch.AMD64).platform.machine,
             "platform_python_implementation": "CPython",
             "platform_system": "Linux",
             "python_full_version": f"{environment.version}.0",

@@ -22,13 +22,12 @@ Environment = Mapping[str, str]
 
 def marker_environment(python: str, arch: Arch) -> dict[str, str]:
     """The markers of CPython ``python`` (as '3.11') on Linux."""
-    machine = arch.platform.multiarch.partition("-")[0]
     return {
         "implementation_name": "cpython",
         # The oldest of its kind: what only older patch releases need is then there too.
         "implementation_version": f"{python}.0",
         "os_name": "posix",
-        "platform_machine": "armv7l" if arch is Arch.ARMHF else machine,
+        "platform_machine": arch.platform.machine,
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",

@@ -15,7 +15,7 @@ from tfbuild.verify.findings import Observation
 from tfbuild.verify.policy import Context
 
 # Machine names at the end of platform tags: https://packaging.python.org/specifications/platform-compatibility-tags/
-_MACHINES = {"x86_64": Arch.AMD64, "aarch64": Arch.ARM64, "armv7l": Arch.ARMHF, "riscv64": Arch.RISCV64}
+_MACHINES = {each.platform.machine: each for each in Arch}
 _SHOWN = 8
 
 
@@ -43,7 +43,7 @@ def tag_facts(
     arch = arch_of(files)
     if arch is None:
         return None
-    machine = next(name for name, known in _MACHINES.items() if known is arch)
+    machine = arch.platform.machine
     libc = libc_of(files)
     if libc is None and any(tag.startswith("musllinux") for tag in tags):
         libc = Libc.MUSL

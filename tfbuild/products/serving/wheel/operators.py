@@ -88,9 +88,13 @@ def _why_not(facts: ElfFacts, arch: Arch) -> str | None:
 
 
 def _require_tensorflow(requires: tuple[str, ...], version: str, arch: Arch) -> None:
-    machine = arch.platform.triplet.partition("-")[0]
     # Where the server runs, and without any extra: https://peps.python.org/pep-0508/#environment-markers
-    target = {"extra": "", "platform_system": "Linux", "sys_platform": "linux", "platform_machine": machine}
+    target = {
+        "extra": "",
+        "platform_system": "Linux",
+        "sys_platform": "linux",
+        "platform_machine": arch.platform.machine,
+    }
     for text in requires:
         try:
             wanted = Requirement(text)

@@ -44,11 +44,6 @@ _SHORT = 7  # digits of a commit, as git shortens it
 PUBLIC_SOURCE_FOLDER = "/usr/src/tensorflow-serving"
 # What the builder has besides the compiler and what is linked in.
 _TOOLS = ("ccache", "cmake", "g++", "ninja-build", "protobuf-compiler", "protobuf-compiler-grpc")
-# For a foreign target: clang compiles for it by itself, and finds here what it links with.
-_CROSS_TOOLS: Mapping[Arch, str] = {
-    Arch.ARM64: "g++-aarch64-linux-gnu",
-    Arch.AMD64: "g++-x86-64-linux-gnu",
-}
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,8 @@ def _beyond(more: WheelCircumstances) -> Iterator[Extra]:
 
 def builder_packages(compiler: CompilerTool, arch: Arch, build_arch: Arch) -> tuple[str, ...]:
     """What is installed for the machine that builds."""
-    cross = (_CROSS_TOOLS[arch],) if arch is not build_arch else ()
+    # Clang compiles for a foreign target itself, and finds here what it links with.
+    cross = (f"g++-{arch.platform.triplet.replace('_', '-')}",) if arch is not build_arch else ()
     return (*_TOOLS, *compiler.packages, *cross)
 
 
@@ -242,9 +238,7 @@ def _cmake_flags(
     yield Flag(Target.CMAKE, "CMAKE_BUILD_TYPE=Release", str(BUILT_IN))
     if request.arch is not request.build_arch:
         yield Flag(Target.CMAKE, "CMAKE_SYSTEM_NAME=Linux", str(BUILT_IN), "a cross build")
-        yield Flag(
-            Target.CMAKE, f"CMAKE_SYSTEM_PROCESSOR={platform.triplet.partition('-')[0]}", str(BUILT_IN)
-        )
+        yield Flag(Target.CMAKE, f"CMAKE_SYSTEM_PROCESSOR={platform.machine}", str(BUILT_IN))
         if build.compiler.kind == "clang":
             yield Flag(Target.CMAKE, f"CMAKE_CXX_COMPILER_TARGET={platform.triplet}", str(BUILT_IN))
     revision = str(lines.get("revision", BUILT_IN))
