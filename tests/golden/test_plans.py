@@ -122,6 +122,7 @@ def test_the_text_of_a_plan(name: str, golden: Golden) -> None:
 # One definition for each recipe: what BuildKit is asked to do.
 BAKED = {
     "tflite": "opt-amd64",
+    "tflite-python": "python-arm64",
     "tflite-wheel": "wheel-litert-amd64",
     "serving": "server-amd64",
     "serving-wheel": "server-wheel-amd64",
