@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild import __version__
+from tfbuild.artifacts.examine import Beside
+from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
@@ -69,8 +71,9 @@ from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SPDX_FILE
 from tfbuild.trust.provenance import provenance_text
 from tfbuild.trust.spdx import spdx_text
 from tfbuild.verify.checks.licenses import check_licenses, licensed_of
+from tfbuild.verify.image import verify_opened
 from tfbuild.verify.policy import Context
-from tfbuild.verify.report import VerifyReport
+from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyReport
 from tfbuild.verify.verify import load_policy, verify_path
 
 
@@ -177,7 +180,7 @@ def _walk(run: Run[Any], started: float) -> BuildResult:
 def _verify(
     run: Run[Any], staging: Path
 ) -> tuple[tuple[VerifyReport, ...], list[SmokeOutcome], tuple[Finding, ...]]:
-    plan, layout, engine = run.plan, run.layout, run.effects.engine
+    plan, layout = run.plan, run.layout
     policy = load_policy(layout.project, plan.policy)
     context = Context(
         arch=plan.arch,
@@ -189,13 +192,7 @@ def _verify(
         optimised=plan.optimises,
         own=frozenset(each.sha256 for each in code_files(staging)),
     )
-    archive = layout.work / "image.tar"
-    engine.save_image(layout.candidate, archive)
-    image = verify_path(
-        archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
-    )
-    run.image_code = code_in_image(archive, plan.image.platform)
-    archive.unlink()
+    image = _verify_candidate(run, policy, context)
     reports: tuple[VerifyReport, ...] = (image,)
     if run.recipe.binaries:
         files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
@@ -219,6 +216,19 @@ def _verify(
         run.effects.reporter.warn(f"{finding.id}: {finding.message}")
     shutil.copyfile(layout.work / VERIFY_REPORT, staging / VERIFY_REPORT)
     return reports, outcomes, tuple(findings)
+
+
+def _verify_candidate(run: Run[Any], policy: NamedPolicy, context: Context) -> VerifyReport:
+    """The image before it has its name, opened once for its findings and the owners of its code."""
+    plan, layout = run.plan, run.layout
+    archive = layout.work / "image.tar"
+    run.effects.engine.save_image(layout.candidate, archive)
+    with ImageArchive(archive, platform=plan.image.platform) as image:
+        beside = Beside.of(archive, layout.symbols)
+        report = verify_opened(image, policy, context, str(archive), SubjectKind.ARCHIVE, beside)
+        run.image_code = code_in_image(image)
+    archive.unlink()
+    return report
 
 
 def _write(

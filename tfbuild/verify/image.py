@@ -56,38 +56,41 @@ def verify_images(
     beside: Beside,
 ) -> VerifyReport:
     """The image of ``platform``; without one, the image of each platform that the archive holds."""
+
+    def report(platform: str | None) -> VerifyReport:
+        with ImageArchive(path, platform=platform) as archive:
+            return verify_opened(archive, policy, context, subject, kind, beside)
+
     platforms = image_platforms(path) if platform is None else ()
     if not platforms:
-        return _verify_image(path, policy, context, platform, subject, kind, beside)
-    reports = {each: _verify_image(path, policy, context, each, subject, kind, beside) for each in platforms}
-    return VerifyReport.of_platforms(subject, reports)
+        return report(platform)
+    return VerifyReport.of_platforms(subject, {each: report(each) for each in platforms})
 
 
-def _verify_image(
-    path: Path,
+def verify_opened(
+    archive: ImageArchive,
     policy: NamedPolicy,
     context: Context,
-    platform: str | None,
     subject: str,
     kind: SubjectKind,
     beside: Beside,
 ) -> VerifyReport:
+    """One image that the caller has opened, and may read further."""
     rules = policy.policy
-    with ImageArchive(path, platform=platform) as archive:
-        facts = archive.facts
-        names = [f.path for f in facts.files if f.type is FileType.FILE]
-        ours = [n for n in names if rules.role_for(posixpath.basename(n)) is not None]
-        programs = started(archive)
-        start = {n for n in names if matches(n, rules.image.closure)} | set(ours) | set(programs)
-        links = closure(archive, start)
-        elf = {
-            name: replace(examine(archive.read(name), name, beside), path=name)
-            for name in archive.elf_facts([*ours, *programs])
-        }
-        places = _runs_on(archive, start, programs, elf)
-        foreign = _foreign(archive, names)
-        unowned = _unowned(archive, set(ours), context.own)
-        damaged = dict(archive.damaged)
+    facts = archive.facts
+    names = [f.path for f in facts.files if f.type is FileType.FILE]
+    ours = [n for n in names if rules.role_for(posixpath.basename(n)) is not None]
+    programs = started(archive)
+    start = {n for n in names if matches(n, rules.image.closure)} | set(ours) | set(programs)
+    links = closure(archive, start)
+    elf = {
+        name: replace(examine(archive.read(name), name, beside), path=name)
+        for name in archive.elf_facts([*ours, *programs])
+    }
+    places = _runs_on(archive, start, programs, elf)
+    foreign = _foreign(archive, names)
+    unowned = _unowned(archive, set(ours), context.own)
+    damaged = dict(archive.damaged)
     found = [
         Observation("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
         for name, error in sorted(damaged.items())
