@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tfbuild import __version__
 from tfbuild.artifacts.examine import Beside
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.base.documents import dump
@@ -19,9 +18,8 @@ from tfbuild.base.errors import DownloadError, HostError, PackagingError, Verifi
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist.bill import bill_of
-from tfbuild.build.dist.contents import code_files, code_in_image, licenses_in, read_contents, wheels_say
+from tfbuild.build.dist.contents import code_in_image
 from tfbuild.build.dist.folder import (
-    Artifact,
     artifact_rows,
     claim,
     fill,
@@ -38,7 +36,6 @@ from tfbuild.build.dist.manifest import (
     Manifest,
     VerifyRecord,
     image_packages,
-    parse_packages,
 )
 from tfbuild.build.dist.ownership import (
     CHECKSUMS,
@@ -53,9 +50,9 @@ from tfbuild.build.layout import Layout
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
 from tfbuild.build.steps import (
     compile_source,
+    draft,
     existing,
     fetch_source,
-    jobs_of,
     make_builder,
     make_image,
     make_roots,
@@ -190,7 +187,6 @@ def _verify(
         keep_symbols=not plan.strip,
         march=plan.march,
         optimised=plan.optimises,
-        own=frozenset(each.sha256 for each in code_files(staging)),
     )
     image = _verify_candidate(run, policy, context)
     reports: tuple[VerifyReport, ...] = (image,)
@@ -268,32 +264,11 @@ def _manifest(
     outcomes: list[SmokeOutcome],
     findings: tuple[Finding, ...],
 ) -> Manifest[Any]:
-    plan = run.plan
-    image = run.effects.engine.image(run.layout.candidate)
+    plan, image = run.plan, run.effects.engine.image(run.layout.candidate)
     if image is None:
         raise PackagingError(f"the image {run.layout.candidate} is gone", hint="run the same command again")
-    return Manifest(
-        build_id=plan.build_id,
-        key=plan.key,
-        tfbuild=__version__,
-        distributable=plan.distributable,
-        plan=replace(
-            plan,
-            signing=plan.signing.published,
-            remote=plan.remote.published if plan.remote else None,
-        ),
-        roots=run.roots,
-        packages=parse_packages((run.layout.out / "packages.tsv").read_text()),
-        tools=tuple((run.layout.out / "tools.txt").read_text().splitlines()),
-        jobs=jobs_of(run),
-        artifacts=tuple(
-            Artifact(path=str(row.path.relative_to(staging)), size=row.size, sha256=row.sha256)
-            for row in artifact_rows(staging, run.recipe.artifacts, 0)
-        ),
-        files=code_files(staging),
-        contents=read_contents(run.layout.out),
-        wheels=wheels_say(plan.pins, run.downloads),
-        licenses=licenses_in(staging),
+    return replace(
+        draft(run, staging),
         elf=reports[0].facts.elf,
         smoke=tuple(outcomes),
         findings=findings,
@@ -305,7 +280,6 @@ def _manifest(
             packages=image_packages(reports[-1].facts.image),
             files=run.image_code,
         ),
-        seconds=run.timings,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 import shlex
@@ -89,7 +88,7 @@ def verify_opened(
     }
     places = _runs_on(archive, start, programs, elf)
     foreign = _foreign(archive, names)
-    unowned = _unowned(archive, set(ours), context.own)
+    unowned = _unowned(archive, set(ours))
     damaged = dict(archive.damaged)
     found = [
         Observation("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
@@ -215,17 +214,13 @@ def _is_shell_script(archive: ImageArchive, path: str) -> bool:
     return any(posixpath.basename(by) in SHELLS for by in _interpreters(archive, path))
 
 
-def _unowned(archive: ImageArchive, ours: set[str], own: frozenset[str]) -> tuple[str, ...]:
-    """ELF files that no package record names, and that are neither what the policy is about nor known by
-    their hash. Of an image with no records at all, whose scanners see nothing anyway: none."""
+def _unowned(archive: ImageArchive, ours: set[str]) -> tuple[str, ...]:
+    """ELF files that no record names, and that are not what the policy is about. Of an image with no records
+    at all, whose scanners see nothing anyway: none."""
     known = owners(archive)
     if not known:
         return ()
-    lost = [path for path in elf_files(archive) if path not in known and path not in ours]
-    if not own:
-        return tuple(lost)
-    read = archive.read_many(lost)
-    return tuple(sorted(path for path, data in read if hashlib.sha256(data).hexdigest() not in own))
+    return tuple(path for path in elf_files(archive) if path not in known and path not in ours)
 
 
 def _foreign(archive: ImageArchive, names: list[str]) -> tuple[ForeignFiles, ...]:

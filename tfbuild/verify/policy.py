@@ -81,7 +81,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "image-version-missing": "a library in the image lacks a symbol version that is needed",
         "image-label": "an OCI label is missing or has another value than expected",
         "image-created": "the creation time is not the expected one",
-        "image-owner": "no package record in the image names an ELF file: scanners do not see what it is",
+        "image-owner": "no record in the image names an ELF file: scanners do not see what it is",
         "image-nothing": "the policy covers no file in the image",
         "elf-library-not-found": "a needed library is there, but the loader does not look where it is",
         "file-not-examined": "nothing that runs in it is of a kind that is understood here",
@@ -311,6 +311,5 @@ class Context:
     labels: Mapping[str, str] = field(default_factory=dict)  # expected values
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role: further required exports
     keep_symbols: bool = False  # a debug build is not stripped
-    own: frozenset[str] = frozenset()  # sha256 of files that the build itself made, and lists
     optimised: bool = True  # the build was not asked for code that is not
     march: str | None = None  # what the build was asked for; files of a role must use it and not exceed it
