@@ -51,7 +51,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "image-version-missing": "take libraries and program from one distribution release",
         "image-label": "build it with this program, or set the label",
         "image-created": "pass SOURCE_DATE_EPOCH to the build",
-        "image-owner": "keep the record of its package or wheel, or add a bill: /var/lib/db/sbom/NAME.cdx.json",
+        "image-owner": "keep the record of its package or wheel, or add /var/lib/db/sbom/NAME.cdx.json",
         "image-nothing": "check the image's name, and what the last stage of its build copies",
         "elf-library-not-found": "set a run path that begins with $ORIGIN, or run ldconfig in the image",
         "file-not-examined": "verify what is inside it, by itself",
