@@ -212,7 +212,7 @@ class Build:
             "builder": Reply(bake("builder")),
             "compile": Reply(bake("compile"), effect=lambda _: self.compile()),
             "logs": Reply(bake("logs")),
-            "runtime-files": Reply(bake("runtime-files", "smoke"), effect=lambda _: self._smoke()),
+            "runtime-files": Reply(bake("runtime-files", "smoke"), effect=lambda _: self.runtime_files()),
             "image": Reply(bake("image"), effect=lambda argv: self._image()),
         }
         changed = [replace(reply, match=usual[name].match) for name, reply in self.replies.items()]
@@ -230,9 +230,14 @@ class Build:
         _write(self.layout.out / "packages.tsv", PACKAGES)
         _write(self.layout.out / "tools.txt", "gcc 14.2.0\ncmake 3.31\n")
 
-    def _smoke(self) -> None:
+    def runtime_files(self) -> None:
+        """What runtime-files and smoke write."""
         for name in ("smoke-c", "smoke-cc", "add.bin"):
             _write(self.layout.smoke / name, "x")
+        with tarfile.open(self.layout.runtime / "runtime.tar", "w") as tar:
+            for path in sorted(self.layout.out.joinpath("dist").rglob("*")):
+                if path.is_file():
+                    tar.add(path, f"usr/{path.relative_to(self.layout.out / 'dist')}")
 
     def _image(self) -> None:
         target = json.loads(self.layout.bake_file.read_text())["target"]["image"]

@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tfbuild import __version__
+from tfbuild.artifacts.examine import Beside
+from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist.bill import bill_of
-from tfbuild.build.dist.contents import code_files, code_in_image, licenses_in, read_contents, wheels_say
+from tfbuild.build.dist.contents import code_in_image
 from tfbuild.build.dist.folder import (
-    Artifact,
     artifact_rows,
     claim,
     fill,
@@ -36,7 +36,6 @@ from tfbuild.build.dist.manifest import (
     Manifest,
     VerifyRecord,
     image_packages,
-    parse_packages,
 )
 from tfbuild.build.dist.ownership import (
     CHECKSUMS,
@@ -52,9 +51,9 @@ from tfbuild.build.layout import Layout
 from tfbuild.build.run import BuildResult, Effects, Recipe, Run
 from tfbuild.build.steps import (
     compile_source,
+    draft,
     existing,
     fetch_source,
-    jobs_of,
     make_builder,
     make_image,
     make_roots,
@@ -69,8 +68,9 @@ from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SPDX_FILE
 from tfbuild.trust.provenance import provenance_text
 from tfbuild.trust.spdx import spdx_text
 from tfbuild.verify.checks.licenses import check_licenses, licensed_of
+from tfbuild.verify.image import verify_opened
 from tfbuild.verify.policy import Context
-from tfbuild.verify.report import VerifyReport
+from tfbuild.verify.report import NamedPolicy, SubjectKind, VerifyReport
 from tfbuild.verify.verify import load_policy, verify_path
 
 
@@ -177,7 +177,7 @@ def _walk(run: Run[Any], started: float) -> BuildResult:
 def _verify(
     run: Run[Any], staging: Path
 ) -> tuple[tuple[VerifyReport, ...], list[SmokeOutcome], tuple[Finding, ...]]:
-    plan, layout, engine = run.plan, run.layout, run.effects.engine
+    plan, layout = run.plan, run.layout
     policy = load_policy(layout.project, plan.policy)
     context = Context(
         arch=plan.arch,
@@ -187,15 +187,8 @@ def _verify(
         keep_symbols=not plan.strip,
         march=plan.march,
         optimised=plan.optimises,
-        own=frozenset(each.sha256 for each in code_files(staging)),
     )
-    archive = layout.work / "image.tar"
-    engine.save_image(layout.candidate, archive)
-    image = verify_path(
-        archive, policy, context=context, platform=plan.image.platform, symbols=layout.symbols
-    )
-    run.image_code = code_in_image(archive, plan.image.platform)
-    archive.unlink()
+    image = _verify_candidate(run, policy, context)
     reports: tuple[VerifyReport, ...] = (image,)
     if run.recipe.binaries:
         files = verify_path(staging, policy, context=context, checksums=False, symbols=layout.symbols)
@@ -219,6 +212,19 @@ def _verify(
         run.effects.reporter.warn(f"{finding.id}: {finding.message}")
     shutil.copyfile(layout.work / VERIFY_REPORT, staging / VERIFY_REPORT)
     return reports, outcomes, tuple(findings)
+
+
+def _verify_candidate(run: Run[Any], policy: NamedPolicy, context: Context) -> VerifyReport:
+    """The image before it has its name, opened once for its findings and the owners of its code."""
+    plan, layout = run.plan, run.layout
+    archive = layout.work / "image.tar"
+    run.effects.engine.save_image(layout.candidate, archive)
+    with ImageArchive(archive, platform=plan.image.platform) as image:
+        beside = Beside.of(archive, layout.symbols)
+        report = verify_opened(image, policy, context, str(archive), SubjectKind.ARCHIVE, beside)
+        run.image_code = code_in_image(image)
+    archive.unlink()
+    return report
 
 
 def _write(
@@ -258,32 +264,11 @@ def _manifest(
     outcomes: list[SmokeOutcome],
     findings: tuple[Finding, ...],
 ) -> Manifest[Any]:
-    plan = run.plan
-    image = run.effects.engine.image(run.layout.candidate)
+    plan, image = run.plan, run.effects.engine.image(run.layout.candidate)
     if image is None:
         raise PackagingError(f"the image {run.layout.candidate} is gone", hint="run the same command again")
-    return Manifest(
-        build_id=plan.build_id,
-        key=plan.key,
-        tfbuild=__version__,
-        distributable=plan.distributable,
-        plan=replace(
-            plan,
-            signing=plan.signing.published,
-            remote=plan.remote.published if plan.remote else None,
-        ),
-        roots=run.roots,
-        packages=parse_packages((run.layout.out / "packages.tsv").read_text()),
-        tools=tuple((run.layout.out / "tools.txt").read_text().splitlines()),
-        jobs=jobs_of(run),
-        artifacts=tuple(
-            Artifact(path=str(row.path.relative_to(staging)), size=row.size, sha256=row.sha256)
-            for row in artifact_rows(staging, run.recipe.artifacts, 0)
-        ),
-        files=code_files(staging),
-        contents=read_contents(run.layout.out),
-        wheels=wheels_say(plan.pins, run.downloads),
-        licenses=licenses_in(staging),
+    return replace(
+        draft(run, staging),
         elf=reports[0].facts.elf,
         smoke=tuple(outcomes),
         findings=findings,
@@ -295,7 +280,6 @@ def _manifest(
             packages=image_packages(reports[-1].facts.image),
             files=run.image_code,
         ),
-        seconds=run.timings,
     )
 
 

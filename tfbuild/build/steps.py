@@ -7,9 +7,11 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tfbuild import __version__
 from tfbuild.base.errors import (
     BuildError,
     ChecksumError,
@@ -21,7 +23,11 @@ from tfbuild.base.errors import (
 from tfbuild.build.buildkit.bake import BakeOptions, set_apart
 from tfbuild.build.buildkit.buildx import bake
 from tfbuild.build.buildkit.secrets import secret_options, secret_variable
-from tfbuild.build.dist.folder import write_json
+from tfbuild.build.dist.bill import bill_of
+from tfbuild.build.dist.contents import code_files, licenses_in, read_contents, wheels_say
+from tfbuild.build.dist.folder import Artifact, artifact_rows, write_json
+from tfbuild.build.dist.inside import add_bill, inner_bill, made_files, recorded_packages
+from tfbuild.build.dist.manifest import BuiltImage, Manifest, parse_packages
 from tfbuild.build.earlier.times import keep_time
 from tfbuild.build.hints import failure_summary
 from tfbuild.build.roots import bootstrap, read_facts
@@ -341,5 +347,54 @@ def make_image(run: Run[Any], targets: tuple[str, ...] = ("runtime-files", "smok
         "org.opencontainers.image.created": timestamp(run.plan.source_date_epoch),
     }
     bake_targets(run, targets, run.log("runtime-files"), PackagingError)
+    if run.recipe.binaries:
+        _tell_inside(run)
     bake_targets(run, ("image",), run.log("image"), PackagingError, labels=labels)
     return run.plan.image.platform
+
+
+def _tell_inside(run: Run[Any]) -> None:
+    """Into the image's files goes the bill of what was compiled: no package has a record of it."""
+    plan, layout = run.plan, run.layout
+    runtime, manifest = layout.runtime / "runtime.tar", draft(run, layout.out / "dist")
+    base = plan.runtime_root if plan.image.base == "debian" else None
+    below = (layout.root(base) / "rootfs.tar",) if base else ()
+    packages, files = recorded_packages(runtime, *below), made_files(runtime, manifest.files)
+    image = replace(manifest.image, packages=packages, files=files)
+    bill = bill_of(replace(manifest, image=image), run.recipe.materials(plan.part))
+    add_bill(runtime, inner_bill(bill))
+
+
+def draft(run: Run[Any], folder: Path) -> Manifest[Any]:
+    """What is known of the result before there is an image; ``folder`` has its files."""
+    plan, out = run.plan, run.layout.out
+    return Manifest(
+        build_id=plan.build_id,
+        key=plan.key,
+        tfbuild=__version__,
+        distributable=plan.distributable,
+        plan=replace(
+            plan,
+            signing=plan.signing.published,
+            remote=plan.remote.published if plan.remote else None,
+        ),
+        roots=run.roots,
+        packages=parse_packages((out / "packages.tsv").read_text()),
+        tools=tuple((out / "tools.txt").read_text().splitlines()),
+        jobs=jobs_of(run),
+        artifacts=tuple(
+            Artifact(path=str(row.path.relative_to(folder)), size=row.size, sha256=row.sha256)
+            for row in artifact_rows(folder, run.recipe.artifacts, 0)
+        ),
+        files=code_files(folder),
+        contents=read_contents(out),
+        wheels=wheels_say(plan.pins, run.downloads),
+        licenses=licenses_in(folder),
+        elf=(),
+        smoke=(),
+        findings=(),
+        image=BuiltImage(
+            name=plan.image.tag, id="", size=0, labels=dict(plan.image.labels), packages=(), files=()
+        ),
+        seconds=run.timings,
+    )

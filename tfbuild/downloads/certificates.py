@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from tfbuild.base.errors import HostError
@@ -25,11 +26,24 @@ def _require(name: str, bundle: Path) -> None:
     if not bundle.exists():
         raise HostError(f"{name} names a file that does not exist: {bundle}", hint=f"unset {name}")
     if not bundle.is_dir():
-        try:
-            ssl.create_default_context(cafile=bundle)
-        except OSError as error:
+        changed = bundle.stat()
+        if fault := _fault(bundle, changed.st_mtime_ns, changed.st_size):
             raise HostError(
                 f"{name} names a file without certificates: {bundle}",
-                details=(error.strerror or str(error),),
+                details=(fault,),
                 hint=f"correct it, it has to be in PEM form; or unset {name}",
-            ) from error
+            )
+
+
+@lru_cache
+def _fault(bundle: Path, mtime_ns: int, size: int) -> str:
+    """Why OpenSSL cannot read ``bundle``; "" if it can.
+
+    Asked for each session, and one state of a file is read once: a whole bundle takes a fifth of a second.
+    """
+    del mtime_ns, size
+    try:
+        ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

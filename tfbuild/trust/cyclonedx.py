@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
@@ -36,15 +36,27 @@ _TYPES: Mapping[Kind, ComponentType] = {
 
 def cyclonedx_text(bill: Bill) -> str:
     """The document; equal bills give equal bytes."""
+    return _document(bill, (bill.image, *bill.components), _needs(bill))
+
+
+def inner_text(bill: Bill) -> str:
+    """The document of a bill that lies in the image, and so says nothing of the image."""
+    return _document(bill, bill.components, {bill.result: bill.components})
+
+
+def _document(bill: Bill, told: Sequence[Component], needs: Mapping[Component, Sequence[Component]]) -> str:
     ids = component_ids(bill)
-    parts = {each: _part(each, ids[each]) for each in ids}
+    parts = {each: _part(each, ids[each]) for each in (bill.result, *told)}
     for file in bill.files:
         parts[bill.owner_of(file)].components.add(_file_part(file))
     bom = Bom(
         serial_number=uuid.uuid5(_NAMESPACE, bill.digest),
         metadata=_metadata(bill, parts[bill.result]),
-        components=[parts[each] for each in (bill.image, *bill.components)],
-        dependencies=list(_dependencies(bill, parts)),
+        components=[parts[each] for each in told],
+        dependencies=[
+            Dependency(parts[owner].bom_ref, [Dependency(parts[each].bom_ref) for each in found])
+            for owner, found in needs.items()
+        ],
     )
     return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
 
@@ -126,12 +138,10 @@ def _file_part(file: OwnedFile) -> Part:
 _LINKED = frozenset({Role.SOURCE, Role.STATIC, Role.DYNAMIC, Role.CONTAINED})
 
 
-def _dependencies(bill: Bill, parts: Mapping[Component, Part]) -> Iterator[Dependency]:
+def _needs(bill: Bill) -> Mapping[Component, Sequence[Component]]:
     """What the result is made of, and what is in the image; a result without code of its own is the image."""
     linked = [each for each in bill.components if _LINKED & set(each.roles)]
     inside = [each for each in bill.components if Role.IN_IMAGE in each.roles]
-    needs = {bill.result: linked, bill.image: [bill.result, *inside]}
     if not linked:
-        needs = {bill.result: [bill.image], bill.image: inside}
-    for owner, found in needs.items():
-        yield Dependency(parts[owner].bom_ref, [Dependency(parts[each].bom_ref) for each in found])
+        return {bill.result: [bill.image], bill.image: inside}
+    return {bill.result: linked, bill.image: [bill.result, *inside]}

@@ -200,8 +200,8 @@ FINDINGS: Mapping[str, Kind] = MappingProxyType(
             "the creation time is not the expected one", "pass SOURCE_DATE_EPOCH to the build"
         ),
         "image-owner": Kind(
-            "no package record in the image names an ELF file: scanners do not see what it is",
-            "install it as a package or a wheel, and keep its record in the image",
+            "no record in the image names an ELF file: scanners do not see what it is",
+            "keep the record of its package or wheel, or add /var/lib/db/sbom/NAME.cdx.json",
             Severity.WARNING,
         ),
         "image-nothing": Kind(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 import shlex
@@ -57,38 +56,41 @@ def verify_images(
     beside: Beside,
 ) -> VerifyReport:
     """The image of ``platform``; without one, the image of each platform that the archive holds."""
+
+    def report(platform: str | None) -> VerifyReport:
+        with ImageArchive(path, platform=platform) as archive:
+            return verify_opened(archive, policy, context, subject, kind, beside)
+
     platforms = image_platforms(path) if platform is None else ()
     if not platforms:
-        return _verify_image(path, policy, context, platform, subject, kind, beside)
-    reports = {each: _verify_image(path, policy, context, each, subject, kind, beside) for each in platforms}
-    return VerifyReport.of_platforms(subject, reports)
+        return report(platform)
+    return VerifyReport.of_platforms(subject, {each: report(each) for each in platforms})
 
 
-def _verify_image(
-    path: Path,
+def verify_opened(
+    archive: ImageArchive,
     policy: NamedPolicy,
     context: Context,
-    platform: str | None,
     subject: str,
     kind: SubjectKind,
     beside: Beside,
 ) -> VerifyReport:
+    """One image that the caller has opened, and may read further."""
     rules = policy.policy
-    with ImageArchive(path, platform=platform) as archive:
-        facts = archive.facts
-        names = [f.path for f in facts.files if f.type is FileType.FILE]
-        ours = [n for n in names if rules.role_for(posixpath.basename(n)) is not None]
-        programs = started(archive)
-        start = {n for n in names if matches(n, rules.image.closure)} | set(ours) | set(programs)
-        links = closure(archive, start)
-        elf = {
-            name: replace(examine(archive.read(name), name, beside), path=name)
-            for name in archive.elf_facts([*ours, *programs])
-        }
-        places = _runs_on(archive, start, programs, elf)
-        foreign = _foreign(archive, names)
-        unowned = _unowned(archive, set(ours), context.own)
-        damaged = dict(archive.damaged)
+    facts = archive.facts
+    names = [f.path for f in facts.files if f.type is FileType.FILE]
+    ours = [n for n in names if rules.role_for(posixpath.basename(n)) is not None]
+    programs = started(archive)
+    start = {n for n in names if matches(n, rules.image.closure)} | set(ours) | set(programs)
+    links = closure(archive, start)
+    elf = {
+        name: replace(examine(archive.read(name), name, beside), path=name)
+        for name in archive.elf_facts([*ours, *programs])
+    }
+    places = _runs_on(archive, start, programs, elf)
+    foreign = _foreign(archive, names)
+    unowned = _unowned(archive, set(ours))
+    damaged = dict(archive.damaged)
     found = [
         Observation("elf-damaged", f"{name} in the image is a damaged ELF file", error.details, error.hint)
         for name, error in sorted(damaged.items())
@@ -213,17 +215,13 @@ def _is_shell_script(archive: ImageArchive, path: str) -> bool:
     return any(posixpath.basename(by) in SHELLS for by in _interpreters(archive, path))
 
 
-def _unowned(archive: ImageArchive, ours: set[str], own: frozenset[str]) -> tuple[str, ...]:
-    """ELF files that no package record names, and that are neither what the policy is about nor known by
-    their hash. Of an image with no records at all, whose scanners see nothing anyway: none."""
+def _unowned(archive: ImageArchive, ours: set[str]) -> tuple[str, ...]:
+    """ELF files that no record names, and that are not what the policy is about. Of an image with no records
+    at all, whose scanners see nothing anyway: none."""
     known = owners(archive)
     if not known:
         return ()
-    lost = [path for path in elf_files(archive) if path not in known and path not in ours]
-    if not own:
-        return tuple(lost)
-    read = archive.read_many(lost)
-    return tuple(sorted(path for path, data in read if hashlib.sha256(data).hexdigest() not in own))
+    return tuple(path for path in elf_files(archive) if path not in known and path not in ours)
 
 
 def _foreign(archive: ImageArchive, names: list[str]) -> tuple[ForeignFiles, ...]:

@@ -209,6 +209,5 @@ class Context:
     labels: Mapping[str, str] = field(default_factory=dict)  # expected values
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # role: further required exports
     keep_symbols: bool = False  # a debug build is not stripped
-    own: frozenset[str] = frozenset()  # sha256 of files that the build itself made, and lists
     optimised: bool = True  # the build was not asked for code that is not
     march: str | None = None  # what the build was asked for; files of a role must use it and not exceed it

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +16,6 @@ from tests.support.images import Image, Member, docker_archive, folder, program,
 from tests.support.plans import PROJECT
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.artifacts.image.owners import elf_files, owners
-from tfbuild.verify.policy import Context
 from tfbuild.verify.report import VerifyReport
 from tfbuild.verify.verify import load_policy, verify_path
 
@@ -62,8 +63,8 @@ def test_the_record_of_a_wheel_owns_its_files(tmp_path: Path) -> None:
     assert known == {f"/{MODULE}": "numpy-2.1.0", "/usr/bin/f2py": "numpy-2.1.0"}
 
 
-def verified(path: Path, own: frozenset[str] = frozenset()) -> VerifyReport:
-    return verify_path(path, load_policy(PROJECT), context=Context(own=own))
+def verified(path: Path) -> VerifyReport:
+    return verify_path(path, load_policy(PROJECT))
 
 
 def test_a_file_that_nobody_owns_is_a_finding(tmp_path: Path) -> None:
@@ -75,13 +76,33 @@ def test_a_file_that_nobody_owns_is_a_finding(tmp_path: Path) -> None:
     assert found.fix
 
 
-def test_what_the_build_made_needs_no_record(tmp_path: Path) -> None:
+def bill(*files: tuple[str, bytes], place: str = "var/lib/db/sbom/own.cdx.json") -> Member:
+    parts = [
+        {
+            "type": "file",
+            "name": name,
+            "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(data).hexdigest()}],
+        }
+        for name, data in files
+    ]
+    component = {"type": "library", "name": "mine", "components": parts}
+    return text(place, json.dumps({"bomFormat": "CycloneDX", "metadata": {"component": component}}))
+
+
+def test_a_bill_owns_the_files_that_have_their_hash(tmp_path: Path) -> None:
+    """Not one that was changed since, whatever the bill says."""
     record = text("var/lib/dpkg/status.d/zlib1g.md5sums", f"{SUM}  {LIBRARY}\n")
     other = replace(CODE_FILES[1], data=CODE + b"\0")
-    path = saved(tmp_path, CODE_FILES[0], other, CODE_FILES[2], record)
-    report = verified(path, frozenset({hashlib.sha256(CODE).hexdigest()}))
-    (found,) = (each for each in report.findings if each.id == "image-owner")
+    claims = bill(("/opt/own.so", CODE), (f"/{MODULE}", CODE), ("/gone", b""), (f"/{LIBRARY}", CODE))
+    path = saved(tmp_path, CODE_FILES[0], other, CODE_FILES[2], record, claims)
+    assert read(path)[1] == {f"/{LIBRARY}": "zlib1g", "/opt/own.so": "mine"}
+    (found,) = (each for each in verified(path).findings if each.id == "image-owner")
     assert found.evidence == (f"/{MODULE}",)
+
+
+def test_a_bill_elsewhere_is_no_record(tmp_path: Path) -> None:
+    _, known = read(saved(tmp_path, *CODE_FILES, bill(("/opt/own.so", CODE), place="srv/own.cdx.json")))
+    assert known == {}
 
 
 def test_an_image_without_any_record_is_not_judged(tmp_path: Path) -> None:
@@ -92,5 +113,22 @@ def test_an_image_without_any_record_is_not_judged(tmp_path: Path) -> None:
 @given(content=st.text(max_size=200), name=st.sampled_from(["status.d/a.md5sums", "info/a.list"]))
 def test_any_record_is_read(content: str, name: str, tmp_path: Path) -> None:
     members = [text(f"var/lib/dpkg/{name}", content), text("x/a.dist-info/RECORD", content)]
+    members += [text("var/lib/db/sbom/a.cdx.json", content)]
     _, known = read(saved(tmp_path, *CODE_FILES, *members))
     assert all(path.startswith("/") for path in known)
+
+
+NOTHING = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+WORDS = st.sampled_from(["name", "components", "metadata", "component", "type", "hashes", "alg", "content"])
+DOCUMENTS = st.recursive(
+    NOTHING,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(document=DOCUMENTS)
+def test_any_bill_is_read(document: Any, tmp_path: Path) -> None:
+    record = text("var/lib/db/sbom/a.cdx.json", json.dumps(document))
+    assert read(saved(tmp_path, *CODE_FILES, record))[1] == {}

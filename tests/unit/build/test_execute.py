@@ -157,7 +157,7 @@ def test_the_emulator_is_the_cpu_that_was_promised_and_the_operators_run_on_the_
 
 
 def _with_qemu(build: Build) -> None:
-    build.layout.smoke.mkdir(parents=True)
+    build.runtime_files()
     (build.layout.smoke / "qemu").touch()
 
 

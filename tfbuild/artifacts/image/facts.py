@@ -192,12 +192,16 @@ def _packages(files: tuple[ImageFile, ...], read: Callable[[str], bytes]) -> tup
     """From dpkg's status file, and from status.d/, where images without a package manager keep it."""
     found: set[Package] = set()
     for file in files:
-        where = PurePosixPath(file.path)
-        single = file.path == "/var/lib/dpkg/status"
-        part = str(where.parent) == "/var/lib/dpkg/status.d" and where.suffix != ".md5sums"
-        if file.type is FileType.FILE and (single or part):
+        if file.type is FileType.FILE and is_status(file.path):
             found.update(parse_dpkg_status(read(file.path).decode("utf-8", errors="replace")))
     return tuple(sorted(found))
+
+
+def is_status(path: str) -> bool:
+    """Whether ``path``, from the image's root, is where dpkg or its users say what is installed."""
+    where = PurePosixPath(path)
+    part = str(where.parent) == "/var/lib/dpkg/status.d" and where.suffix != ".md5sums"
+    return path == "/var/lib/dpkg/status" or part
 
 
 def parse_dpkg_status(text: str) -> tuple[Package, ...]:

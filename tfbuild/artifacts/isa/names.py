@@ -7,7 +7,7 @@ applied to symbol names as they are in the file, so C++ names are mangled.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 _FAMILIES: tuple[tuple[str, str], ...] = (
     # github.com/google/XNNPACK: src/configs/*.c put micro-kernels into tables by cpuinfo's answers; inlined
@@ -118,6 +118,7 @@ def _pattern() -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<f{number}>{text})" for number, (_, text) in enumerate(_FAMILIES)))
 
 
+@lru_cache(maxsize=1 << 17)  # a function is asked for by each file that has it, and again as a callee
 def family(name: str) -> str | None:
     """Which library chooses the function ``name`` at run time; None for a function that just runs."""
     match = _pattern().search(name)

@@ -152,20 +152,19 @@ def _code_file(folder: Path, path: Path) -> CodeFile:
     )
 
 
-def code_in_image(archive: Path, platform: str) -> tuple[ImageCode, ...]:
-    """The ELF files of a saved image, sorted by path, each with its owner by the records in it."""
-    with ImageArchive(archive, platform=platform) as image:
-        known = owners(image)
-        found = [
-            ImageCode(
-                path=path,
-                size=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-                sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
-                record=known.get(path, ""),
-            )
-            for path, data in image.read_many(elf_files(image))
-        ]
+def code_in_image(image: ImageArchive) -> tuple[ImageCode, ...]:
+    """The ELF files of an opened image, sorted by path, each with its owner by the records in it."""
+    known = owners(image)
+    found = [
+        ImageCode(
+            path=path,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+            record=known.get(path, ""),
+        )
+        for path, data in image.read_many(elf_files(image))
+    ]
     return tuple(sorted(found, key=lambda each: each.path))
 
 

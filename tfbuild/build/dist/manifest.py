@@ -10,6 +10,7 @@ from pydantic import Field
 
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.image.facts import ImageFacts
+from tfbuild.artifacts.image.facts import Package as InImage
 from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist.contents import CodeFile, Content, ImageCode, WheelSays
@@ -108,13 +109,15 @@ def parse_packages(table: str) -> tuple[Package, ...]:
 
 def image_packages(facts: ImageFacts | None) -> tuple[Package, ...]:
     """What the image's own records say is in it."""
-    return tuple(
-        Package(
-            package=each.name,
-            version=each.version,
-            arch=each.arch,
-            source=each.source,
-            source_version=each.source_version,
-        )
-        for each in (facts.packages if facts else ())
+    return tuple(map(package_of, facts.packages if facts else ()))
+
+
+def package_of(recorded: InImage) -> Package:
+    """A package as dpkg's record in an image tells of it."""
+    return Package(
+        package=recorded.name,
+        version=recorded.version,
+        arch=recorded.arch,
+        source=recorded.source,
+        source_version=recorded.source_version,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -412,10 +413,44 @@ def test_both_documents_lie_beside_the_manifest_and_each_file_with_code_is_owned
     assert manifest["contents"][0]["owner"] == "libabsl-dev"
 
 
+def test_the_image_gets_the_bill_of_what_was_compiled(tmp_path: Path) -> None:
+    """Scanners read it there: the files that were made, and what was linked into them."""
+    build = Build(tmp_path)
+    usual = build.compile
+
+    def compile_() -> None:
+        usual()
+        (build.layout.out / "contents.tsv").write_text("lib/libtensorflowlite.so\tstatic\tlibabsl-dev\n")
+
+    build.compile = compile_  # type: ignore[method-assign, assignment]
+    build.run()
+    with tarfile.open(build.layout.runtime / "runtime.tar") as tar:
+        members = {member.name: member for member in tar}
+        place = f"var/lib/db/sbom/{build.plan.build_id}.cdx.json"
+    document = require_valid_cyclonedx(_inner(build).decode())
+    assert owners_in_cyclonedx(document) == dict.fromkeys(
+        ["/usr/bin/benchmark_model", "/usr/lib/libtensorflowlite.so", "/usr/lib/libtensorflowlite_c.so"],
+        build.plan.build_id,
+    )
+    names = {each["name"] for each in document["components"]}
+    assert {"tensorflow-2.14.1", "libabsl-dev"} <= names
+    assert not names & {"libc6", "gcc", build.plan.image.tag}
+    stated = [members[name] for name in ("var", "var/lib/db/sbom", place)]
+    assert {member.mtime for member in stated} == {build.plan.source_date_epoch}
+    assert [member.mode for member in stated] == [0o755, 0o755, 0o644]
+
+
 def test_two_builds_of_one_plan_write_the_same_bill(tmp_path: Path) -> None:
     texts = []
     for name in ("one", "two"):
         build = Build(tmp_path / name)
         build.run()
         texts.append([(build.output / f"sbom.{kind}.json").read_bytes() for kind in ("spdx", "cdx")])
+        texts[-1].append(_inner(build))
     assert texts[0] == texts[1]
+
+
+def _inner(build: Build) -> bytes:
+    with tarfile.open(build.layout.runtime / "runtime.tar") as tar:
+        (name,) = (name for name in tar.getnames() if name.endswith(".cdx.json"))
+        return tar.extractfile(name).read()  # type: ignore[union-attr]
