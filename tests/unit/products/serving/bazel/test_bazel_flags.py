@@ -124,7 +124,7 @@ def test_what_the_user_adds_comes_last_and_as_it_is() -> None:
         ("--nofetch", "fetches everything first"),
         ("--cpu=aarch64", "the architecture is --arch"),
         ("--strip=never", "use compile.strip"),
-        ("--host_jvm_args=-Xmx1g", "an option of Bazel's start"),
+        ("--host_jvm_args=-Xmx1g", "a startup option of Bazel"),
         ("--override_repository=org_boost=/x", "is set by build_configs/releases/serving/2.20.0.yaml:"),
         ("--copt=-march=znver44", "clang 18 knows no -march=znver44"),
         ("--cxxopt=-mtune=foo", "clang 18 knows no -mtune=foo"),
