@@ -115,7 +115,7 @@ def test_a_repin_of_nothing_is_an_error(world: World) -> None:
     world.repins = (
         UpstreamRepin(name="xnnpak", ref=good, reason="r", threads=("https://github.com/a/b/issues/1",)),
     )
-    with pytest.raises(BuildError, match="has no dependency xnnpak to pin$"):
+    with pytest.raises(BuildError, match=r"has no dependency xnnpak to pin$"):
         world.lock()
 
 
