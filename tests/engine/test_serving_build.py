@@ -16,8 +16,9 @@ from typing import Any
 import docker
 import pytest
 
+from tests.engine.conftest import Invoke
 from tests.support.patches import diff_of
-from tests.support.serving import OWN_BAZEL, Serve, start_build
+from tests.support.serving import OWN_BAZEL, Serve, mirrors_of, start_build
 from tests.support.started import answer_of, started
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
@@ -111,6 +112,15 @@ def test_the_images_of_both_architectures_become_one(
     finally:
         if result["loaded"]:
             engine.remove_image(result["image"])
+
+
+def test_building_it_again_with_empty_caches_gives_the_same_bytes(
+    amd64: Server, invoke: Invoke, mirror: Path
+) -> None:
+    ran = invoke("reproduce", str(amd64.folder), "--json", env=mirrors_of(mirror))
+    assert ran.ok, ran.stdout[-4000:] + ran.stderr[-4000:]
+    (again,) = json.loads(ran.stdout)["builds"]
+    assert (again["equal"], again["image"], again["other_inputs"]) == (True, "same", [])
 
 
 def test_the_image_is_a_drop_in_for_upstreams(amd64: Server, engine: DockerEngine) -> None:

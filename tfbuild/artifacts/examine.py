@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from tfbuild.artifacts.elf.code import read_code
 from tfbuild.artifacts.elf.facts import ApiFacts, ElfFacts, ElfKind, LinkedLibrary
 from tfbuild.artifacts.elf.linked import linked_libraries
 from tfbuild.artifacts.elf.read import parse_elf
+from tfbuild.artifacts.isa.facts import IsaFacts
 from tfbuild.artifacts.isa.measure import measure
 from tfbuild.artifacts.whole_file import read_whole
 from tfbuild.base.project import PROJECT
@@ -54,9 +56,28 @@ def examine(data: bytes, name: str, beside: Beside | None = None) -> ElfFacts:
         return facts
     beside = beside or Beside()
     symbols = beside.symbols.get(name.rpartition("/")[2]) if facts.stripped else None
-    code = read_code(data, name, read_whole(symbols) if symbols else None)
-    linked = linked_libraries(data, code, facts.needed)
-    return replace(facts, isa=measure(code), linked=linked, api=_api(facts, linked, beside))
+    inside = _inside(data, name, read_whole(symbols) if symbols else b"", facts.needed)
+    return replace(facts, isa=inside.isa, linked=inside.linked, api=_api(facts, inside.linked, beside))
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """What only the instructions and the data of a file tell."""
+
+    isa: IsaFacts | None
+    linked: tuple[LinkedLibrary, ...]
+
+
+# By the hashes of a file and of its symbols: a build's image has the files that its folder has.
+_KNOWN: dict[tuple[str, str], _Inside] = {}
+
+
+def _inside(data: bytes, name: str, symbols: bytes, needed: tuple[str, ...]) -> _Inside:
+    key = (hashlib.sha256(data).hexdigest(), hashlib.sha256(symbols).hexdigest())
+    if key not in _KNOWN:
+        code = read_code(data, name, symbols or None)
+        _KNOWN[key] = _Inside(measure(code), linked_libraries(data, code, needed))
+    return _KNOWN[key]
 
 
 def _api(facts: ElfFacts, linked: tuple[LinkedLibrary, ...], beside: Beside) -> ApiFacts | None:

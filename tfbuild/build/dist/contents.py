@@ -50,7 +50,8 @@ class CodeFile:
 @dataclass(frozen=True, kw_only=True)
 class ImageCode:
     """An ELF file in the image. ``record`` is who it belongs to by the records in the image: a package of
-    Debian, or name and version of a wheel with a dash between them; empty where none names it."""
+    Debian, name and version of a wheel with a dash between them, or a component of a bill; empty where none
+    names it."""
 
     path: str
     size: Bytes
