@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ from tests.engine.test_upstream_build import compile_only
 from tests.support.cluster import Cluster, cluster_image, running
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
-from tests.support.serving import Serve
 from tests.support.tflite_mini import Miniature, make_miniature
 from tests.support.tls_front import make_keys, tls_front
 from tfbuild.base.errors import BuildError
@@ -203,31 +201,3 @@ def test_without_the_cluster_a_build_ends_with_the_next_step_or_goes_on_here(
         assert "remote.fallback" in (caught.value.hint or "")
         run = build("fallback", *of(gone, "remote.fallback=local"))
     assert (run.layout.out / "dist" / "lib" / "libtensorflowlite.so").is_file()
-
-
-def test_bazel_compiles_the_model_server_there_and_takes_it_from_there_the_next_time(
-    cluster: Cluster, serve: Serve, tmp_path: Path, engine: DockerEngine
-) -> None:
-    """Two output bases, so that the second has nothing of its own; the server answers as any other."""
-    remote = ("--set", f"remote.executor={cluster.address}", "--set", "remote.insecure=yes")
-    # What Bazel compiled on this engine before has other keys.
-    fresh = ("--", f"--action_env=TFBUILD_TEST={WORD}", f"--host_action_env=TFBUILD_TEST={WORD}")
-    counted, tags = [], []
-    try:
-        for name in ("one", "two"):
-            tags.append(f"tfbuild-test/remote-bazel:{name}")
-            words = ("--name", f"{WORD}-{name}", "--output", str(tmp_path), "--tag", tags[-1], "--json")
-            ran = serve(*words, *remote, *fresh, timeout_s=3600)
-            assert ran.ok, ran.stderr[-4000:]
-            folder = Path(json.loads(ran.stdout)["output"])
-            log = next((folder / "logs").glob("*-compile-compile.log")).read_text(errors="replace")
-            counted.append(re.findall(r"INFO: \d+ processes?: (.*)\.$", log, re.MULTILINE)[-1])
-            smoke = json.loads((folder / "manifest.json").read_text())["smoke"]
-            assert {case["case"]: case for case in smoke}["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]
-    finally:
-        for tag in tags:
-            engine.remove_image(tag)
-    executed = [sum(int(n) for n in re.findall(r"(\d+) remote(?! cache)", line)) for line in counted]
-    hits = [sum(int(n) for n in re.findall(r"(\d+) remote cache hit", line)) for line in counted]
-    assert executed[0] > 10, counted
-    assert hits[1] > 10 > executed[1], counted

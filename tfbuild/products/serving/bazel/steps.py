@@ -34,6 +34,14 @@ CAUSES = (
         r"^tfbuild: Bazel ended with exit code 39\b",
         r"Failed to fetch blobs because they do not exist remotely",
     ),
+    # ClientApiVersion.java; until 6.x Bazel speaks 2.0 alone: https://github.com/bazelbuild/bazel/pull/18270
+    cause_of(
+        "cluster of another version of the API",
+        "the cluster and this release's Bazel have no version of the Remote Execution API in common: take a "
+        "server that still speaks the older one (Bazel 6 knows 2.0 only), or a cache by http:// or https:// "
+        "('--set remote.executor=null --set remote.cache=https://…')",
+        r"The client supported API versions, .* is not supported by the server",
+    ),
     cause_of(
         "remote cache or executor out of reach",
         "Bazel could not use its remote cache or executor: check that the address is right and can be "
