@@ -221,7 +221,7 @@ def test_a_cluster_that_this_bazel_does_not_know_is_not_called_out_of_reach() ->
     """As Bazel 4.2.3 answered to buildbox-casd 1.4.30."""
     lines = (
         "ERROR: Failed to query remote execution capabilities: The client supported API versions, 2.0 to "
-        "2.0, is not supported by the server, 2.1 to 2.12. Please switch to a different server or upgrade Bazel.",
+        "2.0, is not supported by the server, 2.1 to 2.12. Please switch to a different server.",
         "tfbuild: Bazel ended with exit code 34",
     )
     assert "no version of the Remote Execution API in common" in (known_cause(lines, own=OF_SERVING) or "")
