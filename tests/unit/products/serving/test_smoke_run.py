@@ -132,7 +132,7 @@ def test_a_server_is_started_with_what_its_models_and_services_need(tmp_path: Pa
     }
     assert options <= set(whole.effects.engine.started[1][0])
     assert whole.effects.engine.authorities == ["", "/smoke/ca.pem"]
-    # 2.14.1 ends at an option that it does not know.
+    # 2.14.1 does not know the option, and says so.
     less = run(tmp_path, smoke_models=("text",), smoke_services=("tls",))
     smoke(less)
     assert options & set(less.effects.engine.started[1][0]) == {"--ssl_config_file=/smoke/tls.config"}
