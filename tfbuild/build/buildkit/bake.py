@@ -76,6 +76,7 @@ class Stages:
     arguments: Mapping[str, str]
     builders: tuple[Builder, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)  # what the image's target has otherwise
+    image_arguments: Mapping[str, str] = field(default_factory=dict)  # ... and besides
     image_recipe: str | None = None  # where image.Dockerfile is, if not in ``recipe``
 
     @property
@@ -141,12 +142,13 @@ class Stages:
         image = image_target(
             plan, layout, self.dockerfiles / recipe / "image.Dockerfile", self.options.labels
         )
+        arguments = {**image["args"], **self.image_arguments}
         common = {
             "root": self.root(plan.root),
             "smoke": self.folder("smoke", layout.smoke),
             # A tar keeps owners and modes whoever runs the client.
             "runtime-files": self.target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
-            "image": {**image, **self.image},
+            "image": {**image, "args": arguments, **self.image},
             **{each.name: self.builder(each, "type=cacheonly") for each in self.builders},
             **{
                 export_of(each.name): self.builder(each, exported(plan, layout, each.name))

@@ -13,7 +13,7 @@ from tfbuild.build.buildkit.bake import (
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel.flags import limits
-from tfbuild.products.serving.part import ServingPart
+from tfbuild.products.serving.part import ServerPart, ServingPart
 
 # Stages of the recipe that need a network, and so go into a bundle.
 BUILDERS = ("builder", "probe-builder")
@@ -49,6 +49,7 @@ def serving_definition(
         contexts=contexts,
         arguments=_arguments(plan, options),
         builders=_builders(plan, layout),
+        image_arguments=image_arguments(plan.part),
     )
     return stages.definition(
         {
@@ -59,6 +60,11 @@ def serving_definition(
             "logs": stages.folder("logs", layout.logs),
         }
     )
+
+
+def image_arguments(part: ServerPart) -> dict[str, str]:
+    """The image serves the model that is in it, without a word."""
+    return {"MODEL_NAME": part.model.name} if part.model else {}
 
 
 def _arguments(plan: Plan[ServingPart], options: BakeOptions) -> dict[str, str]:

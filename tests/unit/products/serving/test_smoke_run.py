@@ -102,7 +102,7 @@ def test_then_come_real_models_and_the_images_own(tmp_path: Path) -> None:
     _, models, own = asked.effects.engine.started
     assert "--model_config_file=/smoke/models.config" in models[0]
     assert "--enable_batching=true" in models[0]
-    assert (models[1].env, own[1].env) == ({"MODEL_NAME": "convolution"}, {"MODEL_NAME": "mine"})
+    assert (models[1].env, own[1].env) == ({"MODEL_NAME": "convolution"}, {})
     assert asked.effects.engine.asked[2] == ["model mine"]
     assert {"convolution", "text", "switch of versions"} <= set(asked.effects.engine.asked[1])
 
