@@ -6,9 +6,9 @@
 The models are those of the smoke test. The long run (``--requests``) asks through gRPC and REST at the same
 time, while a second version of the model appears in its folder: each answer has to be that of one version or
 the other, none may be missing, and nobody who has seen the new one may see the old one again. Python's side
-needs TensorFlow of the same release in this Python, or in the one that ``--python`` names; it runs on this
-machine without a limit, as the container does. ``--build RELEASE`` compiles first, without ccache, and tells
-time and memory.
+needs TensorFlow of the same release in this Python, or in the one that ``--python`` names; it runs in a
+container of the server's image, with this machine's /usr and that Python mounted over it. ``--build RELEASE``
+compiles first, without ccache, and tells time and memory.
 """
 
 from __future__ import annotations
@@ -188,11 +188,17 @@ def _line(name: str, times: list[float], took: float, note: str) -> tuple[str, .
     return (name, middle, late, f"{len(times) / took:.0f}", note)
 
 
-def in_python(lab: Lab, python: str) -> tuple[str, ...]:
-    """The same question to the same model, loaded by TensorFlow in Python."""
+def in_python(lab: Lab, image: str, python: str) -> tuple[str, ...]:
+    """The same question to the same model, loaded by TensorFlow in Python, in a container of ``image``."""
     program = PROJECT / "benchmarks" / "in_container" / "ask_saved_model.py"
     model = _SMOKE / "models" / "convolution" / "1"
-    words = [python, str(program), str(model), json.dumps(inputs_of(case_of("convolution"))), str(_CALLS)]
+    prefixes = lab.runner.capture([python, "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"])
+    folders = {"/usr", "/lib", "/lib64", str(PROJECT), *prefixes.stdout.split()}
+    words = [
+        *("docker", "run", "--rm", "--network=none", "--user=0", f"--entrypoint={python}"),
+        *(f"--volume={folder}:{folder}:ro" for folder in sorted(folders)),
+        *(image, str(program), str(model), json.dumps(inputs_of(case_of("convolution"))), str(_CALLS)),
+    ]
     ran = lab.runner.capture(words, timeout_s=600)
     if not ran.ok:
         return ("TensorFlow in Python", "-", "-", "-", f"not measured: {ran.stderr.strip()[-120:]}")
@@ -294,7 +300,7 @@ def main(options: argparse.Namespace) -> int:
         with serving(lab, image, _SMOKE / "models", "convolution") as (_, ports):
             wait_for(ports, "convolution", 1)
             rows = list(loads(ports, options.seconds))
-        rows.append(in_python(lab, options.python))
+        rows.append(in_python(lab, image, options.python))
         say("the long run")
         seen = soak(lab, image, options.requests)
     heads = ("", "p50 ms", "p99 ms", "per second", "")

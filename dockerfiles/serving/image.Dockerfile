@@ -14,7 +14,9 @@ ARG RUNTIME_UID
 ADD runtime.tar /
 USER $RUNTIME_UID:$RUNTIME_UID
 # The contract of upstream's image: these two variables, these two ports, this folder.
-ENV MODEL_NAME=model MODEL_BASE_PATH=/models SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# MODEL_NAME the model that is in the image
+ARG MODEL_NAME=model
+ENV MODEL_NAME=$MODEL_NAME MODEL_BASE_PATH=/models SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 EXPOSE 8500 8501
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["/usr/bin/tf_serving_entrypoint", "--healthcheck"]

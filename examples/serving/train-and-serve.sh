@@ -41,7 +41,7 @@ invoke build-serving --from wheel ${SERVING_RELEASE:+--release "$SERVING_RELEASE
 # CPU at a time, and refuses more.
 serve() { # ARGUMENT...
   local name
-  name=$(docker run --detach --read-only --env MODEL_NAME=spirals --publish 127.0.0.1::8500 --publish 127.0.0.1::8501 \
+  name=$(docker run --detach --read-only --publish 127.0.0.1::8500 --publish 127.0.0.1::8501 \
     "$server" --grpc_max_threads=128 "$@")
   containers+=("$name")
   ports=$(docker port "$name" 8500/tcp | sed 's/.*://'),$(docker port "$name" 8501/tcp | sed 's/.*://')

@@ -186,6 +186,82 @@ def wait_for(port: int) -> None:
     pytest.fail("the server did not start")
 
 
+# The lines of https://www.tensorflow.org/tfx/serving/docker, with another image and free ports.
+PORTS = "-p 127.0.0.1::8500 -p 127.0.0.1::8501"
+DOCUMENTED = {
+    "an example": (
+        f"-t --rm {PORTS} -v {MODELS}/convolution:/models/convolution -e MODEL_NAME=convolution IMAGE"
+    ),
+    "a configuration file": (
+        f"-t {PORTS} --mount type=bind,source={MODELS}/convolution/,target=/models/convolution "
+        "--mount type=bind,source=CONFIG,target=/models/models.config IMAGE "
+        "--model_config_file=/models/models.config"
+    ),
+    "the server's own name": (
+        f"{PORTS} -v {MODELS}:/models --entrypoint /usr/bin/tensorflow_model_server IMAGE "
+        "--port=8500 --rest_api_port=8501 --model_name=convolution --model_base_path=/models/convolution"
+    ),
+}
+
+
+@pytest.mark.parametrize("line", list(DOCUMENTED))
+def test_upstreams_documented_lines_work_with_the_name_of_the_image_alone(
+    linked: Build, runner: SubprocessRunner, tmp_path: Path, line: str
+) -> None:
+    config = tmp_path / "models.config"
+    config.write_text(
+        "model_config_list { config { name: 'convolution' base_path: '/models/convolution/' "
+        "model_platform: 'tensorflow' } }"
+    )
+    words = DOCUMENTED[line].replace("IMAGE", linked("amd64").image).replace("CONFIG", str(config)).split()
+    with started(runner, words) as (_, rest):
+        assert predicted(rest) == pytest.approx(LOGITS)
+
+
+def test_a_model_is_put_into_an_image_as_upstream_documents_it(
+    linked: Build, runner: SubprocessRunner
+) -> None:
+    """The server has to wait for the model: docker copies it into the container that runs."""
+    own = "tfbuild-test/own-model"
+    with started(runner, [linked("amd64").image]) as (base, _):
+        docker_says(runner, "cp", f"{MODELS}/convolution", f"{base}:/models/convolution")
+        docker_says(runner, "commit", "--change", "ENV MODEL_NAME convolution", base, own)
+    try:
+        with started(runner, [*PORTS.split(), own]) as (_, rest):
+            assert predicted(rest) == pytest.approx(LOGITS)
+    finally:
+        docker_says(runner, "rmi", own)
+
+
+def docker_says(runner: SubprocessRunner, *words: str) -> str:
+    ran = runner.capture(["docker", *words], timeout_s=120)
+    assert ran.ok, ran.stderr
+    return ran.stdout.strip()
+
+
+@contextmanager
+def started(runner: SubprocessRunner, words: list[str]) -> Iterator[tuple[str, int]]:
+    """The container of ``docker run --detach WORDS``, and its REST port on this machine, 0 if it has none."""
+    name = docker_says(runner, "run", "--detach", *words)
+    try:
+        bound = json.loads(docker_says(runner, "inspect", "--format={{json .NetworkSettings.Ports}}", name))
+        yield name, int((bound.get("8501/tcp") or [{"HostPort": 0}])[0]["HostPort"])
+    finally:
+        docker_says(runner, "rm", "--force", "--volumes", name)
+
+
+def predicted(port: int) -> list[float]:
+    """What the model ``convolution`` on the REST port ``port`` answers."""
+    wait_for(port)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(
+        "POST", "/v1/models/convolution:predict", json.dumps({"inputs": json.loads(inputs_of("convolution"))})
+    )
+    outputs = json.loads(connection.getresponse().read())["outputs"]
+    logits = outputs["logits"]
+    return [*logits[0], *logits[1]]
+
+
 def test_operators_of_a_wheel_are_loaded_and_a_part_is_left_out(
     serve: Serve, linked: Build, runner: SubprocessRunner, tmp_path: Path
 ) -> None:

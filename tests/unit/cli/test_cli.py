@@ -517,6 +517,25 @@ def test_fetched_files_are_named_one_to_a_line_or_in_json(
     assert [each["path"] for each in document["files"]] == invoke(*words).stdout.splitlines()
 
 
+def test_a_report_leaves_out_the_code_that_the_builds_own_policy_does_not_measure(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    folder = tmp_path / "serving" / "2.16.1-wheel" / "opt" / "amd64"
+    (folder / "lib").mkdir(parents=True)
+    shutil.copyfile(PROJECT / "tests/data/elf/x86_64/isa-new.so", folder / "lib" / "libtensorflow_cc.so.2")
+    plan = {
+        "product": "serving",
+        "release": "2.16.1-wheel",
+        "arch": "amd64",
+        "policy": "serving-wheel-scratch",
+    }
+    for policy, measured in (("serving-wheel-scratch", False), ("serving-scratch", True)):
+        manifest = {"version": 1, "tfbuild": "1.0", "key": "0" * 64, "plan": plan | {"policy": policy}}
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"build_id": "serving-2.16.1-wheel"}))
+        said = invoke("report", str(folder)).stdout
+        assert ("not measured" in said) is not measured, said
+
+
 def test_a_report_about_a_library_and_the_exit_code_of_one_that_is_not_right(invoke: Invoke) -> None:
     library = "tests/data/elf/x86_64/good.so"
     ended = invoke("verify", library, "--json")

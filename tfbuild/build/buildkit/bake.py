@@ -81,6 +81,7 @@ class Stages:
     arguments: Mapping[str, str] = field(default_factory=dict)
     builders: tuple[Builder, ...] = (Builder(name=BUILDER),)
     image: Mapping[str, Any] = field(default_factory=dict)  # what the image's target has otherwise
+    image_arguments: Mapping[str, str] = field(default_factory=dict)  # ... and besides
     image_recipe: str | None = None  # where image.Dockerfile is, if not in ``recipe``
 
     @property
@@ -160,6 +161,7 @@ class Stages:
         image = image_target(
             plan, layout, self.dockerfiles / recipe / "image.Dockerfile", self.options.labels
         )
+        arguments = {**image["args"], **self.image_arguments}
         common = {
             "root": self.root(plan.root),
             **({"compile": self.folder("dist", layout.out)} if plan.source else {}),
@@ -167,7 +169,7 @@ class Stages:
             "smoke": self.folder("smoke", layout.smoke),
             # A tar keeps owners and modes whoever runs the client.
             "runtime-files": self.target("runtime-files", f"type=tar,dest={layout.runtime / 'runtime.tar'}"),
-            "image": {**image, **self.image},
+            "image": {**image, "args": arguments, **self.image},
             **{each.name: self.builder(each, "type=cacheonly") for each in self.builders},
             **{
                 export_of(each.name): self.builder(each, exported(plan, layout, each.name))

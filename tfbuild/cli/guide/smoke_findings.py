@@ -30,6 +30,10 @@ SMOKE_FINDINGS: Mapping[str, tuple[str, str]] = {
     "smoke-metrics": ("the model server's metrics page does not say what it should", _LOG),
     "smoke-metadata": ("the model server does not describe a model as it should", _LOG),
     "smoke-model": ("the model server did not load a model, or is in another state than it should be", _LOG),
+    "smoke-argument": (
+        "the model server ignores an argument that it does not know",
+        "correct serving.server_args; --help after the image's name prints the arguments that it knows",
+    ),
     "smoke-service": ("a gRPC service of the model server does not answer as it should", _LOG),
     "smoke-switch": ("the model server lost requests while it changed a model's version", _LOG),
     "smoke-stop": ("the model server did not stop as it should", _LOG),

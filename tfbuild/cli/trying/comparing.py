@@ -15,6 +15,7 @@ from tfbuild.base.image_names import require_image_reference
 from tfbuild.base.places import is_path
 from tfbuild.base.project import PROJECT
 from tfbuild.base.text import did_you_mean
+from tfbuild.build.dist.ownership import read_manifest
 from tfbuild.cli import wiring
 from tfbuild.cli.console import ConsoleReporter
 from tfbuild.cli.line.own_files import config_word, release_word, user_places
@@ -33,6 +34,8 @@ from tfbuild.machine.user_files import require_page_place, write_page
 from tfbuild.plan.asked import output_folder
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table
+from tfbuild.verify.policy_file import policy_names
+from tfbuild.verify.report import NamedPolicy
 from tfbuild.verify.verify import DEFAULT_POLICY, load_policy
 
 _DEFAULT_PRODUCT = "tflite"
@@ -197,12 +200,25 @@ def _built(places: Sequence[Place | _Unbuilt]) -> list[Place]:
 
 
 def _subject(word: str, place: Place) -> Subject:
-    policy = load_policy(PROJECT, DEFAULT_POLICY)
+    policy = _policy_for(place)
     image_id = ""
     if isinstance(place, str):
         facts = wiring.engine().image(place)
         image_id = facts.id if facts else ""
     return read_subject(word, place, policy, wiring.save_image, cache_root(os.environ), image_id)
+
+
+def _policy_for(place: Place) -> NamedPolicy:
+    """The default one. Code that a build's own policy leaves unmeasured takes minutes to read, so it is left
+    here too."""
+    found = load_policy(PROJECT, DEFAULT_POLICY)
+    plan = None if isinstance(place, str) else (read_manifest(place) or {}).get("plan")
+    name = plan.get("policy") if isinstance(plan, dict) else None
+    if not isinstance(name, str) or name not in policy_names(PROJECT):
+        return found
+    unmeasured = load_policy(PROJECT, name).policy.elf.unmeasured
+    elf = found.policy.elf.model_copy(update={"unmeasured": unmeasured})
+    return replace(found, policy=found.policy.model_copy(update={"elf": elf}))
 
 
 def _told_apart(subjects: Sequence[Subject]) -> tuple[Subject, ...]:

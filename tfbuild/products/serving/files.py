@@ -15,7 +15,7 @@ from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.rules import why_not
 from tfbuild.products.serving.keys import BatchingKeys, MonitoringKeys, ServingKeys
-from tfbuild.products.serving.part import TextFile
+from tfbuild.products.serving.part import ServerPart, TextFile
 
 # Where they lie in the image.
 FOLDER = "/etc/tensorflow-serving"
@@ -106,3 +106,8 @@ def server_contradictions(keys: ServingKeys, origins: Mapping[str, Origin]) -> I
             yield origins[f"serving.server_args.{index}"], f"'{argument}': an argument begins with --"
         elif why := _OWNED.get(name):
             yield origins[f"serving.server_args.{index}"], f"'{argument}': {why}"
+
+
+def image_arguments(part: ServerPart) -> dict[str, str]:
+    """The image serves the model that is in it, without a word."""
+    return {"MODEL_NAME": part.model.name} if part.model else {}

@@ -6,6 +6,7 @@ from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages, 
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
 from tfbuild.products.serving.bazel.flags import limits
+from tfbuild.products.serving.files import image_arguments
 from tfbuild.products.serving.part import ServingPart
 
 # Stages of the recipe that need a network, and so go into a bundle.
@@ -30,7 +31,16 @@ def serving_definition(
         "repositories": str(layout.repositories),
     }
     arguments, builders = _arguments(plan, options), _builders(plan, layout)
-    stages = Stages(plan, layout, options, "serving", contexts, arguments, builders)
+    stages = Stages(
+        plan,
+        layout,
+        options,
+        "serving",
+        contexts,
+        arguments,
+        builders,
+        image_arguments=image_arguments(plan.part),
+    )
     return stages.definition(
         {
             "fetch": stages.target("fetch-none" if options.offline else "fetch", "type=cacheonly"),

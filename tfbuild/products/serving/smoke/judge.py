@@ -20,6 +20,8 @@ STOP_GRACE_S = 5
 _LINES_OF_LOG = 15
 # tensorflow/core/framework/op.cc
 _NO_SUCH_OPERATOR = re.compile(r"Op type not registered '([^']+)'")
+# Upstream's main.cc prints the first of them, and starts.
+_NO_SUCH_ARGUMENT = re.compile(r"^unknown argument: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def judge_server(ran: Ran) -> tuple[list[SmokeOutcome], list[Finding]]:
         # The state is AVAILABLE: functions are looked at when they are called.
         message = f"{ran.heard.questions[-1].id}: a model is loaded that can answer no request"
         findings.append(Finding("smoke-model", "error", message, _said_of_operators(ran.log), fix))
+    findings += _judge_arguments(ran.log)
     findings += _judge_stop(ran, tail)
     return outcomes, findings
 
@@ -121,6 +124,13 @@ def _operator_missing(log: str) -> str | None:
         f"(pip download --no-deps {wheel}), then --set serving.op_libraries=FILE.whl; upstream's own server, "
         "built with --from source, has it"
     )
+
+
+def _judge_arguments(log: str) -> Iterator[Finding]:
+    if found := _NO_SUCH_ARGUMENT.search(log):
+        message = f"the server does not know the argument {found[1]}, and does without it"
+        fix = "see serving.server_args; --help after the image's name prints the arguments that it knows"
+        yield Finding("smoke-argument", "error", message, (), fix)
 
 
 def _judge_stop(ran: Ran, tail: tuple[str, ...]) -> Iterator[Finding]:

@@ -104,9 +104,8 @@ class _Test:
             yield self._serve("models", arguments, named, tuple(questions), ca_file)
         if part.model:
             name = part.model.name
-            yield self._serve(
-                "model", (), {"MODEL_NAME": name}, (state_of(name, self._start_s, f"model {name}"),)
-            )
+            # As a user starts it: the image itself says which model it has.
+            yield self._serve("model", (), {}, (state_of(name, self._start_s, f"model {name}"),))
 
     def _serve(
         self,

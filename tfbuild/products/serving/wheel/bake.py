@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions, Builder, Stages
 from tfbuild.build.layout import Layout
 from tfbuild.plan.plan import Plan
+from tfbuild.products.serving.files import image_arguments
 from tfbuild.products.serving.part import WheelServerPart
 from tfbuild.products.serving.wheel.plan import builder_packages
 
@@ -37,6 +38,7 @@ def definition(
             "JOBS": str(options.jobs or plan.jobs or 1),
         },
         builders=_builders(plan),
+        image_arguments=image_arguments(plan.part),
     )
     own = {"dockerfile": str(stages.dockerfiles / "serving" / "wheel" / "Dockerfile")}
     return stages.definition(

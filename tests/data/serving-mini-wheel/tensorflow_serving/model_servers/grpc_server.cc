@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include <iostream>
 #include <memory>
 #include <string>
 
@@ -27,8 +28,11 @@ class PredictionService final : public tensorflow::serving::PredictionService::S
 
   grpc::Status Predict(grpc::ServerContext*, const PredictRequest* request, PredictResponse* response) override {
     const std::string& name = request->model_spec().name();
-    const std::shared_ptr<const Model> model = models_->Find(name, request->model_spec().version().value());
-    if (model == nullptr) return StatusOf(NotFound(name));
+    const auto& spec = request->model_spec();
+    const std::shared_ptr<const Model> model = models_->Find(name, spec.version().value());
+    if (model == nullptr) {
+      return StatusOf(NotFound(name, spec.has_version() ? std::to_string(spec.version().value()) : ""));
+    }
     const absl::Status predicted = model->Predict(request->inputs(), response->mutable_outputs());
     if (!predicted.ok()) return StatusOf(predicted);
     models_->Count(name);
@@ -76,6 +80,7 @@ void RunGrpcServer(const GrpcOptions& options, Models* models) {
   grpc::EnableDefaultHealthCheckService(options.health);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return;
+  std::cerr << "Running gRPC ModelServer at 0.0.0.0:" << options.port << " ...\n";
   if (options.health) {
     server->GetHealthCheckService()->SetServingStatus("ModelService", true);
     server->GetHealthCheckService()->SetServingStatus("PredictionService", true);

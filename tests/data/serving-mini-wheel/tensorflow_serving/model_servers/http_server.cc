@@ -50,13 +50,22 @@ bool ReadRequest(Connection* from, Request* request, bool* last) {
   return true;
 }
 
+const char* Reason(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 404: return "Not Found";
+    case 400: return "Bad Request";
+    default: return "Internal Server Error";
+  }
+}
+
 void Serve(int socket, Models* models, const std::string& metrics_path) {
   Connection connection{socket, ""};
   Request request;
   for (bool last = false; !last && ReadRequest(&connection, &request, &last);) {
     const Response response = Answer(request, models, metrics_path);
     std::ostringstream out;
-    out << "HTTP/1.1 " << response.status << (response.status == 200 ? " OK" : " Error")
+    out << "HTTP/1.1 " << response.status << " " << Reason(response.status)
         << "\r\nContent-Type: " << response.type << "\r\nContent-Length: " << response.body.size() << "\r\n\r\n"
         << response.body;
     const std::string text = out.str();

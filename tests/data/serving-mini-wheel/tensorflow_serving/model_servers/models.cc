@@ -40,10 +40,22 @@ fs::path Folder(const std::string& base_path, int64_t version) {
   return fs::path(base_path) / std::to_string(version);
 }
 
+// As upstream says it.
+absl::Status Nothing(const tensorflow::serving::ModelConfig& config) {
+  const std::string& path = config.base_path();
+  if (!fs::exists(path)) {
+    return absl::NotFoundError("Could not find base path " + path + " for servable " + config.name() +
+                               " with error NOT_FOUND: " + path + " not found");
+  }
+  return absl::NotFoundError("No versions of servable " + config.name() + " found under base path " + path +
+                             ". Did you forget to name your leaf directory as a number (eg. '/1/')?");
+}
+
 }  // namespace
 
-absl::Status NotFound(const std::string& name) {
-  return absl::NotFoundError("Servable not found for request: Latest(" + name + ")");
+absl::Status NotFound(const std::string& name, const std::string& version) {
+  const std::string asked = version.empty() ? "Latest(" + name + ")" : "Specific(" + name + ", " + version + ")";
+  return absl::NotFoundError("Servable not found for request: " + asked);
 }
 
 absl::Status Models::Configure(const tensorflow::serving::ModelServerConfig& config) {
@@ -51,8 +63,7 @@ absl::Status Models::Configure(const tensorflow::serving::ModelServerConfig& con
   for (const auto& each : config.model_config_list().config()) {
     const std::vector<int64_t> wanted = Wanted(each);
     if (wanted.empty()) {
-      return absl::NotFoundError("No versions of servable " + each.name() + " found under base path " +
-                                 each.base_path());
+      return Nothing(each);
     }
     for (const int64_t version : wanted) {
       auto model = std::make_shared<Model>();

@@ -34,8 +34,8 @@ class Models {
   std::map<std::string, int64_t> counts_;
 };
 
-// As upstream says it.
-absl::Status NotFound(const std::string& name);
+// As upstream says it; `version` is empty where the newest was asked for.
+absl::Status NotFound(const std::string& name, const std::string& version);
 
 }  // namespace serving_mini
 

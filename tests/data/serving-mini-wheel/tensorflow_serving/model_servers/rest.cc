@@ -25,7 +25,7 @@ Response Failure(const absl::Status& status) {
   text.set_string_value(std::string(status.message()));
   std::string quoted;
   if (!google::protobuf::util::MessageToJsonString(text, &quoted).ok()) quoted = "\"\"";
-  return Response{code, "{ \"error\": " + quoted + " }"};
+  return Response{code, "{\n    \"error\": " + quoted + "\n}\n"};
 }
 
 // Lists in lists become a tensor: its shape is that of the first ones.
@@ -47,8 +47,12 @@ bool Append(const Value& value, size_t depth, TensorProto* tensor) {
     if (!absl::Base64Unescape(coded->second.string_value(), &bytes)) return false;
   }
   switch (tensor->dtype()) {
-    case tensorflow::DT_FLOAT: tensor->add_float_val(static_cast<float>(value.number_value())); return true;
-    case tensorflow::DT_INT64: tensor->add_int64_val(static_cast<int64_t>(value.number_value())); return true;
+    case tensorflow::DT_FLOAT:
+      tensor->add_float_val(static_cast<float>(value.number_value()));
+      return value.has_number_value();
+    case tensorflow::DT_INT64:
+      tensor->add_int64_val(static_cast<int64_t>(value.number_value()));
+      return value.has_number_value();
     case tensorflow::DT_STRING: tensor->add_string_val(bytes); return true;
     default: return false;
   }
@@ -128,6 +132,11 @@ Response Status(const Model& model) {
   return Response{200, out.str()};
 }
 
+absl::Status NoStatus(const std::string& name, const std::string& version) {
+  if (version.empty()) return absl::NotFoundError("Could not find any versions of model " + name);
+  return absl::NotFoundError("Could not find version " + version + " of model " + name);
+}
+
 Response Metrics(const Models& models) {
   std::ostringstream out;
   out << "# TYPE :tensorflow:serving:request_count counter\n";
@@ -142,14 +151,16 @@ Response Metrics(const Models& models) {
 Response Answer(const Request& request, Models* models, const std::string& metrics_path) {
   static const std::regex path("/v1/models/([^/:]+)(?:/versions/(\\d+))?(/metadata|:predict)?");
   if (!metrics_path.empty() && request.path == metrics_path) return Metrics(*models);
+  if (request.path.rfind("/v1/", 0) != 0) return Response{404, "<H1>Not Found</H1>\n", "text/html"};
   std::smatch found;
   const bool predicts = request.method == "POST";
-  if (!std::regex_match(request.path, found, path) || (found[3] == ":predict") != predicts) {
+  if (!std::regex_match(request.path, found, path) || (found[3] == ":predict") != predicts ||
+      (!predicts && request.method != "GET")) {
     return Failure(absl::InvalidArgumentError("Malformed request: " + request.method + " " + request.path));
   }
-  const std::string name = found[1];
-  const std::shared_ptr<const Model> model = models->Find(name, found[2].matched ? std::stoll(found[2]) : 0);
-  if (model == nullptr) return Failure(NotFound(name));
+  const std::string name = found[1], version = found[2];
+  const std::shared_ptr<const Model> model = models->Find(name, version.empty() ? 0 : std::stoll(version));
+  if (model == nullptr) return Failure(found[3].matched ? NotFound(name, version) : NoStatus(name, version));
   if (found[3] == "/metadata") return Metadata(name, *model);
   if (!predicts) return Status(*model);
   const Response response = Predict(*model, request.body);

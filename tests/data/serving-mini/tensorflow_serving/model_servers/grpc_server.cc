@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstring>
+#include <iostream>
 #include <memory>
 #include <string>
 
@@ -28,7 +29,7 @@ class PredictionService final : public tensorflow::serving::PredictionService::S
 
   grpc::Status Predict(grpc::ServerContext*, const PredictRequest* request, PredictResponse* response) override {
     if (request->model_spec().name() != model_.name()) {
-      return {grpc::StatusCode::NOT_FOUND, "Servable not found for request: " + request->model_spec().name()};
+      return {grpc::StatusCode::NOT_FOUND, "Servable not found for request: Latest(" + request->model_spec().name() + ")"};
     }
     const auto input = request->inputs().find("x");
     if (input == request->inputs().end() || input->second.dtype() != tensorflow::DT_FLOAT) {
@@ -55,7 +56,9 @@ void RunGrpcServer(int port, const Model& model) {
   builder.AddListeningPort("0.0.0.0:" + std::to_string(port), grpc::InsecureServerCredentials());
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server != nullptr) server->Wait();
+  if (server == nullptr) return;
+  std::cerr << "Running gRPC ModelServer at 0.0.0.0:" << port << " ...\n";
+  server->Wait();
 }
 
 }  // namespace serving_mini

@@ -65,7 +65,7 @@ bool ParseInstances(const std::string& body, std::vector<float>* values) {
 }
 
 Response Failure(int status, const std::string& text) {
-  return Response{status, "{ \"error\": \"" + text + "\" }"};
+  return Response{status, "{\n    \"error\": \"" + text + "\"\n}\n"};
 }
 
 Response Status(const Model& model) {
@@ -103,7 +103,18 @@ Response Answer(const Request& request, const Model& model, const std::string& m
   if (request.method == "GET" && request.path == base) return Status(model);
   if (request.method == "POST" && request.path == base + ":predict") return Predict(model, request.body);
   if (!metrics_path.empty() && request.path == metrics_path) return Metrics(model);
-  return Failure(404, "Malformed request: " + request.method + " " + request.path);
+  if (request.path.rfind("/v1/", 0) != 0) return Response{404, "<H1>Not Found</H1>\n", "text/html"};
+  if (request.path.rfind(base, 0) != 0) return Failure(404, "Could not find any versions of model");
+  return Failure(400, "Malformed request: " + request.method + " " + request.path);
+}
+
+const char* Reason(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 404: return "Not Found";
+    case 400: return "Bad Request";
+    default: return "Internal Server Error";
+  }
 }
 
 void Serve(int socket, const Model& model, const std::string& metrics_path) {
@@ -111,8 +122,8 @@ void Serve(int socket, const Model& model, const std::string& metrics_path) {
   if (ReadRequest(socket, &request)) {
     const Response response = Answer(request, model, metrics_path);
     std::ostringstream out;
-    out << "HTTP/1.1 " << response.status << (response.status == 200 ? " OK" : " Error") << "\r\nContent-Type: "
-        << response.type << "\r\nContent-Length: " << response.body.size() << "\r\nConnection: close\r\n\r\n"
+    out << "HTTP/1.1 " << response.status << " " << Reason(response.status)
+        << "\r\nContent-Type: " << response.type << "\r\nContent-Length: " << response.body.size() << "\r\nConnection: close\r\n\r\n"
         << response.body;
     const std::string text = out.str();
     if (write(socket, text.data(), text.size()) < 0) perror("http_server");

@@ -46,6 +46,17 @@ bool ServesX(const tensorflow::serving::mini::SavedModel& saved) {
 
 }  // namespace
 
+std::string WaitsFor(const std::string& name, const std::string& base_path) {
+  fs::path folder;
+  if (!fs::exists(base_path)) {
+    return "Could not find base path " + base_path + " for servable " + name + " with error NOT_FOUND: " + base_path +
+           " not found";
+  }
+  if (HighestVersion(base_path, &folder) >= 0) return "";
+  return "No versions of servable " + name + " found under base path " + base_path +
+         ". Did you forget to name your leaf directory as a number (eg. '/1/')?";
+}
+
 std::string Model::Load(const std::string& name, const std::string& base_path) {
   name_ = name;
   fs::path folder;

@@ -28,6 +28,9 @@ class Model {
   mutable std::atomic<int64_t> requests_{0};
 };
 
+// What upstream says while there is no version below `base_path`; empty where there is one.
+std::string WaitsFor(const std::string& name, const std::string& base_path);
+
 }  // namespace serving_mini
 
 #endif  // TENSORFLOW_SERVING_MODEL_SERVERS_MODEL_H_

@@ -9,18 +9,21 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.archives import DATA, pack_miniatures
-from tests.support.plans import PROJECT, make_server_plan
+from tests.support.plans import PROJECT, make_linked_server_plan, make_server_plan
 from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.build.buildkit.bake import BakeOptions
 from tfbuild.build.layout import Layout
+from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.bazel.bake import serving_definition
+from tfbuild.products.serving.wheel.bake import definition as linked_definition
 
 RECIPE = PROJECT / "dockerfiles" / "serving"
 MINI = "tests/data/serving-releases/2.19.1-mini.yaml"
@@ -63,6 +66,19 @@ def test_bazel_looks_again_in_each_run_but_once_in_one() -> None:
 def test_bazel_gets_the_limits_of_the_engine_in_the_form_it_knows() -> None:
     found = targets(jobs=6, memory_mib=12288)["compile"]["args"]
     assert found["LIMITS"] == "--jobs=6 --local_cpu_resources=6 --local_ram_resources=12288"
+
+
+def test_the_image_names_the_model_that_is_in_it() -> None:
+    model = ModelFolder("models/mine", "mine", (1,), "7" * 40)
+    for plan, definition in (
+        (make_server_plan("2.19.1", "opt", Arch.AMD64), serving_definition),
+        (make_linked_server_plan(), linked_definition),
+    ):
+        with_one = replace(plan, part=replace(plan.part, model=model))
+        layout = Layout(Path("/project"), Path("/cache"), plan.build_id)
+        found = [definition(each, layout)["target"]["image"]["args"] for each in (plan, with_one)]
+        assert [each.get("MODEL_NAME") for each in found] == [None, "mine"]
+        assert found[1].items() >= found[0].items()
 
 
 def test_every_context_that_the_recipe_mounts_is_given() -> None:

@@ -102,7 +102,7 @@ def test_then_come_real_models_and_the_images_own(tmp_path: Path) -> None:
     _, models, own = asked.effects.engine.started
     assert "--model_config_file=/smoke/models.config" in models[0]
     assert "--enable_batching=true" in models[0]
-    assert (models[1].env, own[1].env) == ({"MODEL_NAME": "convolution"}, {"MODEL_NAME": "mine"})
+    assert (models[1].env, own[1].env) == ({"MODEL_NAME": "convolution"}, {})
     assert asked.effects.engine.asked[2] == ["model mine"]
     assert {"convolution", "text", "switch of versions"} <= set(asked.effects.engine.asked[1])
 
@@ -132,7 +132,7 @@ def test_a_server_is_started_with_what_its_models_and_services_need(tmp_path: Pa
     }
     assert options <= set(whole.effects.engine.started[1][0])
     assert whole.effects.engine.authorities == ["", "/smoke/ca.pem"]
-    # 2.14.1 ends at an option that it does not know.
+    # 2.14.1 does not know the option, and says so.
     less = run(tmp_path, smoke_models=("text",), smoke_services=("tls",))
     smoke(less)
     assert options & set(less.effects.engine.started[1][0]) == {"--ssl_config_file=/smoke/tls.config"}

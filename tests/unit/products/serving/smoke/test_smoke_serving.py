@@ -265,6 +265,14 @@ def test_what_was_not_asked_is_told_once() -> None:
     assert found(HALF, answers, exit_code=139) == ["smoke-model"]
 
 
+def test_an_argument_that_the_server_ignores_is_named() -> None:
+    log = RunResult(0, "unknown argument: --grpc_max_thread=64\nusage: tensorflow_model_server\n", "")
+    answers = "".join(json.dumps({"id": name, **answer}) + "\n" for name, answer in right_half().items())
+    (finding,) = judge_server(Ran("server", Heard(HALF, RunResult(0, answers, "")), log, WELL))[1]
+    assert finding.id == "smoke-argument"
+    assert "--grpc_max_thread=64" in finding.message
+
+
 def test_a_server_that_does_not_heed_sigterm_is_an_error() -> None:
     late = replace(STOPPED, timed_out=True, exit_code=137)
     assert found(HALF, right_half(), stopped=late) == ["smoke-stop"]
