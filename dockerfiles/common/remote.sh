@@ -31,7 +31,8 @@ remote_upload() { # OPTION... FOLDER
 
 # The root filesystem of the builder goes into the CAS, and stdout gets its digest: an action that names it runs in
 # it, and has another key when any file of it is another one. What is mounted here is no part of it, and neither is
-# what every container gets for itself.
+# what every container gets for itself, or Java's keystore: it has the times at which it was made, so a builder that is
+# made again, here or by a colleague, would have no hit, and no compiler reads it.
 remote_root() {
   local entry
   for entry in /*; do
@@ -40,7 +41,7 @@ remote_root() {
       *) echo "$entry" ;;
     esac
   done > /tmp/remote-ignored
-  printf '/etc/%s\n' hosts hostname resolv.conf mtab >> /tmp/remote-ignored
+  printf '/etc/%s\n' hosts hostname resolv.conf mtab ssl/certs/java >> /tmp/remote-ignored
   rm -f /tmp/remote-digest
   remote_upload --ignore-file=/tmp/remote-ignored --output-digest-file=/tmp/remote-digest / || return
   cat /tmp/remote-digest
@@ -53,7 +54,8 @@ local_root() {
     if [[ -e $entry ]]; then folders+=("$entry"); fi
   done
   {
-    find "${folders[@]}" -xdev -type f ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf -print0 |
+    find "${folders[@]}" -xdev -type f ! -path /etc/hosts ! -path /etc/hostname ! -path /etc/resolv.conf \
+      ! -path '/etc/ssl/certs/java/*' -print0 |
       sort --zero-terminated | xargs --null sha256sum --
     find "${folders[@]}" -xdev -type l ! -path /etc/mtab -printf '%p %l\n' | sort
   } | sha256sum | cut --delimiter=' ' --fields=1
