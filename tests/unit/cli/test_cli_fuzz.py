@@ -122,6 +122,8 @@ arches = st.sampled_from(
     ["amd64", "arm64", "linux/arm64", "x86_64", "armhf", "amd64,arm64", "amd64,", ",", "arm46", "linux/"]
 )
 places = st.sampled_from([*PLACES, *ODD])
+# `verify /` rightly reads every program in this machine's /bin and /lib, which takes minutes.
+targets = places.filter(lambda word: word != "/")
 references = st.sampled_from(
     ["registry.example/team/image:1.0", "http://localhost:1/x", "team/image", "registry.example/x@sha256:0"]
 )
@@ -162,7 +164,7 @@ VALUES: dict[str, SearchStrategy[str]] = {
     "--sarif": places,
     "--junit": places,
     "--facts": places,
-    "--target": places,
+    "--target": targets,
     "--key": places,
     "--sign": places,
     "--require": st.one_of(st.sampled_from(["signature", "sbom,provenance", "sbom"]), anything),
