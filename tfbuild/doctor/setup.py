@@ -16,6 +16,7 @@ from tfbuild.base.errors import ExitCode, HostError
 from tfbuild.base.values import Reporter
 from tfbuild.doctor.setup_plan import (
     DEBIAN_KEYRING,
+    ENGINE_DATA,
     MANAGED_FILES,
     AptInstall,
     AptUpdate,
@@ -30,7 +31,7 @@ from tfbuild.engine import engine
 from tfbuild.engine.docker_cli import buildkit_is_new_enough, current_builder, find_docker_cli
 from tfbuild.engine.facts import Engine, EngineUnavailable
 from tfbuild.machine.apt import read_sources
-from tfbuild.machine.host import find_program, gather
+from tfbuild.machine.host import find_program, free_disk, gather
 from tfbuild.machine.programs import Completed, Runner
 
 ENGINE_LOG = Path("/var/log/tfbuild-dockerd.log")
@@ -130,6 +131,7 @@ def gather_setup_facts(
         packages=_installed(runner),
         sources=read_sources(root),
         files={path: text for path in MANAGED_FILES if (text := _text(root / path.lstrip("/")))},
+        engine_free=free_disk(root / ENGINE_DATA.lstrip("/")),
     )
 
 

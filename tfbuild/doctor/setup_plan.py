@@ -19,6 +19,7 @@ from tfbuild.machine.host import HostFacts
 
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DAEMON_JSON = "/etc/docker/daemon.json"
+ENGINE_DATA = "/var/lib/docker"
 SOURCES_FILE = "/etc/apt/sources.list.d/tfbuild.sources"
 PREFERENCES_FILE = "/etc/apt/preferences.d/tfbuild"
 MANAGED_FILES = (SOURCES_FILE, PREFERENCES_FILE, DAEMON_JSON)
@@ -28,6 +29,11 @@ _NEWER_SUITE = "trixie"
 _FROM_NEWER_SUITE = ("docker.io", "docker-cli", "docker-buildx")
 # apt_preferences(5): a negative priority forbids a version; 990 beats the 500 of the host's own release.
 _PIN_NEVER, _PIN_PREFERRED = -1, 990
+# Left alone, engine 26 keeps a tenth of the disk and throws the least used away: too little for the builders
+# of several products, which are then made again and again. Engine 28 goes on until a fifth of the disk is
+# free, and takes the same key for what it keeps in any case (moby, builder/builder-next/worker/gc.go).
+_CACHE_SHARE = 0.6  # of what is free; images need the rest
+_GB = 10**9
 _DEBIAN_12 = 12
 _UBUNTU_OLDEST = (22, 4)
 BY_HAND = "install Docker Engine 26 or newer, buildx 0.13 or newer and mmdebstrap by hand"
@@ -101,6 +107,7 @@ class SetupFacts:
     packages: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[AptSource, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    engine_free: int | None = None  # bytes, where an engine will keep its data
 
 
 def plan_setup(facts: SetupFacts) -> tuple[SetupAction, ...]:
@@ -128,7 +135,7 @@ def plan_setup(facts: SetupFacts) -> tuple[SetupAction, ...]:
         actions += [*files, AptUpdate()]
         if fresh:
             # Before the package starts the engine: the image store cannot be changed later without loss.
-            actions += _daemon_json(facts.files.get(DAEMON_JSON))
+            actions += _daemon_json(facts.files.get(DAEMON_JSON), _cache_size(facts.engine_free))
         actions.append(AptInstall(packages))
     if fresh or problem is EngineProblem.NOT_RUNNING:
         actions.append(StartEngine(facts.host.systemd))
@@ -239,29 +246,39 @@ def _deb822(fields: Mapping[str, str]) -> str:
     return "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
-def _daemon_json(present: str | None) -> tuple[SetupAction, ...]:
-    merged = merge_daemon_json(present)
+def _daemon_json(present: str | None, cache_size: str | None) -> tuple[SetupAction, ...]:
+    merged = merge_daemon_json(present, cache_size)
     why = "the containerd image store, for multi-platform images and attestations"
+    if cache_size:
+        why += f"; a build cache of {cache_size}"
     return () if merged is None else (WriteFile(DAEMON_JSON, merged, why),)
 
 
-def merge_daemon_json(present: str | None) -> str | None:
-    """``present`` with the containerd image store turned on; None where the file already decides that.
+def _cache_size(free: int | None) -> str | None:
+    """As daemon.json has it; None leaves it to the engine, also where the disk is too small for either."""
+    size = int((free or 0) * _CACHE_SHARE) // _GB
+    return f"{size}GB" if size else None
 
-    Raises HostError if ``present`` is not a JSON object: the engine would not start with it.
+
+def merge_daemon_json(present: str | None, cache_size: str | None = None) -> str | None:
+    """``present`` with the containerd image store turned on and a build cache of ``cache_size``.
+
+    What the file already decides stays; None where that is both. Raises HostError if ``present`` is not a
+    JSON object: the engine would not start with it.
     """
     try:
         document = json.loads(present) if present and present.strip() else {}
-        features = document.get("features", {})
-        decided = "containerd-snapshotter" in features
-        merged = {**document, "features": {**features, "containerd-snapshotter": True}}
+        features = {"containerd-snapshotter": True, **document.get("features", {})}
+        kept = {"gc": {"enabled": True, "defaultKeepStorage": cache_size}}
+        builder = {"builder": kept} if cache_size else {}
+        merged = {**builder, **document, "features": features}
     except (ValueError, AttributeError, TypeError) as error:
         raise HostError(
             f"{DAEMON_JSON} is not what the engine can read",
             details=(str(error),),
             hint=f"correct {DAEMON_JSON}",
         ) from error
-    return None if decided else json.dumps(merged, indent=2) + "\n"
+    return None if merged == document else json.dumps(merged, indent=2) + "\n"
 
 
 def temporary_name(path: str) -> str:

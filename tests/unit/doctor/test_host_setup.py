@@ -224,6 +224,20 @@ def test_daemon_json_keeps_all_other_settings(
 
 def test_a_decision_in_daemon_json_is_respected() -> None:
     assert merge_daemon_json('{"features": {"containerd-snapshotter": false}}') is None
+    kept = {"features": {"containerd-snapshotter": False}, "builder": {"gc": {"enabled": False}}}
+    assert merge_daemon_json(json.dumps(kept), "60GB") is None
+
+
+@pytest.mark.parametrize(
+    ("free", "size"), [(100 * 10**9, "60GB"), (3 * 10**9, "1GB"), (10**9, None), (None, None)]
+)
+def test_a_new_engine_keeps_a_build_cache_of_more_than_half_of_what_is_free(
+    free: int | None, size: str | None
+) -> None:
+    actions = plan_setup(replace(BARE, engine_free=free))
+    builder = json.loads(_files(actions)[DAEMON_JSON]).get("builder")
+    assert builder == (size and {"gc": {"enabled": True, "defaultKeepStorage": size}})
+    assert all(size in str(a) for a in actions if size and isinstance(a, WriteFile) and a.path == DAEMON_JSON)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"features": 1}', '"x"'])
