@@ -52,19 +52,37 @@ def followers(code: Code, wanted: frozenset[int], family: Callable[[int], str | 
 
 
 def _only_from_chosen(callers: Mapping[int, set[int]], chosen: Mapping[int, str]) -> dict[int, str]:
-    """Takes away, until nothing changes, who has a caller that is neither chosen nor still in the set."""
-    left = set(callers)
-    while gone := {index for index in left if not callers[index] <= left | chosen.keys()}:
-        left -= gone
+    """Those of ``callers`` that only chosen ones lead to, each with who chooses the nearest."""
+    callees: dict[int, list[int]] = {}
+    for callee, who in callers.items():
+        for caller in who:
+            callees.setdefault(caller, []).append(callee)
+    left = callers.keys() - _reached(callees, callees.keys() - callers.keys() - chosen.keys(), chosen)
     found: dict[int, str] = {}
     # Names are handed down from the chosen ones; nobody calls those that none leads to.
-    while step := {
-        index: min(names)
-        for index in left - found.keys()
-        if (names := {who for c in callers[index] if (who := chosen.get(c) or found.get(c))})
-    }:
-        found |= step
+    last: Mapping[int, str] = chosen
+    while last:
+        names: dict[int, set[str]] = {}
+        for caller, name in last.items():
+            for callee in callees.get(caller, ()):
+                if callee in left and callee not in found:
+                    names.setdefault(callee, set()).add(name)
+        last = {callee: min(those) for callee, those in names.items()}
+        found |= last
     return found | dict.fromkeys(left - found.keys(), NOBODY)
+
+
+def _reached(callees: Mapping[int, list[int]], ordinary: set[int], chosen: Mapping[int, str]) -> set[int]:
+    """Whom ``ordinary`` functions call, and those whom these call, unless they are chosen themselves."""
+    reached: set[int] = set()
+    calling = list(ordinary)
+    while calling:
+        for callee in callees.get(calling.pop(), ()):
+            if callee not in reached:
+                reached.add(callee)
+                if callee not in chosen:
+                    calling.append(callee)
+    return reached
 
 
 def _references(code: Code, candidates: set[int]) -> Iterator[tuple[int, int]]:
