@@ -44,7 +44,14 @@ _TFLITE = frozenset(
     }
 )
 # As `pytest --durations=0` tells; the order matters, the exact times do not.
-_LONGEST = ("tflite", "test_serving_wheel", "test_serving_build", "test_keras", "test_tflite_python")
+_LONGEST = (
+    "tflite",
+    "test_serving_wheel",
+    "tflite-arm64",
+    "test_serving_build",
+    "test_keras",
+    "test_tflite_python",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +66,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group_of(nodeid: str) -> str:
     name = Path(nodeid.partition("::")[0]).stem
-    return "tflite" if name in _TFLITE else name
+    if name not in _TFLITE:
+        return name
+    # Nobody else builds for arm64 but the test of both together, which waits for its lock.
+    return "tflite-arm64" if "[arm64" in nodeid else "tflite"
 
 
 class _Groups(LoadScopeScheduling):  # type: ignore[misc]

@@ -18,7 +18,6 @@ from tfbuild.engine.facts import RunOptions
 from tfbuild.machine.runner import SubprocessRunner
 
 _APP = Path(__file__).parent / "app"
-_TAG = "tfbuild-test/application:1"
 _BARE = Path(__file__).parent / "bare"
 _BARE_TAG = "tfbuild-test/bare:1"
 
@@ -68,8 +67,10 @@ def application(built: Built, cli: DockerCli, runner: SubprocessRunner, tmp_path
         "TRIPLET": triplet,
         "COMPILER": "g++" if native else f"g++-{triplet.replace('_', '-')}",
     }
-    _bake(_image(built, _TAG, _APP, args), cli, runner, tmp_path)
-    return _TAG
+    # Both architectures are built side by side.
+    tag = f"tfbuild-test/application:{built.arch}"
+    _bake(_image(built, tag, _APP, args), cli, runner, tmp_path)
+    return tag
 
 
 def test_c_and_cxx_programs_run(application: str, built: Built, engine: DockerEngine) -> None:
@@ -83,7 +84,7 @@ def test_c_and_cxx_programs_run(application: str, built: Built, engine: DockerEn
             ran = engine.run_once(application, command[1:], options)
             assert (ran.exit_code, ran.stdout) == (0, expected), ran.stderr
     finally:
-        docker.from_env().images.remove(_TAG, force=True)
+        docker.from_env().images.remove(application, force=True)
 
 
 def test_every_program_of_a_dist_folder_starts_from_another_place_on_a_bare_debian(
