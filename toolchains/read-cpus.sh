@@ -1,8 +1,9 @@
 #!/bin/bash
 # Prints what a compiler says itself of the names that its -march and -mtune take, as build_configs/compilers/ has it.
-#   read-cpus.sh KIND SUITE ORIGIN AMD64_COMPILER [ARM64_COMPILER]
+#   read-cpus.sh KIND SUITE ORIGIN ARCH=COMPILER...
 #   KIND gcc or clang; SUITE the Debian suite whose default compiler it is, or null; ORIGIN where it came from.
-#   A compiler may be the driver or the compiler proper (cc1), each a command with its first arguments.
+#   ARCH amd64, arm64 or armhf; its compiler may be the driver or the compiler proper (cc1), each a command with its
+#   first arguments.
 set -euo pipefail
 export LC_ALL=C
 
@@ -33,7 +34,16 @@ version() { # COMMAND
     < /dev/null | sed -n -E '0,/.*version ([0-9]+[.][0-9.]+).*/s//\1/p'
 }
 
-full=$(version "$4")
+# +NAME depends on what it follows; a name that any of these takes is taken.
+before_extensions() { # ARCH
+  case $1 in
+    arm64) echo armv8-a ;;
+    armhf) echo armv7-a armv8-a ;;
+  esac
+}
+
+first=$4
+full=$(version "${first#*=}")
 cat << END
 # yaml-language-server: \$schema=schema.json
 # What the compiler itself says, read with toolchains/read-cpus.sh.
@@ -42,14 +52,16 @@ version: "${full%%.*}"
 suite: $suite
 origin: $origin ($full)
 targets:
-  amd64:
 END
-listed "$4" '-march=?' | key march
-listed "$4" '-mtune=?' | key mtune
-# clang lists nothing for Arm's architectures.
-if [[ $kind == gcc ]]; then
-  echo "  arm64:"
-  listed "$5" '-march=?' | key march
-  listed "$5" '-march=armv8-a+?' | key extensions
-  listed "$5" '-mtune=?' | key mtune
-fi
+for each in "${@:4}"; do
+  arch=${each%%=*} compiler=${each#*=}
+  # clang lists nothing for Arm's architectures.
+  [[ $arch == amd64 || $kind == gcc ]] || continue
+  echo "  $arch:"
+  listed "$compiler" '-march=?' | key march
+  read -ra bases <<< "$(before_extensions "$arch")"
+  if ((${#bases[@]})); then
+    for base in "${bases[@]}"; do listed "$compiler" "-march=$base+?"; done | sort -u -V | key extensions
+  fi
+  listed "$compiler" '-mtune=?' | key mtune
+done

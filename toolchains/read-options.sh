@@ -1,7 +1,8 @@
 #!/bin/bash
 # Prints the options that a GCC says it knows, as build_configs/compilers/gcc-VERSION.options has them.
-#   read-options.sh ORIGIN AMD64_COMPILER ARM64_COMPILER
-#   ORIGIN where the compilers came from; a compiler is a driver, as a command with its first arguments.
+#   read-options.sh ORIGIN ARCH=COMPILER...
+#   ORIGIN where the compilers came from; a compiler is a driver, as a command with its first arguments. What they have
+#   in common is asked of the first.
 set -euo pipefail
 export LC_ALL=C
 
@@ -26,14 +27,14 @@ known() { # COMMAND PREFIX...
     }'
 }
 
-read -ra first <<< "$2"
+read -ra first <<< "${2#*=}"
 cat << END
 # What the compiler itself says, read with toolchains/read-options.sh. Where an option ends in '=' or '-', more follows.
 # $origin ($("${first[@]}" -dumpfullversion))
 [all]
-$(known "$2" -f -W -n -p -r -s)
-[amd64]
-$(known "$2" -m)
-[arm64]
-$(known "$3" -m)
+$(known "${2#*=}" -f -W -n -p -r -s)
 END
+for each in "${@:2}"; do
+  echo "[${each%%=*}]"
+  known "${each#*=}" -m
+done

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ConfigProblem
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.binding import bind
@@ -56,6 +57,20 @@ class EmulatedCpu(Cpu):
     qemu: Version = Field(description="A version of QEMU that has it.")
 
 
+class EmulatedMarch(Keys):
+    """Which CPU QEMU emulates for a ``-march``."""
+
+    cpu: str = Field(description="QEMU's name.")
+    qemu: Version = Field(description="A version of QEMU that has it.")
+
+
+class Possible(Keys):
+    """The ``-march`` that an architecture can have, of those that its compilers know."""
+
+    march: frozenset[str] = Field(description="Names, without what may follow them as +NAME.")
+    why: str = Field(description="Why no others.")
+
+
 class Cpus(Keys):
     """The whole file."""
 
@@ -67,6 +82,8 @@ class Cpus(Keys):
     arm64_optional: dict[Extension, str]
     arm64_cpus: dict[str, Cpu]
     arm64_emulated: dict[str, EmulatedCpu]
+    armhf_emulated: dict[str, EmulatedMarch]
+    possible: dict[Arch, Possible]
     arm64_options: dict[str, frozenset[Extension]]
     cpuinfo: dict[Extension, CpuFlag]
     first_compilers: dict[str, dict[str, Version]]
@@ -89,6 +106,11 @@ class Cpus(Keys):
             name: cpu.adds.union(*(known[each] for each in cpu.like))
             for name, cpu in self.arm64_emulated.items()
         }
+
+    def why_impossible(self, march: str, arch: Arch) -> str | None:
+        """Why no code for ``march`` can be linked for ``arch``; None where it can, or nobody knows."""
+        possible = self.possible.get(arch)
+        return possible.why if possible and march.partition("+")[0] not in possible.march else None
 
     def x86_64_level(self, features: frozenset[str]) -> int:
         """The highest level (1 to 4) of which a CPU with ``features``, of /proc/cpuinfo, has all."""

@@ -18,6 +18,7 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.base.urls import VARIABLE, Mirror, parse_mirror_rules, parse_rule, planned
 from tfbuild.config.compilers.cpus import CompilerCpus
 from tfbuild.config.compilers.options import compiler_options
+from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig, load_config
 from tfbuild.config.model import ConfigModel
@@ -149,7 +150,7 @@ def resolve(asked: Asked, rules: Rules) -> Resolved[Release]:
     compiler = rules.compiler(release)
     options = compiler_options(compiler)
     keys, policy = rules.keys(release), rules.policy(release, config.values)
-    require_possible(config, release, keys, arch, compiler, options, build_arch)
+    require_possible(config, release, keys, arch, compiler, options, build_arch, load_cpus(asked.root))
     request = Request(
         product=release.product,
         release=release.release,

@@ -14,6 +14,7 @@ from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.compilers.cpus import CompilerCpus
 from tfbuild.config.compilers.options import CompilerOptions
+from tfbuild.config.cpus import Cpus
 from tfbuild.config.layers import BUILT_IN
 from tfbuild.config.load import DEFAULT_CONFIG, ResolvedConfig
 from tfbuild.config.model import ConfigModel, Kind, Section
@@ -101,17 +102,18 @@ def require_possible(
     compiler: CompilerCpus | None,
     options: CompilerOptions | None = None,
     build_arch: Arch | None = None,
+    cpus: Cpus | None = None,
 ) -> None:
     """Refuse what would have to be ignored, or would fail hours later. ``compiler`` knows CPUs,
     ``options`` are its own; None: nothing is compiled, or nobody has asked it. ``build_arch`` is what the
-    build's own tools run on, where it is not ``arch``.
+    build's own tools run on, where it is not ``arch``; ``cpus`` says what an architecture can have.
 
     :raises ConfigError: all such values, with their places.
     :raises NothingMatchesError: the release cannot be built so; its file says why.
     """
     problems = (
         *_impossible(config, rules),
-        *_unknown_cpus(config, rules, arch, compiler),
+        *_unknown_cpus(config, rules, arch, compiler, cpus),
         *_unknown_options(config, rules, options, arch, build_arch or arch),
         *_unknown_keys(config, release),
     )
@@ -207,7 +209,7 @@ def _unknown_options(
 
 
 def _unknown_cpus(
-    config: ResolvedConfig, rules: KeyRules, arch: Arch, compiler: CompilerCpus | None
+    config: ResolvedConfig, rules: KeyRules, arch: Arch, compiler: CompilerCpus | None, cpus: Cpus | None
 ) -> Iterator[ConfigProblem]:
     keys = config.values.compile
     if compiler is None:
@@ -215,5 +217,7 @@ def _unknown_cpus(
     passed_on = keys.march and rules.passes_on(keys.march)
     if keys.march and passed_on and (problem := compiler.problem("march", keys.march, arch)):
         yield config.problem("compile.march", problem)
+    elif keys.march and cpus and (why := cpus.why_impossible(keys.march, arch)):
+        yield config.problem("compile.march", f"-march={keys.march} is not possible for {arch}: {why}")
     if keys.mtune and (problem := compiler.problem("mtune", keys.mtune, arch)):
         yield config.problem("compile.mtune", problem)

@@ -177,6 +177,16 @@ def test_a_release_file_can_only_name_keys_that_there_are(project: Path) -> None
         ),
         (
             "tflite",
+            {"sets": ("compile.march=armv6+fp",), "arch": "armhf", "release": "2.16.1"},
+            "-march=armv6+fp is not possible for armhf: Debian's armhf",
+        ),
+        (
+            "tflite",
+            {"sets": ("compile.march=armv7-a+neo",), "arch": "armhf", "release": "2.16.1"},
+            "GCC 14 knows no '+neo' in -march=armv7-a+neo for armhf; did you mean 'neon'?",
+        ),
+        (
+            "tflite",
             {"sets": ("compile.mtune=cortex-a720x",), "arch": "arm64"},
             "did you mean 'cortex-a720'?",
         ),

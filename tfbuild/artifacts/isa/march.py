@@ -38,12 +38,15 @@ def emulated_cpu(march: str | None, qemu: str | None) -> str:
 
     A program that is tested on the one that has everything would run what the promised CPU does not.
     """
-    needed = allowed(march) if march else None
     table = _table()
-    if needed is None or qemu is None or march in table.x86_64:
+    if march is None or qemu is None or march in table.x86_64:
         return ""
-    suited = (name for name, has in table.emulated.items() if needed <= has)
-    found = next(suited, "")
+    if exact := table.armhf_emulated.get(march):
+        return exact.cpu if version_key(exact.qemu) <= version_key(qemu) else ""
+    needed = allowed(march)
+    if needed is None:
+        return ""
+    found = next((name for name, has in table.emulated.items() if needed <= has), "")
     return found if found and version_key(table.arm64_emulated[found].qemu) <= version_key(qemu) else ""
 
 
