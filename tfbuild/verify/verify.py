@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
 from tfbuild.artifacts.elf.read import ELF_MAGIC
 from tfbuild.artifacts.examine import Beside, examine_file
@@ -277,7 +278,7 @@ def _verify_dist(
     if not parts and not wheels and not (path / "SHA256SUMS").exists():
         raise UsageError(
             f"{path} is not a dist folder: no lib/, bin/ or SHA256SUMS in it",
-            hint="give a folder below dist/, or a single file",
+            hint=which_dist_folder(path, ", or a single file"),
         )
     context = context if context.arch else _with_arch(context, Arch.parse(path.resolve().name))
     read = _read_parts(path, parts, beside, policy.policy.elf.unmeasured)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import NothingMatchesError, UsageError, VerificationError
 from tfbuild.build.dist.folder import is_intact
@@ -40,7 +41,7 @@ def read_first(folder: Path, parts: Iterable[type]) -> First:
     """
     document = read_manifest(folder)
     if document is None or not isinstance(document.get("plan"), dict):
-        raise UsageError(f"{folder} has no {MANIFEST} of a build", hint="give a folder below dist/")
+        raise UsageError(f"{folder} has no {MANIFEST} of a build", hint=which_dist_folder(folder))
     if not is_intact(folder):
         raise VerificationError(
             f"{folder} is not as it was built: there is nothing to compare with",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.trust.files import (
     MINISIGN_SIGNATURE,
     SEALED,
@@ -74,7 +75,7 @@ def sign_keyless(folder: Path, env: Mapping[str, str], runner: Runner) -> tuple[
 def _require_signable(folder: Path) -> None:
     if not (folder / CHECKSUMS).is_file():
         raise UsageError(
-            f"{folder} is not a dist folder: it has no {CHECKSUMS}", hint="give a folder below dist/"
+            f"{folder} is not a dist folder: it has no {CHECKSUMS}", hint=which_dist_folder(folder)
         )
     if not is_intact(folder):
         raise VerificationError(

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
+from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.base.errors import PackagingError, UsageError, VerificationError
 from tfbuild.build.dist.folder import claim, is_intact, swap
 from tfbuild.build.dist.ownership import (
@@ -49,7 +50,7 @@ def publication_of_folder(folder: Path) -> Publication:
     if not owner or not (folder / CHECKSUMS).is_file():
         raise UsageError(
             f"{folder} is not a dist folder: it has no {CHECKSUMS} and {MANIFEST} of tfbuild",
-            hint="give a folder below dist/, or the name of an image",
+            hint=which_dist_folder(folder, ", or the name of an image"),
         )
     if not is_intact(folder):
         raise VerificationError(
