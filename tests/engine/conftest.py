@@ -16,6 +16,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.archives import pack_miniatures
+from tests.support.linked import LINKED, Build, Linked, manifest_of
 from tests.support.serving import MINIATURE, Serve, mirrors_of, words_of
 from tfbuild.base.errors import HostError
 from tfbuild.engine.docker_cli import DockerCli, find_docker_cli
@@ -43,10 +44,12 @@ _TFLITE = frozenset(
         "test_trying",
     }
 )
+# The same for the miniature that is linked with a wheel.
+_LINKED = frozenset({"test_serving_drop_in", "test_serving_wheel"})
 # As `pytest --durations=0` tells; the order matters, the exact times do not.
 _LONGEST = (
     "tflite",
-    "test_serving_wheel",
+    "linked",
     "tflite-arm64",
     "test_serving_build",
     "test_keras",
@@ -66,6 +69,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group_of(nodeid: str) -> str:
     name = Path(nodeid.partition("::")[0]).stem
+    if name in _LINKED:
+        return "linked"
     if name not in _TFLITE:
         return name
     # Nobody else builds for arm64 but the test of both together, which waits for its lock.
@@ -207,3 +212,20 @@ def serve(engine: DockerEngine, invoke: Callable[..., Captured], mirror: Path) -
         return invoke(*words_of(*more, release=release), env=mirrors_of(mirror), **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def linked(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Build:
+    output = tmp_path_factory.mktemp("linked")
+    done: dict[str, Linked] = {}
+
+    def made(arch: str) -> Linked:
+        if arch not in done:
+            words = ("--arch", arch, "--output", str(output), "--json")
+            ran = serve(*words, release=LINKED, timeout_s=3600)
+            assert ran.ok, ran.stderr[-8000:]
+            result = json.loads(ran.stdout)
+            done[arch] = Linked(Path(result["output"]), result["image"], manifest_of(ran.stdout))
+        return done[arch]
+
+    return made

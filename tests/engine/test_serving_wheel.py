@@ -9,22 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import docker
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
+from tests.support.linked import LINKED, LOGITS, MODELS, Build, inputs_of, manifest_of, wait_for
 from tests.support.serving import Serve, mirrors_of
 from tfbuild.machine.runner import SubprocessRunner
 
-LINKED = "tests/data/serving-releases/2.16.1-miniwheel.yaml"
 LIBRARIES = {"libtensorflow_cc.so.2", "libtensorflow_framework.so.2"}
 MACHINES = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
 EXAMPLES = PROJECT / "examples" / "serving"
@@ -33,48 +29,6 @@ TOKENS = PROJECT / "tests" / "data" / "serving-models" / "tokens"
 TEXT_WHEEL = (
     "tensorflow-text==2.16.1 --hash=sha256:ad20018b92a4c8403a488edf68b6a7304062c67171bbbf54ef857b9177a63bf2\n"
 )
-MODELS = PROJECT / "dockerfiles" / "serving" / "smoke" / "models"
-# convolution's answers of TensorFlow itself are in cases.json beside the models.
-LOGITS = [15.8828125, 0.41015625, 19.703125, 1.8828125, 4.98828125, 6.7890625]
-
-
-@dataclass(frozen=True)
-class Linked:
-    """A finished build."""
-
-    folder: Path
-    image: str
-    manifest: dict[str, Any]
-
-    @property
-    def cases(self) -> dict[str, dict[str, Any]]:
-        return {case["case"]: case for case in self.manifest["smoke"]}
-
-
-Build = Callable[[str], Linked]
-
-
-def manifest_of(output: str) -> dict[str, Any]:
-    text = (Path(json.loads(output)["output"]) / "manifest.json").read_text()
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-@pytest.fixture(scope="session")
-def linked(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Build:
-    output = tmp_path_factory.mktemp("linked")
-    done: dict[str, Linked] = {}
-
-    def made(arch: str) -> Linked:
-        if arch not in done:
-            words = ("--arch", arch, "--output", str(output), "--json")
-            ran = serve(*words, release=LINKED, timeout_s=3600)
-            assert ran.ok, ran.stderr[-8000:]
-            result = json.loads(ran.stdout)
-            done[arch] = Linked(Path(result["output"]), result["image"], manifest_of(ran.stdout))
-        return done[arch]
-
-    return made
 
 
 @pytest.mark.parametrize("arch", ["amd64", "arm64"])
@@ -128,18 +82,6 @@ def running(image: str, *arguments: str) -> Iterator[str]:
         container.remove(force=True, v=True)
 
 
-def inputs_of(model: str) -> str:
-    cases = json.loads((MODELS.parent / "cases.json").read_text())
-    case = next(each for each in cases if each["model"] == model)
-    return json.dumps({name: nested(each["values"], each["shape"]) for name, each in case["inputs"].items()})
-
-
-def nested(values: list[float], shape: list[int]) -> Any:
-    size = len(values) // shape[0]
-    parts = [values[at * size : (at + 1) * size] for at in range(shape[0])]
-    return [nested(part, shape[1:]) if shape[1:] else part[0] for part in parts]
-
-
 def test_the_example_asks_and_the_load_generator_measures_batching_off_and_on(
     linked: Build, runner: SubprocessRunner
 ) -> None:
@@ -171,95 +113,6 @@ def test_the_example_asks_and_the_load_generator_measures_batching_off_and_on(
         assert int(each["requests"]) > 10
         assert each["failed"] == "0"
         assert 0 < float(each["p50 ms"]) <= float(each["p99 ms"])
-
-
-def wait_for(port: int) -> None:
-    """Until the model on the REST port ``port`` is there."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        with suppress(OSError, HTTPException):
-            connection = HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("GET", "/v1/models/convolution")
-            if b"AVAILABLE" in connection.getresponse().read():
-                return
-        time.sleep(0.2)
-    pytest.fail("the server did not start")
-
-
-# The lines of https://www.tensorflow.org/tfx/serving/docker, with another image and free ports.
-PORTS = "-p 127.0.0.1::8500 -p 127.0.0.1::8501"
-DOCUMENTED = {
-    "an example": (
-        f"-t --rm {PORTS} -v {MODELS}/convolution:/models/convolution -e MODEL_NAME=convolution IMAGE"
-    ),
-    "a configuration file": (
-        f"-t {PORTS} --mount type=bind,source={MODELS}/convolution/,target=/models/convolution "
-        "--mount type=bind,source=CONFIG,target=/models/models.config IMAGE "
-        "--model_config_file=/models/models.config"
-    ),
-    "the server's own name": (
-        f"{PORTS} -v {MODELS}:/models --entrypoint /usr/bin/tensorflow_model_server IMAGE "
-        "--port=8500 --rest_api_port=8501 --model_name=convolution --model_base_path=/models/convolution"
-    ),
-}
-
-
-@pytest.mark.parametrize("line", list(DOCUMENTED))
-def test_upstreams_documented_lines_work_with_the_name_of_the_image_alone(
-    linked: Build, runner: SubprocessRunner, tmp_path: Path, line: str
-) -> None:
-    config = tmp_path / "models.config"
-    config.write_text(
-        "model_config_list { config { name: 'convolution' base_path: '/models/convolution/' "
-        "model_platform: 'tensorflow' } }"
-    )
-    words = DOCUMENTED[line].replace("IMAGE", linked("amd64").image).replace("CONFIG", str(config)).split()
-    with started(runner, words) as (_, rest):
-        assert predicted(rest) == pytest.approx(LOGITS)
-
-
-def test_a_model_is_put_into_an_image_as_upstream_documents_it(
-    linked: Build, runner: SubprocessRunner
-) -> None:
-    """The server has to wait for the model: docker copies it into the container that runs."""
-    own = "tfbuild-test/own-model"
-    with started(runner, [linked("amd64").image]) as (base, _):
-        docker_says(runner, "cp", f"{MODELS}/convolution", f"{base}:/models/convolution")
-        docker_says(runner, "commit", "--change", "ENV MODEL_NAME convolution", base, own)
-    try:
-        with started(runner, [*PORTS.split(), own]) as (_, rest):
-            assert predicted(rest) == pytest.approx(LOGITS)
-    finally:
-        docker_says(runner, "rmi", own)
-
-
-def docker_says(runner: SubprocessRunner, *words: str) -> str:
-    ran = runner.capture(["docker", *words], timeout_s=120)
-    assert ran.ok, ran.stderr
-    return ran.stdout.strip()
-
-
-@contextmanager
-def started(runner: SubprocessRunner, words: list[str]) -> Iterator[tuple[str, int]]:
-    """The container of ``docker run --detach WORDS``, and its REST port on this machine, 0 if it has none."""
-    name = docker_says(runner, "run", "--detach", *words)
-    try:
-        bound = json.loads(docker_says(runner, "inspect", "--format={{json .NetworkSettings.Ports}}", name))
-        yield name, int((bound.get("8501/tcp") or [{"HostPort": 0}])[0]["HostPort"])
-    finally:
-        docker_says(runner, "rm", "--force", "--volumes", name)
-
-
-def predicted(port: int) -> list[float]:
-    """What the model ``convolution`` on the REST port ``port`` answers."""
-    wait_for(port)
-    connection = HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request(
-        "POST", "/v1/models/convolution:predict", json.dumps({"inputs": json.loads(inputs_of("convolution"))})
-    )
-    outputs = json.loads(connection.getresponse().read())["outputs"]
-    logits = outputs["logits"]
-    return [*logits[0], *logits[1]]
 
 
 def test_operators_of_a_wheel_are_loaded_and_a_part_is_left_out(

@@ -62,10 +62,13 @@ def test_from_wheel_takes_the_newest_wheel_and_from_source_the_newest_of_bazel_s
 
 
 def test_what_nobody_has_linked_is_built_by_its_name_alone() -> None:
-    older = [each for each in list_releases(PROJECT) if each.release != "2.20.0-wheel"]
-    assert "2.19.1-wheel" in {each.release for each in older}
-    assert default_release(older, Product.SERVING, wheels=True).release == "2.16.1-wheel"
-    assert words("2.19.1-wheel").release == "2.19.1-wheel"
+    releases = list_releases(PROJECT)
+    assert default_release(releases, Product.SERVING, wheels=True) == NEWEST
+    older = [each for each in releases if each != NEWEST]
+    untried = NEWEST.model_copy(update={"eligible": False})
+    expected = default_release(older, Product.SERVING, wheels=True)
+    assert default_release([*older, untried], Product.SERVING, wheels=True) == expected
+    assert words(NEWEST.release).release == NEWEST.release
 
 
 @pytest.mark.parametrize(("name", "origin"), [(LINKED_RELEASE, "source"), ("2.16.1", "wheel")])
