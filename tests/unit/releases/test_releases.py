@@ -171,6 +171,7 @@ def test_each_release_agrees_with_itself(release: Release) -> None:
     assert release.product != Product.KERAS or source is None
     built = {
         (Product.TFLITE, "2.14.1-debian"),
+        (Product.TFLITE, "2.14.1"),
         (Product.TFLITE, "2.15.1"),
         (Product.TFLITE, "2.16.1"),
         (Product.KERAS, "2.18.1"),
