@@ -118,8 +118,8 @@ remote_summary() {
   executed=$(cat /tree/remote/log/* | awk '/Executing action remotely/ { n++ } END { print n + 0 }')
   if [[ -e /tree/remote/compiled-here ]]; then here=$(wc -l < /tree/remote/compiled-here); fi
   kept=$(cat /tree/remote/log/* | awk '/so running locally/ { n++ } END { print n + 0 }')
-  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure, $kept not for it" |
-    tee /dev/fd/3
+  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure, $kept not for it;" \
+    "$SECONDS s, $(remote_moved)" | tee /dev/fd/3
   cat /tree/remote/log/* > "$log/recc.log"
 }
 

@@ -218,7 +218,7 @@ def test_a_cache_that_lost_something_is_no_missing_network() -> None:
 
 
 def test_a_cluster_that_this_bazel_does_not_know_is_not_called_out_of_reach() -> None:
-    """As Bazel 4.2.3 answered to buildbox-casd 1.4.30."""
+    """As Bazel 7.7.1 answered to buildbox-casd 1.4.30."""
     lines = (
         "ERROR: Failed to query remote execution capabilities: The client supported API versions, 2.0 to "
         "2.0, is not supported by the server, 2.1 to 2.12. Please switch to a different server.",
