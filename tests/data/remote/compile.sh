@@ -19,10 +19,13 @@ compile() { # WORD
   echo "$1 $(local_root)" >> /told
 }
 
-mkdir -p /tree
+# A builder that is made again has another one.
+keystore=/etc/ssl/certs/java/cacerts
+mkdir -p /tree "${keystore%/*}"
 cd /tree
 echo "int answer() { return 42; } // $NONCE" > a.cc
 compile first
+echo "$NONCE" > "$keystore"
 compile second
 # Behind the same path: the command line and all that it reads stay as they are.
 compiler=$(readlink -f "$(c++ -print-prog-name=cc1plus)")
