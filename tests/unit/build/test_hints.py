@@ -217,6 +217,17 @@ def test_a_cache_that_lost_something_is_no_missing_network() -> None:
     assert "remote.cache=null" in (known_cause(lines, own=OF_SERVING) or "")
 
 
+def test_an_expired_certificate_of_a_cluster_is_no_proxy() -> None:
+    """As casupload 1.4.30 says it."""
+    line = (
+        "Failed to connect to CAS server: 14: failed to connect to all addresses; last error: UNKNOWN: "
+        "ipv4:172.17.0.1:42645: Ssl handshake failed: SSL_ERROR_SSL: error:0A000086:SSL routines::"
+        "certificate verify failed"
+    )
+    assert "remote.ca" in (known_cause([line]) or "")
+    assert "remote.ca" not in (known_cause(["SSL routines::certificate verify failed"]) or "")
+
+
 def test_a_cluster_that_this_bazel_does_not_know_is_not_called_out_of_reach() -> None:
     """As Bazel 7.7.1 answered to buildbox-casd 1.4.30."""
     lines = (
