@@ -12,6 +12,7 @@ are new to every cache. Ratios mean something only where each worker has the sam
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shlex
@@ -19,12 +20,14 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Target, machine, say, table
 from benchmarks.lab import HERE, PROJECT, Lab, open_lab
+from benchmarks.recorded import of_ninja
+from benchmarks.scale import Cluster, simulate
 from benchmarks.trial import forget_build_cache
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
@@ -39,7 +42,8 @@ from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table as products
 from tfbuild.products.tflite import steps
 
-SPEED_UP, CACHED = 3.2, 0.1
+SPEED_UP, CACHED, PREDICTED = 3.2, 0.1, 0.15
+JOBS = 16  # more than the workers of any cluster here
 _CLOSING = re.compile(
     r"tfbuild: remote: (\d+) cache hits, (\d+) executed there.*; (\d+) s, (\S+) MB sent, (\S+) MB received"
 )
@@ -49,19 +53,21 @@ _CLOSING = re.compile(
 class Figures:
     """``step`` is the whole compile step, ``compile`` its longest part.
 
-    ``said``: hits, executed there, MB sent and received.
+    ``said``: hits, executed there, MB sent and received. ``ninja`` is its own log.
     """
 
     step: float  # seconds
     compile: float | None = None
     said: tuple[str, ...] = ()
+    ninja: str = ""
 
     @classmethod
-    def of(cls, seconds: float, log: str) -> Figures:
-        found = _CLOSING.search(log)
-        return (
-            cls(seconds, float(found[3]), (found[1], found[2], found[4], found[5])) if found else cls(seconds)
-        )
+    def of(cls, seconds: float, logs: Path) -> Figures:
+        ninja = (logs / "ninja.log").read_text()
+        found = _CLOSING.search((logs / "compile.log").read_text())
+        if found is None:
+            return cls(seconds, ninja=ninja)
+        return cls(seconds, float(found[3]), (found[1], found[2], found[4], found[5]), ninja)
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Bench:
                 step(run)
             began = time.monotonic()
             steps.compile_(run)
-            return Figures.of(time.monotonic() - began, run.log("compile-compile").read_text())
+            return Figures.of(time.monotonic() - began, layout.out / "log")
         finally:
             shutil.rmtree(layout.work, ignore_errors=True)
             forget_build_cache(self.lab, f'"/tfbuild-tree-{plan.build_id}"')
@@ -122,24 +128,41 @@ def scale(lab: Lab, command: str, workers: int, wait_s: float) -> None:
     time.sleep(wait_s)
 
 
-def report(cold: dict[int, Figures], cached: Figures, local: Figures) -> str:
-    rows = [(f"{n} workers", run) for n, run in cold.items()] + [("cached", cached), ("one job here", local)]
-    heads = ("", "compile, s", "step, s", "hits", "executed", "MB sent", "MB received")
+def predicted(local: Figures, cached: Figures, workers: int, share: float) -> float:
+    """What benchmarks.scale says of the compile, from the compile with one job here; seconds."""
+    actions = [each.seconds for each in of_ninja(local.ninja)]
+    of_one = (cached.compile or 0) / math.ceil(len(actions) / JOBS)
+    cluster = Cluster(workers, share, link=100, before=0, latency=of_one, sent=0, received=0, jobs=JOBS)
+    return simulate(actions, cluster, hits=0).walls[0]
+
+
+def report(cold: dict[int, Figures], cached: Figures, local: Figures, share: float) -> str:
+    rows = [(f"{n} workers", cold[n]) for n in sorted(cold)] + [("cached", cached), ("one job here", local)]
+    heads = ("", "compile, s", "step, s", "hits", "executed", "MB sent", "MB received", "predicted, s")
+    said = {f"{n} workers": f"{predicted(local, cached, n, share):.0f}" for n in cold}
     text = [
-        (what, f"{run.compile or 0:.0f}", f"{run.step:.1f}", *(run.said or ("", "", "", "")))
+        (
+            what,
+            "" if run.compile is None else f"{run.compile:.0f}",
+            f"{run.step:.1f}",
+            *(run.said or ("",) * 4),
+            said.get(what, ""),
+        )
         for what, run in rows
     ]
-    targets = []
+    return "\n".join([table(heads, text), *map(str, targets(cold, cached, local, share))]) + "\n"
+
+
+def targets(cold: dict[int, Figures], cached: Figures, local: Figures, share: float) -> Iterator[Target]:
     times = {n: run.compile for n, run in cold.items() if run.compile}
     if 1 in times and 4 in times:
         # As a limit from above: four workers take at most so much of the time of one.
-        targets.append(Target("four workers' compile to one's", times[4] / times[1], round(1 / SPEED_UP, 4)))
+        yield Target("four workers' compile to one's", times[4] / times[1], round(1 / SPEED_UP, 4))
     if cached.compile is not None and times:
-        first = times[min(times)]
-        targets.append(
-            Target("compile out of the cache to that of one worker", cached.compile / first, CACHED)
-        )
-    return "\n".join([table(heads, text), *map(str, targets)]) + "\n"
+        yield Target("compile out of the cache to that of one", cached.compile / times[min(times)], CACHED)
+    for n, seconds in sorted(times.items()):
+        off = abs(predicted(local, cached, n, share) / seconds - 1)
+        yield Target(f"prediction for {n} workers, off by", off, PREDICTED)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -149,16 +172,17 @@ def main(options: argparse.Namespace) -> int:
         bench = Bench(lab, miniature(lab), there)
         say("one compile that is not measured: builder, and its root filesystem in the cluster")
         scale(lab, options.scale, max(options.workers), options.wait)
-        bench.compiled(uuid.uuid4().hex, 8, *bench.cluster)
+        bench.compiled(uuid.uuid4().hex, JOBS, *bench.cluster)
         cold, word = {}, ""
-        for workers in options.workers:
+        # Downwards: whoever stays has the builder's root filesystem already, as a worker usually has.
+        for workers in sorted(options.workers, reverse=True):
             scale(lab, options.scale, workers, options.wait)
             word = uuid.uuid4().hex
-            cold[workers] = bench.compiled(word, 8, *bench.cluster)
+            cold[workers] = bench.compiled(word, JOBS, *bench.cluster)
             say(f"{workers} workers: {cold[workers].step:.1f} s")
-        cached = bench.compiled(word, 8, *bench.cluster)
+        cached = bench.compiled(word, JOBS, *bench.cluster)
         local = bench.compiled(uuid.uuid4().hex, 1)
-    sys.stdout.write(f"before: {before}; after: {machine()}\n\n{report(cold, cached, local)}")
+    sys.stdout.write(f"before: {before}; after: {machine()}\n\n{report(cold, cached, local, options.share)}")
     return 0
 
 
@@ -169,6 +193,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--executor", required=True, help="the cluster, grpc://HOST:PORT")
     parser.add_argument("--scale", required=True, help="command that makes {} workers")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="how many [1 2 4]")
+    parser.add_argument("--share", type=float, default=0.3, help="CPU of each worker [0.3]")
     parser.add_argument("--wait", type=float, default=20, help="seconds until new workers are there [20]")
     return parser.parse_args(words)
 

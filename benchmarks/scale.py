@@ -119,7 +119,7 @@ def row(what: str, cluster: Cluster, outcome: Outcome, price: float) -> tuple[st
 
 
 def main(options: argparse.Namespace) -> int:
-    actions = [each.seconds for each in recorded(options.log)]
+    actions = [each.seconds for each in recorded(options.log)] * options.times
     cluster = Cluster(
         workers=1,
         share=options.share,
@@ -151,6 +151,7 @@ def parse() -> argparse.Namespace:
         prog="python -m benchmarks.scale", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("log", type=Path, help="ninja.log or profile.gz of a build")
+    parser.add_argument("--times", type=int, default=1, help="as if the log were so often as long [1]")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 16, 64, 256], help="how many")
     parser.add_argument("--hits", type=int, nargs="+", default=[0, 90], help="in percent [0 90]")
     parser.add_argument("--day", type=int, default=0, help="builds a day besides [none]")

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Writes /told: what the cluster did for one command, before and after the compiler behind its path was changed.
+# Writes /told: what the cluster did for one command, before and after the compiler behind its path was changed; last,
+# the digest of a root filesystem that it has.
 #   NONCE  makes the source another one, which nobody has compiled
 set -euo pipefail
 
@@ -31,3 +32,4 @@ compile second
 compiler=$(readlink -f "$(c++ -print-prog-name=cc1plus)")
 echo changed >> "$compiler"
 compile changed
+sed 's/^[^=]*=/root /' /tree/remote/property >> /told
