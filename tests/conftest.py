@@ -94,7 +94,7 @@ def _is_loopback(address: object) -> bool:
 # What a mark needs that not every machine has, and the variable that says it is there.
 _WANTS = {
     "archives": "TFBUILD_TEST_MIRROR",
-    "faults": "TFBUILD_FAULTS",
+    "faults": "TFBUILD_TEST_FAULTS",
     "gpu_image": "TFBUILD_TEST_GPU_IMAGE",
 }
 

@@ -219,8 +219,8 @@ def expected(build: Build) -> DistFolder:
     return DistFolder(build("local").layout.out / "dist")
 
 
-# TFBUILD_FAULTS=50 makes so many, in turn, and each also with a fallback.
-_ALL = int(os.environ.get("TFBUILD_FAULTS", 0))
+# TFBUILD_TEST_FAULTS=50 makes so many, in turn, and each also with a fallback.
+_ALL = int(os.environ.get("TFBUILD_TEST_FAULTS", 0))
 _SETTINGS = [(fault, fallback) for fallback in ("none", "local") for fault in FAULTS]
 
 

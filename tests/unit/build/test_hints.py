@@ -238,6 +238,16 @@ def test_a_cluster_that_this_bazel_does_not_know_is_not_called_out_of_reach() ->
     assert "no version of the Remote Execution API in common" in (known_cause(lines, own=OF_SERVING) or "")
 
 
+def test_a_bazel_that_has_no_tls_is_no_cluster_out_of_reach() -> None:
+    """As Debian's Bazel 7.7.1 said it of a door with TLS."""
+    lines = (
+        "ERROR: BUILD:8:8: Executing genrule @@org_tensorflow//:protos_gen failed: (Exit 34): Failed to init "
+        "TLS infrastructure: JDK provider does not support ALPN protocol",
+        "tfbuild: Bazel ended with exit code 34",
+    )
+    assert "no TLS for gRPC" in (known_cause(lines, own=OF_SERVING) or "")
+
+
 def test_bazels_downloads_without_a_network() -> None:
     line = "java.io.IOException: Error downloading [https://a.example/x.zip] to /x: Unknown host: a.example"
     assert "TFBUILD_MIRRORS" in (known_cause([line]) or "")

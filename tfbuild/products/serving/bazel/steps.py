@@ -45,6 +45,13 @@ CAUSES = (
         r"The client supported API versions, .* is not supported by the server",
     ),
     cause_of(
+        "Bazel without TLS",
+        "this Bazel has no TLS for gRPC, as Debian's bazel-bootstrap 7.7.1; upstream's has: take a release "
+        "that is built with it, or reach the cluster by grpc:// ('--set remote.executor=grpc://HOST:PORT "
+        "--set remote.insecure=true'), or compile here ('--set remote.executor=null')",
+        r"Failed to init TLS infrastructure: JDK provider does not support ALPN",
+    ),
+    cause_of(
         "remote cache or executor out of reach",
         "Bazel could not use its remote cache or executor: check that the address is right and can be "
         "reached from a container, compile here what it does not ('--set remote.fallback=local'), or "
