@@ -101,10 +101,10 @@ def _silent(seconds: float) -> Setting:
     return lambda cluster, _: _during(cluster, _RUNNER, lambda _: pause(cluster))
 
 
-def _answers(make: Callable[[], Change]) -> Setting:
+def _answers(change: Change) -> Setting:
     @contextmanager
     def setting(cluster: Cluster, host: str) -> Iterator[tuple[str, ...]]:
-        with grpc_front(host, cluster.place, make()) as address:
+        with grpc_front(host, cluster.place, change) as address:
             yield plain(address)
 
     return setting
@@ -133,21 +133,23 @@ def _slow(_: str, message: bytes) -> bytes:
 
 
 def _refused(number: int, wanted: str, status: grpc.StatusCode) -> Setting:
-    """The first ``number`` answers of the method ``wanted`` are ``status``."""
+    """The first ``number`` calls of the method ``wanted`` end with ``status``."""
 
-    def make() -> Change:
+    @contextmanager
+    def setting(cluster: Cluster, host: str) -> Iterator[tuple[str, ...]]:
         left = number
 
-        def change(method: str, message: bytes) -> bytes:
+        def refuse(method: str) -> grpc.StatusCode | None:
             nonlocal left
-            if method == wanted and left > 0:
-                left -= 1
-                raise Refused(status)
-            return message
+            if method != wanted or left == 0:
+                return None
+            left -= 1
+            return status
 
-        return change
+        with grpc_front(host, cluster.place, lambda _, message: message, refuse) as address:
+            yield plain(address)
 
-    return _answers(make)
+    return setting
 
 
 @contextmanager
@@ -162,7 +164,7 @@ def _expired(cluster: Cluster, host: str) -> Iterator[tuple[str, ...]]:
 # One that a build survives, and one that it must not.
 FEW = (
     Fault("worker-killed", _killed(_RUNNER)),
-    Fault("wrong-blob", _answers(lambda: _wrong_blob), ends=True),
+    Fault("wrong-blob", _answers(_wrong_blob), ends=True),
 )
 FAULTS = (
     *FEW,
@@ -172,8 +174,8 @@ FAULTS = (
     Fault("silent-5s", _silent(5)),
     Fault("silent-60s", _silent(60)),
     Fault("long-action", _long(15)),
-    Fault("slow", _answers(lambda: _slow)),
-    Fault("lost-blob", _answers(lambda: _lost_blob), ends=True),
+    Fault("slow", _answers(_slow)),
+    Fault("lost-blob", _answers(_lost_blob), ends=True),
     Fault("busy-once", _refused(1, _EXECUTE, grpc.StatusCode.UNAVAILABLE)),
     Fault("busy", _refused(_ALWAYS, _EXECUTE, grpc.StatusCode.RESOURCE_EXHAUSTED), ends=True),
     Fault("full", _refused(_ALWAYS, _STORE, grpc.StatusCode.RESOURCE_EXHAUSTED), ends=True),

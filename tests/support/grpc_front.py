@@ -11,6 +11,8 @@ import grpc
 
 # Of the path of a method and a message of its answer: what the client gets instead. It may raise Refused.
 Change = Callable[[str, bytes], bytes]
+# Of a method, before the server hears of the call: the status that it ends with, or None.
+Refuse = Callable[[str], grpc.StatusCode | None]
 # As many calls at a time; each compile action holds one.
 _THREADS = 64
 _FOREVER_S = 1e6  # a client without a deadline has one in a few hundred years, which does not fit in here
@@ -28,13 +30,15 @@ class Refused(Exception):
 class _All(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every method as a stream of bytes both ways: on the wire a single message is a stream of one."""
 
-    def __init__(self, channel: grpc.Channel, change: Change) -> None:
-        self.channel, self.change = channel, change
+    def __init__(self, channel: grpc.Channel, change: Change, refuse: Refuse) -> None:
+        self.channel, self.change, self.refuse = channel, change, refuse
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         method = details.method
 
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            if (refused := self.refuse(method)) is not None:
+                context.abort(refused, "refused by the door")
             told = [each for each in context.invocation_metadata() if not each.key.startswith(":")]
             left = context.time_remaining()
             call = self.channel.stream_stream(method)(
@@ -46,8 +50,8 @@ class _All(grpc.GenericRpcHandler):  # type: ignore[misc]
             try:
                 for message in call:
                     yield self.change(method, message)
-            except Refused as refused:
-                context.abort(refused.status, "refused by the door")
+            except Refused as late:
+                context.abort(late.status, "refused by the door")
             except grpc.RpcError as error:
                 failed: Any = error
                 context.abort(failed.code(), failed.details())
@@ -56,11 +60,13 @@ class _All(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 @contextmanager
-def grpc_front(host: str, behind: tuple[str, int], change: Change) -> Iterator[str]:
+def grpc_front(
+    host: str, behind: tuple[str, int], change: Change, refuse: Refuse = lambda _: None
+) -> Iterator[str]:
     """The address at ``host`` of a door to the server ``behind``."""
     with grpc.insecure_channel(f"{behind[0]}:{behind[1]}", options=_UNLIMITED) as channel:
         server = grpc.server(ThreadPoolExecutor(_THREADS), options=_UNLIMITED)
-        server.add_generic_rpc_handlers((_All(channel, change),))
+        server.add_generic_rpc_handlers((_All(channel, change, refuse),))
         port = server.add_insecure_port(f"{host}:0")
         server.start()
         try:
