@@ -92,7 +92,11 @@ def _is_loopback(address: object) -> bool:
 
 
 # What a mark needs that not every machine has, and the variable that says it is there.
-_WANTS = {"archives": "TFBUILD_TEST_MIRROR", "gpu_image": "TFBUILD_TEST_GPU_IMAGE"}
+_WANTS = {
+    "archives": "TFBUILD_TEST_MIRROR",
+    "faults": "TFBUILD_TEST_FAULTS",
+    "gpu_image": "TFBUILD_TEST_GPU_IMAGE",
+}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -107,19 +107,21 @@ compile() {
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
   ninja -C /tree/build -j "$jobs" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)
+  cp /tree/build/.ninja_log "$log/ninja.log"  # what each file took
   if [[ -e /tree/remote/property ]]; then remote_summary; fi
 }
 
 remote_summary() {
-  local hits executed kept here=0
+  local hits executed kept here=0 again=0
   touch /tree/remote/log/none  # nothing was to be compiled
   # awk counts none as well, where grep ends with 1.
   hits=$(cat /tree/remote/log/* | awk '/Action Cache hit/ { n++ } END { print n + 0 }')
   executed=$(cat /tree/remote/log/* | awk '/Executing action remotely/ { n++ } END { print n + 0 }')
   if [[ -e /tree/remote/compiled-here ]]; then here=$(wc -l < /tree/remote/compiled-here); fi
+  if [[ -e /tree/remote/asked-again ]]; then again=$(wc -l < /tree/remote/asked-again); fi
   kept=$(cat /tree/remote/log/* | awk '/so running locally/ { n++ } END { print n + 0 }')
-  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure, $kept not for it" |
-    tee /dev/fd/3
+  echo "tfbuild: remote: $hits cache hits, $executed executed there, $here here after a failure, $kept not for it;" \
+    "asked again $again times; $SECONDS s, $(remote_moved)" | tee /dev/fd/3
   cat /tree/remote/log/* > "$log/recc.log"
 }
 

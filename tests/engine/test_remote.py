@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,11 +17,14 @@ import pytest
 from tests.engine.conftest import PROJECT, Invoke
 from tests.engine.test_upstream_build import compile_only
 from tests.support.cluster import Cluster, cluster_image, running
+from tests.support.faults import FAULTS, FEW, Fault, plain
+from tests.support.grpc_front import grpc_front
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
+from tests.support.serving import Serve
 from tests.support.tflite_mini import Miniature, make_miniature
 from tests.support.tls_front import make_keys, tls_front
-from tfbuild.base.errors import BuildError
+from tfbuild.base.errors import BuildError, ExitCode
 from tfbuild.build.again.compare import DistFolder, compare
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.layout import Layout
@@ -39,6 +43,8 @@ from tfbuild.products import table
 SUMMARY = re.compile(r"tfbuild: remote: (\d+) cache hits, (\d+) executed there, (\d+) here")
 # Found nowhere but in the cluster: each build has a tree of its own, and no ccache.
 WORD = f"remote-{uuid.uuid4().hex[:8]}"
+# ServerCapabilities.low_api_version, major 2 and minor 0: behind another one it is this one that counts.
+LOW_2_0 = bytes((4 << 3 | 2, 4, 1 << 3, 2, 2 << 3, 0))
 Build = Callable[..., Run[Any]]
 
 
@@ -123,7 +129,7 @@ def counted(run: Run[Any]) -> tuple[int, int, int]:
 
 
 def test_the_cluster_gives_the_bytes_of_a_local_build_and_what_it_has_compiled_before(
-    build: Build, cluster: Cluster
+    build: Build, cluster: Cluster, expected: DistFolder
 ) -> None:
     first = build("one", *of(cluster))
     hits, executed, here = counted(first)
@@ -131,8 +137,6 @@ def test_the_cluster_gives_the_bytes_of_a_local_build_and_what_it_has_compiled_b
     assert executed >= 3  # as many files as the miniature has
     second = build("two", *of(cluster))
     assert counted(second) == (executed, 0, 0)
-    local = build("local")
-    expected = DistFolder(local.layout.out / "dist")
     assert len(expected.entries) > 5
     for run in (first, second):
         assert compare(expected, DistFolder(run.layout.out / "dist")) == ()
@@ -159,9 +163,15 @@ def test_another_compiler_behind_the_same_path_has_no_hit(
     run.recipe = replace(run.recipe, definition=definition)
     bake_targets(run, ("told",), tmp_path / "log", BuildError)
     told = [line.split() for line in (tmp_path / "told").read_text().splitlines()]
+    *told, (_, root) = told
     did, digests = dict(told[::2]), dict(told[1::2])
     assert did == {"first": "miss", "second": "hit", "changed": "miss"}
     assert digests["first"] == digests["second"] != digests["changed"]
+    # Nothing that compiles there can ask anybody.
+    words = "cat /proc/net/dev; exec 3<> /dev/tcp/127.0.0.1/8980"
+    said = cluster.run(root, "/usr/bin/bash", "-c", words)
+    assert re.findall(r"^ *(\w+):", said, re.MULTILINE) == ["lo"]
+    assert "refused" in said
 
 
 def test_a_client_without_certificate_gets_nothing_and_one_with_leaves_no_secret(
@@ -201,3 +211,71 @@ def test_without_the_cluster_a_build_ends_with_the_next_step_or_goes_on_here(
         assert "remote.fallback" in (caught.value.hint or "")
         run = build("fallback", *of(gone, "remote.fallback=local"))
     assert (run.layout.out / "dist" / "lib" / "libtensorflowlite.so").is_file()
+
+
+@pytest.fixture(scope="module")
+def expected(build: Build) -> DistFolder:
+    """What a compile without a cluster gives."""
+    return DistFolder(build("local").layout.out / "dist")
+
+
+# TFBUILD_TEST_FAULTS=50 makes so many, in turn, and each also with a fallback.
+_ALL = int(os.environ.get("TFBUILD_TEST_FAULTS", 0))
+_SETTINGS = [(fault, fallback) for fallback in ("none", "local") for fault in FAULTS]
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "fallback"),
+    [(n, *_SETTINGS[n % len(_SETTINGS)]) for n in range(_ALL)] or [(0, fault, "none") for fault in FEW],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_fault_leaves_nothing_wrong_and_a_build_that_ends_says_what_to_do(
+    number: int,
+    fault: Fault,
+    fallback: str,
+    build: Build,
+    cluster: Cluster,
+    gateway: str,
+    expected: DistFolder,
+) -> None:
+    # A macro that nobody reads: nobody has compiled that yet.
+    fresh = f"compile.defines={{TFBUILD_FAULT: '{uuid.uuid4().hex}'}}"
+    with fault.setting(cluster, gateway) as words:
+        more = ("remote.timeout_s=10", f"remote.fallback={fallback}", fresh)
+        if fault.ends and fallback == "none":
+            with pytest.raises(BuildError) as ended:
+                build(f"{fault.name}-{number}", *words, *more)
+            assert ended.value.exit_code == ExitCode.BUILD_FAILED
+            assert fault.says in (ended.value.hint or "")
+        else:
+            run = build(f"{fault.name}-{number}", *words, *more)
+            assert compare(expected, DistFolder(run.layout.out / "dist")) == ()
+
+
+@pytest.mark.faults  # two minutes: the root filesystem has 2 GB with its JDK
+def test_bazel_compiles_the_model_server_on_the_workers(
+    cluster: Cluster, serve: Serve, gateway: str, tmp_path: Path, engine: DockerEngine
+) -> None:
+    """Bazel 7.7.1 speaks 2.0 of the API, which buildbox still does and no longer says."""
+
+    def older(method: str, message: bytes) -> bytes:
+        return message + LOW_2_0 if method.endswith("/GetCapabilities") else message
+
+    # What Bazel compiled on this engine before has other keys.
+    raw = ("--", *(f"--{each}action_env=TFBUILD_TEST={WORD}" for each in ("", "host_")))
+    tag = "tfbuild-test/remote-bazel:1"
+    words = ("--name", WORD, "--output", str(tmp_path), "--tag", tag, "--json")
+    try:
+        with grpc_front(gateway, cluster.place, older) as address:
+            sets = [word for each in plain(address) for word in ("--set", each)]
+            ran = serve(*words, *sets, *raw, timeout_s=1800)
+        assert ran.ok, ran.stderr[-4000:]
+    finally:
+        engine.remove_image(tag)
+    folder = Path(json.loads(ran.stdout)["output"])
+    log = next((folder / "logs").glob("*-compile-compile.log")).read_text(errors="replace")
+    closing = re.findall(r"INFO: \d+ processes?: (.*)\.$", log, re.MULTILINE)[-1]
+    # Nothing of it was compiled here.
+    assert re.fullmatch(r"\d+ internal, (\d+) remote", closing), closing
+    smoke = json.loads((folder / "manifest.json").read_text())["smoke"]
+    assert {case["case"]: case for case in smoke}["half_plus_two"]["outputs"] == [2.5, 3.0, 4.5]

@@ -20,11 +20,13 @@ import yaml
 from docker.models.containers import Container
 
 from tests.support.plans import PROJECT
+from tfbuild.config.remote.keys import CHROOT
 
 _IMAGE = "tfbuild-test/cluster:1"
 _PORT = 8980
 # What a root filesystem that is only unpacked does not have.
 _LINKS = {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
+_EMPTY = "mnt"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,27 @@ class Cluster:
 
     def stop(self) -> None:
         self.container.kill()
+
+    def restart(self) -> None:
+        """At once; what is in its storage stays."""
+        self.container.restart(timeout=0)
+
+    def run(self, root: str, *command: str) -> str:
+        """What ``command`` says as an action in the root filesystem of that digest."""
+        words = (
+            "/usr/bin/trexe",
+            f"--remote=http://127.0.0.1:{_PORT}",
+            f"--platform-properties={CHROOT}={root}",
+        )
+        ran = self.container.exec_run(
+            [*words, f"--input-path=/{_EMPTY}", "--skip-cache-lookup", "--", *command]
+        )
+        return str(ran.output.decode())
+
+    def processes(self, word: str) -> list[int]:
+        """Ids, as this machine counts, of its programs with ``word`` in their name."""
+        told = self.container.top(ps_args="-eo pid,comm")
+        return [int(pid) for pid, name in told["Processes"] if word in name]
 
 
 @contextmanager
@@ -81,4 +104,7 @@ def _links() -> bytes:
             link = tarfile.TarInfo(name)
             link.type, link.linkname = tarfile.SYMTYPE, target
             archive.addfile(link)
+        empty = tarfile.TarInfo(_EMPTY)
+        empty.type, empty.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(empty)
     return text.getvalue()

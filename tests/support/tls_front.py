@@ -27,8 +27,8 @@ class Keys:
     client: tuple[Path, Path]
 
 
-def make_keys(folder: Path, address: str) -> Keys:
-    """A day's keys; the server's are for the IP ``address``."""
+def make_keys(folder: Path, address: str, *, expired: bool = False) -> Keys:
+    """A day's keys; the server's are for the IP ``address``. ``expired``: its day was yesterday."""
     issuer = ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("ca", issuer, "ca", issuer, x509.BasicConstraints(ca=True, path_length=None))
     (folder / "ca.pem").write_bytes(ca)
@@ -37,7 +37,8 @@ def make_keys(folder: Path, address: str) -> Keys:
     for name, extension in (("server", host), ("client", x509.SubjectAlternativeName([x509.DNSName("me")]))):
         key = ec.generate_private_key(ec.SECP256R1())
         certificate, file = folder / f"{name}.pem", folder / f"{name}.key"
-        certificate.write_bytes(_certificate(name, key, "ca", issuer, extension))
+        day = timedelta(days=1) if expired and name == "server" else timedelta()
+        certificate.write_bytes(_certificate(name, key, "ca", issuer, extension, day))
         file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
@@ -55,11 +56,12 @@ def _certificate(
     by: str,
     issuer: ec.EllipticCurvePrivateKey,
     extension: x509.ExtensionType,
+    ago: timedelta = timedelta(),
 ) -> bytes:
     def named(word: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, word)])
 
-    now = datetime.now(timezone.utc)
+    now = datetime.now(timezone.utc) - ago
     made = (
         x509.CertificateBuilder()
         .subject_name(named(name))
@@ -67,7 +69,7 @@ def _certificate(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(hours=23))
         .add_extension(extension, critical=False)
         .sign(issuer, hashes.SHA256())
     )

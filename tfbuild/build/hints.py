@@ -62,7 +62,8 @@ _EARLY: tuple[Cause, ...] = (
     cause_of(
         "out of memory",
         "the compiler ran out of memory: run the same command again with fewer jobs, for example "
-        "'--jobs 2' (a TensorFlow compile job takes about 2 GiB); finished objects are kept",
+        "'--jobs 2' (a TensorFlow compile job takes about 2 GiB); workers of a cluster need it as well; "
+        "finished objects are kept",
         # GCC's driver, when the kernel kills the compiler proper.
         r"Killed signal terminated program \w+",
         r"virtual memory exhausted",
@@ -109,6 +110,16 @@ _EARLY: tuple[Cause, ...] = (
         r"patch does not apply",
         r"\d+ out of \d+ hunks? FAILED",
         r"error: patch failed:",
+    ),
+    cause_of(
+        "certificate of a cluster",
+        "the cluster's certificate was not accepted here, or this client's was not there: one has expired "
+        "('openssl x509 -noout -enddate -in FILE' tells of a file), or remote.ca is not the authority that "
+        "issued it; 'invoke doctor --config NAME' asks the cluster, '--set remote.fallback=local' compiles "
+        "here",
+        # buildbox and Bazel, in front of what their TLS says.
+        r"Failed to connect to CAS server: .*(?:Ssl handshake failed|certificate)",
+        r"Failed to query remote execution capabilities: .*(?:OpenSslEngine|PKIX|certificate|handshake)",
     ),
     cause_of(
         "certificate not trusted",

@@ -29,6 +29,7 @@ _MESSAGES: Mapping[str, Mapping[str, _Field]] = {
     "ServerCapabilities": {
         "cache_capabilities": (1, "message", False, "CacheCapabilities"),
         "execution_capabilities": (2, "message", False, "ExecutionCapabilities"),
+        "low_api_version": (4, "message", False, "SemVer"),
         "high_api_version": (5, "message", False, "SemVer"),
     },
 }
@@ -46,8 +47,10 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """``version`` is the newest of the API; ``executes``: it carries out actions, and not only keeps them."""
+    """``oldest`` and ``version`` are the first and the last of the API, as MAJOR.MINOR;
+    ``executes``: it carries out actions, and not only keeps them."""
 
+    oldest: str
     version: str
     executes: bool
     caches: bool
@@ -73,12 +76,16 @@ def ask_capabilities(url: str, instance: str, credentials: Credentials, timeout_
             found = call(request(instance_name=instance), timeout=timeout_s, metadata=metadata)
         except grpc.RpcError as error:
             raise HostError(f"{error.code().name.lower()}: {error.details()}") from error
-    version = found.high_api_version
     return Capabilities(
-        version=f"{version.major}.{version.minor}",
+        oldest=_text(found.low_api_version),
+        version=_text(found.high_api_version),
         executes=found.execution_capabilities.exec_enabled,
         caches=_SHA256 in found.cache_capabilities.digest_functions,
     )
+
+
+def _text(version: Any) -> str:
+    return f"{version.major}.{version.minor}"
 
 
 def _library() -> Any:

@@ -14,6 +14,8 @@ from tfbuild.doctor.reapi import Capabilities, Credentials, ask_capabilities
 
 _ID = "remote"
 _TIMEOUT_S = 10
+# And nothing newer, as 7.7.1 says itself; the releases of the model server are built with such a Bazel.
+_BAZEL_SPEAKS = "2.0"
 Ask = Callable[[str, str, Credentials, float], Capabilities]
 
 
@@ -35,14 +37,17 @@ def _check(name: str, url: str, keys: RemoteKeys, project: Path, ask: Ask) -> Ch
         found = ask(url, keys.instance or "", _credentials(keys, project), min(_TIMEOUT_S, keys.timeout_s))
     except HostError as error:
         return CheckResult(_ID, bad, f"{url}: {error.message}", needed, error.hint or fix)
-    told = f"{url}: Remote Execution API {found.version}"
+    told = f"{url}: Remote Execution API {found.oldest} to {found.version}"
     if name == "executor" and not found.executes:
         fix = "it is a cache alone: use it as remote.cache"
         return CheckResult(_ID, bad, f"{told}, executes nothing{instance}", needed, fix)
     if not found.caches:
         return CheckResult(_ID, bad, f"{told}, no cache with SHA-256{instance}", needed, fix)
     can = "executes and caches" if found.executes else "caches"
-    return CheckResult(_ID, Status.OK, f"{told}, {can}{instance}", needed)
+    bazel = (
+        "" if found.oldest == _BAZEL_SPEAKS else f"; Bazel until 7.7 cannot use it: it speaks {_BAZEL_SPEAKS}"
+    )
+    return CheckResult(_ID, Status.OK, f"{told}, {can}{instance}{bazel}", needed)
 
 
 def _of_http(url: str, needed: str, bad: Status, fix: str) -> CheckResult:

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Writes /told: what the cluster did for one command, before and after the compiler behind its path was changed.
+# Writes /told: what the cluster did for one command, before and after the compiler behind its path was changed; last,
+# the digest of a root filesystem that it has.
 #   NONCE  makes the source another one, which nobody has compiled
 set -euo pipefail
 
@@ -19,12 +20,16 @@ compile() { # WORD
   echo "$1 $(local_root)" >> /told
 }
 
-mkdir -p /tree
+# A builder that is made again has another one.
+keystore=/etc/ssl/certs/java/cacerts
+mkdir -p /tree "${keystore%/*}"
 cd /tree
 echo "int answer() { return 42; } // $NONCE" > a.cc
 compile first
+echo "$NONCE" > "$keystore"
 compile second
 # Behind the same path: the command line and all that it reads stay as they are.
 compiler=$(readlink -f "$(c++ -print-prog-name=cc1plus)")
 echo changed >> "$compiler"
 compile changed
+sed 's/^[^=]*=/root /' /tree/remote/property >> /told

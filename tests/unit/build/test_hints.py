@@ -217,14 +217,35 @@ def test_a_cache_that_lost_something_is_no_missing_network() -> None:
     assert "remote.cache=null" in (known_cause(lines, own=OF_SERVING) or "")
 
 
+def test_an_expired_certificate_of_a_cluster_is_no_proxy() -> None:
+    """As casupload 1.4.30 says it."""
+    line = (
+        "Failed to connect to CAS server: 14: failed to connect to all addresses; last error: UNKNOWN: "
+        "ipv4:172.17.0.1:42645: Ssl handshake failed: SSL_ERROR_SSL: error:0A000086:SSL routines::"
+        "certificate verify failed"
+    )
+    assert "remote.ca" in (known_cause([line]) or "")
+    assert "remote.ca" not in (known_cause(["SSL routines::certificate verify failed"]) or "")
+
+
 def test_a_cluster_that_this_bazel_does_not_know_is_not_called_out_of_reach() -> None:
-    """As Bazel 4.2.3 answered to buildbox-casd 1.4.30."""
+    """As Bazel 7.7.1 answered to buildbox-casd 1.4.30."""
     lines = (
         "ERROR: Failed to query remote execution capabilities: The client supported API versions, 2.0 to "
         "2.0, is not supported by the server, 2.1 to 2.12. Please switch to a different server.",
         "tfbuild: Bazel ended with exit code 34",
     )
     assert "no version of the Remote Execution API in common" in (known_cause(lines, own=OF_SERVING) or "")
+
+
+def test_a_bazel_that_has_no_tls_is_no_cluster_out_of_reach() -> None:
+    """As Debian's Bazel 7.7.1 said it of a door with TLS."""
+    lines = (
+        "ERROR: BUILD:8:8: Executing genrule @@org_tensorflow//:protos_gen failed: (Exit 34): Failed to init "
+        "TLS infrastructure: JDK provider does not support ALPN protocol",
+        "tfbuild: Bazel ended with exit code 34",
+    )
+    assert "no TLS for gRPC" in (known_cause(lines, own=OF_SERVING) or "")
 
 
 def test_bazels_downloads_without_a_network() -> None:

@@ -12,7 +12,8 @@ from tfbuild.doctor.checks import Status
 from tfbuild.doctor.reapi import Capabilities, Credentials, ask_capabilities
 from tfbuild.doctor.remote import check_remote
 
-BOTH, CACHE = Capabilities("2.12", True, True), Capabilities("2.0", False, True)
+BOTH = Capabilities("2.0", "2.12", executes=True, caches=True)
+CACHE = Capabilities("2.0", "2.0", executes=False, caches=True)
 
 
 def keys(**given: str) -> RemoteKeys:
@@ -32,8 +33,15 @@ def check(found: Capabilities | str, given: RemoteKeys) -> tuple[Status, str, st
 def test_a_server_that_executes_is_told_with_its_version() -> None:
     status, found, _ = check(BOTH, keys(instance="main"))
     assert status is Status.OK
-    assert found.startswith("grpcs://build.example: Remote Execution API 2.12, executes and caches")
+    assert found.startswith("grpcs://build.example: Remote Execution API 2.0 to 2.12, executes and caches")
     assert "'main'" in found
+
+
+def test_a_server_too_new_for_the_bazel_of_a_release_is_told_as_that() -> None:
+    """As buildbox-casd 1.4.30 says of itself; for TFLite it is right."""
+    status, found, _ = check(Capabilities("2.1", "2.12", executes=True, caches=True), keys())
+    assert (status, "Bazel until 7.7 cannot" in found) == (Status.OK, True)
+    assert "Bazel" not in check(BOTH, keys())[1]
 
 
 def test_a_cache_alone_is_no_executor() -> None:

@@ -34,13 +34,22 @@ CAUSES = (
         r"^tfbuild: Bazel ended with exit code 39\b",
         r"Failed to fetch blobs because they do not exist remotely",
     ),
-    # ClientApiVersion.java; until 6.x Bazel speaks 2.0 alone: https://github.com/bazelbuild/bazel/pull/18270
+    # ClientApiVersion.java; 7.7.1 still speaks 2.0 alone, and 2.1 broke servers when it was tried in 6.3:
+    # https://github.com/bazelbuild/bazel/pull/18270
     cause_of(
         "cluster of another version of the API",
         "the cluster and this release's Bazel have no version of the Remote Execution API in common: take a "
-        "server that still speaks the older one (Bazel 6 knows 2.0 only), or a cache by http:// or https:// "
+        "server that still speaks the older one (Bazel until 7.7 knows 2.0 only; BuildGrid does, and "
+        "examples/cluster/buildgrid starts one), or a cache by http:// or https:// "
         "('--set remote.executor=null --set remote.cache=https://…')",
         r"The client supported API versions, .* is not supported by the server",
+    ),
+    cause_of(
+        "Bazel without TLS",
+        "this Bazel has no TLS for gRPC, as Debian's bazel-bootstrap 7.7.1; upstream's has: take a release "
+        "that is built with it, or reach the cluster by grpc:// ('--set remote.executor=grpc://HOST:PORT "
+        "--set remote.insecure=true'), or compile here ('--set remote.executor=null')",
+        r"Failed to init TLS infrastructure: JDK provider does not support ALPN",
     ),
     cause_of(
         "remote cache or executor out of reach",
