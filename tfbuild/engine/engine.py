@@ -43,14 +43,13 @@ from tfbuild.engine.facts import (
 )
 from tfbuild.engine.nodes import node_environment
 from tfbuild.engine.pack import pack_files
+from tfbuild.engine.waiting import Ended, wait_for_end
 from tfbuild.machine.host import find_program
 from tfbuild.machine.interrupts import hold_signals
 
 # Questions are answered in milliseconds; saving an image or removing one on a busy disk takes longer.
 _CONNECT_TIMEOUT_S = 10
 _REQUEST_TIMEOUT_S = 300
-# One question of how a container ended lasts at most so long: what forwards connections cuts idle ones.
-_WAIT_S = 60.0
 # dockerd gives up copying the output of a container that has ended after 2 s (containerExit in
 # https://github.com/moby/moby/blob/master/daemon/monitor.go); what it still writes comes within these pauses.
 _LOG_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
@@ -313,7 +312,7 @@ class DockerEngine:
             try:
                 with hold_signals():
                     self._create(name, image, command, options, beside=server)
-                return self._run(name, options)
+                return self._run(name, options, server)
             finally:
                 self._remove_container(name)
 
@@ -326,7 +325,7 @@ class DockerEngine:
                     api.kill(name, signal="SIGTERM")
             return self._wait(name, grace_s)
 
-    def _run(self, name: str, options: RunOptions) -> RunResult:
+    def _run(self, name: str, options: RunOptions, server: str = "") -> RunResult:
         api = self._client.api
         try:
             api.start(name)
@@ -334,38 +333,25 @@ class DockerEngine:
             text = str(error.explanation or error)
             not_found = "no such file" in text or "not found" in text
             return RunResult(_EXIT_NOT_FOUND if not_found else _EXIT_NOT_STARTED, "", text)
-        return self._wait(name, options.timeout_s, speaks=options.speaks)
+        return self._wait(name, options.timeout_s, speaks=options.speaks, server=server)
 
-    def _wait(self, name: str, timeout_s: float, *, speaks: bool = False) -> RunResult:
-        """Until the container has ended; it is killed after ``timeout_s`` seconds."""
+    def _wait(self, name: str, timeout_s: float, *, speaks: bool = False, server: str = "") -> RunResult:
+        """Until the container has ended; it is killed after ``timeout_s`` seconds, and where ``server``, the
+        container that it asks, has ended before."""
         api = self._client.api
-        timed_out = not self._has_ended(name, time.monotonic() + timeout_s)
-        if timed_out:
+        how = wait_for_end(api, name, timeout_s, server)
+        if how is not Ended.BY_ITSELF:
             with suppress(docker.errors.APIError):  # it may have ended just now
                 api.kill(name)
         state = api.inspect_container(name)["State"]
-        stdout, stderr = self._output(name, patient=speaks and not timed_out)
+        stdout, stderr = self._output(name, patient=speaks and how is Ended.BY_ITSELF)
         return RunResult(
-            exit_code=137 if timed_out else int(state["ExitCode"]),
+            exit_code=int(state["ExitCode"]) if how is Ended.BY_ITSELF else 137,
             stdout=stdout,
-            stderr=stderr,
-            timed_out=timed_out,
+            stderr=f"{stderr}the server has ended" if how is Ended.ALONE else stderr,
+            timed_out=how is Ended.TIMED_OUT,
             out_of_memory=bool(state.get("OOMKilled")),
         )
-
-    def _has_ended(self, name: str, deadline: float) -> bool:
-        """Waits for it, until ``deadline``."""
-        while True:
-            began = time.monotonic()
-            patience = min(_WAIT_S, max(deadline - began, _LOG_PAUSES_S[0]))
-            try:
-                self._client.api.wait(name, timeout=patience, condition="not-running")
-                return True
-            except OSError:  # requests' errors are; an answer that did not come in time is one of them
-                if time.monotonic() - began < patience:
-                    raise
-            if time.monotonic() >= deadline:
-                return False
 
     def _output(self, name: str, *, patient: bool) -> tuple[str, str]:
         """What the container printed. ``patient``: read again for a while, as long as there is nothing."""

@@ -87,6 +87,7 @@ class FakeApi:
         self.stdout: list[bytes] = [b"out\xff"]  # one for each time that the log is read; the last one stays
         self.stderr = b"err"
         self.starts = 0
+        self.ended: set[str] = set()  # names of servers that are gone
 
     def create_host_config(self, **options: Any) -> dict[str, Any]:
         self.host_config = options
@@ -114,7 +115,7 @@ class FakeApi:
         return self.states[min(self.starts, len(self.states)) - 1]
 
     def inspect_container(self, name: str) -> dict[str, Any]:
-        return {"State": self.state}
+        return {"State": EXITED if name in self.ended else self.state}
 
     def kill(self, name: str) -> None:
         self.killed = True
@@ -194,6 +195,19 @@ def test_a_container_that_does_not_end_is_killed() -> None:
     result = _engine(api).run_once("image", [], RunOptions(timeout_s=0))
     assert result.timed_out
     assert result.exit_code == 137
+    assert api.killed
+    assert not api.present
+
+
+def test_who_asks_a_server_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tfbuild.engine.waiting._LOOK_S", 0.01)
+    api = FakeApi((RUNNING,))
+    options = RunOptions(timeout_s=600)
+    with _engine(api).serve("image", ["serve"], options) as server:
+        api.ended = set(api.present)
+        result = server.beside(("probe",), 600, speaks=True)
+    assert (result.exit_code, result.timed_out, result.repeated) == (137, False, False)
+    assert (result.stdout, result.stderr) == ("out\N{REPLACEMENT CHARACTER}", "errthe server has ended")
     assert api.killed
     assert not api.present
 
