@@ -218,17 +218,20 @@ def default_release(
 def require_arch(release: Release, arch: Arch, releases: Sequence[Release] = ()) -> None:
     """Raises :class:`NothingMatchesError` where ``release`` cannot be built for ``arch``.
 
-    Of ``releases``, where they are given, those of its product that can are named.
+    Of ``releases``, where they are given, those of its product that can are named; the newest that comes from
+    where ``release`` does is the one to take.
     """
     if arch not in release.arches:
         able = ", ".join(map(str, release.arches))
         named = [each for each in releases if each.product == release.product and arch in each.arches]
         others = ", ".join(f"{each.release} (from {each.origin})" for each in named) or "none"
+        alike = [each for each in named if each.origin == release.origin]
+        take = (alike or named)[-1:]
         raise NothingMatchesError(
             f"{release.product} {release.release} cannot be built for {arch}",
             details=(f"it can for: {able}", *([f"releases for {arch}: {others}"] if releases else [])),
             hint=f"use --arch {release.arches[0]}"
-            + (f", or --from {named[0].origin} --release {named[0].release}" if named else ""),
+            + "".join(f", or --from {each.origin} --release {each.release}" for each in take),
         )
 
 

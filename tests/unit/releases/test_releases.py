@@ -241,7 +241,7 @@ def test_an_arch_that_the_release_cannot_do() -> None:
     with pytest.raises(NothingMatchesError) as caught:
         require_arch(release, Arch.ARMHF, RELEASES)
     assert caught.value.details[1] == "releases for armhf: 2.14.0-wheel (from wheel), 2.16.1 (from source)"
-    assert caught.value.hint == "use --arch amd64, or --from wheel --release 2.14.0-wheel"
+    assert caught.value.hint == "use --arch amd64, or --from source --release 2.16.1"
 
 
 def test_a_release_keeps_its_trailing_zero(root: Path) -> None:
