@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.artifacts.elf.facts import ElfFacts, ElfKind
 from tfbuild.artifacts.elf.read import ELF_MAGIC
 from tfbuild.artifacts.examine import Beside, examine_file
@@ -35,6 +34,7 @@ from tfbuild.verify.checks.isa import check_isa
 from tfbuild.verify.checks.licenses import check_licenses, read_licensed
 from tfbuild.verify.checks.trust import Demand, check_trust
 from tfbuild.verify.checks.wheel import check_archive
+from tfbuild.verify.dist_folders import which_dist_folder
 from tfbuild.verify.findings import Observation
 from tfbuild.verify.image import verify_images, verify_indexed
 from tfbuild.verify.libraries import check_misplaced, misplaced

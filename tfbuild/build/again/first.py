@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.base.documents import dump
 from tfbuild.base.errors import NothingMatchesError, UsageError, VerificationError
 from tfbuild.build.dist.folder import is_intact
 from tfbuild.build.dist.manifest import Manifest
 from tfbuild.build.dist.ownership import MANIFEST, owner_of, read_manifest
 from tfbuild.plan.plan import Plan
+from tfbuild.verify.dist_folders import which_dist_folder
 
 REBUILT_IMAGE = "tfbuild/rebuilt"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfbuild.artifacts.dist_folders import which_dist_folder
+from tfbuild.verify.dist_folders import which_dist_folder
 from tfbuild.trust.files import (
     MINISIGN_SIGNATURE,
     SEALED,

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-from tfbuild.artifacts.dist_folders import which_dist_folder
 from tfbuild.base.errors import PackagingError, UsageError, VerificationError
 from tfbuild.build.dist.folder import claim, is_intact, swap
 from tfbuild.build.dist.ownership import (
@@ -30,6 +29,7 @@ from tfbuild.build.dist.ownership import (
 from tfbuild.machine.files import hash_file
 from tfbuild.registry.content import EMPTY, TITLE, Content, Descriptor, manifest_of
 from tfbuild.registry.push import Publication
+from tfbuild.verify.dist_folders import which_dist_folder
 
 DIST_TYPE = "application/vnd.tfbuild.dist.v1"
 _FILE_TYPE = "application/octet-stream"

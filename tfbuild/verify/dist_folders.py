@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CHECKSUMS = "SHA256SUMS"
+from tfbuild.trust.files import SUMS
+
 _DEPTH = 4  # dist/PRODUCT/RELEASE/CONFIG/ARCH
 _SHOWN = 3
 
@@ -14,7 +15,7 @@ def which_dist_folder(folder: Path, otherwise: str = "") -> str:
     below = [
         found.parent
         for depth in range(1, _DEPTH + 1)
-        for found in sorted(folder.glob("*/" * depth + CHECKSUMS))
+        for found in sorted(folder.glob("*/" * depth + SUMS))
         if found.is_file()
     ]
     if not below:

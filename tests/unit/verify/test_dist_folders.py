@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfbuild.artifacts.dist_folders import which_dist_folder
+from tfbuild.verify.dist_folders import which_dist_folder
 
 
 def test_a_folder_above_is_told_those_below(tmp_path: Path) -> None:
