@@ -1,10 +1,11 @@
 """Inference of our library against the newest ai-edge-litert wheel, in one container.
 
-    python -m benchmarks.inference [--rounds N] [--dist FOLDER]
+    python -m benchmarks.inference [--rounds N] [--cpus N] [--dist FOLDER]
 
-MobileNetV2 224, float32 and int8, one and two threads; three programs take turns: the wheel's Python
-interpreter (the time of invoke() alone), our C++ library with the default resolver, our C library with the
-XNNPACK delegate. Needs a finished ``invoke build-tflite``, and TensorFlow once, to make the models.
+MobileNetV2 224, float32 and int8, one and two threads, with all CPUs or a quota (``--cpus 1.5``); three
+programs take turns: the wheel's Python interpreter (the time of invoke() alone), our C++ library with the
+default resolver, our C library with the XNNPACK delegate. Needs a finished ``invoke build-tflite``, and
+TensorFlow once, to make the models.
 """
 
 from __future__ import annotations
@@ -195,7 +196,8 @@ def run(lab: Lab, tag: str, paths: Sequence[Path], options: argparse.Namespace) 
     # Generous: four tries for each round, and 100 ms for an inference, which happens where CPUs are short.
     inferences = 4 * options.rounds * (options.inferences + 2) * 3 * len(files) * len(options.threads)
     limit = 120 + inferences * 0.1
-    ran = lab.engine.run_once(tag, command, RunOptions(files=files, mount="/models", timeout_s=limit))
+    settings = RunOptions(files=files, mount="/models", timeout_s=limit, cpus=options.cpus)
+    ran = lab.engine.run_once(tag, command, settings)
     if ran.exit_code != 0:
         raise BuildError(
             f"the container ended with {ran.exit_code}", details=tuple(ran.stderr.splitlines()[-10:])
@@ -272,6 +274,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=60, help="turns of each program [60]")
     parser.add_argument("--inferences", type=int, default=20, help="inferences in a turn [20]")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--cpus", type=float, help="quota of CPU time, as for docker run [all CPUs]")
     parser.add_argument("--release", default="", help="as for invoke build-tflite")
     parser.add_argument("--config", default="", help="as for invoke build-tflite")
     parser.add_argument(
@@ -293,7 +296,9 @@ def main(options: argparse.Namespace) -> int:
         build_image(lab, plan, dist, installed, tag)
         before = machine()
         series = run(lab, tag, paths, options)
-    sys.stdout.write(f"{plan.build_id} against ai-edge-litert; before: {before}; after: {machine()}\n\n")
+    quota = f", {options.cpus} CPUs" if options.cpus else ""
+    heading = f"{plan.build_id} against ai-edge-litert{quota}"
+    sys.stdout.write(f"{heading}; before: {before}; after: {machine()}\n\n")
     sys.stdout.write(report(series))
     return 0
 

@@ -82,7 +82,7 @@ class Cpus(Keys):
     arm64_optional: dict[Extension, str]
     arm64_cpus: dict[str, Cpu]
     arm64_emulated: dict[str, EmulatedCpu]
-    armhf_emulated: dict[str, EmulatedMarch]
+    emulated_march: dict[str, EmulatedMarch]
     possible: dict[Arch, Possible]
     arm64_options: dict[str, frozenset[Extension]]
     cpuinfo: dict[Extension, CpuFlag]

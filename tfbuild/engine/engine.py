@@ -286,6 +286,7 @@ class DockerEngine:
             mounts=[volume] if options.files and not beside else [],
             tmpfs=dict.fromkeys(options.tmpfs, ""),
             pids_limit=options.pids,
+            **({"nano_cpus": round(options.cpus * 1e9)} if options.cpus else {}),
             # Named, because logs of other drivers cannot be read back.
             log_config=docker.types.LogConfig(type="json-file", config=dict(_LOG_OPTIONS)),
         )

@@ -155,6 +155,7 @@ class RunOptions:
     tmpfs: tuple[str, ...] = ("/tmp",)  # noqa: S108 - a fresh one, inside the container
     timeout_s: float = 120
     pids: int = 512  # processes and threads
+    cpus: float | None = None  # a quota of CPU time, as 'docker run --cpus'; None: all
     # The program never ends without a word: silence is output that the engine lost. Then the log is read
     # again, and the program is run once more.
     speaks: bool = False

@@ -43,7 +43,7 @@ def test_what_cannot_be_built_says_so_in_the_first_line() -> None:
         (There(), "56.0 MB of downloads (none here); 5 GiB of disk"),
         (There(files=1, bytes=25_000), "56.0 MB of downloads (25.0 kB here); 5 GiB of disk"),
         (
-            There(files=2, bytes=56_000_000, free=9 << 30, seconds=312),
+            There(files=4, bytes=56_000_000, free=9 << 30, seconds=312),
             "56.0 MB of downloads (all here); 5 GiB of disk (9 GiB free for the cache); "
             "the last build took 5m12s",
         ),

@@ -157,7 +157,11 @@ def test_a_foreign_target_is_built_on_the_builders_architecture() -> None:
     names = {package.partition("=")[0] for package in plan.packages}
     assert "libxnnpack-dev" in names
     assert "libneon-2-sse-dev" not in names  # for amd64 only
-    assert [pin.filename for pin in plan.pins][1:] == ["libfft2d-dev_1.0-3+b1_arm64.deb"]
+    assert [pin.filename for pin in plan.pins][1:] == [
+        "libfft2d-dev_1.0-3+b1_arm64.deb",
+        "libpthreadpool-dev_0.0~git20251020.0e6ca13-1.1_arm64.deb",
+        "libpthreadpool0_0.0~git20251020.0e6ca13-1.1_arm64.deb",
+    ]
 
 
 def test_the_debian_image_has_the_packages_that_the_release_names() -> None:
@@ -194,6 +198,11 @@ def test_a_pinned_release_says_that_nobody_compiled_it_and_what_is_odd() -> None
     assert plan.notes[0] == "this project has not compiled tflite 2.20.0 as it is"
     assert any("release_version.h" in quirk for quirk in plan.quirks)
     assert BASE.notes == ()
+
+
+def test_an_image_on_debian_says_what_it_has_from_the_suite_instead_of_the_release() -> None:
+    (note,) = make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "runtime.base=debian").notes
+    assert note.startswith("the image has trixie's libpthreadpool0, not the release's")
 
 
 def test_a_fingerprint_is_of_values_not_of_objects() -> None:

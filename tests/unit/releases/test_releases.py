@@ -146,14 +146,18 @@ def test_the_default_model_server_is_the_newest_though_nobody_has_compiled_it() 
 # -- what is pinned --------------------------------------------------------------------------------
 
 
-def test_the_debian_release_pins_the_archive_and_the_package_that_trixie_lacks() -> None:
+def test_the_debian_release_pins_the_archive_and_what_trixie_lacks_or_has_too_old() -> None:
     release = load_release(PROJECT, Product.TFLITE, "2.14.1-debian")
-    source, fft2d = release.pins(Arch.ARM64)
+    source, fft2d, *pools = release.pins(Arch.ARM64)
     assert source.urls == ("debian:pool/main/t/tensorflow/tensorflow_2.14.1+dfsg.orig.tar.xz",)
     assert source.sha256 == "9dfff0627def4e999f66a80d0fb57fd0651d12d525dcd67d6c24f1e9bca72b93"
     assert (source.size, source.filename) == (55936404, "tensorflow_2.14.1+dfsg.orig.tar.xz")
     assert fft2d.filename == "libfft2d-dev_1.0-3+b1_arm64.deb"
     assert release.pins(Arch.AMD64)[1].filename == "libfft2d-dev_1.0-3+b1_amd64.deb"
+    # One that sleeps after a thousand turns. Its headers and its library are one version.
+    assert [each.filename for each in pools] == [
+        f"{name}_0.0~git20251020.0e6ca13-1.1_arm64.deb" for name in ("libpthreadpool-dev", "libpthreadpool0")
+    ]
     assert "libneon-2-sse-dev" in {each.name for each in release.packages(Arch.AMD64)}
     assert "libneon-2-sse-dev" not in {each.name for each in release.packages(Arch.ARM64)}
     defines = {each.name for each in release.compile_defines}
@@ -237,7 +241,8 @@ def test_an_arch_that_the_release_cannot_do() -> None:
     assert caught.value.details == ("it can for: amd64, arm64",)
     with pytest.raises(NothingMatchesError) as caught:
         require_arch(release, Arch.RISCV64, RELEASES)
-    assert caught.value.details == ("it can for: amd64, arm64", "releases for riscv64: none")
+    assert caught.value.details == ("it can for: amd64, arm64", "releases for riscv64: 2.16.1 (from source)")
+    assert caught.value.hint == "use --arch amd64, or --from source --release 2.16.1"
     with pytest.raises(NothingMatchesError) as caught:
         require_arch(release, Arch.ARMHF, RELEASES)
     assert caught.value.details[1] == "releases for armhf: 2.14.0-wheel (from wheel), 2.16.1 (from source)"
@@ -431,5 +436,9 @@ def test_two_releases_of_one_source_have_the_same_patches_under_the_same_name() 
     ]
     upstream, debian = ({path.name: path.read_bytes() for path in each.iterdir()} for each in folders)
     assert upstream == {name: debian[name] for name in upstream}
-    # Only Debian's XNNPACK infers shapes.
-    assert set(debian) - set(upstream) == {"01-reduce-keep-dims.patch", "03-check-inferred-shapes.patch"}
+    # Only Debian's XNNPACK infers shapes. The last one came after upstream's release was compiled and verified.
+    assert set(debian) - set(upstream) == {
+        "01-reduce-keep-dims.patch",
+        "03-check-inferred-shapes.patch",
+        "14-ruy-spin.patch",
+    }

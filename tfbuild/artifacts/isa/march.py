@@ -41,7 +41,7 @@ def emulated_cpu(march: str | None, qemu: str | None) -> str:
     table = _table()
     if march is None or qemu is None or march in table.x86_64:
         return ""
-    if exact := table.armhf_emulated.get(march):
+    if exact := table.emulated_march.get(march):
         return exact.cpu if version_key(exact.qemu) <= version_key(qemu) else ""
     needed = allowed(march)
     if needed is None:

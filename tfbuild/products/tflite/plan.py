@@ -49,7 +49,7 @@ from tfbuild.products.tflite.smoke.operators import (
     script_cases,
 )
 from tfbuild.releases.dependency import PlacedFile
-from tfbuild.releases.keys import Release
+from tfbuild.releases.keys import Release, debian_of
 from tfbuild.releases.lock import Condition, Lock
 from tfbuild.releases.state import LockedSources, ReleaseLock, for_build
 
@@ -86,6 +86,7 @@ def make_tflite_plan(
         beyond=(selection.extra,) if selection else (),
         notes=(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
+            *_of_the_suite(release, values),
             *(notes(selection) if selection else ()),
         ),
         pins=(*pins, *locked.pins),
@@ -253,6 +254,17 @@ def operator_limits(release: TfliteSource | TfliteWheelRelease, arch: Arch) -> t
         for quirk in release.quirks
         if (quirk.operator_models or quirk.unknown_operators) and arch in (quirk.arches or (arch,))
     )
+
+
+def _of_the_suite(release: Release, values: BuildConfig) -> Iterator[str]:
+    """What an image on Debian has from the suite, and the dist folder from elsewhere."""
+    debian = debian_of(release)
+    if debian is None or values.runtime.base != "debian":
+        return
+    elsewhere = {each.filename.partition("_")[0] for each in debian.downloads}
+    for name in debian.runtime_packages:
+        if name in elsewhere:
+            yield f"the image has {debian.suite}'s {name}, not the release's: --verbose tells what differs"
 
 
 def _notes(
