@@ -436,7 +436,7 @@ def test_two_releases_of_one_source_have_the_same_patches_under_the_same_name() 
     ]
     upstream, debian = ({path.name: path.read_bytes() for path in each.iterdir()} for each in folders)
     assert upstream == {name: debian[name] for name in upstream}
-    # Only Debian's XNNPACK infers shapes. The last one came after upstream's release was compiled and verified.
+    # Only Debian's XNNPACK infers shapes. The last one came when upstream's had been compiled and verified.
     assert set(debian) - set(upstream) == {
         "01-reduce-keep-dims.patch",
         "03-check-inferred-shapes.patch",
