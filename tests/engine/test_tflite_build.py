@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -12,9 +13,11 @@ import jsonschema
 import pytest
 
 from tests.engine.conftest import PROJECT, Built, Invoke
+from tests.operators.pack import stored
 from tests.support.bills import owners_in_cyclonedx, require_valid_cyclonedx, require_valid_spdx
 from tests.support.operators import pack_with_a_broken_model, require_operators, require_zoo
 from tests.support.provenance import require_valid_provenance
+from tests.zoo.cases import FILE as ZOO
 from tfbuild.artifacts.elf.read import ELF_MAGIC, read_elf
 from tfbuild.artifacts.image.archive import ImageArchive
 from tfbuild.engine.engine import DockerEngine
@@ -191,6 +194,29 @@ def test_a_model_that_ends_the_process_does_not_hide_the_others(
         (last, "right"),
     ]
     assert "operators xnnpack 3 2 2" in ran.stdout.splitlines()
+
+
+# Both pools of threads: XNNPACK's, and ruy's for what XNNPACK does not take.
+@pytest.mark.parametrize("xnnpack", ["true", "false"])
+def test_two_threads_on_one_cpu_are_no_catastrophe(
+    built: Built, engine: DockerEngine, tmp_path: Path, xnnpack: str
+) -> None:
+    """Threads that spin for each other took a thousand times as long as one, where no quota can be met."""
+    model = tmp_path / "resnet.tflite"
+    model.write_bytes(stored(gzip.decompress(ZOO.read_bytes()))["resnet-float32"])
+    files = {f"/smoke/{path.name}": path for path in (built.work / "smoke").glob("qemu")}
+    program = (*files, "/usr/bin/benchmark_model")
+    files["/smoke/resnet.tflite"] = model
+    options = RunOptions(platform=f"linux/{built.arch}", entrypoint=program[:1], files=files, cpus=1.0)
+
+    def microseconds(threads: int) -> float:
+        flags = ("--num_runs=200", "--min_secs=0.2", "--max_secs=5", f"--use_xnnpack={xnnpack}")
+        command = (*program[1:], "--graph=/smoke/resnet.tflite", f"--num_threads={threads}", *flags)
+        ran = engine.run_once(built.image, command, options)
+        (found,) = re.findall(r"Inference \(avg\): ([0-9.e+]+)", ran.stdout + ran.stderr)
+        return float(found)
+
+    assert microseconds(2) < 60 * microseconds(1)
 
 
 def test_second_run_does_nothing(built: Built, invoke: Invoke) -> None:

@@ -2,6 +2,7 @@
 
     python -m tests.operators models FILE           models and inputs alone, for the recording
     python -m tests.operators merge COLUMN=FILE...  the pack; the last recording has the answers
+    python -m tests.operators add COLUMN=FILE...    the pack with more columns; its answers remain
     python -m tests.operators rebuild               the pack with its own answers: for new tolerances,
                                                     and for models whose answer is computed
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from tests.operators.cases import all_cases
 from tests.operators.pack import FILE, compressed, known_answers, pack, unpack_file
-from tests.operators.recording import disagreements, merged, read_recording
+from tests.operators.recording import disagreements, merged, named_recordings, restored
 
 
 def main(words: list[str]) -> int:
@@ -27,15 +28,21 @@ def main(words: list[str]) -> int:
         case ["models", path]:
             Path(path).write_bytes(pack(all_cases(), {}, ()))
         case ["merge", *named] if named:
-            recordings = {}
-            for each in named:
-                column, _, path = each.partition("=")
-                recordings[column] = read_recording(Path(path))
+            recordings = named_recordings(named)
             cases = all_cases()
             said = disagreements(cases, recordings)
             print("\n".join(said))
             if said:
                 return 1
+            FILE.write_bytes(compressed(pack(cases, merged(cases, recordings), tuple(recordings))))
+        case ["add", *named] if named:
+            answers, columns = unpack_file()
+            new, old, cases = named_recordings(named), restored(answers, columns), all_cases()
+            said = disagreements(cases, {**new, "the pack": old[columns[-1]]})
+            print("\n".join(said))
+            if said:
+                return 1
+            recordings = {**new, **old}
             FILE.write_bytes(compressed(pack(cases, merged(cases, recordings), tuple(recordings))))
         case ["rebuild"]:
             answers, columns = unpack_file()

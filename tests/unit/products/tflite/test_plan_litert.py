@@ -77,7 +77,7 @@ def test_the_builder_gets_what_the_build_runs_besides() -> None:
 
 def test_it_counts_as_newer_than_the_tensorflow_lite_before_it() -> None:
     plan = make_plan(RELEASE)
-    assert {each.column for each in plan.part.operators} == {"litert-2.3.0"}
+    assert {each.column for each in plan.part.operators} == {"litert-2.2.0"}
     assert (plan.policy, make_plan("2.21.0").policy) == ("litert-scratch", "tflite-scratch")
     assert load_policy(PROJECT, plan.policy).policy.image.max_mb(plan.library_version) == 50
     assert make_plan(RELEASE, "opt", Arch.AMD64, "runtime.base=debian").policy == "tflite-debian"
@@ -93,7 +93,7 @@ def test_for_python_it_is_the_package_that_upstream_publishes(arch: Arch) -> Non
     plan = make_plan(RELEASE, "opt", arch, "runtime.flavour=python")
     assert plan.policy == "litert-python-scratch"
     assert {case.package for case in plan.part.smoke} == {"ai_edge_litert"}
-    assert {each.column for each in plan.part.operators} == {"litert-2.3.0"}
+    assert {each.column for each in plan.part.operators} == {"litert-2.2.0"}
     arguments = definition(plan, Layout(PROJECT, Path("/cache"), plan.build_id))["target"]["compile"]["args"]
     module = "_pywrap_litert_interpreter_wrapper"
     assert (arguments["PYTHON_PACKAGE"], arguments["PYTHON_MODULE"]) == ("ai_edge_litert", module)

@@ -22,7 +22,10 @@ from tfbuild.products.tflite.smoke.cases import crash_of, wrong_version
 OPERATORS, ZOO = PACKS = ("operators.pack", "zoo.pack")
 # The published packages whose delegation is recorded in the pack: tensorflow-cpu, and small ones by name.
 _TENSORFLOW = ("2.14.1", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")
-_PACKAGES = {"tflite_runtime": ("tflite-runtime", ("2.14.0",)), "ai_edge_litert": ("litert", ("2.3.0",))}
+_PACKAGES = {
+    "tflite_runtime": ("tflite-runtime", ("2.14.0",)),
+    "ai_edge_litert": ("litert", ("2.1.5", "2.2.0", "2.3.0")),
+}
 
 _STATES = {
     "wrong": ("smoke-answer", "a wrong answer"),

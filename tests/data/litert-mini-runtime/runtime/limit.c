@@ -1,0 +1,1 @@
+int litert_runtime_limit(void) { return 40; }

@@ -1,0 +1,1 @@
+int litert_runtime_answer(void) { return 10; }
