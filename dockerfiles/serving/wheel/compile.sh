@@ -17,16 +17,17 @@ source /common/phases.sh
 prepare() {
   take_source
   # Only what is compiled against, linked with or installed; a wheel has a hash, so its name says enough.
-  local wheel
+  local wheel more wanted
   wheel=$(basename /wheel/*.whl)
-  if [[ ! -e /tree/wheel/$wheel.stamp ]]; then
+  local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt'
+    '*.dist-info/*LICENSE')
+  read -ra more <<< "$WHEEL_LIBRARIES"
+  wanted="$wheel ${members[*]} ${more[*]}"
+  if [[ $(cat /tree/wheel/stamp 2> /dev/null) != "$wanted" ]]; then
     rm -rf /tree/wheel
     mkdir -p /tree/wheel
-    local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt')
-    local more
-    read -ra more <<< "$WHEEL_LIBRARIES"
     unzip -q "/wheel/$wheel" "${members[@]}" "${more[@]}" -d /tree/wheel
-    touch "/tree/wheel/$wheel.stamp"
+    echo "$wanted" > /tree/wheel/stamp
   fi
 }
 
