@@ -19,14 +19,16 @@ prepare() {
   # Only what is compiled against, linked with or installed; a wheel has a hash, so its name says enough.
   local wheel more wanted
   wheel=$(basename /wheel/*.whl)
-  local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt'
-    '*.dist-info/*LICENSE')
+  local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt')
   read -ra more <<< "$WHEEL_LIBRARIES"
-  wanted="$wheel ${members[*]} ${more[*]}"
+  wanted="$wheel ${members[*]} ${more[*]} LICENSE"
   if [[ $(cat /tree/wheel/stamp 2> /dev/null) != "$wanted" ]]; then
     rm -rf /tree/wheel
     mkdir -p /tree/wheel
     unzip -q "/wheel/$wheel" "${members[@]}" "${more[@]}" -d /tree/wheel
+    # Not every wheel has TensorFlow's licence among its headers.
+    [[ -e /tree/wheel/tensorflow/include/LICENSE ]] ||
+      unzip -p "/wheel/$wheel" '*.dist-info/LICENSE' > /tree/wheel/tensorflow/include/LICENSE
     echo "$wanted" > /tree/wheel/stamp
   fi
 }

@@ -41,10 +41,7 @@ done < <(paste /request/operators /request/operators-from)
 
 # --- licences: Serving's, TensorFlow's with all that is in its libraries, and those of the archives --------------
 cp /tree/source/LICENSE "$dist/share/licenses/tensorflow-serving"
-# Not every wheel has TensorFlow's licence among its headers.
-license=$wheel/include/LICENSE
-[[ -e $license ]] || license=$(find /tree/wheel/*.dist-info -name LICENSE -print -quit)
-cat "$license" "$wheel/THIRD_PARTY_NOTICES.txt" > "$dist/share/licenses/tensorflow"
+cat "$wheel/include/LICENSE" "$wheel/THIRD_PARTY_NOTICES.txt" > "$dist/share/licenses/tensorflow"
 while read -r pattern; do
   for archive in "/usr/lib/$MULTIARCH"/$pattern; do package_of "$archive"; done
 done < <(cat /request/archives /request/whole-archives) | sort -u | while read -r package; do
