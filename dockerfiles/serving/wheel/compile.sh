@@ -17,16 +17,19 @@ source /common/phases.sh
 prepare() {
   take_source
   # Only what is compiled against, linked with or installed; a wheel has a hash, so its name says enough.
-  local wheel
+  local wheel more wanted
   wheel=$(basename /wheel/*.whl)
-  if [[ ! -e /tree/wheel/$wheel.stamp ]]; then
+  local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt')
+  read -ra more <<< "$WHEEL_LIBRARIES"
+  wanted="$wheel ${members[*]} ${more[*]} LICENSE"
+  if [[ $(cat /tree/wheel/stamp 2> /dev/null) != "$wanted" ]]; then
     rm -rf /tree/wheel
     mkdir -p /tree/wheel
-    local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt')
-    local more
-    read -ra more <<< "$WHEEL_LIBRARIES"
     unzip -q "/wheel/$wheel" "${members[@]}" "${more[@]}" -d /tree/wheel
-    touch "/tree/wheel/$wheel.stamp"
+    # Not every wheel has TensorFlow's licence among its headers.
+    [[ -e /tree/wheel/tensorflow/include/LICENSE ]] ||
+      unzip -p "/wheel/$wheel" '*.dist-info/LICENSE' > /tree/wheel/tensorflow/include/LICENSE
+    echo "$wanted" > /tree/wheel/stamp
   fi
 }
 

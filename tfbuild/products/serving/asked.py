@@ -58,9 +58,10 @@ def _policy(release: Release, values: BuildConfig) -> str:
     return named(release, values)
 
 
-def _compiler(release: Release) -> CompilerCpus | None:
-    of = wheel_rules.compiler_of if isinstance(release, ServingWheelRelease) else compiler_of
-    return of(release)
+def _compiler(release: Release, arch: Arch) -> CompilerCpus | None:
+    if isinstance(release, ServingWheelRelease):
+        return wheel_rules.compiler_of(release, arch)
+    return compiler_of(release)
 
 
 RULES = Rules(

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.artifacts.platforms import Distribution, load_platforms
+from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.compilers.cpus import CompilerCpus, default_compiler_cpus
@@ -21,7 +22,7 @@ _CMAKE = "3.25"
 _WHEEL_COMPILED = "the official wheel is compiled already"
 
 
-def compiler_of(release: Release) -> CompilerCpus | None:
+def compiler_of(release: Release, _arch: Arch) -> CompilerCpus | None:
     """What compiles ``release``; None where nothing is compiled, or nobody has asked. Reads files."""
     return default_compiler_cpus(suite_of(release)) if release.is_compiled else None
 

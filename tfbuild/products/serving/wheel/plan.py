@@ -33,7 +33,13 @@ from tfbuild.products.serving.part import (
     WheelServerPart,
 )
 from tfbuild.products.serving.wheel.parts import left_out, without_parts
-from tfbuild.products.serving.wheel.release import ServerWheel, ServingWheelRelease, WheelBuild, commit_in
+from tfbuild.products.serving.wheel.release import (
+    ServerWheel,
+    ServingWheelRelease,
+    WheelBuild,
+    WheelCompiler,
+    commit_in,
+)
 from tfbuild.products.serving.wheel.rules import NO_CPU
 from tfbuild.products.serving.wheel.sources import SourceList
 from tfbuild.releases.keys import Release
@@ -122,9 +128,14 @@ def _beyond(more: WheelCircumstances) -> Iterator[Extra]:
 
 def builder_packages(compiler: CompilerTool, arch: Arch, build_arch: Arch) -> tuple[str, ...]:
     """What is installed for the machine that builds."""
+    if arch is build_arch:
+        return (*_TOOLS, *compiler.packages)
+    triplet = arch.platform.triplet.replace("_", "-")
     # Clang compiles for a foreign target itself, and finds here what it links with.
-    cross = (f"g++-{arch.platform.triplet.replace('_', '-')}",) if arch is not build_arch else ()
-    return (*_TOOLS, *compiler.packages, *cross)
+    cross = f"g++-{triplet}"
+    if compiler.kind == "clang":
+        return (*_TOOLS, *compiler.packages, cross)
+    return (*_TOOLS, cross, *(f"{each}-{triplet}" for each in compiler.packages))
 
 
 def policy_name(release: Release, values: BuildConfig) -> str:
@@ -232,14 +243,14 @@ def _flags(
 def _cmake_flags(
     request: Request, config: ResolvedConfig, release: ServingWheelRelease, lines: Mapping[str, Origin]
 ) -> Iterator[Flag]:
-    build = release.wheel
+    build, compiler = release.wheel, release.wheel.compiler_for(request.arch)
     where, platform = str(lines.get("wheel.compiler", BUILT_IN)), request.arch.platform
-    yield Flag(Target.CMAKE, f"CMAKE_CXX_COMPILER={_compiler(build, request)}", where)
+    yield Flag(Target.CMAKE, f"CMAKE_CXX_COMPILER={_compiler(compiler, request)}", where)
     yield Flag(Target.CMAKE, "CMAKE_BUILD_TYPE=Release", str(BUILT_IN))
     if request.arch is not request.build_arch:
         yield Flag(Target.CMAKE, "CMAKE_SYSTEM_NAME=Linux", str(BUILT_IN), "a cross build")
         yield Flag(Target.CMAKE, f"CMAKE_SYSTEM_PROCESSOR={platform.machine}", str(BUILT_IN))
-        if build.compiler.kind == "clang":
+        if compiler.kind == "clang":
             yield Flag(Target.CMAKE, f"CMAKE_CXX_COMPILER_TARGET={platform.triplet}", str(BUILT_IN))
     revision = str(lines.get("revision", BUILT_IN))
     yield Flag(Target.CMAKE, f"REVISION={release.revision[:_SHORT]}", revision, "what --version says")
@@ -258,11 +269,11 @@ def _cmake_flags(
         yield Flag(Target.CMAKE, f"{name}={folder}", str(BUILT_IN))
 
 
-def _compiler(build: WheelBuild, request: Request) -> str:
+def _compiler(compiler: WheelCompiler, request: Request) -> str:
     """clang compiles for any target; GCC has a program for each."""
-    if build.compiler.kind == "clang" or request.arch is request.build_arch:
-        return build.compiler.cxx
-    folder, _, name = build.compiler.cxx.rpartition("/")
+    if compiler.kind == "clang" or request.arch is request.build_arch:
+        return compiler.cxx
+    folder, _, name = compiler.cxx.rpartition("/")
     return f"{folder}/{request.arch.platform.triplet}-{name}"
 
 
@@ -293,6 +304,7 @@ def _part(
     protoc: ProtocTool | None,
 ) -> WheelServerPart:
     keys, tensorflow, needs = config.values.of(ServingKeys), build.tensorflow, build.needs
+    compiler = build.compiler_for(wheel.arch)
     return WheelServerPart(
         product="serving",
         tensorflow=TensorFlow(tensorflow.version, tensorflow.commit, tensorflow.sha256),
@@ -300,9 +312,7 @@ def _part(
             tensorflow.archive.name, tensorflow.archive.sha256, tensorflow.strip_prefix, tensorflow.subtrees
         ),
         wheel=LinkedWheel(wheel.download.filename, wheel.git_version, wheel.compiler, wheel.libraries),
-        compiler=CompilerTool(
-            build.compiler.kind, build.compiler.version, build.compiler.packages, build.compiler.cxx
-        ),
+        compiler=CompilerTool(compiler.kind, compiler.version, compiler.packages, compiler.cxx),
         packages=build.packages,
         protobuf=build.protobuf,
         protoc=protoc,

@@ -68,6 +68,15 @@ class FurtherSource(Keys):
     reason: Prose = Field(description="Why the suite's own cannot be used.")
 
 
+class WheelCompiler(Keys):
+    """What compiles Serving's source: the family and major version that the wheel was compiled with."""
+
+    kind: Literal["gcc", "clang"] = Field(description="Family.")
+    version: DottedVersion = Field(description="Version in the builder's suite.")
+    packages: tuple[PackageName, ...] = Field(min_length=1, description="Packages of the suite that hold it.")
+    cxx: AbsolutePath = Field(description="The C++ compiler in the builder.")
+
+
 class ServerWheel(Keys):
     """The wheel of one architecture, and what it says of itself."""
 
@@ -79,15 +88,9 @@ class ServerWheel(Keys):
     libraries: tuple[InnerPath, ...] = Field(
         default=(), description="Libraries in it that TensorFlow's own need, such as OpenMP's."
     )
-
-
-class WheelCompiler(Keys):
-    """What compiles Serving's source: the family and major version that the wheel was compiled with."""
-
-    kind: Literal["gcc", "clang"] = Field(description="Family.")
-    version: DottedVersion = Field(description="Version in the builder's suite.")
-    packages: tuple[PackageName, ...] = Field(min_length=1, description="Packages of the suite that hold it.")
-    cxx: AbsolutePath = Field(description="The C++ compiler in the builder.")
+    compile_with: WheelCompiler | None = Field(
+        default=None, description="Compiler for the target, where this wheel's is of another family."
+    )
 
 
 class WheelDefine(Keys):
@@ -159,6 +162,11 @@ class WheelBuild(Keys):
     def find(self, arch: Arch) -> ServerWheel | None:
         """The wheel for ``arch``."""
         return next((each for each in self.wheels if each.arch is arch), None)
+
+    def compiler_for(self, arch: Arch) -> WheelCompiler:
+        """What compiles for ``arch``."""
+        wheel = self.find(arch)
+        return (wheel.compile_with if wheel else None) or self.compiler
 
 
 class ServingWheelRelease(SourceRelease):

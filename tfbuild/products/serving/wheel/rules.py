@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfbuild.base.arch import Arch
 from tfbuild.config.compilers.cpus import CompilerCpus, compiler_cpus
 from tfbuild.plan.effect import KeyRules
 from tfbuild.products.serving.wheel.release import ServingWheelRelease
@@ -24,9 +25,9 @@ def _release_of(release: Release) -> ServingWheelRelease:
     return release
 
 
-def compiler_of(release: Release) -> CompilerCpus | None:
-    """What compiles ``release``; None where nobody has asked that compiler. Reads files."""
-    compiler = _release_of(release).wheel.compiler
+def compiler_of(release: Release, arch: Arch) -> CompilerCpus | None:
+    """What compiles ``release`` for ``arch``; None where nobody has asked that compiler. Reads files."""
+    compiler = _release_of(release).wheel.compiler_for(arch)
     return compiler_cpus(compiler.kind, compiler.version)
 
 

@@ -22,9 +22,10 @@ from tfbuild.plan.words import Words
 from tfbuild.products.saved_model import ModelFolder
 from tfbuild.products.serving.asked import RULES
 from tfbuild.products.serving.materials import wheel_materials
-from tfbuild.products.serving.wheel.plan import require_protoc, require_wheel
+from tfbuild.products.serving.wheel.plan import builder_packages, require_protoc, require_wheel
 from tfbuild.products.serving.wheel.release import disagreements
 from tfbuild.products.serving.wheel.request import request_files
+from tfbuild.products.serving.wheel.rules import compiler_of
 from tfbuild.products.serving.wheel.steps import require_commit
 from tfbuild.products.table import plan_of, plan_text
 from tfbuild.releases.load import default_release, load_lock
@@ -270,6 +271,25 @@ def test_a_foreign_architecture_is_what_clang_is_told() -> None:
     assert cache["CMAKE_CXX_COMPILER_TARGET"] == "aarch64-linux-gnu"
     assert cache["CMAKE_SYSTEM_PROCESSOR"] == "aarch64"
     assert cache["ARCHIVES"] == "/usr/lib/aarch64-linux-gnu"
+
+
+def test_a_wheel_of_another_compiler_s_family_has_its_own() -> None:
+    plan = make_linked_server_plan("2.14.1-wheel", Arch.ARM64)
+    cache = dict(plan.part.cmake_cache)
+    assert cache["CMAKE_CXX_COMPILER"] == "/usr/bin/aarch64-linux-gnu-g++-12"
+    assert "CMAKE_CXX_COMPILER_TARGET" not in cache
+    assert plan.part.wheel.libraries == ("tensorflow_cpu_aws.libs/libgomp-77ecc1d6.so.1.0.0",)
+    packages = builder_packages(plan.part.compiler, Arch.ARM64, Arch.AMD64)
+    assert {"g++-12-aarch64-linux-gnu", "g++-aarch64-linux-gnu"} <= set(packages)
+    assert "g++-12" in builder_packages(plan.part.compiler, Arch.ARM64, Arch.ARM64)
+    assert dict(make_linked_server_plan("2.14.1-wheel").part.cmake_cache)["CMAKE_CXX_COMPILER"] == (
+        "/usr/bin/clang++-17"
+    )
+    # Words of clang are no words of the compiler that takes them.
+    release = load_release(PROJECT, Product.SERVING, "2.14.1-wheel")
+    kinds = {arch: compiler.compiler for arch in release.arches if (compiler := compiler_of(release, arch))}
+    assert kinds[Arch.ARM64] == "gcc"
+    assert kinds.get(Arch.AMD64) != "gcc"
 
 
 def test_what_upstream_s_server_has_and_this_one_does_not_is_told() -> None:
