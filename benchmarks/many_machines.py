@@ -33,9 +33,10 @@ from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_miniature
 from tfbuild.base.errors import HostError
+from tfbuild.build.builders import make_builder
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import make_builder, make_roots
+from tfbuild.build.steps import make_roots
 from tfbuild.cli.run import run_command
 from tfbuild.cli.wiring import build_effects
 from tfbuild.plan.words import Words, host_arch
