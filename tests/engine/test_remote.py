@@ -229,6 +229,7 @@ def test_a_fault_leaves_nothing_wrong_and_a_build_that_ends_says_what_to_do(
     fault: Fault,
     fallback: str,
     build: Build,
+    plan_of: Callable[..., Plan[Any]],
     cluster: Cluster,
     gateway: str,
     expected: DistFolder,
@@ -242,6 +243,9 @@ def test_a_fault_leaves_nothing_wrong_and_a_build_that_ends_says_what_to_do(
                 build(f"{fault.name}-{number}", *words, *more)
             assert ended.value.exit_code == ExitCode.BUILD_FAILED
             assert fault.says in (ended.value.hint or "")
+            layout = Layout(PROJECT, cache_root(os.environ), plan_of(f"{fault.name}-{number}").build_id)
+            assert layout.out.is_dir()
+            assert not list(layout.out.iterdir())  # nothing that could get into dist/
         else:
             run = build(f"{fault.name}-{number}", *words, *more)
             assert compare(expected, DistFolder(run.layout.out / "dist")) == ()

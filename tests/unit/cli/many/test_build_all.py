@@ -162,7 +162,7 @@ def test_one_table_at_the_end(machine: Machine, capsys: pytest.CaptureFixture[st
         "trainer",
     ]
     assert lines[3].split()[1:4] == ["lib.so", "1.0", "kB"]
-    assert lines[3].endswith("1 of 2  here  built")
+    assert lines[3].endswith("1 of 2 steps  here  built")
     assert lines[-1].startswith("3 built in ")
     assert "trainer                         | ok      [1/7] fetch" in told.err
 
