@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import sys
 import tarfile
 import time
 import uuid
@@ -133,7 +134,7 @@ def _python_packages(lab: Lab) -> Path:
     words = ("--require-hashes", "--only-binary=:all:", f"--python-version={_PYTHON}", f"--target={partial}")
     requirements = _EXAMPLE / "buildgrid" / "requirements.txt"
     argv = [
-        "python3",
+        sys.executable,
         "-m",
         "pip",
         "install",

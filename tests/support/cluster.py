@@ -33,8 +33,8 @@ _PACKAGES = ("buildbox", "nginx-light")
 # What a root filesystem that is only unpacked does not have; the second is nginx's user.
 _LINKS = {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
 _EMPTY = "mnt"
-_USER = b"www-data:x:33:33:::\n"
-_GROUP = b"www-data:x:33:\n"
+_USER = b"nobody:x:65534:65534:::\n"
+_GROUP = b"nogroup:x:65534:\n"
 _DOOR = 8981
 EXAMPLE = PROJECT / "examples" / "cluster"
 
@@ -136,6 +136,7 @@ def example(
         server, door = (_service(runner, words, name) for name in ("casd", "door"))
         # Builds reach the server itself too, for faults that need no door.
         docker.from_env().networks.get("bridge").connect(server)
+        assert door.ports, door.logs().decode()
         port = door.ports[f"{_DOOR}/tcp"][0]["HostPort"]
         team = folder / "team.yaml"
         team.write_text(re.sub(r"grpcs://\S+", f"grpcs://{address}:{port}", team.read_text()))
