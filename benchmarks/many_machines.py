@@ -45,7 +45,7 @@ from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table as products
 from tfbuild.products.tflite import steps
 
-SPEED_UP, CACHED, PREDICTED = 3.2, 0.1, 0.15
+SPEED_UP, CACHED, PREDICTED, OVERHEAD = 3.2, 0.1, 0.15, 1.15
 JOBS = 16  # more than the workers of any cluster here
 _CLOSING = re.compile(
     r"tfbuild: remote: (\d+) cache hits, (\d+) executed there.*; (\d+) s, (\S+) MB sent, (\S+) MB received"
@@ -194,6 +194,9 @@ def targets(cold: dict[int, Figures], cached: Figures, local: Figures, share: fl
         yield Target("four workers' compile to one's", times[4] / times[1], round(1 / SPEED_UP, 4))
     if cached.compile is not None and times:
         yield Target("compile out of the cache to that of one", cached.compile / times[min(times)], CACHED)
+    if 1 in times:
+        alone = sum(each.seconds for each in of_ninja(local.ninja)) / share
+        yield Target("one worker's compile to one job here with its share", times[1] / alone, OVERHEAD)
     for n, seconds in sorted(times.items()):
         off = abs(predicted(local, cached, n, share) / seconds - 1)
         yield Target(f"prediction for {n} workers, off by", off, PREDICTED)

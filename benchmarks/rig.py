@@ -30,7 +30,7 @@ from tfbuild.plan.words import host_arch
 
 _EXAMPLE = PROJECT / "examples" / "cluster"
 _PORT = 8980
-_BASE = ("base-files", "bash", "coreutils", "grep")
+_BASE = ("base-files", "bash", "coreutils", "dash", "grep", "sed")
 _ROOTS = {
     "scheduler": ("trixie", (*_BASE, "postgresql", "python3")),
     "worker": ("sid", (*_BASE, "buildbox")),

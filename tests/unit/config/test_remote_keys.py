@@ -1,4 +1,4 @@
-"""The sections 'remote' and 'cache': what they must not say, and what it was once called."""
+"""The sections 'remote' and 'cache': what they must not say, and what they were once called."""
 
 from __future__ import annotations
 
