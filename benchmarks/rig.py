@@ -171,7 +171,7 @@ def _packed(packages: Path | None) -> bytes:
 def _wait_for_start(container: Any, wait_s: float) -> None:
     """Until the server says that it listens: first the tables are made."""
     deadline = time.monotonic() + 60 + wait_s
-    while b"Starting server" not in container.logs() and b"listening" not in container.logs().lower():
+    while b"Starting BuildGrid server" not in container.logs():
         if time.monotonic() > deadline:
             said = container.logs().decode(errors="replace").splitlines()[-5:]
             raise HostError("BuildGrid does not start", details=tuple(said))
