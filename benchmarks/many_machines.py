@@ -130,7 +130,8 @@ class Elsewhere:
     command: str
     lab: Lab
 
-    def scale(self, workers: int) -> None:
+    def scale(self, workers: int, share: float) -> None:
+        del share  # is its own affair
         ran = self.lab.runner.capture(shlex.split(self.command.replace("{}", str(workers))), timeout_s=600)
         if not ran.ok:
             said = tuple(ran.stderr.splitlines()[-5:])
@@ -148,8 +149,8 @@ class Waiting:
     def address(self) -> str:
         return self.cluster.address
 
-    def scale(self, workers: int) -> None:
-        self.cluster.scale(workers)
+    def scale(self, workers: int, share: float) -> None:
+        self.cluster.scale(workers, share)
         time.sleep(self.wait_s)
 
 
@@ -158,7 +159,7 @@ def cluster_of(lab: Lab, options: argparse.Namespace) -> Iterator[Waiting]:
     if options.executor:
         yield Waiting(Elsewhere(options.executor, options.scale, lab), options.wait)
         return
-    with buildgrid(lab, options.share, options.wait) as rig:
+    with buildgrid(lab, options.wait) as rig:
         yield Waiting(rig, options.wait)
 
 
@@ -209,12 +210,13 @@ def main(options: argparse.Namespace) -> int:
         there = (f"remote.executor={cluster.address}", "remote.insecure=yes")
         bench = Bench(lab, miniature(lab), there)
         say("one compile that is not measured: builder, and its root filesystem in the cluster")
-        cluster.scale(max(options.workers))
+        # With a whole CPU: it is only about what each worker has to get once.
+        cluster.scale(max(options.workers), 1.0)
         bench.compiled(uuid.uuid4().hex, JOBS, *bench.cluster)
         cold, word = {}, ""
         # Downwards: whoever stays has the builder's root filesystem already, as a worker usually has.
         for workers in sorted(options.workers, reverse=True):
-            cluster.scale(workers)
+            cluster.scale(workers, options.share)
             word = uuid.uuid4().hex
             cold[workers] = bench.compiled(word, JOBS, *bench.cluster)
             say(f"{workers} workers: {cold[workers].step:.1f} s")

@@ -53,18 +53,21 @@ class Rig:
     words: tuple[str, ...]
     lab: Lab
 
-    def scale(self, workers: int) -> None:
-        """So many workers, each with a connection to the scheduler."""
-        _compose(self.lab, *self.words, "up", "--detach", "--scale", f"worker={workers}")
+    def scale(self, workers: int, share: float) -> None:
+        """So many workers, each with ``share`` of a CPU. Those that stay keep what they have."""
+        _compose(self.lab, *self.words, "up", "--detach", "--no-recreate", "--scale", f"worker={workers}")
+        found = self.lab.runner.capture([*program(), *self.words, "ps", "--quiet", "worker"]).stdout.split()
+        ran = self.lab.runner.capture(["docker", "update", f"--cpus={share}", *found])
+        if not ran.ok:
+            raise HostError("the workers get no share", details=tuple(ran.stderr.splitlines()[-5:]))
 
 
 @contextmanager
-def buildgrid(lab: Lab, share: float, wait_s: float) -> Iterator[Rig]:
+def buildgrid(lab: Lab, wait_s: float) -> Iterator[Rig]:
     """Raises :class:`HostError` where it does not come up."""
     client = docker.from_env()
     folder = lab.scratch / "cluster"
     shutil.copytree(_EXAMPLE, folder)
-    # Mounts of the door, which nobody uses here.
     file = folder / "buildgrid" / "compose.yaml"
     project = f"tfbuild-bench-{uuid.uuid4().hex[:8]}"
     words = ("--project-name", project, "--file", str(file))
@@ -72,7 +75,7 @@ def buildgrid(lab: Lab, share: float, wait_s: float) -> Iterator[Rig]:
     try:
         for name, image in images.items():
             _make_image(lab, client, name, image)
-        file.write_text(_services(file, images, share))
+        file.write_text(_services(file, images))
         _compose(lab, *words, "up", "--detach", "--scale", "worker=1")
         name = lab.runner.capture([*program(), *words, "ps", "--quiet", "scheduler"]).stdout.strip()
         scheduler = client.containers.get(name)
@@ -99,14 +102,13 @@ def _compose(lab: Lab, *words: str) -> None:
         raise HostError("the cluster does not start", details=tuple(ran.stderr.splitlines()[-5:]))
 
 
-def _services(file: Path, images: Mapping[str, str], share: float) -> str:
-    """The example's own services, without the door; what differs is where images come from, and the share."""
+def _services(file: Path, images: Mapping[str, str]) -> str:
+    """The example's own services, without the door; what differs is where images come from."""
     document = yaml.safe_load(file.read_text())
     del document["services"]["door"]
     for name, service in document["services"].items():
         del service["build"]
         service["image"] = images["worker" if name == "worker" else "scheduler"]
-    document["services"]["worker"]["cpus"] = share
     return str(yaml.safe_dump(document))
 
 
