@@ -27,7 +27,8 @@ from tests.support.plans import PROJECT
 from tfbuild.config.remote.keys import CHROOT
 from tfbuild.machine.runner import SubprocessRunner
 
-_IMAGE = "tfbuild-test/cluster:1"
+# Tests of another copy of the project may run on the same engine.
+_IMAGE = f"tfbuild-test/cluster:{uuid.uuid4().hex[:8]}"
 _PORT = 8980
 _PACKAGES = ("buildbox", "nginx-light")
 # What a root filesystem that is only unpacked does not have; the second is nginx's user.
@@ -81,13 +82,13 @@ def cluster_image(folder: Path) -> Iterator[str]:
     """An image with the programs of the example; ``folder`` is for its root filesystem."""
     client = docker.from_env()
     rootfs = unpacked_root("sid", _PACKAGES, folder / "root", folder / "root.log")
-    name = _IMAGE.partition(":")[0]
-    client.api.import_image_from_file(str(rootfs), repository=name, tag="1")
+    name, _, tag = _IMAGE.partition(":")
+    client.api.import_image_from_file(str(rootfs), repository=name, tag=tag)
     try:
         container = client.containers.create(_IMAGE, ["/usr/bin/true"])
         try:
             container.put_archive("/", _links())
-            container.commit(name, "1")
+            container.commit(name, tag)
         finally:
             container.remove()
         yield _IMAGE
