@@ -73,8 +73,17 @@ class Cluster:
 
     def processes(self, word: str) -> list[int]:
         """Ids, as this machine counts, of its programs with ``word`` in their name."""
-        told = self.container.top(ps_args="-eo pid,comm")
-        return [int(pid) for pid, name in told["Processes"] if word in name]
+        # The engine's own answer takes longer than a compiler does.
+        return [int(each.name) for each in Path("/proc").glob("[0-9]*") if self._is_mine(each, word)]
+
+    def _is_mine(self, process: Path, word: str) -> bool:
+        try:
+            return (
+                word in (process / "comm").read_text()
+                and self.container.id in (process / "cgroup").read_text()
+            )
+        except OSError:  # it has ended
+            return False
 
 
 @contextmanager
