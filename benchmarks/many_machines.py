@@ -1,12 +1,12 @@
 """One compile on a cluster with 1, 2 and 4 workers, once more out of its cache, and without it.
 
-    python -m benchmarks.many_machines --executor grpc://HOST:PORT --scale 'COMMAND {}' [--workers N ...]
+    python -m benchmarks.many_machines [--workers N ...] [--share CPU]
 
-COMMAND makes the cluster have as many workers as stand in the place of {}; of examples/cluster/buildgrid:
-'docker compose --project-directory examples/cluster/buildgrid up --detach --scale worker={}'. What is
-compiled is the miniature of TFLite with twelve files that cost a compiler some seconds each; each run's files
-are new to every cache. Ratios mean something only where each worker has the same small share of a CPU
-('cpus: 0.3' at their service), and all of them together no more than there is beside the builder's own.
+The cluster is examples/cluster/buildgrid on this machine, each worker with the same small share of a CPU. All
+of them together should have no more than there is beside the builder's own. Of another cluster:
+--executor grpc://HOST:PORT --scale 'COMMAND {}', which makes it have as many workers as stand in the place of
+{}. What is compiled is the miniature of TFLite with twelve files that cost a compiler some seconds each; each
+run's files are new to every cache. Nothing else may run on this machine: some ten minutes.
 """
 
 from __future__ import annotations
@@ -21,28 +21,31 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import Target, machine, say, table
 from benchmarks.lab import HERE, PROJECT, Lab, open_lab
 from benchmarks.recorded import of_ninja
+from benchmarks.rig import Rig, buildgrid
 from benchmarks.scale import Cluster, simulate
 from benchmarks.trial import forget_build_cache
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_miniature
 from tfbuild.base.errors import HostError
+from tfbuild.build.builders import make_builder
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import make_builder, make_roots
+from tfbuild.build.steps import make_roots
 from tfbuild.cli.run import run_command
 from tfbuild.cli.wiring import build_effects
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table as products
 from tfbuild.products.tflite import steps
 
-SPEED_UP, CACHED, PREDICTED = 3.2, 0.1, 0.15
+SPEED_UP, CACHED, PREDICTED, OVERHEAD = 3.2, 0.1, 0.15, 1.15
 JOBS = 16  # more than the workers of any cluster here
 _CLOSING = re.compile(
     r"tfbuild: remote: (\d+) cache hits, (\d+) executed there.*; (\d+) s, (\S+) MB sent, (\S+) MB received"
@@ -119,13 +122,45 @@ def miniature(lab: Lab) -> Miniature:
     return made
 
 
-def scale(lab: Lab, command: str, workers: int, wait_s: float) -> None:
-    ran = lab.runner.capture(shlex.split(command.replace("{}", str(workers))), timeout_s=600)
-    if not ran.ok:
-        raise HostError(
-            f"no {workers} workers: '{command}' failed", details=tuple(ran.stderr.splitlines()[-5:])
-        )
-    time.sleep(wait_s)
+@dataclass(frozen=True)
+class Elsewhere:
+    """A cluster of somebody else; ``command`` makes it have as many workers as stand in the place of {}."""
+
+    address: str
+    command: str
+    lab: Lab
+
+    def scale(self, workers: int, share: float) -> None:
+        del share  # is its own affair
+        ran = self.lab.runner.capture(shlex.split(self.command.replace("{}", str(workers))), timeout_s=600)
+        if not ran.ok:
+            said = tuple(ran.stderr.splitlines()[-5:])
+            raise HostError(f"no {workers} workers: '{self.command}' failed", details=said)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Either kind, which needs a while until new workers are there and old ones forgotten."""
+
+    cluster: Rig | Elsewhere
+    wait_s: float
+
+    @property
+    def address(self) -> str:
+        return self.cluster.address
+
+    def scale(self, workers: int, share: float) -> None:
+        self.cluster.scale(workers, share)
+        time.sleep(self.wait_s)
+
+
+@contextmanager
+def cluster_of(lab: Lab, options: argparse.Namespace) -> Iterator[Waiting]:
+    if options.executor:
+        yield Waiting(Elsewhere(options.executor, options.scale, lab), options.wait)
+        return
+    with buildgrid(lab, options.wait) as rig:
+        yield Waiting(rig, options.wait)
 
 
 def predicted(local: Figures, cached: Figures, workers: int, share: float) -> float:
@@ -160,6 +195,9 @@ def targets(cold: dict[int, Figures], cached: Figures, local: Figures, share: fl
         yield Target("four workers' compile to one's", times[4] / times[1], round(1 / SPEED_UP, 4))
     if cached.compile is not None and times:
         yield Target("compile out of the cache to that of one", cached.compile / times[min(times)], CACHED)
+    if 1 in times:
+        alone = sum(each.seconds for each in of_ninja(local.ninja)) / share
+        yield Target("one worker's compile to one job here with its share", times[1] / alone, OVERHEAD)
     for n, seconds in sorted(times.items()):
         off = abs(predicted(local, cached, n, share) / seconds - 1)
         yield Target(f"prediction for {n} workers, off by", off, PREDICTED)
@@ -167,16 +205,18 @@ def targets(cold: dict[int, Figures], cached: Figures, local: Figures, share: fl
 
 def main(options: argparse.Namespace) -> int:
     before = machine()
-    with open_lab() as lab:
-        there = (f"remote.executor={options.executor}", "remote.insecure=yes")
+    with open_lab() as lab, ExitStack() as stack:
+        cluster = stack.enter_context(cluster_of(lab, options))
+        there = (f"remote.executor={cluster.address}", "remote.insecure=yes")
         bench = Bench(lab, miniature(lab), there)
         say("one compile that is not measured: builder, and its root filesystem in the cluster")
-        scale(lab, options.scale, max(options.workers), options.wait)
+        # With a whole CPU: it is only about what each worker has to get once.
+        cluster.scale(max(options.workers), 1.0)
         bench.compiled(uuid.uuid4().hex, JOBS, *bench.cluster)
         cold, word = {}, ""
         # Downwards: whoever stays has the builder's root filesystem already, as a worker usually has.
         for workers in sorted(options.workers, reverse=True):
-            scale(lab, options.scale, workers, options.wait)
+            cluster.scale(workers, options.share)
             word = uuid.uuid4().hex
             cold[workers] = bench.compiled(word, JOBS, *bench.cluster)
             say(f"{workers} workers: {cold[workers].step:.1f} s")
@@ -190,8 +230,8 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.many_machines", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--executor", required=True, help="the cluster, grpc://HOST:PORT")
-    parser.add_argument("--scale", required=True, help="command that makes {} workers")
+    parser.add_argument("--executor", default="", help="another cluster, grpc://HOST:PORT")
+    parser.add_argument("--scale", default="", help="command that makes {} workers of that")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4], help="how many [1 2 4]")
     parser.add_argument("--share", type=float, default=0.3, help="CPU of each worker [0.3]")
     parser.add_argument("--wait", type=float, default=20, help="seconds until new workers are there [20]")

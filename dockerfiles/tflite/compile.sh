@@ -34,14 +34,23 @@ prepare() {
   done < /request/dependencies
 }
 
+# No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
+# DEPEND: what a file includes is read from the compiler's own list (-MD), so a miss costs no second preprocessor.
+# RESHARE: what only this machine's own ccache has becomes the team's too.
+use_ccache() {
+  export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G CCACHE_DEPEND=1
+  [[ -z ${remote[ccache]:-} ]] || export CCACHE_REMOTE_STORAGE=${remote[ccache]} CCACHE_RESHARE=1
+}
+
 # Programs that run during the build, for the machine that builds, from the same sources as what is built.
 host_tools() {
   local tool
+  use_ccache
   for tool in $HOST_TOOLS; do
     cmake -S "$scripts/host-tools/$tool" -B "/tree/host-tools/build-$tool" -G Ninja \
       -DDEPENDENCIES=/tree/dependencies -DCMAKE_BUILD_TYPE=Release -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
       -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
-    CCACHE_DIR=/ccache ninja -C "/tree/host-tools/build-$tool" -j "${JOBS:?}" "$tool"
+    ninja -C "/tree/host-tools/build-$tool" -j "${JOBS:?}" "$tool"
     install -D "/tree/host-tools/build-$tool/bin/$tool" "/tree/host-tools/bin/$tool"
   done
 }
@@ -95,10 +104,9 @@ remote() {
 
 compile() {
   local jobs=$JOBS
-  # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.
-  # DEPEND: what a file includes is read from the compiler's own list (-MD), so a miss costs no second preprocessor.
-  export CCACHE_DIR=/ccache CCACHE_MAXSIZE=5G CCACHE_DEPEND=1
-  [[ -z ${remote[ccache]:-} ]] || export CCACHE_REMOTE_STORAGE=${remote[ccache]}
+  use_ccache
+  export CCACHE_STATSLOG=/tree/ccache-asked
+  rm -f "$CCACHE_STATSLOG"
   if [[ -e /tree/remote/property ]]; then
     # What is in no cache here goes to the cluster as it is: it preprocesses.
     export CCACHE_PREFIX=/common/recc.sh
@@ -108,6 +116,11 @@ compile() {
   ninja -C /tree/build -j "$jobs" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)
   cp /tree/build/.ninja_log "$log/ninja.log"  # what each file took
+  # Nobody was asked where nothing was to be compiled, or without ccache.
+  if [[ -e $CCACHE_STATSLOG ]]; then
+    awk '/^(direct|preprocessed)_cache_hit$/ { hits++ } /^cache_miss$/ { misses++ }
+      END { printf "tfbuild: ccache: %d hits, %d misses\n", hits, misses }' "$CCACHE_STATSLOG"
+  fi
   if [[ -e /tree/remote/property ]]; then remote_summary; fi
 }
 

@@ -16,8 +16,10 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.archives import pack_miniatures
+from tests.support.debian_registry import DebianRegistry, make_root, running
 from tests.support.linked import LINKED, Build, Linked, manifest_of
 from tests.support.serving import MINIATURE, Serve, mirrors_of, words_of
+from tests.support.tflite_mini import Miniature, make_miniature
 from tfbuild.base.errors import HostError
 from tfbuild.engine.docker_cli import DockerCli, find_docker_cli
 from tfbuild.engine.engine import DockerEngine, connect
@@ -46,6 +48,8 @@ _TFLITE = frozenset(
 )
 # The same for the miniature that is linked with a wheel.
 _LINKED = frozenset({"test_serving_drop_in", "test_serving_wheel"})
+# They have one registry.
+_REGISTRY = frozenset({"test_registry", "test_shared_layers"})
 # As `pytest --durations=0` tells; the order matters, the exact times do not.
 _LONGEST = (
     "tflite",
@@ -71,6 +75,8 @@ def _group_of(nodeid: str) -> str:
     name = Path(nodeid.partition("::")[0]).stem
     if name in _LINKED:
         return "linked"
+    if name in _REGISTRY:
+        return "registry"
     if name not in _TFLITE:
         return name
     # Nobody else builds for arm64 but the test of both together, which waits for its lock.
@@ -197,6 +203,38 @@ def gateway(engine: DockerEngine) -> str:
         if "Gateway" in config:
             return str(config["Gateway"])
     pytest.skip("the engine's bridge has no gateway on this machine")
+
+
+@pytest.fixture(scope="session")
+def compose(runner: SubprocessRunner) -> list[str]:
+    """The program that reads compose files, as Docker or as Debian brings it."""
+    if runner.capture(["docker", "compose", "version"]).ok:
+        return ["docker", "compose"]
+    if program := shutil.which("docker-compose"):
+        return [program]
+    message = "no Docker Compose: apt-get install docker-compose"
+    if os.environ.get("TFBUILD_REQUIRE_ENGINE"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def registry(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRegistry]:
+    folder = tmp_path_factory.mktemp("registry")
+    rootfs = make_root(folder / "root", folder / "root.log")
+    (folder / "docker").mkdir()
+    with running(rootfs, folder / "docker", gateway) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
+    """TFLite's miniature with upstream's dependencies, locked."""
+    made = make_miniature(tmp_path_factory.mktemp("tflite-mini"))
+    words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
+    ran = invoke("lock", *words, "--mirror", str(made.mirror), env={"TFBUILD_MIRRORS": made.mirrors})
+    assert ran.ok, ran.stderr
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
 from tests.support.builds import Build, with_real_ids
-from tests.support.debian_registry import PASSWORD, USER, DebianRegistry, make_root, running
+from tests.support.debian_registry import PASSWORD, USER, DebianRegistry
 from tests.unit.trust.test_how_to_verify import lines
 from tfbuild.build.dist.signing import sign_folder
 from tfbuild.build.oci_index import Tagged, read_saved, write_archive
@@ -27,15 +27,6 @@ from tfbuild.engine.engine import DockerEngine
 from tfbuild.trust.keys import read_signer
 
 _NAME = "tfbuild-test/pushed:1"
-
-
-@pytest.fixture(scope="module")
-def registry(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRegistry]:
-    folder = tmp_path_factory.mktemp("registry")
-    rootfs = make_root(folder / "root", folder / "root.log")
-    (folder / "docker").mkdir()
-    with running(rootfs, folder / "docker", gateway) as found:
-        yield found
 
 
 @dataclass(frozen=True)

@@ -14,28 +14,25 @@ from typing import Any
 
 import pytest
 
-from tests.engine.conftest import PROJECT, Invoke
+from tests.engine.conftest import PROJECT
 from tests.engine.test_upstream_build import compile_only
-from tests.support.cluster import Cluster, cluster_image, running
+from tests.support.cluster import Cluster, Example, cluster_image, example, running
 from tests.support.faults import FAULTS, FEW, Fault, plain
 from tests.support.grpc_front import grpc_front
-from tests.support.products import Product, load_release
-from tests.support.reporters import SilentReporter
 from tests.support.serving import Serve
-from tests.support.tflite_mini import Miniature, make_miniature
-from tests.support.tls_front import make_keys, tls_front
+from tests.support.tflite_mini import Miniature
 from tfbuild.base.errors import BuildError, ExitCode
 from tfbuild.build.again.compare import DistFolder, compare
 from tfbuild.build.buildkit.bake import BakeFile, BakeOptions
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import bake_targets, make_roots
-from tfbuild.cli.wiring import build_effects
+from tfbuild.build.steps import bake_targets
 from tfbuild.config.remote.keys import RemoteKeys
 from tfbuild.doctor.checks import Status
 from tfbuild.doctor.remote import check_remote
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root
+from tfbuild.machine.runner import SubprocessRunner
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words, host_arch
 from tfbuild.products import table
@@ -49,21 +46,17 @@ Build = Callable[..., Run[Any]]
 
 
 @pytest.fixture(scope="module")
-def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
-    made = make_miniature(tmp_path_factory.mktemp("tflite-mini"))
-    words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
-    ran = invoke("lock", *words, "--mirror", str(made.mirror), env={"TFBUILD_MIRRORS": made.mirrors})
-    assert ran.ok, ran.stderr
-    return made
-
-
-@pytest.fixture(scope="module")
 def plan_of(mini: Miniature) -> Iterator[Callable[..., Plan[Any]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TFBUILD_MIRRORS", mini.mirrors)
 
-        def plan(name: str, *sets: str) -> Plan[Any]:
-            words = Words(release=str(mini.release), name=f"{WORD}-{name}", sets=("compile.ccache=no", *sets))
+        def plan(name: str, *sets: str, config: Path | None = None) -> Plan[Any]:
+            words = Words(
+                release=str(mini.release),
+                config=str(config or ""),
+                name=f"{WORD}-{name}",
+                sets=("compile.ccache=no", *sets),
+            )
             return table.plan_of(PROJECT, "tflite", words, env=os.environ, build_arch=host_arch())
 
         yield plan
@@ -79,8 +72,8 @@ def build(
     """The steps up to the compile; nothing of them stays."""
     made: list[Layout] = []
 
-    def run(name: str, *sets: str) -> Run[Any]:
-        plan = plan_of(name, *sets)
+    def run(name: str, *sets: str, config: Path | None = None) -> Run[Any]:
+        plan = plan_of(name, *sets, config=config)
         made.append(Layout(PROJECT, cache_root(os.environ), plan.build_id))
         return compile_only(plan, mini, tmp_path_factory.mktemp(name))
 
@@ -93,28 +86,27 @@ def build(
 
 
 @pytest.fixture(scope="module")
-def image(
-    mini: Miniature, plan_of: Callable[..., Plan[Any]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The cluster's image: what builds have their client from, made as they make it."""
-    plan, folder = plan_of("root", "remote.executor=grpc://127.0.0.1:1"), tmp_path_factory.mktemp("root")
-    assert plan.remote
-    assert plan.remote.tools
-    layout = Layout(PROJECT, cache_root(os.environ), plan.build_id)
-    release = load_release(PROJECT, Product.TFLITE, str(mini.release))
-    effects = build_effects(plan, release, folder, offline=False, reporter=SilentReporter())
-    run = Run(plan, table.recipe_of(plan), layout, effects, folder)
-    run.logs.mkdir(parents=True, exist_ok=True)
-    make_roots(run)
-    with cluster_image(layout.root(plan.remote.tools) / "rootfs.tar") as name:
+def image(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with cluster_image(tmp_path_factory.mktemp("cluster-image")) as name:
         yield name
-    shutil.rmtree(layout.work, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
-def cluster(image: str) -> Iterator[Cluster]:
-    with running(image) as found:
+def started(
+    image: str,
+    runner: SubprocessRunner,
+    compose: list[str],
+    gateway: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Example]:
+    with example(runner, compose, image, tmp_path_factory.mktemp("cluster"), gateway) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(started: Example) -> Cluster:
+    """The example's, without its door."""
+    return started.cluster
 
 
 def of(cluster: Cluster, *more: str) -> tuple[str, ...]:
@@ -174,31 +166,34 @@ def test_another_compiler_behind_the_same_path_has_no_hit(
     assert "refused" in said
 
 
-def test_a_client_without_certificate_gets_nothing_and_one_with_leaves_no_secret(
-    build: Build, cluster: Cluster, gateway: str, tmp_path: Path
+def test_who_has_no_keys_of_the_example_gets_nothing_and_who_has_leaves_no_secret(
+    build: Build, started: Example
 ) -> None:
-    keys, token = make_keys(tmp_path, gateway), tmp_path / "token"
-    token.write_text("s3cr3t-token\n")
-    with tls_front(keys, gateway, cluster.place) as port:
-        there = (f"remote.executor=grpcs://{gateway}:{port}", f"remote.ca={keys.ca}", f"remote.token={token}")
-        with pytest.raises(BuildError):
-            build("stranger", *there)
-        mine = (f"remote.certificate={keys.client[0]}", f"remote.key={keys.client[1]}")
-        run = build("mine", *there, *mine)
-        assert all(each.status is Status.OK for each in check_remote(_keys(*there, *mine), PROJECT))
-        assert [each.status for each in check_remote(_keys(*there), PROJECT)] == [Status.FATAL]
-    hits, _, here = counted(run)
-    assert hits >= 3
+    """``examples/cluster``: keys.sh, the door of the compose file, team.yaml."""
+    anonymous, mine = ("remote.certificate=null", "remote.key=null"), "remote.fallback=none"
+    with pytest.raises(BuildError):
+        build("stranger", *anonymous, mine, config=started.config)
+    wrong = started.keys / "wrong"
+    wrong.write_text("0" * 64)
+    run = build("mine", mine, config=started.config)
+    assert [each.status for each in check_remote(_keys(started.config), PROJECT)] == [Status.OK]
+    for sets in (anonymous, (f"remote.token={wrong}",)):
+        assert [each.status for each in check_remote(_keys(started.config, mine, *sets), PROJECT)] == [
+            Status.FATAL
+        ]
+    hits, executed, here = counted(run)
+    assert hits + executed >= 3
     assert here == 0
+    token, key = (started.keys / name for name in ("token", "me.key"))
+    secrets = (token.read_bytes().strip(), key.read_bytes().splitlines()[1])
     for path in run.layout.work.rglob("*"):
         if path.is_file():
             found = path.read_bytes()
-            assert b"s3cr3t-token" not in found, path
-            assert keys.client[1].read_bytes().splitlines()[1] not in found, path
+            assert not [secret for secret in secrets if secret in found], path
 
 
-def _keys(*sets: str) -> RemoteKeys:
-    return table.load_config(PROJECT, "opt", host_arch(), sets).values.remote
+def _keys(config: Path, *sets: str) -> RemoteKeys:
+    return table.load_config(PROJECT, str(config), host_arch(), sets).values.remote
 
 
 def test_without_the_cluster_a_build_ends_with_the_next_step_or_goes_on_here(
@@ -234,6 +229,7 @@ def test_a_fault_leaves_nothing_wrong_and_a_build_that_ends_says_what_to_do(
     fault: Fault,
     fallback: str,
     build: Build,
+    plan_of: Callable[..., Plan[Any]],
     cluster: Cluster,
     gateway: str,
     expected: DistFolder,
@@ -247,6 +243,9 @@ def test_a_fault_leaves_nothing_wrong_and_a_build_that_ends_says_what_to_do(
                 build(f"{fault.name}-{number}", *words, *more)
             assert ended.value.exit_code == ExitCode.BUILD_FAILED
             assert fault.says in (ended.value.hint or "")
+            layout = Layout(PROJECT, cache_root(os.environ), plan_of(f"{fault.name}-{number}").build_id)
+            assert layout.out.is_dir()
+            assert not list(layout.out.iterdir())  # nothing that could get into dist/
         else:
             run = build(f"{fault.name}-{number}", *words, *more)
             assert compare(expected, DistFolder(run.layout.out / "dist")) == ()

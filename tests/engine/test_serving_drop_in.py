@@ -5,7 +5,6 @@ Documented lines, compose files, and Kubernetes manifests; the files are in ``te
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -67,19 +66,6 @@ def test_a_model_is_put_into_an_image_as_upstream_documents_it(
             assert predicted(rest) == pytest.approx(LOGITS)
     finally:
         docker_says(runner, "rmi", own)
-
-
-@pytest.fixture(scope="session")
-def compose(runner: SubprocessRunner) -> list[str]:
-    """The program that reads compose files, as Docker or as Debian brings it."""
-    if runner.capture(["docker", "compose", "version"]).ok:
-        return ["docker", "compose"]
-    if program := shutil.which("docker-compose"):
-        return [program]
-    message = "no Docker Compose: apt-get install docker-compose"
-    if os.environ.get("TFBUILD_REQUIRE_ENGINE"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @contextmanager

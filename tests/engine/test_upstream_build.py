@@ -26,9 +26,10 @@ from tests.support.tflite_mini import Miniature, make_litert_miniature, make_min
 from tfbuild.artifacts.elf.read import parse_elf, read_elf
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.build.again.compare import DistFolder, compare
+from tfbuild.build.builders import make_builder
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import make_builder, make_roots
+from tfbuild.build.steps import make_roots
 from tfbuild.cli.wiring import apart_from, build_effects
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root, prepare_cache

@@ -22,6 +22,7 @@ from tfbuild.build.layout import Layout
 from tfbuild.build.oci_index import read_saved
 from tfbuild.build.roots import Archive
 from tfbuild.build.run import BuildResult, Effects
+from tfbuild.build.shared.store import LayerStore
 from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.facts import EngineFacts, ImageFacts, RunOptions, RunResult, Server, image_facts
 from tfbuild.plan.plan import Plan
@@ -138,6 +139,7 @@ class Build:
     secrets: Mapping[str, str] = field(default_factory=dict)
     unused_entries: str = ""  # what CMake said nobody has asked for
     proxies: Mapping[str, str] = field(default_factory=dict)
+    layers: LayerStore | None = None
     runner: RecordingRunner = field(default_factory=RecordingRunner)
 
     def __post_init__(self) -> None:
@@ -183,6 +185,7 @@ class Build:
             offline=self.offline,
             lock_wait_s=self.lock_wait_s,
             secrets=lambda plan: self.secrets,
+            layers=self.layers,
         )
 
     def _preflight(self) -> None:
@@ -210,6 +213,7 @@ class Build:
         usual = {
             "mmdebstrap": Reply(("mmdebstrap",), effect=lambda argv: _write(Path(argv[-2]), "root")),
             "builder": Reply(bake("builder")),
+            "export": Reply(bake("export-builder"), effect=lambda _: self.export()),
             "compile": Reply(bake("compile"), effect=lambda _: self.compile()),
             "logs": Reply(bake("logs")),
             "runtime-files": Reply(bake("runtime-files", "smoke"), effect=lambda _: self.runtime_files()),
@@ -218,6 +222,10 @@ class Build:
         changed = [replace(reply, match=usual[name].match) for name, reply in self.replies.items()]
         version = Reply(("mmdebstrap", "--version"), stdout="mmdebstrap 1.2.3\n")
         return [*changed, version, *usual.values()]
+
+    def export(self) -> None:
+        """What export-builder writes."""
+        _write(self.layout.builder(self.plan, "builder") / "rootfs.tar.part", f"builder of {self.folder}")
 
     def compile(self, library: str = "good.so") -> None:
         """What the compile target writes."""

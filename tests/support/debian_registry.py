@@ -52,9 +52,16 @@ auth: {htpasswd: {realm: tests, path: /etc/registry/htpasswd}}
 
 def make_root(folder: Path, log: Path) -> Path:
     """The root filesystem's archive."""
+    return unpacked_root("trixie", PACKAGES, folder, log)
+
+
+def unpacked_root(suite: str, packages: tuple[str, ...], folder: Path, log: Path) -> Path:
+    """An archive in ``folder`` of ``packages`` and what they depend on, only unpacked."""
     runner, host = SubprocessRunner(), gather()
     arch = host.arch or Arch.AMD64
-    root = Root("trixie", arch, PACKAGES, None, None, 1_700_000_000, variant="extract")
+    root = Root(
+        suite, arch, packages, None, None, 1_700_000_000, variant="extract", security_updates=suite != "sid"
+    )
     main = debian_archive_mirrors(runner, os_id=host.os.id, codename=host.os.codename)
     archives = archives_of(root, main, debian_security_mirrors(runner))
     bootstrap(root, folder, archives, runner=runner, log=log, host=arch, is_root=host.is_root)

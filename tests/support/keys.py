@@ -82,6 +82,11 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "remote.fallback": ("local", "local"),
     "remote.platform": ("{OSFamily: linux}", {"OSFamily": "linux"}),
     "remote.root_property": ("root", "root"),
+    "cache.registry": ("registry.example/team/tfbuild", "registry.example/team/tfbuild"),
+    "cache.public_key": ("/keys/team.pub", "/keys/team.pub"),
+    "cache.upload": ("yes", True),
+    "cache.insecure": ("yes", True),
+    "cache.fallback": ("local", "local"),
     "signing.builder_id": ("https://ci.example/builders/1", "https://ci.example/builders/1"),
     "signing.key": ("/keys/release.pem", "/keys/release.pem"),
     "signing.command": ("sign-with-hsm,--slot,1", ("sign-with-hsm", "--slot", "1")),
@@ -101,6 +106,11 @@ NEEDED |= {
     key: ("remote.executor=grpcs://run.example:1",)
     for key in EXAMPLES
     if key.startswith("remote.") and key not in ("remote.executor", "remote.cache")
+}
+NEEDED |= {
+    key: ("cache.registry=registry.example/team/tfbuild",)
+    for key in EXAMPLES
+    if key.startswith("cache.") and key != "cache.registry"
 }
 _PAIR = ("remote.certificate=/keys/other.pem", "remote.key=/keys/other.key")
 NEEDED |= {key: (*NEEDED[key], *_PAIR) for key in ("remote.certificate", "remote.key")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -22,13 +23,32 @@ from tfbuild.engine.engine import DockerEngine, connect
 @contextmanager
 def lonely_engine(folder: Path) -> Iterator[str]:
     """A Docker engine in an empty network namespace that has never seen an image; its address."""
+    with _engine(folder, ("unshare", "--net"), "none") as address:
+        yield address
+
+
+@contextmanager
+def neighbour_engine(folder: Path) -> Iterator[str]:
+    """A Docker engine that has never seen an image, and whose builds reach this machine; its address."""
+    bridge = f"tfb{secrets.token_hex(4)}"  # at most 15 characters
+    options = {"com.docker.network.bridge.name": bridge}
+    network = docker.from_env().networks.create(bridge, driver="bridge", options=options)
+    try:
+        with _engine(folder, (), bridge) as address:
+            yield address
+    finally:
+        network.remove()
+
+
+@contextmanager
+def _engine(folder: Path, within: tuple[str, ...], bridge: str) -> Iterator[str]:
     daemon = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/usr/local/sbin")
     if os.geteuid() != 0 or daemon is None:
         pytest.skip("a second engine needs root and dockerd")
     address = f"unix://{folder}/docker.sock"
-    argv = ["unshare", "--net", daemon, f"--host={address}", f"--data-root={folder}/data"]
+    argv = [*within, daemon, f"--host={address}", f"--data-root={folder}/data"]
     argv += [f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
-    argv += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    argv += [f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
     with (folder / "dockerd.log").open("w") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
             _wait_for(folder / "docker.sock", process)

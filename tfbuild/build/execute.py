@@ -17,6 +17,7 @@ from tfbuild.base.documents import dump
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
+from tfbuild.build.builders import make_builder
 from tfbuild.build.dist.bill import bill_of
 from tfbuild.build.dist.contents import code_in_image
 from tfbuild.build.dist.folder import (
@@ -54,7 +55,6 @@ from tfbuild.build.steps import (
     draft,
     existing,
     fetch_source,
-    make_builder,
     make_image,
     make_roots,
     step_of,

@@ -19,6 +19,7 @@ from tfbuild.build.dist.folder import Artifact, BuildDocument
 from tfbuild.build.hints import Cause
 from tfbuild.build.layout import Layout
 from tfbuild.build.roots import Archive, RootFacts
+from tfbuild.build.shared.store import LayerStore
 from tfbuild.engine.docker_cli import DockerCli
 from tfbuild.engine.facts import Engine, EngineFacts
 from tfbuild.machine.programs import Runner
@@ -50,6 +51,7 @@ class Effects:
     ca_bundle: Path | None
     lock_wait_s: float
     secrets: Callable[[Plan[Any]], Mapping[str, str]] = _none
+    layers: LayerStore | None = None  # a registry that root filesystems and builders are shared in
     apart: str = ""  # names caches of its own in the engine; empty: those that all builds share
 
 

@@ -30,13 +30,14 @@ from tfbuild.build.dist.inside import add_bill, inner_bill, made_files, recorded
 from tfbuild.build.dist.manifest import BuiltImage, Manifest, parse_packages
 from tfbuild.build.earlier.times import keep_time
 from tfbuild.build.hints import failure_summary
-from tfbuild.build.roots import bootstrap, read_facts
+from tfbuild.build.roots import RootFacts, bootstrap, read_facts
 from tfbuild.build.run import APT_AUTH, Run
+from tfbuild.build.shared.content import Shared
 from tfbuild.downloads.archive.extract import extract
 from tfbuild.machine.files import hash_file, mark_files
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
-from tfbuild.plan.roots import RECORDER
+from tfbuild.plan.roots import RECORDER, Root
 from tfbuild.releases.first_seen import prove
 
 
@@ -70,43 +71,56 @@ def existing(log: Path) -> Path | None:
 
 
 def make_roots(run: Run[Any]) -> str:
-    """The Debian root filesystems of builder and image, made or found in the cache."""
-    effects, made = run.effects, []
-    tools = run.plan.remote.tools if run.plan.remote else None
+    """The Debian root filesystems of builder and image: made, or from cache or registry."""
+    tools, told = run.plan.remote.tools if run.plan.remote else None, []
     for role, root in (("builder", run.plan.root), ("runtime", run.plan.runtime_root), ("remote", tools)):
         if root is None:
             continue
-        folder = run.layout.root(root)
         with hold(
             run.layout.cache / "locks" / f"root-{root.key[:16]}.lock",
             what=f"making the {root.suite} root filesystem for {root.arch}",
             wait_s=3600,
-            on_wait=effects.reporter.note,
+            on_wait=run.effects.reporter.note,
         ):
-            facts = read_facts(folder)
-            if facts is None and effects.offline:
-                raise DownloadError(
-                    f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
-                    details=(f"Expected: {folder}",),
-                    hint=offline_hint(run),
-                )
-            if facts is None:
-                facts = bootstrap(
-                    root,
-                    folder,
-                    effects.archives_of(root),
-                    runner=effects.runner,
-                    log=run.log(f"root-{role}"),
-                    host=effects.host_arch,
-                    is_root=effects.is_root,
-                    auth=run.secrets.get(APT_AUTH, ""),
-                    recorder=run.layout.project / RECORDER,
-                )
-                made.append(f"{role}: made from {facts.mirror}")
-            else:
-                made.append(f"{role}: cached")
-        run.roots[role] = facts
-    return ", ".join(made)
+            run.roots[role], how = _root(run, role, root)
+        told.append(f"{role}: {how}")
+    return ", ".join(told)
+
+
+def _root(run: Run[Any], role: str, root: Root) -> tuple[RootFacts, str]:
+    """The facts of a root filesystem that is in the cache then, and how it came there."""
+    effects, folder = run.effects, run.layout.root(root)
+    shared, store = Shared(f"root-{root.suite}-{root.arch}-{root.key}", root.suite, root.arch), effects.layers
+    facts, how = read_facts(folder), "cached"
+    if facts is None and effects.offline:
+        raise DownloadError(
+            f"--offline, and there is no {root.suite} root filesystem for {root.arch} in the cache",
+            details=(f"Expected: {folder}",),
+            hint=offline_hint(run),
+        )
+    if facts is None and store:
+        facts, how = store.take(shared, folder), "from the registry"
+    if facts is None:
+        facts = _bootstrap(run, role, root, folder)
+        how = f"made from {facts.mirror}"
+    if store and store.uploads and store.put(shared, facts, folder):
+        how = f"{how}, pushed"
+    return facts, how
+
+
+def _bootstrap(run: Run[Any], role: str, root: Root, folder: Path) -> RootFacts:
+    effects = run.effects
+    return bootstrap(
+        root,
+        folder,
+        effects.archives_of(root),
+        runner=effects.runner,
+        log=run.log(f"root-{role}"),
+        host=effects.host_arch,
+        is_root=effects.is_root,
+        auth=run.secrets.get(APT_AUTH, ""),
+        recorder=run.layout.project / RECORDER,
+    )
 
 
 def offline_hint(run: Run[Any]) -> str:
@@ -123,8 +137,8 @@ def offline_hint(run: Run[Any]) -> str:
 
 
 def loaded_builders(run: Run[Any]) -> Mapping[str, Path]:
-    """What a bundle brought in the place of such stages; with a network they are made anew."""
-    if not run.effects.offline:
+    """What a bundle or a team's registry brought in the place of such stages; else they are made anew."""
+    if not run.effects.offline and run.effects.layers is None:
         return {}
     folders = {stage: run.layout.builder(run.plan, stage) for stage in run.recipe.builders}
     return {stage: folder for stage, folder in folders.items() if read_facts(folder) is not None}
@@ -170,25 +184,6 @@ def jobs_of(run: Run[Any]) -> int:
         return run.plan.jobs
     info = run.effects.engine.info()
     return max(1, min(info.cpus, info.memory // (run.plan.memory_per_job_mib << 20)))
-
-
-def make_builder(run: Run[Any], target: str = "builder") -> str:
-    """The builder image, or ``target`` that is made in it.
-
-    :raises DownloadError: it is missing and must not be made.
-    """
-    try:
-        bake_targets(run, (target,), run.log("builder"), BuildError)
-    except BuildError as error:
-        if not run.effects.offline:
-            raise
-        raise DownloadError(
-            "--offline, and the builder is neither in the engine's cache nor from a bundle",
-            details=(f"Expected: {run.layout.builder(run.plan, 'builder')}", *error.details),
-            hint=offline_hint(run),
-            log=error.log,
-        ) from error
-    return ""
 
 
 def fetch_source(run: Run[Any]) -> str:
@@ -377,6 +372,7 @@ def draft(run: Run[Any], folder: Path) -> Manifest[Any]:
             plan,
             signing=plan.signing.published,
             remote=plan.remote.published if plan.remote else None,
+            layers=plan.layers.published if plan.layers else None,
         ),
         roots=run.roots,
         packages=parse_packages((out / "packages.tsv").read_text()),

@@ -42,16 +42,23 @@ def doctor(*, product: str, config: str = "", as_json: bool) -> int:
 
 
 def _remote_of(config: str) -> tuple[CheckResult, ...]:
-    """The checks of the configuration's cluster."""
+    """The checks of the configuration's cluster and of its registry."""
+    from tfbuild.cli.console import ConsoleReporter
     from tfbuild.cli.line.own_files import config_word, user_places
+    from tfbuild.cli.registry.access import registry_access
+    from tfbuild.cli.registry.check import check_registry
     from tfbuild.doctor.checks import CheckResult, Status
     from tfbuild.doctor.remote import check_remote
     from tfbuild.plan.words import host_arch
     from tfbuild.products.table import load_config
 
     values = load_config(PROJECT, config_word(config), host_arch(), to_build=False, user=user_places()).values
-    found = check_remote(values.remote, PROJECT)
-    nothing = CheckResult("remote", Status.OK, f"the config '{config}' has no cluster", "none")
+    with ConsoleReporter() as reporter:
+        shared = check_registry(values.cache, registry_access(reporter))
+    found = (*check_remote(values.remote, PROJECT), *shared)
+    nothing = CheckResult(
+        "remote", Status.OK, f"the config '{config}' has no cluster and no registry", "none"
+    )
     return found or (nothing,)
 
 

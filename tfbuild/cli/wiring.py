@@ -29,6 +29,7 @@ from tfbuild.build.roots import SNAPSHOT_ARCHIVE, Archive, archives_of
 from tfbuild.build.run import BuildResult, Effects, Recipe
 from tfbuild.build.several import IndexDocument, IndexEffects, build_index
 from tfbuild.cli.line.environment import lock_wait
+from tfbuild.cli.registry.access import layer_store
 from tfbuild.doctor.checks import DoctorContext
 from tfbuild.doctor.doctor import fatal_checks, require_ready
 from tfbuild.downloads.archive.extract import extract
@@ -278,6 +279,7 @@ def build_effects(
         ca_bundle=host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None,
         lock_wait_s=lock_wait(env),
         secrets=secrets,
+        layers=None if offline else layer_store(plan, cache, reporter),
     )
 
 

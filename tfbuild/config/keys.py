@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import Field
 
 from tfbuild.config.remote.keys import RemoteKeys
+from tfbuild.config.remote.layers import CacheKeys
 from tfbuild.config.types import (
     CpuName,
     DebianUrl,
@@ -166,6 +167,7 @@ class BuildConfig(Keys):
     )
     resources: ResourceKeys = Field(default=ResourceKeys(), description="How much of the machine to take.")
     remote: RemoteKeys = Field(default=RemoteKeys(), description="A cluster, or a cache that others share.")
+    cache: CacheKeys = Field(default=CacheKeys(), description="Builders that a team shares.")
     signing: SigningKeys = Field(default=SigningKeys(), description="Who answers for a result.")
     distributable: YamlBool = Field(
         default=True, description="False marks image and manifest: not to be handed to other machines."

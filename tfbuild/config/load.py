@@ -313,7 +313,7 @@ def _set_settings(
 
 _KEY_FILES = frozenset(
     {
-        *("signing.key", "signing.public_key"),
+        *("signing.key", "signing.public_key", "cache.public_key"),
         *("remote.ca", "remote.certificate", "remote.key", "remote.token"),
     }
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
+from tfbuild.config.remote.layers import contradictions as of_layers
 from tfbuild.config.remote.rules import contradictions as of_remote
 
 _WHY_NOT_MCPU = (
@@ -55,6 +56,8 @@ def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterat
         message = f"lto does nothing at optimisation 0 ({other}): choose one"
         yield origins["compile.lto"], message
     yield from of_remote(values.remote, origins)
+    signs = bool(values.signing.key or values.signing.command)
+    yield from of_layers(values.cache, origins, signs=signs)
     if values.compile.march == "native" and values.distributable:
         message = "march 'native' is the builder's CPU: set distributable false, as the config 'native' does"
         yield origins["compile.march"], message

@@ -24,6 +24,7 @@ from tfbuild.plan.plan import (
     Step,
     id_of,
 )
+from tfbuild.plan.remote.layers import layer_notes, layers_of
 from tfbuild.plan.remote.section import Remote, remote_notes
 from tfbuild.plan.roots import Root, root_of
 from tfbuild.plan.signing import signing_of
@@ -66,7 +67,7 @@ def assemble(found: Resolved[Release], specifics: Specifics[Part]) -> Plan[Part]
     request = replace(request, config=asked.word)
     epoch = circumstances.epoch_of(release)
     root, runtime_root = specifics.roots or roots_of(found)
-    source = source_of(release)
+    source, layers = source_of(release), layers_of(config)
     draft = Plan(
         build_id=require_short(id_of(request, asked.word)),
         product=request.product,
@@ -82,6 +83,7 @@ def assemble(found: Resolved[Release], specifics: Specifics[Part]) -> Plan[Part]
             *_notes(request, config, release),
             *specifics.notes,
             *remote_notes(specifics.remote),
+            *layer_notes(layers),
             *notes_without_effect(config, found.keys, jobs=request.jobs is not None),
         ),
         quirks=tuple(f"{quirk.id}: {quirk.text}" for quirk in release.quirks),
@@ -115,6 +117,7 @@ def assemble(found: Resolved[Release], specifics: Specifics[Part]) -> Plan[Part]
         mirrors=circumstances.mirrors,
         signing=signing_of(values),
         remote=specifics.remote,
+        layers=layers,
         steps=(),
     )
     done = replace(draft, steps=_steps(draft, specifics, circumstances.recipe))

@@ -39,6 +39,7 @@ _NO_RESULT = (
     "policy",
     "signing.",
     "remote.",
+    "cache.",
 )
 # What is added to a result when everything is compiled.
 _AFTER_THE_COMPILE = (

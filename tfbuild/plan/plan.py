@@ -14,6 +14,7 @@ from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.flags import Flag
 from tfbuild.plan.naming import Asked, Extra
+from tfbuild.plan.remote.layers import SharedLayers
 from tfbuild.plan.remote.section import Remote
 from tfbuild.plan.roots import Root
 from tfbuild.plan.signing import Signing
@@ -141,6 +142,7 @@ class Plan(Generic[Part]):
     mirrors: tuple[Mirror, ...]  # in no key: the hash decides, wherever the bytes come from
     signing: Signing  # in no key
     remote: Remote | None  # in no key
+    layers: SharedLayers | None  # in no key
     steps: tuple[Step, ...]
 
     @property

@@ -1,4 +1,4 @@
-"""The section 'remote': what it must not say, and what it was once called."""
+"""The sections 'remote' and 'cache': what they must not say, and what they were once called."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
 from tfbuild.products.table import load_config
 
+SHARED = ("cache.registry=registry.example/team/x",)
 PLAIN, TLS = "remote.executor=grpc://build.example:8980", "remote.executor=grpcs://build.example"
 
 
@@ -33,6 +34,11 @@ def problems(*sets: str) -> str:
         (("remote.executor=grpcs://build.example/main",), "remote.instance"),
         (("remote.cache=grpcs://",), "does not match"),
         (("remote.fallback=lokal",), "'local'"),
+        (("cache.registry=http://registry.example/team/x",), "cache.insecure: true"),
+        (("cache.registry=registry.example/team/x:1.0",), "the names in the repository are given by builds"),
+        (("cache.registry=team/x",), "no repository of a registry"),
+        (("cache.registry=me:word@registry.example/x",), "use docker login"),
+        ((*SHARED, "cache.upload=yes", "cache.public_key=/k"), "give signing.key, or --sign KEY"),
         (("serving.remote_cache=grpcs://x",), "is called remote.cache now"),
         (("serving.remote_executor=grpcs://x",), "is called remote.executor now"),
     ],
@@ -47,6 +53,10 @@ def test_what_cannot_be_so_is_told_with_the_key_that_helps(sets: tuple[str, ...]
         (TLS, "remote.token=/t", "remote.certificate=/c", "remote.key=/k"),
         (PLAIN, "remote.insecure=true"),
         ("remote.executor=grpc://127.0.0.1:8980",),
+        (*SHARED, "cache.public_key=/k"),
+        (*SHARED, "cache.upload=yes", "cache.public_key=/k", "signing.key=/s"),
+        ("cache.registry=http://localhost:5000/x",),
+        ("cache.registry=http://registry.example/x", "cache.insecure=yes"),
         ("remote.cache=http://localhost:1", "remote.token=/t"),
         ("remote.cache=grpc://[::1]:9092",),
     ],

@@ -57,6 +57,7 @@ def content(plan: Plan[Any]) -> str:
         "mirrors",
         "signing",
         "remote",
+        "layers",
     ):  # how fast, from where, by whom
         del document[key]
     if not plan.source:  # nothing is compiled

@@ -94,7 +94,7 @@ EXAMPLES_OF_ARM: Mapping[str, str] = {
 }
 # A key, the kinds of build where the example is what would be done anyway, and why.
 # Without it other values are refused: tests/unit/config/test_remote.py.
-ONLY_ALLOWS = frozenset({"remote.insecure"})
+ONLY_ALLOWS = frozenset({"remote.insecure", "cache.insecure"})
 ALREADY_SO: Mapping[str, tuple[frozenset[str], str]] = {
     "serving.build_on": (
         frozenset({"serving, gcc"}),
@@ -149,6 +149,7 @@ def observed(plan: Plan[Any], scratch: Path) -> str:
         "symbols": plan.strip,
         "output": plan.output,
         "signing": plan.signing,
+        "layers": plan.layers and replace(plan.layers, insecure=False, origins=()),
         "secrets": [*secret_options(run), plan.remote.token if plan.remote else ""],
     }
     # Folders in the cache are called after the key of what is in them.

@@ -87,6 +87,7 @@ def plan_again(first: First, output: Path, jobs: int | None) -> Plan[Any]:
         plan,
         jobs=jobs or other_jobs(first.manifest.jobs),
         output=str(output),
+        layers=None,  # what it makes is compared with what was shared
         image=replace(plan.image, tag=tag),
     )
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild import __version__
-from tfbuild.base.errors import BuildError, DownloadError, HostError, UsageError
-from tfbuild.build.buildkit.bake import export_of
+from tfbuild.base.errors import DownloadError, HostError, UsageError
+from tfbuild.build.builders import export_builder
 from tfbuild.build.bundle.file import Bundle, BundledSource, Ingredient, member_of, read_bundle, write_bundle
 from tfbuild.build.execute import require_locked, steps_of
 from tfbuild.build.layout import Layout
-from tfbuild.build.roots import RootFacts, read_facts, write_facts
+from tfbuild.build.roots import read_facts
 from tfbuild.build.run import Effects, Recipe, Run
-from tfbuild.build.steps import bake_targets, step_of
+from tfbuild.build.steps import step_of
 from tfbuild.downloads.store import Entry
-from tfbuild.machine.files import hash_file, marked
+from tfbuild.machine.files import marked
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
 
@@ -134,29 +134,8 @@ def _builders(run: Run[Any]) -> Iterator[Ingredient]:
     for stage in run.recipe.builders:
         folder = run.layout.builder(run.plan, stage)
         if read_facts(folder) is None:
-            _export(run, stage, folder)
+            export_builder(run, stage)
         yield from _root_files(run, folder)
-
-
-def _export(run: Run[Any], stage: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "rootfs.tar.part"
-    try:
-        bake_targets(run, (export_of(stage),), run.log(export_of(stage)), BuildError)
-        base = run.roots["builder"]
-        facts = RootFacts(
-            base.suite,
-            base.arch,
-            base.mirror,
-            base.security,
-            hash_file(partial),
-            partial.stat().st_size,
-            f"stage {stage} of the recipe for {run.plan.build_id}",
-        )
-        partial.rename(folder / "rootfs.tar")
-        write_facts(folder, facts)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _ingredients(run: Run[Any]) -> Iterator[Ingredient]:

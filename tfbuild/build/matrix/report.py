@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,22 +15,13 @@ from tfbuild.base.errors import ExitCode
 from tfbuild.base.printable import printable
 from tfbuild.base.text import human_duration, human_size
 from tfbuild.build.dist.folder import Artifact
+from tfbuild.build.matrix.hits import CacheHits
 from tfbuild.build.matrix.run import Outcome, worst
 from tfbuild.plan.matrix.plan import PlannedBuild
 from tfbuild.plan.matrix.show import aligned
 
 NAME = "tfbuild build-all"
 Verdict = Literal["built", "up-to-date", "failed", "not-started"]
-# How a log tells the end of a step of BuildKit's, see tfbuild.build.buildkit.buildx.
-_STEP = re.compile(r"^<= .*: (cached|done)$", re.MULTILINE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CacheHits:
-    """Of ``steps`` of BuildKit's, ``cached`` came from its cache."""
-
-    cached: int
-    steps: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,23 +101,6 @@ def _verdict(outcome: Outcome) -> Verdict:
     return "built" if (outcome.ended.result or {}).get("status") == "built" else "up-to-date"
 
 
-def cache_hits(logs: Iterable[str]) -> CacheHits | None:
-    """Counted in the texts of a build's logs; None where BuildKit did nothing."""
-    found = [match for text in logs for match in _STEP.findall(text)]
-    return CacheHits(cached=found.count("cached"), steps=len(found)) if found else None
-
-
-def logs_in(output: Path) -> list[str]:
-    """The texts of a dist folder's logs; of those that cannot be read none."""
-    found = []
-    for path in sorted((output / "logs").glob("*.log")):
-        try:
-            found.append(path.read_text(encoding="utf-8", errors="replace"))
-        except OSError:
-            continue
-    return found
-
-
 def table(document: BuildAllDocument) -> list[str]:
     """The table at the end, and a line that counts."""
     cells: list[tuple[str, ...]] = [("build", "artifacts", "size", "time", "cached", "on", "verdict")]
@@ -142,7 +115,7 @@ def _cells(row: BuiltRow) -> tuple[str, ...]:
     verdict = row.verdict.replace("-", " ")
     if row.verdict == "failed":
         verdict += f" ({row.exit_code})"
-    cached = f"{row.cache.cached} of {row.cache.steps}" if row.cache else "-"
+    cached = row.cache.text if row.cache else "-"
     first = Path(row.artifacts[0].path).name if row.artifacts else "-"
     more = f" and {len(row.artifacts) - 1} more" if len(row.artifacts) > 1 else ""
     size = human_size(row.size) if row.artifacts else "-"

@@ -131,8 +131,9 @@ def error_of(outcome: Outcome) -> TfBuildError:
     ended = outcome.ended
     if ended is None:
         raise TypeError(f"{outcome.job.id} did not end")
+    where = f" on {outcome.node.name}" if outcome.node and outcome.node.name else ""
     error = TfBuildError(
-        f"{outcome.job.id}: {ended.message or 'failed'}",
+        f"{outcome.job.id}{where}: {ended.message or 'failed'}",
         details=outcome.moves,
         hint=ended.hint or None,
         log=Path(ended.log) if ended.log else None,

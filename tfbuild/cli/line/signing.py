@@ -105,8 +105,7 @@ def signer_of(signing: Signing, env: Mapping[str, str]) -> Signer | None:
                 "signing.command needs signing.public_key: what it prints has to be checked",
                 hint="--set signing.public_key=KEY.pub",
             )
-        path = _in_project(signing.public_key, "signing.public_key")
-        public = _verifying_key(path)
+        public = verifying_key(signing.public_key, "signing.public_key")
         return command_signer(signing.command, public, SubprocessRunner())
     if not signing.key:
         return None
@@ -117,6 +116,14 @@ def signer_of(signing: Signing, env: Mapping[str, str]) -> Signer | None:
 def _in_project(word: str, option: str) -> Path:
     """Configurations have paths from the project's root, or absolute ones."""
     return input_file(str(PROJECT / expanded(word, option)), option)
+
+
+def verifying_key(word: str, option: str) -> VerifyingKey:
+    """The public key that a configuration names.
+
+    :raises UsageError: it cannot be read.
+    """
+    return _verifying_key(_in_project(word, option))
 
 
 def _verifying_key(path: Path) -> VerifyingKey:

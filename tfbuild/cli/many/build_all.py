@@ -133,7 +133,8 @@ def _show(plan: MatrixPlan, looks: Sequence[Outlook], *, as_json: bool) -> int:
 def _carry_out(
     plan: MatrixPlan, looks: Sequence[Outlook], options: AllOptions, at_once: int | None
 ) -> BuildAllDocument:
-    from tfbuild.build.matrix.report import build_all_document, cache_hits, logs_in
+    from tfbuild.build.matrix.hits import cache_hits, logs_in
+    from tfbuild.build.matrix.report import build_all_document
     from tfbuild.build.matrix.run import carry_out
     from tfbuild.cli.console import ConsoleReporter
     from tfbuild.cli.many.children import Children
@@ -261,7 +262,8 @@ def _print_result(document: BuildAllDocument, *, as_json: bool) -> None:
     for row in document.builds:
         if row.verdict == "failed":
             log = Path(row.log) if row.log else None
-            told = f"{row.name}: {row.message or 'failed'}"
+            where = f" on {row.node}" if row.node else ""
+            told = f"{row.name}{where}: {row.message or 'failed'}"
             render_error(TfBuildError(told, details=row.moves, hint=row.hint, log=log))
     if as_json:
         write_json(dump(document))

@@ -24,8 +24,8 @@ from tfbuild.plan.words import Words
 
 # A build ends its own programs within 8 s (see Grace); it gets time for that before it is killed.
 GRACE = Grace(interrupt=15.0, terminate=5.0, kill=3.0)
-# What stands in the logs of a disk that is full: errno ENOSPC.
-_FULL = "No space left on device"
+# What stands in the logs of a disk that is full: errno ENOSPC, as C and, in lower case, Go tell it.
+_FULL = "no space left on device"
 
 Follow = Callable[..., Captured]
 
@@ -116,7 +116,7 @@ def _away(code: int, message: str, error: Mapping[str, Any], *, lost: bool) -> s
     """Why the node is to blame; empty: it is not."""
     if lost:
         return "its engine does not answer any more"
-    if any(_FULL in text for text in (message, *map(str, error.get("details") or ()))):
+    if any(_FULL in text.lower() for text in (message, *map(str, error.get("details") or ()))):
         return "its disk is full"
     return f"it is not ready: {message}" if code == ExitCode.HOST_NOT_READY else ""
 

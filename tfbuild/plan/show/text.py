@@ -11,6 +11,7 @@ from tfbuild.base.text import human_size
 from tfbuild.plan.flags import Flag, Target
 from tfbuild.plan.naming import Extra
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.remote.layers import layer_lines
 from tfbuild.plan.remote.section import remote_lines
 from tfbuild.verify.policy_file import policy_path
 
@@ -98,6 +99,10 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
         yield ""
         yield "remote"
         yield from remote_lines(plan.remote)
+    if plan.layers:
+        yield ""
+        yield "shared layers"
+        yield from layer_lines(plan.layers)
     yield ""
     yield "steps"
     for number, step in enumerate(plan.steps, start=1):

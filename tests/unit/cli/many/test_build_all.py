@@ -19,7 +19,7 @@ from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ExitCode
 from tfbuild.build import execute
 from tfbuild.build.earlier import there
-from tfbuild.build.matrix.report import CacheHits, cache_hits
+from tfbuild.build.matrix.hits import CacheHits, cache_hits
 from tfbuild.build.matrix.run import Ended
 from tfbuild.build.matrix.schedule import Job, Node, Placed
 from tfbuild.build.run import BuildResult
@@ -162,7 +162,7 @@ def test_one_table_at_the_end(machine: Machine, capsys: pytest.CaptureFixture[st
         "trainer",
     ]
     assert lines[3].split()[1:4] == ["lib.so", "1.0", "kB"]
-    assert lines[3].endswith("1 of 2  here  built")
+    assert lines[3].endswith("1 of 2 steps  here  built")
     assert lines[-1].startswith("3 built in ")
     assert "trainer                         | ok      [1/7] fetch" in told.err
 
@@ -304,7 +304,8 @@ def ended(code: int, message: str = "m", *details: str, answers: bool = True) ->
 
 def test_a_failure_is_the_nodes_where_it_is_gone_full_or_not_ready() -> None:
     assert ended(6).away == ""
-    assert ended(6, "m", "x: No space left on device").away == "its disk is full"
+    for text in ("x: No space left on device", "write /usr/lib/x: no space left on device"):
+        assert ended(6, "m", text).away == "its disk is full"
     assert ended(4, "too old").away == "it is not ready: too old"
     gone = ended(6, answers=False)
     assert (gone.away, gone.lost, gone.code) == ("its engine does not answer any more", True, 6)
@@ -321,3 +322,25 @@ def test_cache_hits_are_counted_in_the_logs() -> None:
         cached=2, steps=3
     )
     assert cache_hits(["", "<= a: failed: x\n"]) is None
+
+
+@pytest.mark.parametrize(
+    ("log", "found", "compiles"),
+    [
+        ("tfbuild: ccache: 3 hits, 7 misses\n", 3, 10),
+        # What ccache has not goes to the cluster.
+        ("tfbuild: ccache: 3 hits, 7 misses\ntfbuild: remote: 5 cache hits, 2 executed there, 0\n", 8, 10),
+        (
+            "INFO: 9 processes: 9 internal.\nINFO: 25 processes: 1 internal, 20 remote cache hit, 4 local.\n",
+            20,
+            24,
+        ),
+        ("INFO: 3 processes: 2 disk cache hit, 1 internal.\n", 2, 2),
+        ("nothing was compiled\n", 0, 0),
+    ],
+)
+def test_what_compilers_did_not_have_to_do_is_counted(log: str, found: int, compiles: int) -> None:
+    hits = cache_hits(["<= a: done\n", log])
+    assert hits
+    assert (hits.found, hits.compiles) == (found, compiles)
+    assert hits.text == "0 of 1 steps" + (f", {found} of {compiles} compiles" if compiles else "")

@@ -9,8 +9,9 @@ from pathlib import Path
 from tfbuild.artifacts.platforms import Platforms, load_platforms
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.project import PROJECT
+from tfbuild.build.builders import make_builder
 from tfbuild.build.run import Run
-from tfbuild.build.steps import empty_folders, make_builder, make_image, write_fetch_log
+from tfbuild.build.steps import empty_folders, make_image, write_fetch_log
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.smoke.operators import PACKS
 from tfbuild.products.tflite.steps import PYTHON_ARTIFACTS, WHEEL_FOLDER
