@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -59,13 +59,20 @@ def kept(kind: type[Facts], digests: tuple[str, ...], read: Callable[[], Facts])
     if folder is None:
         return read()
     key = hashlib.sha256("\n".join((_reader(), kind.__qualname__, *digests)).encode()).hexdigest()
-    file, adapter = folder / f"{key}.json", TypeAdapter(kind)
+    # mypy takes no class for hashable: https://github.com/python/mypy/issues/11470
+    file, adapter = folder / f"{key}.json", _adapter(kind)  # type: ignore[arg-type]
     with suppress(OSError, ValidationError):
-        return adapter.validate_json(file.read_bytes())
+        known: Facts = adapter.validate_json(file.read_bytes())
+        return known
     facts = read()
     with suppress(OSError):  # a full disk is told by whom it matters to
         replace_bytes(file, adapter.dump_json(facts))
     return facts
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 @cache
