@@ -103,12 +103,21 @@ compile() {
     # What is in no cache here goes to the cluster as it is: it preprocesses.
     export CCACHE_PREFIX=/common/recc.sh
     [[ -z ${remote[executor]} ]] || jobs=${remote[jobs]:-$JOBS}
+  elif has_room; then
+    export CCACHE_PREFIX=/common/roomy-gcc.sh
   fi
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
   ninja -C /tree/build -j "$jobs" artifacts 2>&1 |
     tee >(grep --line-buffered '^\[' >&3 || true)
   cp /tree/build/.ninja_log "$log/ninja.log"  # what each file took
   if [[ -e /tree/remote/property ]]; then remote_summary; fi
+}
+
+# Two GiB for each job, as the plan has it.
+has_room() {
+  local available
+  available=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
+  ((available / JOBS >= 2 << 20))
 }
 
 remote_summary() {
