@@ -111,6 +111,8 @@ compile() {
     # What is in no cache here goes to the cluster as it is: it preprocesses.
     export CCACHE_PREFIX=/common/recc.sh
     [[ -z ${remote[executor]} ]] || jobs=${remote[jobs]:-$JOBS}
+  elif has_room; then
+    export CCACHE_PREFIX=/common/roomy-gcc.sh
   fi
   # "[n/m] ..." goes to the terminal too; grep finds none where nothing is to do.
   ninja -C /tree/build -j "$jobs" artifacts 2>&1 |
@@ -122,6 +124,13 @@ compile() {
       END { printf "tfbuild: ccache: %d hits, %d misses\n", hits, misses }' "$CCACHE_STATSLOG"
   fi
   if [[ -e /tree/remote/property ]]; then remote_summary; fi
+}
+
+# Two GiB for each job, as the plan has it.
+has_room() {
+  local available
+  available=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
+  ((available / JOBS >= 2 << 20))
 }
 
 remote_summary() {

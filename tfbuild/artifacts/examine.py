@@ -14,6 +14,7 @@ from tfbuild.artifacts.elf.linked import linked_libraries
 from tfbuild.artifacts.elf.read import parse_elf
 from tfbuild.artifacts.isa.facts import IsaFacts
 from tfbuild.artifacts.isa.measure import measure
+from tfbuild.artifacts.kept import kept
 from tfbuild.artifacts.whole_file import read_whole
 from tfbuild.base.project import PROJECT
 
@@ -75,9 +76,13 @@ _KNOWN: dict[tuple[str, str], _Inside] = {}
 def _inside(data: bytes, name: str, symbols: bytes, needed: tuple[str, ...]) -> _Inside:
     key = (hashlib.sha256(data).hexdigest(), hashlib.sha256(symbols).hexdigest())
     if key not in _KNOWN:
-        code = read_code(data, name, symbols or None)
-        _KNOWN[key] = _Inside(measure(code), linked_libraries(data, code, needed))
+        _KNOWN[key] = kept(_Inside, key, lambda: _read(data, name, symbols, needed))
     return _KNOWN[key]
+
+
+def _read(data: bytes, name: str, symbols: bytes, needed: tuple[str, ...]) -> _Inside:
+    code = read_code(data, name, symbols or None)
+    return _Inside(measure(code), linked_libraries(data, code, needed))
 
 
 def _api(facts: ElfFacts, linked: tuple[LinkedLibrary, ...], beside: Beside) -> ApiFacts | None:

@@ -63,10 +63,8 @@ from tfbuild.engine.facts import Engine, ImageFacts
 from tfbuild.machine.locks import hold
 from tfbuild.plan.plan import Plan
 from tfbuild.trust.bill import Bill
-from tfbuild.trust.cyclonedx import cyclonedx_text
 from tfbuild.trust.files import CYCLONEDX_FILE, PROVENANCE_FILE, SPDX_FILE
 from tfbuild.trust.provenance import provenance_text
-from tfbuild.trust.spdx import spdx_text
 from tfbuild.verify.checks.licenses import check_licenses, licensed_of
 from tfbuild.verify.image import verify_opened
 from tfbuild.verify.policy import Context
@@ -235,6 +233,10 @@ def _write(
     findings: tuple[Finding, ...],
     started: float,
 ) -> BuildResult:
+    # What writes bills takes a tenth of a second to load, and most commands write none.
+    from tfbuild.trust.cyclonedx import cyclonedx_text
+    from tfbuild.trust.spdx import spdx_text
+
     plan, effects = run.plan, run.effects
     manifest = _manifest(run, staging, reports, outcomes, findings)
     bill = bill_of(manifest, run.recipe.materials(plan.part))

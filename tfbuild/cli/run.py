@@ -148,15 +148,17 @@ def run_command(command: Callable[[], int], typed: Sequence[str] = (), *, as_jso
     ``typed`` are the words of the command line: a file that one of them names and that cannot be used is a
     wrong argument. TFBUILD_DEBUG=1 shows the traceback of an expected error too.
     """
+    from tfbuild.artifacts.kept import kept_below
     from tfbuild.cli.console import render_error
     from tfbuild.cli.line.error_document import write_error
+    from tfbuild.machine.cache import cache_root
     from tfbuild.machine.interrupts import install_signal_handlers
 
     prepare_streams()
     try:
         _require_folder()
         check_environment(os.environ)
-        with install_signal_handlers():
+        with install_signal_handlers(), kept_below(lambda: cache_root(os.environ)):
             return int(command())
     except TfBuildError as error:
         expected = error

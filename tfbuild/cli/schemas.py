@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ _DOCUMENTS: tuple[tuple[Any, str, str], ...] = (
 )
 
 
+@cache
 def documents() -> Mapping[str, str]:
     """The text of each schema file, by its path in the project."""
     return {

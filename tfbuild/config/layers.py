@@ -55,8 +55,9 @@ class Layers:
         self._model = model
         self.origins: dict[str, Origin] = {}
         self._values: dict[str, Any] = {}
+        built_in = model.values()
         for key in model.keys.values():
-            self._default(key)
+            self._default(key, built_in)
         for setting in settings:
             self._apply(setting)
 
@@ -71,8 +72,8 @@ class Layers:
             group[leaf] = value
         return result
 
-    def _default(self, key: Key) -> None:
-        value: Any = self._model.values()
+    def _default(self, key: Key, built_in: Any) -> None:
+        value = built_in
         for part in key.path.split("."):
             value = getattr(value, part)
         self.origins[key.path] = BUILT_IN

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tfbuild.base.errors import HostError
 from tfbuild.machine.programs import Runner
@@ -21,6 +22,7 @@ _ONE_LINE = re.compile(r"^(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)
 INDEXTARGETS_FORMAT = "$(ORIGIN)|$(LABEL)|$(CODENAME)|$(SUITE)|$(COMPONENT)|$(REPO_URI)"
 # Names that a suite of Debian's main archive can have beside its codename.
 _SUITE_ALIASES = ("oldoldstable", "oldstable", "stable", "testing", "unstable", "sid")
+_LISTS = Path("var/lib/apt/lists")
 _MAIN_LABEL = "Debian"  # backports say "Debian Backports"
 _SECURITY_LABEL = "Debian-Security"
 
@@ -146,7 +148,7 @@ def debian_archive_mirrors(
     Empty where apt knows none, for example on Ubuntu. apt's downloaded lists are asked first, for
     they say the origin; on a Debian host without lists the source files are read.
     """
-    uris = parse_indextargets(_indextargets(runner), codename)
+    uris = parse_indextargets(_indextargets(runner, root), codename)
     if not uris and os_id == "debian":
         sources = main_archive_sources(read_sources(root), codename)
         uris = tuple(uri for source in sources for uri in source.uris)
@@ -155,17 +157,37 @@ def debian_archive_mirrors(
 
 def debian_security_mirrors(runner: Runner, root: Path = Path("/")) -> tuple[str, ...]:
     """Addresses of Debian's security archive that the host's apt uses; empty where apt's lists name none."""
-    uris = parse_indextargets(_indextargets(runner), label=_SECURITY_LABEL)
+    uris = parse_indextargets(_indextargets(runner, root), label=_SECURITY_LABEL)
     return expand_mirrors(uris, lambda path: (root / path.lstrip("/")).read_text(encoding="utf-8"))
 
 
-def _indextargets(runner: Runner) -> str:
-    with suppress(HostError):  # no apt here
-        answer = runner.capture(
-            ("apt-get", "indextargets", "--format", INDEXTARGETS_FORMAT, "Created-By: Packages")
-        )
-        return answer.stdout if answer.ok else ""
+def _indextargets(runner: Runner, root: Path) -> str:
+    words = ("--format", INDEXTARGETS_FORMAT, "Created-By: Packages")
+    with suppress(HostError), TemporaryDirectory() as folder:  # no apt here
+        _link_releases(root / _LISTS, Path(folder))
+        for options in (("-o", f"Dir::State::lists={folder}/"), ()):
+            answer = runner.capture(("apt-get", "indextargets", *options, *words))
+            if answer.ok and answer.stdout:
+                return answer.stdout
     return ""
+
+
+def _link_releases(lists: Path, folder: Path) -> None:
+    """In ``folder`` what apt has of each archive, and of its packages only that there is an index.
+
+    apt reads all packages before it tells whose an archive is. Where it keeps no cache of them, as in
+    Debian's container images, that takes a second each time.
+    """
+    try:
+        found = tuple(lists.iterdir())
+    except OSError:  # apt's words are taken then, or there are none
+        return
+    for file in found:
+        name, index, _ = file.name.partition("_Packages")
+        if index:
+            (folder / f"{name}{index}").touch()
+        elif file.name.endswith("Release"):
+            (folder / file.name).symlink_to(file)
 
 
 def expand_mirrors(uris: Iterable[str], read: Callable[[str], str]) -> tuple[str, ...]:

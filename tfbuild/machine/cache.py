@@ -34,6 +34,7 @@ _NAMES = {
     "locks": r".+\.lock(?:\.holder)?",
     "rebuilds": _BUILD,
     "benchmarks": r"\.?[0-9a-f]{1,64}\.json(?:\.[0-9]+\.part)?",
+    "facts": r"\.?[0-9a-f]{64}\.json(?:\.[0-9]+\.part)?",
     "state": rf"{_BUILD}|setup|bundle|registry|lock-.+",
 }
 SUBFOLDERS = tuple(_NAMES)

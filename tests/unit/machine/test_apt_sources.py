@@ -120,6 +120,31 @@ def test_without_lists_the_sources_of_a_debian_host_are_read(tmp_path: Path) -> 
     assert found == (MIRROR,)
 
 
+def test_apt_is_asked_whose_an_archive_is_without_its_packages(tmp_path: Path) -> None:
+    lists = tmp_path / "var/lib/apt/lists"
+    (lists / "partial").mkdir(parents=True)
+    for name in ("m_dists_trixie_InRelease", "m_dists_trixie_main_binary-amd64_Packages.lz4"):
+        (lists / name).write_text("much")
+    seen: dict[str, int] = {}
+
+    def look(argv: tuple[str, ...]) -> None:
+        if argv[2] == "-o":
+            folder = Path(argv[3].removeprefix("Dir::State::lists="))
+            seen.update({each.name: each.stat().st_size for each in folder.iterdir()})
+
+    text = f"Debian|Debian|trixie|stable|main|{MIRROR}/\n"
+    runner = RecordingRunner([Reply(APT, stdout=text, effect=look)])
+    assert debian_archive_mirrors(runner, os_id="debian", codename="trixie", root=tmp_path) == (MIRROR,)
+    assert seen == {"m_dists_trixie_InRelease": 4, "m_dists_trixie_main_binary-amd64_Packages": 0}
+    assert len(runner.calls) == 1
+
+
+def test_an_apt_that_keeps_its_lists_elsewhere_is_asked_as_it_is(tmp_path: Path) -> None:
+    text = f"Debian|Debian|trixie|stable|main|{MIRROR}/\n"
+    runner = RecordingRunner([Reply((*APT, "-o"), stdout=""), Reply(APT, stdout=text)])
+    assert debian_archive_mirrors(runner, os_id="debian", codename="trixie", root=tmp_path) == (MIRROR,)
+
+
 def test_ubuntu_has_no_debian_mirror(tmp_path: Path) -> None:
     _host(
         tmp_path,

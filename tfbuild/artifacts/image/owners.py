@@ -23,6 +23,7 @@ from tfbuild.artifacts.image.facts import FileType, ImageFile
 BILLS = "/var/lib/db/sbom"
 _DPKG = "/var/lib/dpkg"
 _BILL = ".cdx.json"
+_RECORDS = (_BILL, "RECORD", ".list", ".md5sums")
 
 
 class ReadableImage(Protocol):
@@ -70,6 +71,8 @@ def _is_file(image: ReadableImage, path: str) -> bool:
 
 
 def _is_record(path: str) -> bool:
+    if not path.endswith(_RECORDS):  # an image has tens of thousands of files
+        return False
     where = PurePosixPath(path)
     if str(where.parent) == BILLS:
         return where.name.endswith(_BILL)

@@ -30,16 +30,17 @@ def followers(code: Code, wanted: frozenset[int], family: Callable[[int], str | 
     or the list of exports holds is left out; what nobody mentions at all is never run. Only x86-64 is read,
     and no program that is loaded at a fixed address: its code may hold addresses in other forms.
     """
-    if code.machine != "EM_X86_64" or code.fixed:
+    if code.machine != "EM_X86_64" or code.fixed or not wanted:
         return {}
     callers: dict[int, set[int]] = {}
     chosen: dict[int, str] = {}
     asked = set(wanted)
-    # Who calls may have no sign of it either: its own callers are asked for then. Each round reads all code.
+    mentions = _Mentions(code)
+    # Who calls may have no sign of it either: its own callers are asked for then.
     for _ in range(_ROUNDS):
         held = _held(code, frozenset(code.functions[index].start for index in asked))
         callers |= {index: set() for index in asked if code.functions[index].start not in held}
-        for caller, callee in _references(code, callers.keys() & asked):
+        for caller, callee in mentions.of(callers.keys() & asked):
             if caller != callee:
                 callers[callee].add(caller)
         new = {caller for index in asked for caller in callers.get(index, ()) if caller >= 0} - callers.keys()
@@ -85,25 +86,33 @@ def _reached(callees: Mapping[int, list[int]], ordinary: set[int], chosen: Mappi
     return reached
 
 
-def _references(code: Code, candidates: set[int]) -> Iterator[tuple[int, int]]:
-    """Pairs of who mentions (-1 for code that belongs to no function) and who is mentioned."""
-    starts = array("Q", (each.start for each in code.functions))
-    targets = {code.functions[index].start: index for index in candidates}
-    for area in code.ranges:
-        data = bytes(area.data)
-        last = len(data) - _RELATIVE.size
-        for match in _REFERENCE.finditer(data):
-            place = match.end()
-            if place > last:
-                break
-            (distance,) = _RELATIVE.unpack_from(data, place)
-            callee = targets.get(area.address + place + 4 + distance)
-            if callee is None:
-                continue
-            address = area.address + match.start()
-            caller = bisect_right(starts, address) - 1
-            inside = caller >= 0 and address < code.functions[caller].end
-            yield (caller if inside else -1), callee
+class _Mentions:
+    """All places of the code that mention the start of a function. All code is read once."""
+
+    def __init__(self, code: Code) -> None:
+        self._functions = code.functions
+        self._starts = array("Q", (each.start for each in code.functions))
+        self._places, self._callees = array("Q"), array("L")
+        targets = {start: index for index, start in enumerate(self._starts)}
+        for area in code.ranges:
+            data = bytes(area.data)
+            base, last = area.address + _RELATIVE.size, len(data) - _RELATIVE.size
+            for match in _REFERENCE.finditer(data):
+                place = match.end()
+                if place > last:
+                    break
+                callee = targets.get(base + place + _RELATIVE.unpack_from(data, place)[0])
+                if callee is not None:
+                    self._places.append(area.address + match.start())
+                    self._callees.append(callee)
+
+    def of(self, candidates: set[int]) -> Iterator[tuple[int, int]]:
+        """Pairs of who mentions (-1 for code that belongs to no function) and who of them is mentioned."""
+        for address, callee in zip(self._places, self._callees, strict=True):
+            if callee in candidates:
+                caller = bisect_right(self._starts, address) - 1
+                inside = caller >= 0 and address < self._functions[caller].end
+                yield (caller if inside else -1), callee
 
 
 def _held(code: Code, addresses: frozenset[int]) -> set[int]:

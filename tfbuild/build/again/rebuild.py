@@ -26,9 +26,7 @@ from tfbuild.build.run import Effects, Recipe
 from tfbuild.machine.cache import prepare_cache
 from tfbuild.machine.files import hash_file
 from tfbuild.plan.plan import Plan
-from tfbuild.trust.cyclonedx import cyclonedx_text
 from tfbuild.trust.files import CYCLONEDX_FILE, SPDX_FILE
-from tfbuild.trust.spdx import spdx_text
 
 _DIFFOSCOPE_S = 1800
 
@@ -136,6 +134,9 @@ def _take_given(plan: Plan[Any], recipe: Recipe[Any], given: Layout, cache: Path
 
 def _bills(first: First, second: Manifest[Any], materials: Materials) -> list[Difference]:
     """The bills of materials, made of the second manifest for the first one's name of the image."""
+    from tfbuild.trust.cyclonedx import cyclonedx_text
+    from tfbuild.trust.spdx import spdx_text
+
     image = replace(second.image, name=first.manifest.image.name)
     bill = bill_of(replace(second, image=image, tfbuild=first.manifest.tfbuild), materials)
     texts = ((SPDX_FILE, spdx_text(bill)), (CYCLONEDX_FILE, cyclonedx_text(bill)))

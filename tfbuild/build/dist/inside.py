@@ -20,7 +20,6 @@ from tfbuild.base.documents import fingerprint
 from tfbuild.build.dist.contents import CodeFile, ImageCode
 from tfbuild.build.dist.manifest import Package, package_of
 from tfbuild.trust.bill import Bill, Kind, Role
-from tfbuild.trust.cyclonedx import inner_text
 
 _LINKED = frozenset({Role.SOURCE, Role.STATIC, Role.PATCH})
 
@@ -73,6 +72,8 @@ def made_files(runtime: Path, made: Iterable[CodeFile]) -> tuple[ImageCode, ...]
 
 def add_bill(runtime: Path, bill: Bill) -> None:
     """Append the document to the tar. Equal bills give equal bytes: its time is that of the source."""
+    from tfbuild.trust.cyclonedx import inner_text
+
     place = PurePosixPath(BILLS.lstrip("/")) / f"{bill.name}.cdx.json"
     data = inner_text(bill).encode()
     with tarfile.open(runtime, "a:") as tar:
