@@ -514,6 +514,8 @@ def test_fetched_files_are_named_one_to_a_line_or_in_json(
     assert invoke(*words).stdout.splitlines() == [
         "/c/tensorflow_2.14.1+dfsg.orig.tar.xz",
         "/c/libfft2d-dev_1.0-3+b1_arm64.deb",
+        "/c/libpthreadpool-dev_0.0~git20251020.0e6ca13-1.1_arm64.deb",
+        "/c/libpthreadpool0_0.0~git20251020.0e6ca13-1.1_arm64.deb",
     ]
     document = invoke(*words, "--json").json()
     jsonschema.validate(document, schema("fetch"))
