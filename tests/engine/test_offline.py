@@ -95,7 +95,7 @@ def test_tflite_builds_where_there_is_no_network(
     )
     missing = island.invoke(*words)
     assert missing.returncode == 5
-    assert "2 downloads are not in the cache" in missing.stderr
+    assert "4 downloads are not in the cache" in missing.stderr
     assert "invoke bundle --load FILE" in missing.stderr
 
     loaded = island.invoke("bundle", "--load", str(tflite_bundle), "--json")
