@@ -10,10 +10,11 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
+Document = TypeVar("Document")
 Bytes = Annotated[int, Field(ge=0, description="Bytes.")]
 HexDigest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex.")]
 
@@ -26,6 +27,13 @@ def dump(document: Any) -> dict[str, Any]:
     adapter = _adapter(type(document))  # type: ignore[arg-type]
     values: dict[str, Any] = adapter.dump_python(document, mode="json")
     return values
+
+
+def restore(kind: type[Document], values: object) -> Document:
+    """The document that :func:`dump` wrote; lists become tuples again."""
+    # As above.
+    restored: Document = _adapter(kind).validate_python(values)  # type: ignore[arg-type]
+    return restored
 
 
 @cache

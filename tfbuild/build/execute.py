@@ -13,7 +13,7 @@ from typing import Any
 
 from tfbuild.artifacts.examine import Beside
 from tfbuild.artifacts.image.archive import ImageArchive
-from tfbuild.base.documents import dump
+from tfbuild.base.documents import dump, restore
 from tfbuild.base.errors import DownloadError, HostError, PackagingError, VerificationError
 from tfbuild.base.text import human_duration
 from tfbuild.base.values import Finding, SmokeOutcome
@@ -145,7 +145,7 @@ def finished(
     if image is None or image.id != manifest["image"]["id"]:
         return None
     rows = artifact_rows(output, recipe.artifacts, 0)
-    findings = tuple(Finding(**each) for each in manifest["findings"])
+    findings = tuple(restore(Finding, each) for each in manifest["findings"])
     elapsed = time.monotonic() - started
     return BuildResult(False, output, plan.image.tag, image.id, rows, findings, elapsed)
 

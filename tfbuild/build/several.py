@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tfbuild import __version__
 from tfbuild.base.arch import Arch
-from tfbuild.base.documents import Bytes, HexDigest, Replaced, dump
+from tfbuild.base.documents import Bytes, HexDigest, Replaced, dump, restore
 from tfbuild.base.errors import PackagingError, TfBuildError, VerificationError
 from tfbuild.base.values import Finding, Reporter
 from tfbuild.build.dist.folder import (
@@ -187,10 +187,7 @@ def _finished(index: IndexPlan, key: str, output: Path, effects: IndexEffects) -
 
 def read_index_manifest(document: Mapping[str, Any]) -> IndexManifest:
     """The manifest that :func:`tfbuild.base.documents.dump` wrote."""
-    images = tuple(IndexedImage(**{**each, "arch": Arch(each["arch"])}) for each in document["images"])
-    findings = tuple(Finding(**each) for each in document["findings"])
-    rest = {**document, "archive": Artifact(**document["archive"]), "images": images, "findings": findings}
-    return IndexManifest(**rest)
+    return restore(IndexManifest, document)
 
 
 def _make(

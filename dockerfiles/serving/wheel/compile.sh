@@ -21,7 +21,7 @@ prepare() {
   wheel=$(basename /wheel/*.whl)
   local members=('tensorflow/include/*' 'tensorflow/libtensorflow_*.so.*' 'tensorflow/THIRD_PARTY_NOTICES.txt')
   read -ra more <<< "$WHEEL_LIBRARIES"
-  wanted="$wheel ${members[*]} ${more[*]} LICENSE"
+  wanted="$wheel ${members[*]} ${more[*]}"
   if [[ $(cat /tree/wheel/stamp 2> /dev/null) != "$wanted" ]]; then
     rm -rf /tree/wheel
     mkdir -p /tree/wheel
