@@ -234,6 +234,7 @@ def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
     words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
     ran = invoke("lock", *words, "--mirror", str(made.mirror), env={"TFBUILD_MIRRORS": made.mirrors})
     assert ran.ok, ran.stderr
+    assert ran.stdout == f"{made.lock}\n"
     return made
 
 

@@ -22,7 +22,7 @@ from tests.engine.conftest import PROJECT, Invoke
 from tests.support.patches import diff_of, write_patch
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
-from tests.support.tflite_mini import Miniature, make_litert_miniature, make_miniature
+from tests.support.tflite_mini import Miniature, make_litert_miniature
 from tfbuild.artifacts.elf.read import parse_elf, read_elf
 from tfbuild.base.errors import BuildError, DownloadError
 from tfbuild.build.again.compare import DistFolder, compare
@@ -55,19 +55,6 @@ SOURCE = PROJECT / "tests" / "data" / "tflite-mini" / "source"
 REAL_MIRROR = os.environ.get("TFBUILD_TEST_MIRROR", "")
 
 
-@pytest.fixture(scope="module")
-def mini(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke) -> Miniature:
-    """The miniature, locked by the command."""
-    made = make_miniature(tmp_path_factory.mktemp("tflite-mini"))
-    words = ("--product", "tflite", "--release", str(made.release), "--clones", str(made.clones))
-    ran = invoke("lock", *words, "--mirror", str(made.mirror), env={"TFBUILD_MIRRORS": made.mirrors})
-    assert ran.ok, ran.stderr
-    assert ran.stdout == f"{made.lock}\n"
-    again = invoke("lock", *words, "--check", env={"TFBUILD_MIRRORS": made.mirrors})
-    assert again.ok, again.stderr
-    return made
-
-
 @pytest.fixture
 def plan_of(mini: Miniature, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan[Any]]:
     monkeypatch.setenv("TFBUILD_MIRRORS", mini.mirrors)
@@ -94,6 +81,14 @@ def compile_only(plan: Plan[Any], mini: Miniature, output: Path, apart: str = ""
         run.number += 1
         step(run)
     return run
+
+
+def test_the_lock_is_as_it_would_be_made_again(mini: Miniature, invoke: Invoke) -> None:
+    words = ("--product", "tflite", "--release", str(mini.release), "--clones", str(mini.clones))
+    again = invoke(
+        "lock", *words, "--mirror", str(mini.mirror), "--check", env={"TFBUILD_MIRRORS": mini.mirrors}
+    )
+    assert again.ok, again.stderr
 
 
 def test_the_lock_names_what_each_architecture_needs(mini: Miniature) -> None:
