@@ -75,11 +75,7 @@ class Team:
             patch.setenv("TFBUILD_CACHE_DIR", str(run.layout.cache))
             for step in (steps.fetch, make_roots, make_builder, steps.compile_):
                 run.number += 1
-                import time
-
-                b = time.time()
                 told.append(step(run))
-                print("TIMING", step.__name__, round(time.time() - b, 1), run.effects.engine.info().version)
         return told
 
 
