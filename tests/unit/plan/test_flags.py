@@ -108,6 +108,14 @@ def test_a_value_with_an_equals_sign_stays_whole(release: Release) -> None:
     assert cmake_cache(tflite_cmake_flags(config, release, {}))["FOO"] == "a=b"
 
 
+def test_an_entry_for_one_architecture_stays_away_from_the_others() -> None:
+    def vectors(arch: Arch) -> str | None:
+        return dict(make_plan("2.16.1", "opt", arch).part.cmake_cache).get("XNNPACK_ENABLE_RISCV_VECTOR")
+
+    assert vectors(Arch.RISCV64) == "OFF"
+    assert vectors(Arch.ARM64) is None
+
+
 def test_a_macro_of_the_release_without_a_known_line_is_not_lost(release: Release) -> None:
     config = load_config(PROJECT, "opt", Arch.AMD64)
     named = {f"compile_defines.{release.compile_defines[0].name}": Origin("file.yaml", 7)}

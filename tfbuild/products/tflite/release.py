@@ -26,6 +26,9 @@ class UpstreamCMake(Keys):
     value: Text = Field(description="Its value.")
     reason: Prose = Field(description="What goes wrong without it.")
     threads: tuple[Thread, ...] = Field(default=(), description="Where upstream discusses it.")
+    arches: tuple[Arch, ...] | None = Field(
+        default=None, description="Architectures that need it; null: all of the release."
+    )
 
 
 class UpstreamFlag(Keys):

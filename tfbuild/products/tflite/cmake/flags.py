@@ -56,7 +56,7 @@ def tflite_cmake_flags(
         program, origin = launcher
         for language in ("C", "CXX"):
             flags.append(Flag(Target.CMAKE, f"CMAKE_{language}_COMPILER_LAUNCHER={program}", of(origin)))
-    flags += _upstream_flags(release, lines)
+    flags += _upstream_flags(release, config.arch, lines)
     for name, value in values.of(TfliteKeys).cmake_definitions.items():
         flags.append(Flag(Target.CMAKE, f"{name}={value}", of(f"tflite.cmake_definitions.{name}")))
     return tuple(flags)
@@ -109,12 +109,14 @@ def dependency_flags(dependencies: Sequence[Dependency], lock: str) -> tuple[Fla
     )
 
 
-def _upstream_flags(release: Release, lines: Mapping[str, Origin]) -> Iterator[Flag]:
+def _upstream_flags(release: Release, arch: Arch, lines: Mapping[str, Origin]) -> Iterator[Flag]:
     if not isinstance(release, UpstreamRelease):
         return
     disconnected = "whatever is not handed over is an error, not a download"
     yield Flag(Target.CMAKE, "FETCHCONTENT_FULLY_DISCONNECTED=ON", str(BUILT_IN), disconnected)
     for number, each in enumerate(release.upstream.cmake):
+        if each.arches is not None and arch not in each.arches:
+            continue
         where = str(lines.get(f"upstream.cmake.{number}", BUILT_IN))
         yield Flag(Target.CMAKE, f"{each.name}={each.value}", where, each.reason)
     where = str(lines.get("upstream.host_tools", BUILT_IN))
