@@ -81,10 +81,10 @@ class Bench:
     mini: Miniature
     cluster: tuple[str, ...]
 
-    def compiled(self, word: str, jobs: int, *sets: str) -> Figures:
+    def compiled(self, word: str, jobs: int, *sets: str, patch: str = "many.patch") -> Figures:
         """A compile in a tree of its own; nothing of it stays. The same ``word``: the same actions."""
         fresh = (
-            f"source.patches=[{HERE / 'data' / 'many.patch'}]",
+            f"source.patches=[{HERE / 'data' / patch}]",
             f"compile.defines={{TFBUILD_BENCH: {word}}}",
         )
         words = Words(
@@ -163,18 +163,55 @@ def cluster_of(lab: Lab, options: argparse.Namespace) -> Iterator[Waiting]:
         yield Waiting(rig, options.wait)
 
 
-def predicted(local: Figures, cached: Figures, workers: int, share: float) -> float:
-    """What benchmarks.scale says of the compile, from the compile with one job here; seconds."""
-    actions = [each.seconds for each in of_ninja(local.ninja)]
-    of_one = (cached.compile or 0) / math.ceil(len(actions) / JOBS)
-    cluster = Cluster(workers, share, link=100, before=0, latency=of_one, sent=0, received=0, jobs=JOBS)
-    return simulate(actions, cluster, hits=0).walls[0]
+@dataclass(frozen=True)
+class Measured:
+    """``cold`` by the number of workers; the probe is another compile, on one worker and with one job."""
+
+    share: float
+    cold: dict[int, Figures]
+    cached: Figures
+    local: Figures
+    probe: Figures
+    probe_here: Figures
+
+    @property
+    def actions(self) -> list[float]:
+        return seconds_of(self.local)
+
+    @property
+    def overhead(self) -> float:
+        """Seconds of a worker's CPU that an action takes besides its own: its files are mounted for it."""
+        here = seconds_of(self.probe_here)
+        return ((self.probe.compile or 0) * self.share - sum(here)) / len(here)
+
+    def predicted(self, workers: int) -> float:
+        """What benchmarks.scale says of the compile, from that with one job here and the probe; seconds."""
+        of_one = (self.cached.compile or 0) / math.ceil(len(self.actions) / JOBS)
+        cluster = Cluster(
+            workers,
+            self.share,
+            link=100,
+            before=0,
+            latency=of_one,
+            overhead=max(self.overhead, 0),
+            sent=0,
+            received=0,
+            jobs=JOBS,
+        )
+        return simulate(self.actions, cluster, hits=0).walls[0]
 
 
-def report(cold: dict[int, Figures], cached: Figures, local: Figures, share: float) -> str:
-    rows = [(f"{n} workers", cold[n]) for n in sorted(cold)] + [("cached", cached), ("one job here", local)]
+def seconds_of(figures: Figures) -> list[float]:
+    return [each.seconds for each in of_ninja(figures.ninja)]
+
+
+def report(measured: Measured) -> str:
+    cold = measured.cold
+    rows = [(f"{n} workers", cold[n]) for n in sorted(cold)]
+    rows += [("cached", measured.cached), ("one job here", measured.local)]
+    rows += [("probe, 1 worker", measured.probe), ("probe, one job here", measured.probe_here)]
     heads = ("", "compile, s", "step, s", "hits", "executed", "MB sent", "MB received", "predicted, s")
-    said = {f"{n} workers": f"{predicted(local, cached, n, share):.0f}" for n in cold}
+    said = {f"{n} workers": f"{measured.predicted(n):.0f}" for n in cold}
     text = [
         (
             what,
@@ -185,21 +222,23 @@ def report(cold: dict[int, Figures], cached: Figures, local: Figures, share: flo
         )
         for what, run in rows
     ]
-    return "\n".join([table(heads, text), *map(str, targets(cold, cached, local, share))]) + "\n"
+    besides = f"besides its own, an action takes {measured.overhead:.2f} s of a worker's CPU"
+    return "\n".join([table(heads, text), besides, *map(str, targets(measured))]) + "\n"
 
 
-def targets(cold: dict[int, Figures], cached: Figures, local: Figures, share: float) -> Iterator[Target]:
-    times = {n: run.compile for n, run in cold.items() if run.compile}
+def targets(measured: Measured) -> Iterator[Target]:
+    cached, share = measured.cached, measured.share
+    times = {n: run.compile for n, run in measured.cold.items() if run.compile}
     if 1 in times and 4 in times:
         # As a limit from above: four workers take at most so much of the time of one.
         yield Target("four workers' compile to one's", times[4] / times[1], round(1 / SPEED_UP, 4))
     if cached.compile is not None and times:
         yield Target("compile out of the cache to that of one", cached.compile / times[min(times)], CACHED)
     if 1 in times:
-        alone = sum(each.seconds for each in of_ninja(local.ninja)) / share
+        alone = sum(measured.actions) / share
         yield Target("one worker's compile to one job here with its share", times[1] / alone, OVERHEAD)
     for n, seconds in sorted(times.items()):
-        off = abs(predicted(local, cached, n, share) / seconds - 1)
+        off = abs(measured.predicted(n) / seconds - 1)
         yield Target(f"prediction for {n} workers, off by", off, PREDICTED)
 
 
@@ -221,8 +260,12 @@ def main(options: argparse.Namespace) -> int:
             cold[workers] = bench.compiled(word, JOBS, *bench.cluster)
             say(f"{workers} workers: {cold[workers].step:.1f} s")
         cached = bench.compiled(word, JOBS, *bench.cluster)
+        cluster.scale(1, options.share)
+        probe = bench.compiled(uuid.uuid4().hex, JOBS, *bench.cluster, patch="probe.patch")
         local = bench.compiled(uuid.uuid4().hex, 1)
-    sys.stdout.write(f"before: {before}; after: {machine()}\n\n{report(cold, cached, local, options.share)}")
+        probe_here = bench.compiled(uuid.uuid4().hex, 1, patch="probe.patch")
+    measured = Measured(options.share, cold, cached, local, probe, probe_here)
+    sys.stdout.write(f"before: {before}; after: {machine()}\n\n{report(measured)}")
     return 0
 
 

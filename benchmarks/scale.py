@@ -31,8 +31,9 @@ _SEED = 16
 class Cluster:
     """``share`` is each worker's part of a CPU, ``link`` the MB that one build can move in a second.
 
-    ``before`` and ``latency`` are seconds; ``sent`` and ``received`` MB of each action, of which a build has
-    ``jobs`` under way at a time.
+    ``before`` and ``latency`` are seconds, ``overhead`` seconds of a worker's CPU that each action takes
+    besides its own; ``sent`` and ``received`` MB of each action, of which a build has ``jobs`` under way at
+    a time.
     """
 
     workers: int
@@ -40,6 +41,7 @@ class Cluster:
     link: float
     before: float
     latency: float
+    overhead: float
     sent: float
     received: float
     jobs: int
@@ -83,7 +85,7 @@ def simulate(
         amount = cluster.received
         if int((number + 1) * hits) == int(number * hits):  # hits are spread evenly
             done = link[build] = max(done, link[build]) + cluster.sent / cluster.link
-            takes = actions[number] / cluster.share
+            takes = (actions[number] + cluster.overhead) / cluster.share
             done = max(done, heapq.heappop(free)) + takes
             heapq.heappush(free, done)
             busy, amount = busy + takes, amount + cluster.sent
@@ -126,6 +128,7 @@ def main(options: argparse.Namespace) -> int:
         link=options.link,
         before=options.before,
         latency=options.latency,
+        overhead=options.overhead,
         sent=options.sent,
         received=options.received,
         jobs=options.jobs,
@@ -161,6 +164,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--before", type=float, default=10.0, help="seconds before the first action [10]")
     parser.add_argument(
         "--latency", type=float, default=0.3, help="seconds that an action takes besides [0.3]"
+    )
+    parser.add_argument(
+        "--overhead", type=float, default=0.0, help="seconds of a worker's CPU for each action besides [0.0]"
     )
     parser.add_argument("--sent", type=float, default=1.0, help="MB sent for an action [1]")
     parser.add_argument("--received", type=float, default=0.3, help="MB received for an action [0.3]")

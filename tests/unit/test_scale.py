@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from benchmarks.recorded import Action, of_bazel, of_ninja
 from benchmarks.scale import Cluster, simulate
 
-ONE = Cluster(workers=1, share=1.0, link=1e9, before=0.0, latency=0.0, sent=0.0, received=0.0, jobs=100)
+ONE = Cluster(
+    workers=1, share=1.0, link=1e9, before=0.0, latency=0.0, overhead=0.0, sent=0.0, received=0.0, jobs=100
+)
 Times = st.lists(st.floats(0.1, 50), min_size=1, max_size=40)
 
 
