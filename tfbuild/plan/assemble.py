@@ -138,11 +138,12 @@ def roots_of(found: Resolved[Release]) -> tuple[Root, Root | None]:
     request, values, release = found.request, found.config.values, found.release
     debian, epoch = debian_of(release), found.circumstances.epoch_of(release)
     pinned = debian.snapshot if debian and debian.base == "snapshot" else None
-    root = root_of(values, suite_of(release), request.build_arch, epoch, snapshot=pinned)
+    root = root_of(values, suite_of(release), request.build_arch, snapshot=pinned)
     if values.runtime.base != "debian":
         return root, None
     include = (*(debian.runtime_packages if debian else ()), "ca-certificates")
-    return root, replace(root, arch=request.arch, include=include)
+    # The image's files have its own time.
+    return root, replace(root, arch=request.arch, include=include, source_date_epoch=epoch)
 
 
 def _notes(request: Request, config: ResolvedConfig, release: Release) -> tuple[str, ...]:
@@ -223,10 +224,11 @@ def _steps(plan: Plan[Part], specifics: Specifics[Part], recipe: str) -> tuple[S
             [each.sha256 for each in plan.patches],
             *made_from,
             *result,
+            plan.source_date_epoch,  # of the files, and of what __DATE__ says
         ]
     )
     made = replace(plan.image, tag="")  # neither what it is called nor where it goes changes a result
-    image = fingerprint([compiled, made, plan.runtime_root, plan.source_date_epoch, *specifics.image_from])
+    image = fingerprint([compiled, made, plan.runtime_root, *specifics.image_from])
     verify = fingerprint([image, *specifics.verified_by, plan.policy, plan.policy_sha256])
     done = fingerprint([verify, "dist"])
     count = len(plan.pins) + (plan.unhashed is not None)

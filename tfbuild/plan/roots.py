@@ -12,6 +12,9 @@ from tfbuild.config.keys import BuildConfig
 
 # Keeps the records of packages that are only unpacked.
 RECORDER = Path("dockerfiles", "debian", "record-packages.sh")
+# The newest time of a file in a builder's root: 2000-01-01. The same for all releases, so that those of
+# one suite have one root and share builders. Older than any of them, newer than what zip can say (1980).
+BUILDER_EPOCH = 946684800
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,14 @@ def root_of(
     values: BuildConfig,
     suite: str,
     arch: Arch,
-    source_date_epoch: int,
     *,
     include: tuple[str, ...] = (),
     snapshot: str | None = None,
 ) -> Root:
-    """A whole root; ``snapshot`` is the release's, which the configuration's mirror or snapshot replaces."""
+    """A builder's, whole.
+
+    ``snapshot`` is the release's, which the configuration's mirror or snapshot replaces.
+    """
     debian = values.debian
     return Root(
         suite=suite,
@@ -54,7 +59,7 @@ def root_of(
         security_mirror=debian.security_mirror,
         security_updates=debian.security_updates,
         snapshot=debian.snapshot or (None if debian.mirror else snapshot),
-        source_date_epoch=source_date_epoch,
+        source_date_epoch=BUILDER_EPOCH,
     )
 
 

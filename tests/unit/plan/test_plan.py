@@ -115,10 +115,13 @@ def test_another_recipe_or_root_makes_the_builder_again() -> None:
         assert changed(plan) == set(STEPS) - {"fetch"}
 
 
-def test_the_date_reaches_root_and_image() -> None:
+def test_the_date_reaches_the_files_and_the_image_and_no_builder() -> None:
     plan = opt(source_date_epoch=1)
-    assert changed(plan) == set(STEPS) - {"fetch"}
-    assert (plan.source_date_epoch, plan.root.source_date_epoch) == (1, 1)
+    assert changed(plan) == set(STEPS) - {"fetch", "root", "builder"}
+    assert (plan.source_date_epoch, plan.root) == (1, opt().root)
+    debian = make_plan(DEBIAN_RELEASE, "opt", Arch.AMD64, "runtime.base=debian", source_date_epoch=1)
+    assert debian.runtime_root is not None
+    assert debian.runtime_root.source_date_epoch == 1
     assert opt(source_date_epoch=0).source_date_epoch == 0
 
 

@@ -14,7 +14,6 @@ from tfbuild.plan.roots import Root, root_of, unpacked
 # Since when Debian has recc and casupload; older releases have neither.
 TOOLS_SUITE = "sid"
 TOOLS_PACKAGE = "buildbox"
-_EPOCH = 0  # of no release: one root filesystem serves all builds
 # Where build secrets lie in the builder.
 SECRETS = "/run/secrets"
 # Ids of secrets by the key that names the file; of the last one its text alone is handed on.
@@ -102,7 +101,7 @@ def remote_of(config: ResolvedConfig, build_arch: Arch, recorder: str, *, tools:
 
 def _tools(config: ResolvedConfig, build_arch: Arch, recorder: str) -> Root:
     """Only unpacked: its programs run by its own dynamic loader, beside the builder's older libraries."""
-    base = root_of(config.values, TOOLS_SUITE, build_arch, _EPOCH)
+    base = root_of(config.values, TOOLS_SUITE, build_arch)
     # Fixes reach this suite directly: it has no security archive.
     return replace(
         unpacked(base, build_arch, (TOOLS_PACKAGE,), recorder), security_updates=False, security_mirror=None

@@ -312,11 +312,11 @@ def _roots(found: Resolved[KerasRelease], python: WheelPython, platforms: Platfo
         )
     emulator = platforms.require_suite(python.suite).emulator
     include = (*_BUILDER, *((emulator,) if foreign and emulator else ()))
-    epoch = found.circumstances.epoch_of(found.release)
-    root = root_of(values, python.suite, request.build_arch, epoch, include=include)
+    root = root_of(values, python.suite, request.build_arch, include=include)
     packages = tuple(sorted({*python.packages, *_RUNTIME}))
     if values.runtime.base == "debian":
-        return root, replace(root, include=packages)
+        epoch = found.circumstances.epoch_of(found.release)
+        return root, replace(root, include=packages, source_date_epoch=epoch)
     return root, unpacked(root, request.arch, packages, found.circumstances.recorder)
 
 

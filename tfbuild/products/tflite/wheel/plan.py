@@ -104,8 +104,7 @@ def _refuse_distribution(config: ResolvedConfig) -> None:
 def _roots(found: Resolved[TfliteWheelRelease], python: WheelPython) -> tuple[Root, Root]:
     """The builder's root of the Python's suite, and the target's, only unpacked."""
     request, circumstances = found.request, found.circumstances
-    epoch = circumstances.epoch_of(found.release)
-    builder = root_of(found.config.values, python.suite, request.build_arch, epoch)
+    builder = root_of(found.config.values, python.suite, request.build_arch)
     return builder, unpacked(builder, request.arch, python.packages, circumstances.recorder)
 
 
