@@ -166,7 +166,7 @@ def parse() -> argparse.Namespace:
         "--latency", type=float, default=0.3, help="seconds that an action takes besides [0.3]"
     )
     parser.add_argument(
-        "--overhead", type=float, default=0.0, help="seconds of a worker's CPU for each action besides [0.0]"
+        "--overhead", type=float, default=0.3, help="seconds of a worker's CPU for each action besides [0.3]"
     )
     parser.add_argument("--sent", type=float, default=1.0, help="MB sent for an action [1]")
     parser.add_argument("--received", type=float, default=0.3, help="MB received for an action [0.3]")
