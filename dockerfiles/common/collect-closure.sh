@@ -30,11 +30,11 @@ record() { # PACKAGE PATH
   cp "/usr/share/doc/$name/copyright" "$root/usr/share/doc/$name/"
 }
 
-# lddtree reads ELF headers only, so it works for a foreign architecture too. Libraries that lie beside ours
-# in dist/ are the same files as the distribution's; the image takes them from their packages.
+# Libraries that lie beside ours in dist/ are the same files as the distribution's; the image takes them from their
+# packages.
 mkdir /tmp/closure
 cp "$@" /tmp/closure/
-lddtree --list --skip-non-elfs /tmp/closure/* | grep -v '^/tmp/closure/' | sort -u > /tmp/closure.txt
+closure_of /tmp/closure/* | grep -v '^/tmp/closure/' > /tmp/closure.txt
 while read -r library; do
   # One of ours, which lies elsewhere in the image.
   if [[ -e /tmp/closure/${library##*/} ]]; then continue; fi
@@ -43,8 +43,7 @@ while read -r library; do
     */ld-linux*) destination=$library ;;
     *) destination=/usr/lib/$MULTIARCH/${library##*/} ;;
   esac
-  # The package of the merged path.
-  package=$(dpkg-query --search "$real" | head -n 1 | sed 's/: .*//')
+  package=$(owner_of "$real")
   destination=$(realpath --no-symlinks --canonicalize-missing "$destination")
   install -D --mode=755 "$real" "$root$destination"
   record "$package" "$destination"

@@ -3,12 +3,21 @@
 #   SOURCE_DATE_EPOCH    for settle
 set -euo pipefail
 
-# The libraries outside of FOLDER that files in it need and that no distribution's C++ runtime contains. Reads ELF
-# headers only, so it works for a foreign architecture too.
+# FILE... and the libraries that they need, one path a line. lddtree reads ELF headers only, so it works for a foreign
+# architecture too. Debian 11's is another program with the same name.
+closure_of() { # FILE...
+  if [[ $(lddtree --help 2>&1) == *--skip-non-elfs* ]]; then
+    lddtree --list --skip-non-elfs "$@" | sort -u
+  else
+    lddtree -l "$@" | sort -u
+  fi
+}
+
+# The libraries outside of FOLDER that files in it need and that no distribution's C++ runtime contains.
 libraries_of() { # FOLDER FILE...
   local folder=$1 library
   shift
-  lddtree --list --skip-non-elfs "$@" | sort -u | while read -r library; do
+  closure_of "$@" | while read -r library; do
     if [[ $library == "$folder"/* ]]; then continue; fi
     case ${library##*/} in
       ld-linux*|libc.so.*|libm.so.*|libdl.so.*|libpthread.so.*|librt.so.*|libgcc_s.so.*|libstdc++.so.*) continue ;;
@@ -17,8 +26,20 @@ libraries_of() { # FOLDER FILE...
   done
 }
 
+# With its architecture where Debian names that (libc6:arm64). Up to Debian 12 dpkg knows a file in the merged /usr/lib
+# by its old path in /lib.
+owner_of() { # FILE
+  local file found
+  file=$(readlink -f "$1")
+  found=$(dpkg-query --search "$file" 2> /dev/null) || found=$(dpkg-query --search "${file#/usr}")
+  found=${found%%$'\n'*}
+  echo "${found%%: *}"
+}
+
 package_of() { # FILE
-  dpkg-query --search "$(readlink -f "$1")" | head -n 1 | cut -d: -f1
+  local owner
+  owner=$(owner_of "$1")
+  echo "${owner%%:*}"
 }
 
 # For the bill of materials: what somebody else made and is in a file of dist/ (or of the wheel in it).

@@ -3,6 +3,8 @@
 # has none of them), and the models.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=../common/results.sh
+source /common/results.sh
 
 work=$(mktemp -d)
 protoc --proto_path="$here/smoke" --proto_path=/usr/include --cpp_out="$work" questions.proto
@@ -19,7 +21,7 @@ while read -r library; do
     ld-linux*) cp --dereference "$library" /smoke/lib/loader ;;
     *) cp --dereference "$library" /smoke/lib/ ;;
   esac
-done < <(lddtree --list "$work/probe")
+done < <(closure_of "$work/probe")
 # Starts a server of another architecture under the emulator, and stands in for the image's own entry program.
 gcc -std=gnu11 -O1 -Wall -Wextra -Werror -static -DEMULATOR='"/smoke/qemu"' \
   "$here/entry/tf_serving_entrypoint.c" -o /smoke/entry
@@ -27,7 +29,7 @@ cp -r /out/smoke/half_plus_two /smoke/half_plus_two
 cp -r "$here/smoke"/{monitoring.config,models,cases.json} /smoke/
 
 # --- TLS: a certificate that is its own authority, for this test alone -------------------------------------------
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 -subj /CN=localhost \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=localhost \
   -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$work/key.pem" -out /smoke/ca.pem 2> "$work/openssl.log" ||
   { cat "$work/openssl.log" >&2; exit 1; }
 # SSLConfig of tensorflow_serving/config/ssl_config.proto, as a text proto: it holds the files themselves.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +20,21 @@ import pytest
 
 from tests.engine.conftest import Invoke
 from tests.support.patches import diff_of
-from tests.support.serving import OWN_BAZEL, Serve, mirrors_of, start_build
+from tests.support.products import Product, load_release
+from tests.support.reporters import SilentReporter
+from tests.support.serving import MINIATURE, OWN_BAZEL, Serve, mirrors_of, start_build
 from tests.support.started import answer_of, started
+from tfbuild.base.errors import PackagingError
+from tfbuild.build.layout import Layout
+from tfbuild.build.run import Run
+from tfbuild.build.steps import bake_targets, empty_folders, make_roots
+from tfbuild.cli.wiring import build_effects
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.engine.facts import RunOptions
-from tfbuild.machine.cache import cache_root
+from tfbuild.machine.cache import cache_root, prepare_cache
+from tfbuild.plan.words import Words, host_arch
+from tfbuild.products import table
+from tfbuild.products.serving.smoke.run import smoke
 
 PROJECT = Path(__file__).resolve().parents[2]
 SOURCE = PROJECT / "tests" / "data" / "serving-mini"
@@ -30,6 +42,9 @@ MODEL = (
     PROJECT / "tests/data/serving-mini/tensorflow_serving/servables/tensorflow/testdata"
     / "saved_model_half_plus_two_cpu"
 )  # fmt: skip
+
+
+Begin = Callable[..., Run[Any]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,54 @@ def test_half_plus_two_through_both_apis(make: Callable[[str], Server], arch: st
     assert "image-owner" not in {each["id"] for each in server.manifest["findings"]}
     linked_in = {each["owner"] for each in server.manifest["contents"]}
     assert any(name.startswith("libc6-dev") for name in linked_in)  # of the entry program
+
+
+@pytest.fixture
+def begin(mirror: Path, engine: DockerEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Begin:
+    """A build that has only begun: its steps are carried out one by one."""
+    for name, value in mirrors_of(mirror).items():
+        monkeypatch.setenv(name, value)
+
+    def begun(name: str, cache: Path, *sets: str) -> Run[Any]:
+        words = Words(release=name, sets=sets)
+        plan = table.plan_of(PROJECT, "serving", words, env=os.environ, build_arch=host_arch())
+        release = load_release(PROJECT, Product.SERVING, name)
+        effects = build_effects(plan, release, tmp_path, offline=False, reporter=SilentReporter())
+        layout = Layout(PROJECT, prepare_cache(cache), plan.build_id)
+        run = Run(plan, table.recipe_of(plan), layout, effects, tmp_path)
+        run.logs.mkdir(parents=True, exist_ok=True)
+        return run
+
+    return begun
+
+
+def test_what_follows_a_compile_works_on_the_debian_of_real_releases(
+    amd64: Server, begin: Begin, engine: DockerEngine, tmp_path: Path
+) -> None:
+    # Theirs takes a day on Debian 11, and this comes at its end. The server is the miniature's.
+    mini = begin(MINIATURE, cache_root(os.environ))
+    real = begin("2.19.1", tmp_path / "cache", "debian.mirror=http://deb.debian.org/debian")
+    layout = real.layout
+    assert real.plan.root.suite == "bullseye"
+    empty_folders(layout.archives, layout.request, layout.model, layout.repositories, layout.runtime)
+    empty_folders(layout.source(real.plan), layout.downloads)
+    for pin in real.plan.pins:
+        (layout.downloads / pin.filename).touch()  # Bazel, which nothing starts here
+    shutil.copytree(mini.layout.out, layout.out, dirs_exist_ok=True)
+    try:
+        make_roots(real)
+        bake_targets(real, ("runtime-files", "smoke"), real.log("runtime-files"), PackagingError)
+        with tarfile.open(layout.runtime / "runtime.tar") as runtime:
+            names = {each.name.removeprefix("./") for each in runtime}
+        shutil.rmtree(mini.layout.smoke, ignore_errors=True)
+        shutil.copytree(layout.smoke, mini.layout.smoke)
+        engine.tag_image(amd64.image, mini.layout.candidate)
+        outcomes, findings = smoke(mini)
+    finally:
+        engine.remove_image(mini.layout.candidate)
+    assert {"usr/lib/x86_64-linux-gnu/libc.so.6", "var/lib/dpkg/status.d/libc6.md5sums"} <= names
+    assert findings == []
+    assert [each.case for each in outcomes] == [each["case"] for each in amd64.manifest["smoke"]]
 
 
 @pytest.mark.archives
