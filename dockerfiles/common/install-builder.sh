@@ -5,7 +5,8 @@
 #   TRIPLET                   GNU triplet of the target, for that list
 #   BUILD_PACKAGES            further ones, NAME[=VERSION] ... for the machine that builds
 #   TARGET_PACKAGES           further ones, NAME[=VERSION] ... for the target
-#   PROGRAMS                  NAME=FILE ...: files of /downloads that become /usr/bin/NAME
+#   PROGRAMS                  NAME=FILE ...: files of /downloads that become /usr/bin/NAME; of a wheel, what lies in
+#                             its NAME/data becomes /usr/local
 #   /downloads                .deb files and programs, checked by hash before they came here
 #   /etc/tfbuild-packages.tsv what went in, for the manifest
 set -euo pipefail
@@ -24,6 +25,7 @@ packages+=("${more[@]}")
 read -ra more <<< "$TARGET_PACKAGES"
 target+=("${more[@]}")
 mapfile -t downloads < <(find /downloads -name '*.deb')
+[[ $PROGRAMS != *.whl* ]] || packages+=(unzip)
 
 if [[ $TARGET_ARCH != "$BUILD_ARCH" && ${#target[@]} != 0 ]]; then
   dpkg --add-architecture "$TARGET_ARCH"
@@ -54,5 +56,12 @@ rm /tmp/available /tmp/installed
 apt_clean
 
 for program in $PROGRAMS; do
-  install --mode=755 "/downloads/${program#*=}" "/usr/bin/${program%%=*}"
+  name=${program%%=*} file=/downloads/${program#*=}
+  if [[ $file == *.whl ]]; then
+    unzip -q "$file" "$name/data/*" -d /tmp/wheel
+    cp -r "/tmp/wheel/$name/data/." /usr/local/
+    rm -r /tmp/wheel
+  else
+    install --mode=755 "$file" "/usr/bin/$name"
+  fi
 done

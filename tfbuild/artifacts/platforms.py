@@ -45,6 +45,11 @@ class Distribution(_Model):
     )
     qemu: Version | None = Field(default=None, description="The version of these emulators.")
     cmake: Version | None = Field(default=None, description="The version of its CMake.")
+    flatc: Version | None = Field(default=None, description="The version of FlatBuffers' compiler.")
+    header: str | None = Field(
+        default=None,
+        description="What is included before all else, of toolchains/cmake: it binds to an older glibc.",
+    )
 
     def has(self, family: str, version: str) -> bool:
         """Whether symbols of ``family`` up to ``version`` are there; unknown families are not asked."""

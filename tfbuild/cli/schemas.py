@@ -64,6 +64,7 @@ from tfbuild.plan.plan import PlanDocument
 from tfbuild.plan.several import IndexPlanDocument
 from tfbuild.products.serving.upstream import UpstreamReport
 from tfbuild.releases.lock import Lock
+from tfbuild.releases.programs import Programs
 from tfbuild.verify.policy_file import policy_file_schema
 from tfbuild.verify.report import VerifyReport
 
@@ -124,6 +125,9 @@ def documents() -> Mapping[str, str]:
         "build_configs/policies/schema.json": _text(policy_file_schema()),
         "build_configs/platforms/schema.json": _text(schema_of(Platforms, "Linux platforms")),
         "build_configs/platforms/cpus.schema.json": _text(schema_of(Cpus, "CPUs and what they have")),
+        "build_configs/platforms/programs.schema.json": _text(
+            schema_of(Programs, "Programs that an old Debian has too old")
+        ),
         "build_configs/compilers/schema.json": _text(schema_of(CompilerCpus, "CPUs that a compiler knows")),
         "build_configs/api/schema.json": _text(schema_of(ApiList, "C functions of a release")),
         "build_configs/diagnoses/schema.json": _text(known_errors_schema()),

@@ -63,7 +63,7 @@ class Source(Keys):
 
 
 class DebianDownload(Download):
-    """A package that the suite does not have."""
+    """A package, or a program, that the suite does not have."""
 
     arch: Arch = Field(description="Architecture that it is for.")
 
@@ -101,6 +101,9 @@ class Debian(Keys):
     )
     packages: tuple[DebianPackage, ...] = Field(default=(), description="Build dependencies from the suite.")
     downloads: tuple[DebianDownload, ...] = Field(default=(), description="Packages from elsewhere.")
+    programs: tuple[DebianDownload, ...] = Field(
+        default=(), description="Programs for the machine that builds, as wheels whose NAME/data has them."
+    )
     runtime_packages: tuple[PackageName, ...] = Field(
         default=(), description="What an image with runtime.base=debian needs besides the artifact."
     )
@@ -228,11 +231,14 @@ class SourceRelease(Release):
         ``build_arch`` is the builder's (None: ``arch``); ``seen`` is the hash of a source whose own hash
         nobody published, where it was recorded.
         """
-        del build_arch
         known = self.source.sha256 or seen
         source = (self.source.pin(known),) if known else ()
-        debs = self.debian.downloads if self.debian else ()
-        return (*source, *(each.pin() for each in debs if each.arch is arch))
+        debs, programs = (self.debian.downloads, self.debian.programs) if self.debian else ((), ())
+        return (
+            *source,
+            *(each.pin() for each in debs if each.arch is arch),
+            *(each.pin() for each in programs if each.arch is (build_arch or arch)),
+        )
 
     def unhashed(self, lock: str, seen: str | None) -> Unhashed | None:
         """The source, as long as nobody has its hash."""

@@ -46,7 +46,7 @@ def definition(
 
 
 def _builder(plan: Plan[TflitePart], layout: Layout) -> Builder:
-    host_tools = plan.part.host_tools
+    host_tools, programs = plan.part.host_tools, plan.part.programs
     return Builder(
         name=BUILDER,
         packages=(
@@ -59,5 +59,6 @@ def _builder(plan: Plan[TflitePart], layout: Layout) -> Builder:
             *plan.part.build_packages,
         ),
         target_packages=plan.packages,
+        programs={pin.name: pin.filename for pin in plan.pins if pin.name in programs},
         downloads=layout.downloads,
     )

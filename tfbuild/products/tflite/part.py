@@ -45,6 +45,7 @@ class TflitePart:
     litert: str | None = None  # where LiteRT's own C API lies in it, where libLiteRt.so is built
     tensorflow: TensorflowPart | None = None
     build_packages: tuple[str, ...] = ()  # of the suite, whose programs the build runs
+    programs: tuple[str, ...] = ()  # of elsewhere: the names of their pins
     python: PythonPart | None = None
     entries: tuple[str, ...] = ()  # names in cmake_cache that the configuration asked for itself
     # What the source has to declare, and what the release file pins to something else: of a lock that was not

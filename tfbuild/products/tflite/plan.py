@@ -75,7 +75,7 @@ def make_tflite_plan(
     require_remote(config)
     cpu = promised if request.arch is not request.build_arch else ""
     part = _part(found, python, locked, flags, selection, cpu)
-    pins = release.pins(request.arch)
+    pins = release.pins(request.arch, request.build_arch)
     roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()
     specifics = Specifics(
@@ -170,12 +170,19 @@ def _part(
         litert=litert,
         tensorflow=_tensorflow_part(upstream),
         build_packages=upstream.build_packages,
+        programs=_programs(release),
         python=python,
         entries=tuple(sorted(keys.cmake_definitions)),
         unconfirmed=locked.unconfirmed,
         repinned=tuple(sorted(release.repinned)),
         selection=selection,
     )
+
+
+def _programs(release: Release) -> tuple[str, ...]:
+    """The names of what the builder gets from elsewhere than Debian."""
+    debian = debian_of(release)
+    return tuple(sorted({each.name for each in debian.programs})) if debian else ()
 
 
 def _tests(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,11 +14,15 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.config.compilers.cpus import CompilerCpus, default_compiler_cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules
-from tfbuild.releases.keys import Release, debian_of, suite_of
+from tfbuild.products.tflite.release import Upstream, UpstreamFlag, UpstreamRelease
+from tfbuild.releases.keys import Debian, Release, debian_of, suite_of
+from tfbuild.releases.programs import load_programs
 
 AnyRelease = TypeVar("AnyRelease", bound=Release)
 # Presets of version 6 (cmake/flags.py): cmake.org/cmake/help/latest/manual/cmake-presets.7.html
 _CMAKE = "3.25"
+# Debian 12's (2.0) does not read the schema of models (schema.fbs: "expecting: } instead got: (").
+_FLATC = "23.5"
 _WHEEL_COMPILED = "the official wheel is compiled already"
 
 
@@ -35,9 +39,13 @@ def on_suite(root: Path, release: AnyRelease, config: ResolvedConfig) -> AnyRele
     suite, debian, own = config.values.debian.suite, debian_of(release), suite_of(release)
     if not suite or not release.is_compiled or suite == own:
         return release
-    why = _why_not(suite, own, release, config, load_platforms(root).suites)
+    known = load_platforms(root).suites
+    why = _why_not(suite, own, release, config, known)
     if why is None and debian is not None:
-        return release.model_copy(update={"debian": debian.model_copy(update={"suite": suite})})
+        moved = debian.model_copy(update={"suite": suite})
+        return release.model_copy(
+            update={"debian": moved, **_instead_of_old(root, release, moved, known[suite])}
+        )
     instead = f"leave debian.suite out: the release is built on {own}"
     if release.provider == "debian":
         instead = "take a release with upstream's own dependencies: --release 2.16.1, or 2.2.0-litert"
@@ -59,12 +67,43 @@ def _why_not(
         return f"no such suite is known here{did_you_mean(suite, known)}; there are: {', '.join(known)}"
     if release.provider == "debian":
         return f"its dependencies are packages of {own}, and compiled at their versions there"
-    cmake = known[suite].cmake
-    if cmake is None or version_key(cmake) < version_key(_CMAKE):
-        return f"CMake is {cmake or 'unknown'} there, and {_CMAKE} is the first that can"
+    if config.arch not in known[suite].arches:
+        return f"that Debian has no {config.arch}; it has {', '.join(known[suite].arches)}"
+    if default_compiler_cpus(suite) is None:
+        return f"nobody has looked at the compiler of {suite}"
     if config.values.runtime.flavour == "python":
         return f"Python, numpy and pybind11 of the release are pinned for {own}"
     return None
+
+
+def _instead_of_old(
+    root: Path, release: Release, debian: Debian, suite: Distribution
+) -> Mapping[str, object]:
+    """What takes the place of programs that the suite has too old.
+
+    CMake comes from elsewhere, flatc is compiled of the lock's source.
+    """
+    found: dict[str, object] = {}
+    if _is_old(suite.cmake, _CMAKE):
+        programs = load_programs(root).cmake.downloads
+        found["debian"] = debian.model_copy(update={"programs": programs})
+    if isinstance(release, UpstreamRelease):
+        found["upstream"] = release.upstream.model_copy(update=dict(_upstream_there(release.upstream, suite)))
+    return found
+
+
+def _upstream_there(upstream: Upstream, suite: Distribution) -> Iterator[tuple[str, object]]:
+    """What is another in ``upstream`` where the builder is of ``suite``."""
+    if _is_old(suite.flatc, _FLATC):
+        yield "host_tools", ("flatc",)
+    if suite.header:
+        reason = "binds to functions of an older glibc than the suite's, which the suite has too"
+        flag = UpstreamFlag(language="both", flag=f"-include/toolchains/{suite.header}", reason=reason)
+        yield "flags", (*upstream.flags, flag)
+
+
+def _is_old(version: str | None, first: str) -> bool:
+    return version is None or version_key(version) < version_key(first)
 
 
 def source_rules() -> KeyRules:

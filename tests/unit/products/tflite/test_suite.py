@@ -38,6 +38,38 @@ def test_upstreams_releases_are_built_on_bookworm(release: str) -> None:
     assert {case.cpu for case in made.part.smoke} == {"cortex-a72"}  # QEMU 7.2 has it
 
 
+def test_bullseye_gets_a_newer_cmake_for_the_machine_that_builds() -> None:
+    made, usual = plan(UPSTREAM, "debian.suite=bullseye"), plan(UPSTREAM)
+    assert made.root.suite == "bullseye"
+    (cmake,) = set(made.pins) - set(usual.pins)
+    assert cmake.name == "cmake"
+    assert "x86_64" in cmake.filename  # the target is arm64
+    assert made.part.programs == ("cmake",)
+    assert usual.part.programs == plan(UPSTREAM, "debian.suite=bookworm").part.programs == ()
+
+
+def test_on_bullseye_all_is_compiled_for_an_older_glibc() -> None:
+    def included(*sets: str) -> list[str]:
+        return [flag.text for flag in plan(UPSTREAM, *sets).flags if flag.text.startswith("-include")]
+
+    (header,) = included("debian.suite=bullseye")
+    assert (PROJECT / "toolchains" / "cmake" / header.removeprefix("-include/toolchains/")).is_file()
+    assert included() == included("debian.suite=bookworm") == []
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "bullseye"])
+def test_the_models_of_the_smoke_test_are_made_by_a_flatc_that_reads_their_schema(suite: str) -> None:
+    assert plan(UPSTREAM, f"debian.suite={suite}").part.host_tools == ("flatc",)
+    assert plan(UPSTREAM).part.host_tools == ()
+
+
+def test_a_debian_that_lacks_the_architecture_is_refused_before_anything_is_done() -> None:
+    assert plan(UPSTREAM, arch="riscv64").root.suite == "trixie"
+    with pytest.raises(NothingMatchesError) as caught:
+        plan(UPSTREAM, "debian.suite=bookworm", arch="riscv64")
+    assert caught.value.details[0] == "that Debian has no riscv64; it has amd64, arm64, armhf"
+
+
 def test_a_cpu_that_the_older_emulator_lacks_is_not_asked_of_it() -> None:
     assert {case.cpu for case in plan(UPSTREAM, "compile.march=armv8.6-a").part.smoke} == {"neoverse-n2"}
     older = plan(UPSTREAM, "debian.suite=bookworm", "compile.march=armv8.6-a")
@@ -63,7 +95,12 @@ def test_the_suite_of_the_release_changes_nothing_but_the_name() -> None:
     ("release", "sets", "why", "hint"),
     [
         ("2.14.1-debian", ("debian.suite=bookworm",), "its dependencies are packages of trixie", "2.16.1"),
-        (UPSTREAM, ("debian.suite=bullseye",), "CMake is 3.18 there", "the release is built on trixie"),
+        (
+            UPSTREAM,
+            ("debian.suite=buster",),
+            "nobody has looked at the compiler of buster",
+            "leave debian.suite",
+        ),
         (UPSTREAM, ("debian.suite=bokworm",), "did you mean 'bookworm'?", "leave debian.suite out"),
         (
             "2.2.0-litert",
@@ -92,7 +129,12 @@ def test_every_release_is_planned_for_an_architecture_and_a_suite_or_says_why_no
     found = next(each for each in SOURCES if each.release == release)
     able = arch in found.arches and (
         suite == suite_of(found)
-        or (found.provider == "upstream" and debian_of(found) is not None and suite == "bookworm")
+        or (
+            found.provider == "upstream"
+            and debian_of(found) is not None
+            and suite in {"bookworm", "bullseye"}
+            and arch in load_platforms(PROJECT).suites[suite].arches
+        )
     )
     if able:
         assert plan(release, f"debian.suite={suite}", arch=arch).root.suite == suite
