@@ -142,6 +142,8 @@ _LATE: tuple[Cause, ...] = (
         "'--set debian.security_updates=false' builds without its fixes",
         r"Mirror sync in progress",
         r"Hash Sum mismatch",
+        # The index names a package that the mirror no longer has, or not yet.
+        r"^E: Failed to fetch \S+\s+404\b",
     ),
     cause_of(
         "no network",

@@ -91,6 +91,10 @@ def test_the_compilers_own_error_comes_before_cmakes_echo_of_it() -> None:
             "Mirror sync in progress? [IP: 192.0.2.1 80]",
             ("do not fit together", "debian.mirror", "debian.security_updates=false"),
         ),
+        (
+            "E: Failed to fetch http://m.example/pool/libc6_2.31_arm64.deb  404  Not Found [IP: 192.0.2.1]",
+            ("do not fit together", "debian.mirror", "debian.security_updates=false"),
+        ),
         ("curl: (60) SSL certificate problem: self-signed certificate", ("SSL_CERT_FILE",)),
         ("cc1: error: bad value 'x86-64-v9' for '-march=' switch", ("march", "list-configs")),
         ("cc1plus: error: bad value ('znver9') for '-march=' switch", ("march", "list-configs")),
