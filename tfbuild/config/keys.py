@@ -100,7 +100,7 @@ class DebianKeys(Keys):
 
     suite: FileStem | None = Field(
         default=None,
-        description="Debian release to build on, for an older glibc: bookworm; null: the one of the release.",
+        description="Debian release to build on, for an older glibc: bookworm, bullseye; null: its own.",
     )
     mirror: DebianUrl | None = Field(
         default=None, description="Debian mirror; null takes the one that the host is set up with."
