@@ -10,7 +10,7 @@ from tfbuild.trust.bill import Kind, Role
 
 
 def materials(part: TflitePart) -> Materials:
-    """The locked sources, all of which are linked in, and single files of TensorFlow."""
+    """The locked sources, all linked in; single files of TensorFlow; programs from elsewhere."""
     return Materials(tuple(_known(part)))
 
 
@@ -31,3 +31,5 @@ def _known(part: TflitePart) -> Iterator[Material]:
         )
     for pin, path in part.placed.items():
         yield Material(pin=pin, kind=Kind.FILE, roles=(Role.STATIC,), note=f"{path} of TensorFlow")
+    for pin in part.programs:
+        yield Material(pin=pin, roles=(Role.TOOL,))

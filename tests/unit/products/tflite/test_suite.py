@@ -15,7 +15,9 @@ from tfbuild.config.compilers.cpus import default_compiler_cpus
 from tfbuild.plan.plan import Plan
 from tfbuild.plan.words import Words
 from tfbuild.products.table import plan_of
+from tfbuild.products.tflite.materials import materials
 from tfbuild.releases.keys import debian_of, suite_of
+from tfbuild.trust.bill import Role
 
 UPSTREAM = "2.16.1"
 SOURCES = [each for each in list_releases(PROJECT) if each.product == "tflite" and each.is_compiled]
@@ -45,6 +47,8 @@ def test_bullseye_gets_a_newer_cmake_for_the_machine_that_builds() -> None:
     assert cmake.name == "cmake"
     assert "x86_64" in cmake.filename  # the target is arm64
     assert made.part.programs == ("cmake",)
+    (material,) = (each for each in materials(made.part).known if each.pin == "cmake")
+    assert material.roles == (Role.TOOL,)  # and in no image
     assert usual.part.programs == plan(UPSTREAM, "debian.suite=bookworm").part.programs == ()
 
 
