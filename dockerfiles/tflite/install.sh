@@ -1,5 +1,5 @@
 #!/bin/bash
-# Lays out /out/dist (what the product consists of) from the build tree in /tree.
+# Lays out /out/dist (what the product consists of) from the build tree in /tree, as /request asks.
 #   LITE_FOLDER, LITERT_FOLDER, VERSION
 set -euo pipefail
 scripts=$(dirname "$(readlink -f "$0")")
@@ -62,6 +62,12 @@ libraries_of "$dist" "$dist"/lib/*.so "$dist/bin/benchmark_model" | while read -
   note_content "lib/${library##*/}" copied "$package"
 done
 compiled_licenses "$dist/share/licenses"
+# The C++ run-time that a program brings.
+if grep --quiet '"TFBUILD_STATIC_CXX": "ON"' /request/CMakePresets.json; then
+  package=$(package_of "$("$TRIPLET-g++" -print-file-name=libstdc++.a)")
+  note_content bin/benchmark_model static "$package"
+  cp "/usr/share/doc/$package/copyright" "$dist/share/licenses/$package"
+fi
 
 # --- symbols -----------------------------------------------------------------------------------------------
 own=("$dist"/lib/libtensorflowlite{,_c}.so)

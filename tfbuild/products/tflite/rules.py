@@ -14,7 +14,7 @@ from tfbuild.base.text import did_you_mean
 from tfbuild.config.compilers.cpus import CompilerCpus, default_compiler_cpus
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules
-from tfbuild.products.tflite.release import Upstream, UpstreamFlag, UpstreamRelease
+from tfbuild.products.tflite.release import Upstream, UpstreamCMake, UpstreamFlag, UpstreamRelease
 from tfbuild.releases.keys import Debian, Release, debian_of, suite_of
 from tfbuild.releases.programs import load_programs
 
@@ -100,6 +100,8 @@ def _upstream_there(upstream: Upstream, suite: Distribution) -> Iterator[tuple[s
         reason = "binds to functions of an older glibc than the suite's, which the suite has too"
         flag = UpstreamFlag(language="both", flag=f"-include/toolchains/{suite.header}", reason=reason)
         yield "flags", (*upstream.flags, flag)
+        reason = "systems with that older glibc have an older C++ run-time than the suite, too"
+        yield "cmake", (*upstream.cmake, UpstreamCMake(name="TFBUILD_STATIC_CXX", value="ON", reason=reason))
 
 
 def _is_old(version: str | None, first: str) -> bool:

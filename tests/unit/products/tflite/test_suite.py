@@ -59,6 +59,9 @@ def test_on_bullseye_all_is_compiled_for_an_older_glibc() -> None:
     (header,) = included("debian.suite=bullseye")
     assert (PROJECT / "toolchains" / "cmake" / header.removeprefix("-include/toolchains/")).is_file()
     assert included() == included("debian.suite=bookworm") == []
+    entries = dict(plan(UPSTREAM, "debian.suite=bullseye").part.cmake_cache)
+    assert entries["TFBUILD_STATIC_CXX"] == "ON"
+    assert "TFBUILD_STATIC_CXX" not in dict(plan(UPSTREAM).part.cmake_cache)
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "bullseye"])
