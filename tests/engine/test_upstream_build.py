@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +25,12 @@ from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
 from tests.support.tflite_mini import Miniature, make_litert_miniature
 from tfbuild.artifacts.elf.read import parse_elf, read_elf
-from tfbuild.base.errors import BuildError, DownloadError
+from tfbuild.base.errors import BuildError, DownloadError, PackagingError
 from tfbuild.build.again.compare import DistFolder, compare
 from tfbuild.build.builders import make_builder
 from tfbuild.build.layout import Layout
 from tfbuild.build.run import Run
-from tfbuild.build.steps import make_roots
+from tfbuild.build.steps import bake_targets, empty_folders, make_roots
 from tfbuild.cli.wiring import apart_from, build_effects
 from tfbuild.engine.engine import DockerEngine
 from tfbuild.machine.cache import cache_root, prepare_cache
@@ -192,6 +193,12 @@ def test_an_older_debian_gives_a_library_for_its_glibc(
         assert facts.machine == "EM_AARCH64"
         assert floor is None or floor.key <= glibc
         assert facts.alignment == 65536
+    # An image has the loader and the libraries of that Debian, each with its package's record.
+    empty_folders(run.layout.runtime)
+    bake_targets(run, ("runtime-files",), run.log("runtime-files"), PackagingError)
+    with tarfile.open(run.layout.runtime / "runtime.tar") as runtime:
+        names = {each.name.removeprefix("./") for each in runtime}
+    assert {"usr/lib/aarch64-linux-gnu/libc.so.6", "var/lib/dpkg/status.d/libc6.md5sums"} <= names
 
 
 def test_a_source_that_is_not_handed_over_ends_the_build_with_its_name(
