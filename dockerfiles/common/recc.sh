@@ -23,20 +23,28 @@ fi
 mapfile -t environment < /request/recc
 environment+=("RECC_REMOTE_PLATFORM_$(< /tree/remote/property)")
 loader=$(echo /remote/usr/lib/*-linux-gnu/ld-linux-*.so.*)
+killed='Killed signal terminated program|unable to execute command: Killed'
 # A worker that died, or a server that begins anew: the cluster is asked again for a while. Where that did not help
 # once, nobody waits for it any more.
+exec 3>&1
 for pause in 1 4 15 0; do
   status=0
-  env "${environment[@]}" "RECC_LOG_DIRECTORY=/tree/remote/log" RECC_LOG_LEVEL=info \
-    "$loader" --library-path "${loader%/*}" /remote/usr/bin/recc "$@" || status=$?
-  # These say that recc has failed, and not the compiler.
-  if ((status < 100 || status > 109)); then exit "$status"; fi
+  said=$(env "${environment[@]}" "RECC_LOG_DIRECTORY=/tree/remote/log" RECC_LOG_LEVEL=info \
+    "$loader" --library-path "${loader%/*}" /remote/usr/bin/recc "$@" 2>&1 >&3) || status=$?
+  if [[ -n $said ]]; then echo "$said" >&2; fi
+  # Others say that recc has failed, and not the compiler.
+  if ((status < 100 || status > 109)); then
+    # GCC's driver and clang's: the worker had no memory for it, which is no fault of the source.
+    if ((status == 0)) || [[ ${remote[fallback]} != local || ! $said =~ $killed ]]; then exit "$status"; fi
+    echo "tfbuild: killed on its worker, and so compiled here" >&2
+    break
+  fi
   if ((pause == 0)) || [[ -e /tree/remote/gone ]]; then break; fi
   echo "tfbuild: the cluster is asked again in $pause s (recc ended with exit code $status)" >&2
   echo "$*" >> /tree/remote/asked-again
   sleep "$pause"
 done
-touch /tree/remote/gone
+if ((status >= 100 && status <= 109)); then touch /tree/remote/gone; fi
 if [[ ${remote[fallback]} != local ]]; then
   echo "tfbuild: the cluster did not compile it (recc ended with exit code $status)" >&2
   exit "$status"
