@@ -26,6 +26,7 @@ _KEYS: Mapping[str, str] = {
     "CMAKE_CXX_COMPILER_LAUNCHER": "compile.ccache",
     "CMAKE_BUILD_TYPE": "compile.optimisation",
     "TFBUILD_PYTHON": "runtime.flavour",
+    "TFBUILD_STATIC_CXX": "debian.suite",
     "TFBUILD_PYTHON_INCLUDES": "runtime.flavour",
     "TFBUILD_PYTHON_MODULE": "runtime.flavour",
 }
