@@ -20,9 +20,16 @@ if [[ $(readlink -f "$plain") == "$(readlink -f "$(command -v "$1")")" ]]; then
   set -- "$plain" "${@:2}"
 fi
 
+# No more at a time than this machine has room for.
+compile_here() { # PROGRAM ARGUMENT...
+  echo "$*" >> /tree/remote/compiled-here
+  exec flock "/tree/remote/slot-$((RANDOM % JOBS))" "$@"
+}
+
 mapfile -t environment < /request/recc
 environment+=("RECC_REMOTE_PLATFORM_$(< /tree/remote/property)")
 loader=$(echo /remote/usr/lib/*-linux-gnu/ld-linux-*.so.*)
+# GCC's driver and clang's: the worker had no memory for it, which is no fault of the source.
 killed='Killed signal terminated program|unable to execute command: Killed'
 # A worker that died, or a server that begins anew: the cluster is asked again for a while. Where that did not help
 # once, nobody waits for it any more.
@@ -34,21 +41,20 @@ for pause in 1 4 15 0; do
   if [[ -n $said ]]; then echo "$said" >&2; fi
   # Others say that recc has failed, and not the compiler.
   if ((status < 100 || status > 109)); then
-    # GCC's driver and clang's: the worker had no memory for it, which is no fault of the source.
-    if ((status == 0)) || [[ ${remote[fallback]} != local || ! $said =~ $killed ]]; then exit "$status"; fi
-    echo "tfbuild: killed on its worker, and so compiled here" >&2
-    break
+    if ((status != 0)) && [[ $said =~ $killed && ${remote[fallback]} == local ]]; then
+      echo "tfbuild: killed on its worker, and so compiled here" >&2
+      compile_here "$@"
+    fi
+    exit "$status"
   fi
   if ((pause == 0)) || [[ -e /tree/remote/gone ]]; then break; fi
   echo "tfbuild: the cluster is asked again in $pause s (recc ended with exit code $status)" >&2
   echo "$*" >> /tree/remote/asked-again
   sleep "$pause"
 done
-if ((status >= 100 && status <= 109)); then touch /tree/remote/gone; fi
+touch /tree/remote/gone
 if [[ ${remote[fallback]} != local ]]; then
   echo "tfbuild: the cluster did not compile it (recc ended with exit code $status)" >&2
   exit "$status"
 fi
-echo "$*" >> /tree/remote/compiled-here
-# No more at a time than this machine has room for.
-exec flock "/tree/remote/slot-$((RANDOM % JOBS))" "$@"
+compile_here "$@"

@@ -8,26 +8,19 @@ from pathlib import Path
 from pydantic import Field
 
 from tfbuild.config.binding import bound
-from tfbuild.config.types import Keys, Text
+from tfbuild.config.types import Keys
 from tfbuild.config.yaml_source import read_yaml
 from tfbuild.releases.keys import DebianDownload
 
 PROGRAMS = Path("build_configs", "platforms", "programs.yaml")
 
 
-class Program(Keys):
-    """One of them, as its makers publish it."""
-
-    version: Text = Field(description="Its version.")
-    downloads: tuple[DebianDownload, ...] = Field(
-        min_length=1, description="Wheels, by the architecture of the machine that builds."
-    )
-
-
 class Programs(Keys):
-    """The whole file."""
+    """The whole file: wheels of each, by the architecture of the machine that builds."""
 
-    cmake: Program = Field(description="For suites whose own is too old.")
+    cmake: tuple[DebianDownload, ...] = Field(
+        min_length=1, description="For suites whose own is too old, as its makers publish it."
+    )
 
 
 @cache

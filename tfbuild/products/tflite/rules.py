@@ -42,10 +42,7 @@ def on_suite(root: Path, release: AnyRelease, config: ResolvedConfig) -> AnyRele
     known = load_platforms(root).suites
     why = _why_not(suite, own, release, config, known)
     if why is None and debian is not None:
-        moved = debian.model_copy(update={"suite": suite})
-        return release.model_copy(
-            update={"debian": moved, **_instead_of_old(root, release, moved, known[suite])}
-        )
+        return release.model_copy(update=dict(_moved(root, release, debian, known[suite])))
     instead = f"leave debian.suite out: the release is built on {own}"
     if release.provider == "debian":
         instead = "take a release with upstream's own dependencies: --release 2.16.1, or 2.2.0-litert"
@@ -76,26 +73,17 @@ def _why_not(
     return None
 
 
-def _instead_of_old(
-    root: Path, release: Release, debian: Debian, suite: Distribution
-) -> Mapping[str, object]:
-    """What takes the place of programs that the suite has too old.
-
-    CMake comes from elsewhere, flatc is compiled of the lock's source.
-    """
-    found: dict[str, object] = {}
-    if _is_old(suite.cmake, _CMAKE):
-        programs = load_programs(root).cmake.downloads
-        found["debian"] = debian.model_copy(update={"programs": programs})
+def _moved(root: Path, release: Release, debian: Debian, suite: Distribution) -> Iterator[tuple[str, object]]:
+    """What is another in ``release`` where the builder is of ``suite``, with what that has too old."""
+    programs = load_programs(root).cmake if _is_old(suite.cmake, _CMAKE) else ()
+    yield "debian", debian.model_copy(update={"suite": suite.suite, "programs": programs})
     if isinstance(release, UpstreamRelease):
-        found["upstream"] = release.upstream.model_copy(update=dict(_upstream_there(release.upstream, suite)))
-    return found
+        yield "upstream", release.upstream.model_copy(update=dict(_upstream_there(release.upstream, suite)))
 
 
 def _upstream_there(upstream: Upstream, suite: Distribution) -> Iterator[tuple[str, object]]:
-    """What is another in ``upstream`` where the builder is of ``suite``."""
     if _is_old(suite.flatc, _FLATC):
-        yield "host_tools", ("flatc",)
+        yield "host_tools", ("flatc",)  # compiled of the lock's source
     if suite.header:
         reason = "binds to functions of an older glibc than the suite's, which the suite has too"
         flag = UpstreamFlag(language="both", flag=f"-include/toolchains/{suite.header}", reason=reason)
