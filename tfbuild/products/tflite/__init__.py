@@ -71,6 +71,8 @@ PRODUCT = Product(
     plan=plan_tflite,
     recipe=recipe,
     takes=frozenset({"from"}),
-    out_of_reach="take --release 2.14.1-debian, which needs nothing but a Debian mirror",
+    out_of_reach=(
+        "take --release 2.14.1-debian, which needs nothing but a Debian mirror (amd64, arm64; on Debian 13)"
+    ),
     trial=TRIAL,
 )
