@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tfbuild.engine.docker_cli import DockerCli, find_docker_cli
 from tfbuild.engine.engine import DockerEngine, connect
 from tfbuild.machine.cache import cache_root
 from tfbuild.machine.interrupts import install_signal_handlers
+from tfbuild.machine.locks import hold
 from tfbuild.machine.programs import Captured
 from tfbuild.machine.runner import SubprocessRunner
 
@@ -108,10 +110,16 @@ class Built:
     def build_id(self) -> str:
         return f"tflite-{RELEASE}-opt-{self.arch}"
 
-    @property
-    def work(self) -> Path:
-        """The build's folder in the cache."""
-        return cache_root(os.environ) / "state" / self.build_id
+    @contextmanager
+    def held(self) -> Iterator[Path]:
+        """The build's folder in the cache, under the build's lock.
+
+        A test in another process may build the same again, which begins with an empty folder.
+        """
+        cache = cache_root(os.environ)
+        lock = cache / "locks" / f"{self.build_id}.lock"
+        with hold(lock, what="a test", wait_s=1800, on_wait=lambda _: None):
+            yield cache / "state" / self.build_id
 
 
 Invoke = Callable[..., Captured]

@@ -22,10 +22,10 @@ _BARE = Path(__file__).parent / "bare"
 _BARE_TAG = "tfbuild-test/bare:1"
 
 
-def _image(built: Built, tag: str, context: Path, args: dict[str, str]) -> dict[str, Any]:
-    """A bake definition that puts the dist folder of ``built`` into an image with ``context``."""
+def _image(built: Built, work: Path, tag: str, context: Path, args: dict[str, str]) -> dict[str, Any]:
+    """A bake definition that puts the dist folder of ``built``, made in ``work``, into an image."""
     # The root filesystem that it was built on: other tests leave those of other suites beside it.
-    definition = json.loads((built.work / "bake.json").read_text())
+    definition = json.loads((work / "bake.json").read_text())
     return {
         "target": {
             "root": {
@@ -37,7 +37,7 @@ def _image(built: Built, tag: str, context: Path, args: dict[str, str]) -> dict[
                 "contexts": {
                     "root": "target:root",
                     "dist": str(built.folder),
-                    "models": str(built.work / "smoke"),
+                    "models": str(work / "smoke"),
                 },
                 "args": args,
                 "platforms": [f"linux/{built.arch}"],
@@ -69,20 +69,20 @@ def application(built: Built, cli: DockerCli, runner: SubprocessRunner, tmp_path
     }
     # Both architectures are built side by side.
     tag = f"tfbuild-test/application:{built.arch}"
-    _bake(_image(built, tag, _APP, args), cli, runner, tmp_path)
+    with built.held() as work:
+        _bake(_image(built, work, tag, _APP, args), cli, runner, tmp_path)
     return tag
 
 
 def test_c_and_cxx_programs_run(application: str, built: Built, engine: DockerEngine) -> None:
-    emulator = built.work / "smoke" / "qemu"
-    files = {"/smoke/qemu": emulator} if emulator.exists() else {}
-    prefix = tuple(files)
     try:
-        for program, expected in (("app-cc", "c++: 3 9\n"), ("app-c", "c 2.14.1: 3 9\n")):
-            command = (*prefix, f"/app/{program}")
-            options = RunOptions(platform=f"linux/{built.arch}", entrypoint=command[:1], files=files)
-            ran = engine.run_once(application, command[1:], options)
-            assert (ran.exit_code, ran.stdout) == (0, expected), ran.stderr
+        with built.held() as work:
+            files = {f"/smoke/{path.name}": path for path in (work / "smoke").glob("qemu")}
+            for program, expected in (("app-cc", "c++: 3 9\n"), ("app-c", "c 2.14.1: 3 9\n")):
+                command = (*files, f"/app/{program}")
+                options = RunOptions(platform=f"linux/{built.arch}", entrypoint=command[:1], files=files)
+                ran = engine.run_once(application, command[1:], options)
+                assert (ran.exit_code, ran.stdout) == (0, expected), ran.stderr
     finally:
         docker.from_env().images.remove(application, force=True)
 
@@ -98,7 +98,8 @@ def test_every_program_of_a_dist_folder_starts_from_another_place_on_a_bare_debi
     programs = sorted(path.name for path in (built.folder / "bin").iterdir() if path.is_file())
     assert "benchmark_model" in programs
     try:
-        _bake(_image(built, _BARE_TAG, _BARE, {}), cli, runner, tmp_path)
+        with built.held() as work:
+            _bake(_image(built, work, _BARE_TAG, _BARE, {}), cli, runner, tmp_path)
         for name in programs:
             options = RunOptions(entrypoint=(f"/elsewhere/tflite/bin/{name}",))
             ran = engine.run_once(_BARE_TAG, ("--help",), options)
