@@ -1,4 +1,4 @@
-"""Makes the models that ``benchmarks.inference`` runs: MobileNetV2 224 from Keras, float32 and full int8.
+"""Makes the models that ``benchmarks.inference`` runs: vision, LSTM, transformer, in the kinds in use.
 
     python -m benchmarks.make_models FOLDER
 
@@ -22,65 +22,98 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.zoo import MODELS
+
 SEED = 20240229
+# A batch size that is known lets XNNPACK take every node.
 IMAGE = (1, 224, 224, 3)
+SEQUENCE = (1, 32, 64)
 # Enough for stable ranges of activations; the values only have to be plausible.
 _REPRESENTATIVE_SAMPLES = 16
 
 
-def _converter(model: Any) -> Any:
-    return tf.lite.TFLiteConverter.from_keras_model(model)
+def _vision(application: str) -> Any:
+    # No softmax: over random weights it gives 1/1000 everywhere, which would tell nothing about correctness.
+    make = getattr(tf.keras.applications, application)
+    picture = tf.keras.Input(batch_shape=IMAGE)
+    return make(weights=None, input_tensor=picture, classifier_activation=None)
 
 
-def _samples() -> Iterator[list[Any]]:
+def _lstm() -> Any:
+    """Two layers of 64 units."""
+    words = tf.keras.Input(batch_shape=SEQUENCE)
+    layers = tf.keras.layers
+    hidden = layers.LSTM(64, return_sequences=True)(words)
+    return tf.keras.Model(words, layers.Dense(10)(layers.LSTM(64)(hidden)))
+
+
+def _transformer() -> Any:
+    """Two blocks of attention and a network with GELU."""
+    layers = tf.keras.layers
+    words = tf.keras.Input(batch_shape=SEQUENCE)
+    x = words
+    for _ in range(2):
+        x = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(4, 16)(x, x)]))
+        y = layers.Dense(64)(layers.Dense(256, activation="gelu")(x))
+        x = layers.LayerNormalization()(layers.Add()([x, y]))
+    return tf.keras.Model(words, x)
+
+
+_FAMILIES: dict[str, Callable[[], Any]] = {
+    "mobilenet_v2": lambda: _vision("MobileNetV2"),
+    "resnet50": lambda: _vision("ResNet50"),
+    "efficientnet_b0": lambda: _vision("EfficientNetB0"),
+    "lstm": _lstm,
+    "transformer": _transformer,
+}
+
+
+def _samples(model: Any) -> Iterator[list[Any]]:
     random = np.random.default_rng(SEED)
     for _ in range(_REPRESENTATIVE_SAMPLES):
-        yield [random.uniform(-1.0, 1.0, IMAGE).astype(np.float32)]
+        yield [random.uniform(-1.0, 1.0, each.shape).astype(np.float32) for each in model.inputs]
 
 
 def _normalise(model: Any) -> None:
     """Give the batch normalisations the statistics of noise. Untrained ones let the signal fade from layer to
     layer until every output is the same, and a wrong inference would not be seen."""
-    for layer in model.layers:
-        if isinstance(layer, tf.keras.layers.BatchNormalization):
-            layer.momentum = 0.5
-    for sample in _samples():
-        model(sample[0], training=True)
+    normalisations = [each for each in model.layers if isinstance(each, tf.keras.layers.BatchNormalization)]
+    for layer in normalisations:
+        layer.momentum = 0.5
+    if normalisations:
+        for sample in _samples(model):
+            model(sample[0], training=True)
 
 
-def float32(model: Any) -> bytes:
-    """The model as it is."""
-    return bytes(_converter(model).convert())
+def convert(model: Any, kind: str) -> bytes:
+    """The model as it is, or with smaller weights (dynamic), or in integers from end to end (int8).
 
-
-def int8(model: Any) -> bytes:
-    """Full integer quantisation: weights, activations, input and output
-    (https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_integer_quant)."""
-    converter = _converter(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = _samples
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+    https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization
+    """
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "int8":
+        converter.representative_dataset = lambda: _samples(model)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
     return bytes(converter.convert())
 
 
 def main(folder: Path) -> int:
-    """Write mobilenet_v2_float32.tflite and mobilenet_v2_int8.tflite into ``folder``."""
+    """Write FAMILY-KIND.tflite of each model into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    tf.keras.utils.set_random_seed(SEED)
-    # A batch size that is known lets XNNPACK take every node.
-    picture = tf.keras.Input(batch_shape=IMAGE)
-    # No softmax: over random weights it gives 1/1000 everywhere, which would tell nothing about correctness.
-    model = tf.keras.applications.MobileNetV2(weights=None, input_tensor=picture, classifier_activation=None)
-    _normalise(model)
-    kinds: dict[str, Callable[[Any], bytes]] = {"float32": float32, "int8": int8}
-    for kind, convert in kinds.items():
-        path = folder / f"mobilenet_v2_{kind}.tflite"
-        part = path.with_suffix(".part")
-        part.write_bytes(convert(model))
-        part.replace(path)
-        print(f"{path} {path.stat().st_size} bytes")
+    for family, make in _FAMILIES.items():
+        tf.keras.utils.set_random_seed(SEED)
+        model = make()
+        _normalise(model)
+        for kind in MODELS[family]:
+            path = folder / f"{family}-{kind}.tflite"
+            part = path.with_suffix(".part")
+            part.write_bytes(convert(model, kind))
+            part.replace(path)
+            print(f"{path} {path.stat().st_size} bytes")
     return 0
 
 

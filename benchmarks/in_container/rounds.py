@@ -47,6 +47,7 @@ class Series:
     output: list[float] = field(default_factory=list)
     peak_kib: int = 0
     loaded: dict[str, int] = field(default_factory=dict)
+    cannot: str = ""
 
 
 class Worker:
@@ -61,7 +62,7 @@ class Worker:
             text=True,
         )
         if self._answer() != "ready":
-            raise SystemExit(f"{program} cannot run {model.name}")
+            self.series.cannot = f"cannot run it (exit {self._process.wait()})"
 
     @property
     def pid(self) -> int:
@@ -125,7 +126,9 @@ def children_s(workers: list[Worker]) -> float:
 
 
 def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Series]:
-    workers = [Worker(program, model, threads) for program in PROGRAMS]
+    all_workers = [Worker(program, model, threads) for program in PROGRAMS]
+    # An older release may be unable to load a newer model.
+    workers = [each for each in all_workers if not each.series.cannot]
     cpus = os.cpu_count() or 1
     calm = 0
     for number in range(rounds * PATIENCE):
@@ -141,7 +144,7 @@ def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Ser
         calm += part < CALM
         if calm == rounds:
             break
-    return [worker.close() for worker in workers]
+    return [worker.series if worker.series.cannot else worker.close() for worker in all_workers]
 
 
 def main(words: list[str]) -> int:

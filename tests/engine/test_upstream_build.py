@@ -169,6 +169,19 @@ def test_building_it_again_with_empty_caches_gives_the_same_bytes(
     assert first.layout.root(plan.root) != second.layout.root(plan.root)
 
 
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+def test_xnnpack_is_compiled_by_clang_and_the_rest_by_gcc(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path, arch: str
+) -> None:
+    run = compile_only(plan_of(arch, "tflite.xnnpack_compiler=clang"), mini, tmp_path / "dist")
+    library = run.layout.out / "dist" / "lib" / "libtensorflowlite.so"
+    assert b"xnnpack-locked" in library.read_bytes()
+    facts = read_elf(library)
+    assert facts.machine == MACHINES[arch]
+    families = {"clang" if "clang version 19" in each else each[:4] for each in facts.compilers}
+    assert families == {"clang", "GCC:"}
+
+
 @pytest.mark.parametrize(
     ("suite", "gcc", "glibc"), [("bookworm", "12.2.0", (2, 36)), ("bullseye", "10.2.1", (2, 28))]
 )

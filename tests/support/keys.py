@@ -20,6 +20,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "compile.ccache": ("no", False),
     "tflite.xnnpack": ("false", False),
     "tflite.gpu_delegate": ("true", True),
+    "tflite.xnnpack_compiler": ("clang", "clang"),
     "tflite.ruy": ("yes", True),
     "tflite.ops": ("from-models", "from-models"),
     "tflite.models": (MODEL, (MODEL,)),

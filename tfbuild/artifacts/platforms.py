@@ -46,6 +46,9 @@ class Distribution(_Model):
     qemu: Version | None = Field(default=None, description="The version of these emulators.")
     cmake: Version | None = Field(default=None, description="The version of its CMake.")
     flatc: Version | None = Field(default=None, description="The version of FlatBuffers' compiler.")
+    clang: Annotated[str, Field(pattern=r"^[0-9]+$")] | None = Field(
+        default=None, description="The version of its clang, where that has compiled XNNPACK."
+    )
     header: str | None = Field(
         default=None,
         description="What is included before all else, of toolchains/cmake: it binds to an older glibc.",

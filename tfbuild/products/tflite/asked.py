@@ -13,7 +13,7 @@ from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
 from tfbuild.products.tflite.release import RELEASES, DebianRelease, TfliteWheelRelease, UpstreamRelease
-from tfbuild.products.tflite.rules import compiler_of, on_suite, source_rules, wheel_rules
+from tfbuild.products.tflite.rules import clang_of, compiler_of, on_suite, source_rules, wheel_rules
 from tfbuild.products.tflite.selection.select import read_selection
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.products.tflite.wheel.plan import policy_name as wheel_policy_name
@@ -58,4 +58,5 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
         lock=load_lock(asked.root, release),
         promised=promised_cpu(asked.root, found.config.values, release),
         selection=read_selection(asked.root, found.config),
+        clang=clang_of(asked.root, release),
     )

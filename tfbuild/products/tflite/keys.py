@@ -20,6 +20,10 @@ class TfliteKeys(Keys):
     xnnpack: YamlBool = Field(
         default=True, description="Build with the XNNPACK delegate (TFLITE_ENABLE_XNNPACK)."
     )
+    xnnpack_compiler: Literal["gcc", "clang"] | None = Field(
+        default=None,
+        description="What compiles XNNPACK's C files; null: what the release's file says.",
+    )
     gpu_delegate: YamlBool = Field(
         default=False, description="Build with the OpenCL delegate (TFLITE_ENABLE_GPU)."
     )

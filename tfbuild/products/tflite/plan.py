@@ -48,6 +48,7 @@ from tfbuild.products.tflite.smoke.operators import (
     on_emulated_cpus,
     script_cases,
 )
+from tfbuild.products.tflite.xnnpack import Clang, xnnpack_clang, xnnpack_flags
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release, debian_of
 from tfbuild.releases.lock import Condition, Lock
@@ -60,21 +61,28 @@ def make_tflite_plan(
     lock: ReleaseLock,
     promised: str = "",
     selection: Selection | None = None,
+    clang: Clang | None = None,
 ) -> Plan[TflitePart]:
     """``lock`` is the release's. ``selection`` are the operators that are linked; None: all.
 
     ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
-    where it has none.
+    where it has none. ``clang`` is the suite's, if that can compile XNNPACK.
     """
     request, config, release = found.request, found.config, found.release
     values = config.values
     locked = for_build(release, lock.lock, request.arch, conditions(values))
     python = python_part(config, release)
-    flags = tuple(_flags(found, python, locked, lock, selection))
+    other_compiler = xnnpack_clang(release, config, clang)
+    flags = (
+        *_flags(found, python, locked, lock, selection),
+        *xnnpack_flags(other_compiler, config, found.lines),
+    )
     _refuse_overridden(config, flags)
     require_remote(config)
     cpu = promised if request.arch is not request.build_arch else ""
     part = _part(found, python, locked, flags, selection, cpu)
+    if other_compiler:
+        part = replace(part, build_packages=(*part.build_packages, other_compiler))
     pins = release.pins(request.arch, request.build_arch)
     roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()

@@ -112,6 +112,11 @@ class Upstream(Keys):
         default=(),
         description="Programs that the build runs; made from the locked sources for the machine that builds.",
     )
+    xnnpack_compiler: Mapping[Arch, Literal["gcc", "clang"]] = Field(
+        default_factory=dict,
+        description="What compiles XNNPACK's C files, where the suite has a clang that does: the faster one, "
+        "by architecture; gcc where nobody has measured.",
+    )
     cmake: tuple[UpstreamCMake, ...] = Field(default=(), description="Entries of CMake's cache.")
     flags: tuple[UpstreamFlag, ...] = Field(default=(), description="Flags of the compilers.")
     repins: tuple[UpstreamRepin, ...] = Field(default=(), description="Pins to replace.")

@@ -11,10 +11,12 @@ from tfbuild.artifacts.platforms import Distribution, load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
-from tfbuild.config.compilers.cpus import CompilerCpus, default_compiler_cpus
+from tfbuild.config.compilers.cpus import CompilerCpus, compiler_cpus, default_compiler_cpus
+from tfbuild.config.compilers.options import compiler_options
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules
 from tfbuild.products.tflite.release import Upstream, UpstreamCMake, UpstreamFlag, UpstreamRelease
+from tfbuild.products.tflite.xnnpack import Clang
 from tfbuild.releases.keys import Debian, Release, debian_of, suite_of
 from tfbuild.releases.programs import load_programs
 
@@ -29,6 +31,14 @@ _WHEEL_COMPILED = "the official wheel is compiled already"
 def compiler_of(release: Release, _arch: Arch) -> CompilerCpus | None:
     """What compiles ``release``; None where nothing is compiled, or nobody has asked. Reads files."""
     return default_compiler_cpus(suite_of(release)) if release.is_compiled else None
+
+
+def clang_of(root: Path, release: Release) -> Clang | None:
+    """The suite's clang, where that has compiled XNNPACK. Reads files."""
+    version = load_platforms(root).require_suite(suite_of(release)).clang
+    cpus = compiler_cpus("clang", version) if version else None
+    options = compiler_options(cpus)
+    return Clang(version, cpus, options) if version and cpus and options else None
 
 
 def on_suite(root: Path, release: AnyRelease, config: ResolvedConfig) -> AnyRelease:
@@ -110,7 +120,14 @@ def source_rules() -> KeyRules:
 
 def wheel_rules() -> KeyRules:
     """Of an image with an official wheel."""
-    keys = ("compile", "tflite.xnnpack", "tflite.gpu_delegate", "tflite.ruy", "tflite.cmake_definitions")
+    keys = (
+        "compile",
+        "tflite.xnnpack",
+        "tflite.xnnpack_compiler",
+        "tflite.gpu_delegate",
+        "tflite.ruy",
+        "tflite.cmake_definitions",
+    )
     return KeyRules(
         sections=("tflite",),
         idle=dict.fromkeys((*keys, "resources", "remote"), _WHEEL_COMPILED),

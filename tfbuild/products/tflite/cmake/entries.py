@@ -25,6 +25,7 @@ _KEYS: Mapping[str, str] = {
     "CMAKE_C_COMPILER_LAUNCHER": "compile.ccache",
     "CMAKE_CXX_COMPILER_LAUNCHER": "compile.ccache",
     "CMAKE_BUILD_TYPE": "compile.optimisation",
+    "TFBUILD_XNNPACK_COMPILER": "tflite.xnnpack_compiler",
     "TFBUILD_PYTHON": "runtime.flavour",
     "TFBUILD_STATIC_CXX": "debian.suite",
     "TFBUILD_PYTHON_INCLUDES": "runtime.flavour",

@@ -1,0 +1,65 @@
+"""``tflite.xnnpack_compiler``: who compiles XNNPACK, and where it cannot be clang."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.plans import PROJECT
+from tfbuild.base.arch import Arch
+from tfbuild.base.errors import ConfigError
+from tfbuild.plan.plan import Plan
+from tfbuild.plan.words import Words
+from tfbuild.products.table import plan_of
+
+CLANG = "tflite.xnnpack_compiler=clang"
+GCC = "tflite.xnnpack_compiler=gcc"
+
+
+def plan(*sets: str, release: str = "2.16.1", arch: str = "amd64") -> Plan[Any]:
+    words = Words(release=release, arch=arch, sets=sets)
+    return plan_of(PROJECT, "tflite", words, env={}, build_arch=Arch.AMD64)
+
+
+def keys(made: Plan[Any]) -> dict[str, str]:
+    return {step.id: step.key for step in made.steps}
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+@pytest.mark.parametrize("release", ["2.14.1", "2.16.1", "2.2.0-litert"])
+def test_the_builder_gets_clang_and_cmake_its_name(release: str, arch: str) -> None:
+    made, gcc = plan(CLANG, release=release, arch=arch), plan(GCC, release=release, arch=arch)
+    (flag,) = (each for each in made.flags if each.text.startswith("TFBUILD_XNNPACK_COMPILER="))
+    assert flag.text.endswith("=clang-19")
+    assert flag.origin == f"--set {CLANG}"
+    assert set(made.part.build_packages) - set(gcc.part.build_packages) == {"clang-19"}
+    # Another compiler is another builder, and another result; sources are the same.
+    assert keys(made)["fetch"] == keys(gcc)["fetch"]
+    assert keys(made)["builder"] != keys(gcc)["builder"]
+    assert keys(made)["compile"] != keys(gcc)["compile"]
+
+
+def test_with_gcc_there_is_no_clang() -> None:
+    made = plan(GCC)
+    assert "TFBUILD_XNNPACK_COMPILER" not in dict(made.part.cmake_cache)
+    assert made.part.build_packages == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"release": "2.14.1-debian"}, "release 2.14.1-debian has that of Debian, which is compiled already"),
+        ({"arch": "armhf"}, "for armhf it was not tried"),
+        ({"sets": ("debian.suite=bookworm",)}, "nobody has tried that of bookworm"),
+        ({"sets": ("tflite.xnnpack=false",)}, "it is not built (tflite.xnnpack: false)"),
+        ({"sets": ("compile.lto=true",)}, "GCC links what it has compiled itself"),
+        ({"sets": ("compile.cflags=[-fipa-pta]",)}, "clang 19 knows no option -fipa-pta"),
+        ({"sets": ("compile.march=lujiazui",)}, "clang 19 knows no -march=lujiazui for amd64"),
+    ],
+)
+def test_where_it_cannot_be_it_is_refused_with_the_reason(words: dict[str, Any], why: str) -> None:
+    sets = words.pop("sets", ())
+    with pytest.raises(ConfigError) as caught:
+        plan(CLANG, *sets, **words)
+    assert f"--set {CLANG}: no clang for XNNPACK: {why}" in "\n".join(caught.value.details)
