@@ -25,7 +25,7 @@ from tfbuild.build.layout import Layout
 from tfbuild.cli.run import run_command
 from tfbuild.products.tflite.cmake.flags import cmake_presets
 
-LIMIT = 1.05
+LIMIT = 1.02
 _SIDES = ("ours", "bare")
 
 

@@ -191,8 +191,8 @@ def run(lab: Lab, tag: str, paths: Sequence[Path], options: argparse.Namespace) 
     files = {f"/models/{path.name}": path for path in paths}
     command = (str(options.rounds), str(options.inferences), *map(str, options.threads), "--", *files)
     # Generous: four tries for each round, and 100 ms for an inference, which happens where CPUs are short.
-    inferences = 4 * options.rounds * (options.inferences + 2) * 3 * len(files) * len(options.threads)
-    limit = 120 + inferences * 0.1
+    turns = 4 * options.rounds * 3 * len(files) * len(options.threads)
+    limit = 120 + turns * (1 + (options.inferences + 2) * 0.1)
     settings = RunOptions(files=files, mount="/models", timeout_s=limit, cpus=options.cpus)
     ran = lab.engine.run_once(tag, command, settings)
     if ran.exit_code != 0:
@@ -301,7 +301,9 @@ def parse() -> argparse.Namespace:
         prog="python -m benchmarks.inference", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--rounds", type=int, default=15, help="turns of each program [15]")
-    parser.add_argument("--inferences", type=int, default=20, help="inferences in a turn [20]")
+    parser.add_argument(
+        "--inferences", type=int, default=20, help="in a turn, or as many as take 0.15 s [20]"
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help="[all]")
     parser.add_argument("--cpus", type=float, help="quota of CPU time, as for docker run [all CPUs]")

@@ -1,6 +1,6 @@
 """Runs in the container: lets the programs take turns, and prints all figures as one JSON document.
 
-rounds.py ROUNDS INFERENCES-PER-ROUND THREADS... -- MODEL...
+rounds.py ROUNDS INFERENCES-PER-ROUND THREADS... -- MODEL...      (more in a round where they are short)
 
 The programs live through all rounds and wait while it is another's turn; who begins changes every round, so
 that what else the machine does meets all of them alike.
@@ -23,6 +23,10 @@ PROGRAMS = {
     "C++": (str(HERE / "bench-cc"),),
     "C": (str(HERE / "bench-c"),),
 }
+# A turn takes at least so long. After a pause a scheduler leaves two threads on one CPU for tens of
+# milliseconds, and the kernel counts the time of CPUs in hundredths of a second.
+TURN_S = 0.15
+MOST = 10000  # inferences: HARNESS_MAX_RUNS
 # The threads of a pool spin for a moment before they sleep; they must not do it in another's time.
 PAUSE_S = 0.02
 # A round counts as calm when others used less of the CPUs than this: a tenth of one of two.
@@ -107,6 +111,14 @@ class Worker:
         return self.series
 
 
+def enough(worker: Worker, asked: int) -> int:
+    """How many inferences a turn has: as many as were asked for, or those of TURN_S."""
+    worker.turn(asked)
+    worker.series.cpu.clear()
+    mean_s = sum(worker.series.rounds.pop()) / asked / 1e9
+    return min(MOST, max(asked, round(TURN_S / mean_s)))
+
+
 def busy_s() -> float:
     """Seconds that all CPUs together have worked, or been taken by another machine: /proc/stat of proc(5)."""
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(
@@ -129,6 +141,7 @@ def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Ser
     all_workers = [Worker(program, model, threads) for program in PROGRAMS]
     # An older release may be unable to load a newer model.
     workers = [each for each in all_workers if not each.series.cannot]
+    inferences = enough(workers[0], inferences)
     cpus = os.cpu_count() or 1
     calm = 0
     for number in range(rounds * PATIENCE):

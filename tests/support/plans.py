@@ -28,7 +28,7 @@ from tfbuild.products.table import list_configs, load_config
 from tfbuild.products.tflite import asked as tflite
 from tfbuild.products.tflite.asked import promised_cpu
 from tfbuild.products.tflite.plan import make_tflite_plan
-from tfbuild.products.tflite.rules import on_suite
+from tfbuild.products.tflite.rules import clang_of, on_suite
 from tfbuild.products.tflite.wheel.plan import make_wheel_plan
 from tfbuild.releases.load import load_lock, release_file, release_origins
 from tfbuild.releases.lock import Lock
@@ -92,6 +92,7 @@ def make_plan(
         resolved(tflite.RULES, request, values, found, circumstances),
         promised=promised_cpu(PROJECT, values.values, found),
         lock=stored if lock is None else replace(stored, lock=lock),
+        clang=clang_of(PROJECT, found),
     )
 
 

@@ -48,7 +48,7 @@ from tfbuild.products.tflite.smoke.operators import (
     on_emulated_cpus,
     script_cases,
 )
-from tfbuild.products.tflite.xnnpack import Clang, xnnpack_clang, xnnpack_flags
+from tfbuild.products.tflite.xnnpack import Clang, xnnpack_clang, xnnpack_flags, xnnpack_notes
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release, debian_of
 from tfbuild.releases.lock import Condition, Lock
@@ -95,6 +95,7 @@ def make_tflite_plan(
         notes=(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
             *_of_the_suite(release, values),
+            *xnnpack_notes(release, config, clang),
             *(notes(selection) if selection else ()),
         ),
         pins=(*pins, *locked.pins),

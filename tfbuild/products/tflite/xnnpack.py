@@ -40,13 +40,26 @@ def xnnpack_clang(release: Release, config: ResolvedConfig, clang: Clang | None)
     :raises ConfigError: the configuration asks for clang where it cannot be.
     """
     asked = config.values.of(TfliteKeys).xnnpack_compiler
-    own = release.upstream.xnnpack_compiler if isinstance(release, UpstreamRelease) else {}
-    if (asked or own.get(config.arch, "gcc")) == "gcc":
+    if (asked or _own(release, config)) == "gcc":
         return ""
     problems = list(_why_not(release, config, clang))
     if problems and asked:
         raise ConfigError(tuple(config.problem(_KEY, f"no clang for XNNPACK: {why}") for why in problems))
     return "" if problems or clang is None else f"clang-{clang.version}"
+
+
+def xnnpack_notes(release: Release, config: ResolvedConfig, clang: Clang | None) -> Iterator[str]:
+    """Why the release's clang is not taken, where nobody has asked for another compiler."""
+    keys = config.values.of(TfliteKeys)
+    if keys.xnnpack and keys.xnnpack_compiler is None and _own(release, config) == "clang":
+        for why in _why_not(release, config, clang):
+            yield f"GCC compiles XNNPACK, for which the release has clang: {why}"
+
+
+def _own(release: Release, config: ResolvedConfig) -> str:
+    """The release's own choice."""
+    known = release.upstream.xnnpack_compiler if isinstance(release, UpstreamRelease) else {}
+    return known.get(config.arch, "gcc")
 
 
 def _why_not(release: Release, config: ResolvedConfig, clang: Clang | None) -> Iterator[str]:

@@ -46,6 +46,35 @@ def test_with_gcc_there_is_no_clang() -> None:
     assert made.part.build_packages == ()
 
 
+def test_without_xnnpack_nobody_speaks_of_its_compiler() -> None:
+    made = plan("tflite.xnnpack=false", release="2.2.0-litert")
+    assert not any("clang" in note for note in made.notes)
+
+
+def test_a_release_has_the_compiler_that_was_measured_as_the_faster_one() -> None:
+    (flag,) = (each for each in plan(release="2.2.0-litert").flags if "XNNPACK_COMPILER" in each.text)
+    assert flag.text.endswith("=clang-19")
+    assert flag.origin.startswith("build_configs/releases/tflite/2.2.0-litert.yaml:")
+    for made in (plan(release="2.2.0-litert", arch="arm64"), plan(GCC, release="2.2.0-litert"), plan()):
+        assert "clang-19" not in made.part.build_packages
+        assert not any("clang" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("debian.suite=bookworm", "nobody has tried that of bookworm"),
+        ("compile.lto=true", "GCC links what it has compiled itself"),
+    ],
+)
+def test_where_the_releases_own_clang_cannot_be_gcc_compiles_and_the_plan_says_why(
+    setting: str, why: str
+) -> None:
+    made = plan(setting, release="2.2.0-litert")
+    assert "clang-19" not in made.part.build_packages
+    assert any("GCC compiles XNNPACK" in note and why in note for note in made.notes)
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
