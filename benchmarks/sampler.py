@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CLIENT_VARIABLE = "TFBUILD_BENCH"
+CLIENT_VARIABLE = "BENCHMARKED_BUILD"
 # A run with nothing to do is over after half a second. A long one must not be slowed down: a look at
 # compilers takes some ten milliseconds.
 _FIRST_INTERVAL_S, _LATER_INTERVAL_S = 0.1, 1.0
