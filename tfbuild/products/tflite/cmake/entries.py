@@ -52,7 +52,10 @@ _FIXED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"CMAKE_(GENERATOR\w*|MAKE_PROGRAM)", "the build uses Ninja"),
         (r"BUILD_SHARED_LIBS", "the build makes the shared libraries that a release has, and no others"),
         (r"CMAKE_CXX_STANDARD(_REQUIRED)?|CMAKE_POSITION_INDEPENDENT_CODE|CMAKE_MODULE_PATH", _UPSTREAM),
-        (r"CMAKE_(FIND_PACKAGE_(PREFER_CONFIG|TARGETS_GLOBAL)|PREFIX_PATH)", _SUPERPROJECT),
+        (
+            r"CMAKE_(FIND_PACKAGE_(PREFER_CONFIG|TARGETS_GLOBAL)|PREFIX_PATH|PROJECT_XNNPACK_INCLUDE)",
+            _SUPERPROJECT,
+        ),
         (r"TFBUILD_\w+|TENSORFLOW_SOURCE_DIR|SYSTEM_PTHREADPOOL", _SUPERPROJECT),
         (r"TFLITE_HOST_TOOLS_DIR", "the programs that run during the build are made from the locked sources"),
         (r"FETCHCONTENT_\w+|OVERRIDABLE_FETCH_CONTENT_\w+|\w+_SOURCE_DIR", _LOCKED),

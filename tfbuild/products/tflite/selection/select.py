@@ -23,6 +23,7 @@ from tfbuild.products.tflite.smoke.operators import OperatorCase
 
 OPS, MODELS = "tflite.ops", "tflite.models"
 FROM_MODELS = "from-models"
+_API = {"smoke-c": "c", "smoke-cc": "c++"}
 _SMOKE_MODELS = Path("dockerfiles", "tflite", "smoke", "models")
 # tensorflow/lite/testdata, in the source: c/c_api_test.cc says what they compute.
 _UPSTREAM = {"add.bin": frozenset({"ADD"}), "add_quantized.bin": frozenset({"ADD"})}
@@ -144,18 +145,20 @@ def selection_flags(selection: Selection, config: ResolvedConfig) -> Iterator[Fl
 def selected_cases(cases: tuple[SmokeCase, ...], selection: Selection) -> tuple[SmokeCase, ...]:
     """Those of ``cases`` that can run, and each given model through each API."""
     ours = tuple(case for case in cases if case.model in selection.tested)
-    programs = {case.program: case.with_delegate for case in cases}  # its last case has the delegate, if any
+    programs = {case.program: case for case in cases}  # its last case has the delegate, if any
     given = (
-        SmokeCase(
-            f"{model.name}, {program.removeprefix('smoke-').replace('cc', 'c++')}",
-            program,
-            given_file(number),
-            (),
-            (float(model.outputs),),
-            with_delegate=delegate,
+        replace(
+            case,
+            id=f"{model.name}, {_API.get(program, 'python')}",
+            model=given_file(number),
+            inputs=(),
+            outputs=(float(model.outputs),),
+            must_delegate=False,
+            may_leave=(),
+            says="",
             zeros=True,
         )
-        for program, delegate in programs.items()
+        for program, case in programs.items()
         for number, model in enumerate(selection.models, start=1)
     )
     return (*ours, *given)

@@ -152,6 +152,20 @@ def test_the_smoke_test_has_what_can_run_and_each_given_model() -> None:
     assert {case.linked for case in plan.part.operators} == {("CONV_2D", "MEAN", "MUL")}
 
 
+def test_a_given_model_runs_through_the_python_package_too() -> None:
+    plan = plan_for(MODELS / "squeeze_excite_float32_batch1.tflite", sets=("runtime.flavour=python",))
+    (case,) = (each for each in plan.part.smoke if each.zeros)
+    assert case.id == "squeeze_excite_float32_batch1, python"
+    assert case.command("/smoke") == (
+        "/usr/bin/python3",
+        "/smoke/smoke.py",
+        "tflite_runtime",
+        "/smoke/given-1.tflite",
+        "--zeros",
+    )
+    assert case.outputs == (1.0,)
+
+
 def test_a_model_for_the_flex_delegate_is_refused_with_what_to_do(tmp_path: Path) -> None:
     model = write_model(tmp_path / "flex.tflite", (32, "FlexErf", 1))
     with pytest.raises(ConfigError) as error:
