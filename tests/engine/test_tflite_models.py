@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_given_models_run_and_all_others_are_judged(small: Path) -> None:
     ran = {each["case"] for each in report["smoke"]}
     assert {f"{Path(name).stem}, {api}" for name in GIVEN for api in ("c", "c++")} <= ran
     assert {"operators, c", "operators, c++", "zoo, c", "zoo, c++"} <= ran
+    assert [each for each in report["findings"] if each["severity"] == "error"] == []
+
+
+def test_the_python_package_is_made_for_the_given_models_too(
+    build: Callable[[str], Built], invoke: Invoke, tmp_path: Path
+) -> None:
+    build("amd64")
+    mine = Path(shutil.copy(MODELS / GIVEN[0], tmp_path / "mine.tflite"))
+    words = ("--set", "runtime.flavour=python", "--name", "models-python", "--output", str(tmp_path / "dist"))
+    ran = invoke("build-tflite", "--arch", "amd64", "--model", str(mine), *words, "--json")
+    assert ran.ok, ran.stderr[-8000:]
+    report = json.loads((Path(json.loads(ran.stdout)["output"]) / "verify.json").read_text())
+    # The suites say of each model with other operators that it was refused.
+    expected = {"mine, python", "conv_int8, python", "operators, python", "zoo, python"}
+    assert expected <= {each["case"] for each in report["smoke"]}
     assert [each for each in report["findings"] if each["severity"] == "error"] == []
 
 
