@@ -1,8 +1,10 @@
 /* Runs one model through LiteRT's own C API (libLiteRt.so) on its CPU accelerator; see operators.h. XNNPACK is the
  * accelerator's default; without it TFLite's own kernels are asked for. */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "litert/c/litert_common.h"
 #include "litert/c/litert_compiled_model.h"
@@ -170,6 +172,32 @@ static int hand_over(Session* session, OperatorResult* result, OperatorSink sink
   return 0;
 }
 
+/* Why a model is refused the library says on standard error alone. */
+static LiteRtStatus compile_model(Session* session, OperatorResult* result) {
+  char words[4096];
+  size_t length = 0;
+  ssize_t got = 0;
+  int ends[2];
+  int usual = dup(STDERR_FILENO);
+  if (usual < 0 || pipe(ends) != 0) return kLiteRtStatusErrorRuntimeFailure;
+  /* What there is no room for must not stop the library. */
+  fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  fcntl(ends[1], F_SETFL, O_NONBLOCK);
+  dup2(ends[1], STDERR_FILENO);
+  close(ends[1]);
+  LiteRtStatus status =
+      LiteRtCreateCompiledModel(session->environment, session->model, session->options, &session->compiled);
+  dup2(usual, STDERR_FILENO);
+  close(usual);
+  while ((got = read(ends[0], words + length, sizeof(words) - 1 - length)) > 0) length += (size_t)got;
+  close(ends[0]);
+  words[length] = '\0';
+  fputs(words, stderr);
+  const char* error = strstr(words, "ERROR: ");
+  if (status != kLiteRtStatusOk && error != NULL) operator_say(result, error);
+  return status;
+}
+
 static int compile_and_run(Session* session, const OperatorModel* model, int xnnpack, OperatorResult* result,
                            OperatorSink sink, void* context) {
   bool whole = false;
@@ -182,10 +210,7 @@ static int compile_and_run(Session* session, const OperatorModel* model, int xnn
     return fail(result, "(LiteRtCreateOptions)");
   }
   if (cpu_options(session, xnnpack, result) != 0) return 1;
-  if (LiteRtCreateCompiledModel(session->environment, session->model, session->options, &session->compiled) !=
-      kLiteRtStatusOk) {
-    return fail(result, "(LiteRtCreateCompiledModel)");
-  }
+  if (compile_model(session, result) != kLiteRtStatusOk) return fail(result, "(LiteRtCreateCompiledModel)");
   if (LiteRtCompiledModelIsFullyAccelerated(session->compiled, &whole) != kLiteRtStatusOk) {
     return fail(result, "(LiteRtCompiledModelIsFullyAccelerated)");
   }

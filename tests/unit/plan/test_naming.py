@@ -70,6 +70,18 @@ def content(plan: Plan[Any]) -> str:
     return json.dumps(document, default=str, sort_keys=True)
 
 
+# By these; those that take them: products/tflite/test_suite.py, test_selection.py, test_xnnpack_compiler.py,
+# serving/test_wheel_parts.py.
+_REFUSED = {
+    "debian.suite",
+    "serving.without",
+    "serving.op_libraries",
+    "tflite.ops",
+    "tflite.models",
+    "tflite.xnnpack_compiler",
+}
+
+
 def _examples() -> list[Any]:
     return [
         pytest.param(product, key, id=f"{product}-{key}")
@@ -77,10 +89,7 @@ def _examples() -> list[Any]:
         for key in EXAMPLES
         if not key.startswith("source.")  # told by the patch's content, below
         and (product, key) != ("wheel", "runtime.base")  # refused: its image is made of one base only
-        # refused by these; those that take them: products/tflite/test_suite.py, test_selection.py,
-        # serving/test_wheel_parts.py
-        and key
-        not in ("debian.suite", "serving.without", "serving.op_libraries", "tflite.ops", "tflite.models")
+        and key not in _REFUSED
     ]
 
 

@@ -79,7 +79,7 @@ def test_it_counts_as_newer_than_the_tensorflow_lite_before_it() -> None:
     plan = make_plan(RELEASE)
     assert {each.column for each in plan.part.operators} == {"litert-2.2.0"}
     assert (plan.policy, make_plan("2.21.0").policy) == ("litert-scratch", "tflite-scratch")
-    assert load_policy(PROJECT, plan.policy).policy.image.max_mb(plan.library_version) == 50
+    assert load_policy(PROJECT, plan.policy).policy.image.max_mb(plan.library_version) == 55
     assert make_plan(RELEASE, "opt", Arch.AMD64, "runtime.base=debian").policy == "tflite-debian"
 
 

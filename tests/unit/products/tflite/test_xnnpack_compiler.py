@@ -38,6 +38,7 @@ def test_the_builder_gets_clang_and_cmake_its_name(release: str, arch: str) -> N
     assert keys(made)["fetch"] == keys(gcc)["fetch"]
     assert keys(made)["builder"] != keys(gcc)["builder"]
     assert keys(made)["compile"] != keys(gcc)["compile"]
+    assert made.build_id != plan(release=release, arch=arch).build_id
 
 
 def test_with_gcc_there_is_no_clang() -> None:
