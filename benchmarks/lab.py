@@ -80,6 +80,8 @@ def bake_with(
     host = lab.host
     bundle = host.ca_bundle.path if host.ca_bundle and host.ca_bundle.readable else None
     layout = Layout(project, lab.cache, plan.build_id)
+    # A context of the builder. The build that is measured may have been made with another cache.
+    layout.downloads.mkdir(parents=True, exist_ok=True)
     document = definition_of(plan, layout, BakeOptions(ca_bundle=bundle))
     document["target"].update({name: dict(each) for name, each in targets.items()})
     file = lab.scratch / "bake.json"
