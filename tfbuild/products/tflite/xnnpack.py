@@ -1,4 +1,7 @@
-"""What compiles XNNPACK: the compiler of the rest, or the suite's clang. Pure."""
+"""What compiles XNNPACK: the compiler of the rest, or the suite's clang. Pure.
+
+``dockerfiles/tflite/superproject/xnnpack-compiler.cmake`` carries it out.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,7 @@ from tfbuild.products.tflite.release import UpstreamRelease
 from tfbuild.releases.keys import Release, suite_of
 
 _KEY = "tflite.xnnpack_compiler"
-# XNNPACK's CMakeLists.txt gives 32-bit kernels GCC's -mfp16-format, which clang does not have. Nobody has
-# tried the others.
+# Those that somebody has tried.
 _ARCHES = (Arch.AMD64, Arch.ARM64)
 
 
@@ -72,7 +74,7 @@ def _why_not(release: Release, config: ResolvedConfig, clang: Clang | None) -> I
         yield f"nobody has tried that of {suite_of(release)}; leave debian.suite out"
     else:
         if arch not in _ARCHES:
-            yield f"for {arch} it was not tried, or has options of GCC's own; it is for {', '.join(_ARCHES)}"
+            yield f"nobody has tried it for {arch}; it is for {', '.join(_ARCHES)}"
         if values.compile.lto:
             yield "GCC links what it has compiled itself with compile.lto"
         yield from _unknown_words(config, clang)

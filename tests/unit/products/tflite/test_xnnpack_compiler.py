@@ -80,7 +80,7 @@ def test_where_the_releases_own_clang_cannot_be_gcc_compiles_and_the_plan_says_w
     ("words", "why"),
     [
         ({"release": "2.14.1-debian"}, "release 2.14.1-debian has that of Debian, which is compiled already"),
-        ({"arch": "armhf"}, "for armhf it was not tried"),
+        ({"arch": "armhf"}, "nobody has tried it for armhf"),
         ({"sets": ("debian.suite=bookworm",)}, "nobody has tried that of bookworm"),
         ({"sets": ("tflite.xnnpack=false",)}, "it is not built (tflite.xnnpack: false)"),
         ({"sets": ("compile.lto=true",)}, "GCC links what it has compiled itself"),
