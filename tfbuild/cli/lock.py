@@ -178,7 +178,7 @@ def build_files_of(release: SourceRelease) -> UpstreamBuildFiles:
         raise UsageError(
             f"the release file of {release.product} {release.release} names no build files "
             "besides its source's",
-            hint="invoke lock, without --without-source",
+            hint=f"invoke lock --product {release.product} --release {release.release}",
         )
     return found
 

@@ -71,12 +71,14 @@ def require_declared(
     expected: Iterable[Declared],
     *,
     lock: str,
+    again: str,
     repinned: Iterable[str],
     folder: str = LITE,
 ) -> None:
     """Compare a lock that was read elsewhere (``expected``) with the source itself, for ``arch``.
 
-    ``repinned`` names what the release file pins to something else than the source; it is not compared.
+    ``again`` is the command that makes the lock from the source. ``repinned`` names what the release file
+    pins to something else than the source; it is not compared.
 
     :raises DownloadError: the source asks for something else; all differences at once.
     """
@@ -92,7 +94,7 @@ def require_declared(
         raise DownloadError(
             f"{lock} is not what the source asks for; it was read from other files",
             details=tuple(differences),
-            hint="make it again from the source: invoke lock, without --without-source",
+            hint=f"{again} makes it again from the source",
         )
 
 

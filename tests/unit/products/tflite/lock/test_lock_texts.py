@@ -60,7 +60,15 @@ def lock(world: World) -> Lock:
 
 
 def confirm(world: World, expected: tuple[Declared, ...], arch: Arch = Arch.AMD64, *repinned: str) -> None:
-    require_declared(world.archive, "tensorflow-1", arch, expected, lock="the lock of x", repinned=repinned)
+    require_declared(
+        world.archive,
+        "tensorflow-1",
+        arch,
+        expected,
+        lock="the lock of x",
+        again="invoke lock --product tflite --release x",
+        repinned=repinned,
+    )
 
 
 def test_build_files_of_another_repository_say_the_same_as_the_source(world: World) -> None:
@@ -143,6 +151,7 @@ def test_a_source_that_asks_for_something_else_ends_the_build(world: World) -> N
     with pytest.raises(DownloadError, match="the lock of x is not what the source asks for") as caught:
         confirm(world, expected)
     assert caught.value.exit_code == 5
+    assert caught.value.hint == "invoke lock --product tflite --release x makes it again from the source"
     old = {each.name: each.ref for each in expected}
     assert caught.value.details == (
         f"gemmlowp: the source asks for https://github.com/o/gemmlowp {'2' * 40}",
