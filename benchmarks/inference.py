@@ -97,7 +97,7 @@ class Series:
 
 def models(lab: Lab) -> list[Path]:
     """All models, made once for each version of their programs."""
-    programs = [HERE / name for name in ("make_models.py", "zoo.py")]
+    programs = [HERE / "make_models.py", HERE / "zoo.py", PROJECT / "tests" / "zoo" / "convert.py"]
     version = hashlib.sha256(b"".join(each.read_bytes() for each in programs)).hexdigest()[:12]
     folder = lab.keep / f"models-{version}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,15 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-import numpy as np
 import tensorflow as tf
 
 from benchmarks.zoo import MODELS
+from tests.zoo.convert import convert_keras, samples
 
 SEED = 20240229
 # A batch size that is known lets XNNPACK take every node.
 IMAGE = (1, 224, 224, 3)
 SEQUENCE = (1, 32, 64)
-# Enough for stable ranges of activations; the values only have to be plausible.
-_REPRESENTATIVE_SAMPLES = 16
 
 
 def _vision(application: str) -> Any:
@@ -68,12 +66,6 @@ _FAMILIES: dict[str, Callable[[], Any]] = {
 }
 
 
-def _samples(model: Any) -> Iterator[list[Any]]:
-    random = np.random.default_rng(SEED)
-    for _ in range(_REPRESENTATIVE_SAMPLES):
-        yield [random.uniform(-1.0, 1.0, each.shape).astype(np.float32) for each in model.inputs]
-
-
 def _normalise(model: Any) -> None:
     """Give the batch normalisations the statistics of noise. Untrained ones let the signal fade from layer to
     layer until every output is the same, and a wrong inference would not be seen."""
@@ -81,24 +73,8 @@ def _normalise(model: Any) -> None:
     for layer in normalisations:
         layer.momentum = 0.5
     if normalisations:
-        for sample in _samples(model):
+        for sample in samples(model):
             model(sample[0], training=True)
-
-
-def convert(model: Any, kind: str) -> bytes:
-    """The model as it is, or with smaller weights (dynamic), or in integers from end to end (int8).
-
-    https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization
-    """
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if kind != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "int8":
-        converter.representative_dataset = lambda: _samples(model)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
 
 
 def main(folder: Path) -> int:
@@ -111,7 +87,7 @@ def main(folder: Path) -> int:
         for kind in MODELS[family]:
             path = folder / f"{family}-{kind}.tflite"
             part = path.with_suffix(".part")
-            part.write_bytes(convert(model, kind))
+            part.write_bytes(convert_keras(model, kind))
             part.replace(path)
             print(f"{path} {path.stat().st_size} bytes")
     return 0

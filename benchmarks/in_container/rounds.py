@@ -90,8 +90,13 @@ class Worker:
             raise SystemExit("a worker has no pipe")
         return pipe
 
-    def turn(self, inferences: int) -> None:
+    def run(self, inferences: int) -> tuple[int, list[int]]:
+        """Nanoseconds of CPU time of all inferences, and those of each."""
         cpu, *times = map(int, self._ask(f"run {inferences}").split())
+        return cpu, times
+
+    def turn(self, inferences: int) -> None:
+        cpu, times = self.run(inferences)
         self.series.cpu.append(cpu)
         self.series.rounds.append(times)
 
@@ -113,9 +118,8 @@ class Worker:
 
 def enough(worker: Worker, asked: int) -> int:
     """How many inferences a turn has: as many as were asked for, or those of TURN_S."""
-    worker.turn(asked)
-    worker.series.cpu.clear()
-    mean_s = sum(worker.series.rounds.pop()) / asked / 1e9
+    _, times = worker.run(asked)
+    mean_s = sum(times) / asked / 1e9
     return min(MOST, max(asked, round(TURN_S / mean_s)))
 
 

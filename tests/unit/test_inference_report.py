@@ -25,8 +25,8 @@ def series(
     )
 
 
-def lines(*found: Series, limits: Limits = Limits(1.05, 1.25)) -> str:  # noqa: B008 - frozen
-    return report(found, limits)
+def lines(*found: Series) -> str:
+    return report(found, Limits(1.05, 1.25))
 
 
 def test_the_median_of_the_models_and_the_slowest_of_them_decide() -> None:

@@ -26,21 +26,25 @@ _KINDS = {
 _TYPES = {"int8": tf.int8, "uint8": tf.uint8, "int16x8": tf.int16}
 
 
-def _samples(model: Any) -> Iterator[list[Any]]:
+def samples(model: Any) -> Iterator[list[Any]]:
+    """Inputs from a fixed seed, for the ranges of what is quantised."""
     random = np.random.default_rng(SEED)
     for _ in range(_SAMPLES):
         yield [random.uniform(-1.0, 1.0, each.shape).astype(np.float32) for each in model.inputs]
 
 
-def _keras(model: Any, kind: str) -> bytes:
-    """https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization"""
+def convert_keras(model: Any, kind: str) -> bytes:
+    """``model`` as a kind: float32, float16, dynamic (smaller weights alone), or integers from end to end.
+
+    https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization
+    """
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if kind in _TYPES:
-        converter.representative_dataset = lambda: _samples(model)
+        converter.representative_dataset = lambda: samples(model)
         operators = tf.lite.OpsSet
         converter.target_spec.supported_ops = [
             operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
@@ -68,7 +72,7 @@ def converted() -> Iterator[tuple[str, bytes]]:
         tf.keras.utils.set_random_seed(SEED)
         model = make()
         for kind in ("float32", *_KINDS.get(name, ())):
-            yield f"{name}-{kind}", _keras(model, kind)
+            yield f"{name}-{kind}", convert_keras(model, kind)
     for name, make in FUNCTIONS.items():
         tf.keras.utils.set_random_seed(SEED)
         yield f"{name}-float32", _functions(make())

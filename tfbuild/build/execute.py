@@ -127,7 +127,7 @@ def require_locked(plan: Plan[Any]) -> None:
         raise DownloadError(
             f"the lock of {plan.product} {plan.release} does not cover this build",
             details=plan.unlocked,
-            hint=f"invoke lock --product {plan.product} --release {plan.release}",
+            hint=plan.lock_command,
         )
 
 

@@ -40,7 +40,7 @@ from tfbuild.products.tflite.lock.make import LockEffects, MadeLock, make_lock
 from tfbuild.products.tflite.lock.texts import build_file_texts, source_texts
 from tfbuild.products.tflite.release import UpstreamBuildFiles, UpstreamRelease, lite_folder
 from tfbuild.releases.keys import SourceRelease
-from tfbuild.releases.load import load_lock
+from tfbuild.releases.load import load_lock, lock_command
 from tfbuild.releases.lock import Lock, write_lock
 from tfbuild.releases.state import ReleaseLock, lock_status
 from tfbuild.releases.wheels.keys import WheelRelease
@@ -178,7 +178,7 @@ def build_files_of(release: SourceRelease) -> UpstreamBuildFiles:
         raise UsageError(
             f"the release file of {release.product} {release.release} names no build files "
             "besides its source's",
-            hint=f"invoke lock --product {release.product} --release {release.release}",
+            hint=lock_command(release),
         )
     return found
 
@@ -268,7 +268,7 @@ def _stale(release: SourceRelease, old: ReleaseLock, why: str, details: Sequence
     return VerificationError(
         f"{old.path} is not what would be written: {why}",
         details=first_lines(details, _MOST_DIFFERENCES),
-        hint=f"invoke lock --product {release.product} --release {release.release}",
+        hint=lock_command(release),
     )
 
 
@@ -355,9 +355,7 @@ def _source(release: SourceRelease, old: ReleaseLock, *, check: bool, reporter: 
     unhashed = source_of.unhashed(old.path, seen)
     if unhashed and check:
         message = f"{old.path} has no sha256 of {source_of.filename}"
-        raise VerificationError(
-            message, hint=f"invoke lock --product {release.product} --release {release.release}"
-        )
+        raise VerificationError(message, hint=lock_command(release))
     pins = release.pins(release.arches[0], seen=seen)[: 0 if unhashed else 1]
     return fetch_release(release, pins, unhashed, offline=False, reporter=reporter)[0]
 

@@ -156,6 +156,12 @@ class Plan(Generic[Part]):
         return id_of(self, self.asked.config)
 
     @property
+    def lock_command(self) -> str:
+        """What makes the lock of the release, which may be a file of the user's."""
+        file = next((each.place for each in self.asked.beyond if each.key == "--release"), "")
+        return f"invoke lock --product {self.product} --release {file or self.release}"
+
+    @property
     def tree_id(self) -> str:
         """The name of the build tree: one for all builds that compile the same."""
         return id_of(self, self.asked.tree_word)

@@ -86,6 +86,12 @@ def release_file(product: str, name: str) -> str:
     return name if name.endswith(".yaml") else f"{RELEASE_FOLDER}/{product}/{name}.yaml"
 
 
+def lock_command(release: Release) -> str:
+    """What makes the lock of ``release``: a shipped one is called by its name, a user's by its file."""
+    word = release.path if release.path != release_file(release.product, release.release) else ""
+    return f"invoke lock --product {release.product} --release {word or release.release}"
+
+
 def patches_folder(path: str) -> str:
     """Where the patches of the release file ``path`` are: beside it."""
     return f"{path.removesuffix('.yaml')}.patches"

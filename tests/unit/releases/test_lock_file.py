@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from tests.support.plans import make_plan
 from tests.support.products import Product, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError
+from tfbuild.plan.words import Words
+from tfbuild.products.table import plan_of
 from tfbuild.products.tflite.release import Upstream, UpstreamRelease, UpstreamRepin
-from tfbuild.releases.load import load_lock
+from tfbuild.releases.load import load_lock, lock_command
 from tfbuild.releases.lock import HashOrigin, Lock, LockedSource, MissingSource, read_lock, write_lock
 from tfbuild.releases.state import lock_status, made_from, unlocked
 
@@ -71,6 +74,18 @@ def test_a_release_without_a_lock_cannot_be_built_and_says_the_next_command() ->
     assert plan.unlocked
     assert any("invoke lock --product tflite --release 2.20.0" in note for note in plan.notes)
     assert [pin.name for pin in plan.pins] == ["tensorflow-2.20.0"]
+
+
+def test_the_lock_of_a_users_own_release_is_made_by_its_file(tmp_path: Path) -> None:
+    shipped = PROJECT / "build_configs" / "releases" / "tflite" / "2.17.1.yaml"  # it has no lock
+    own = tmp_path / shipped.name
+    own.write_text(shipped.read_text().replace("description: ", "description: Mine, "))
+    shutil.copytree(shipped.with_suffix(".patches"), own.with_suffix(".patches"))
+    for word in ("2.17.1", str(own)):
+        plan = plan_of(PROJECT, "tflite", Words(release=word), env={}, build_arch=Arch.AMD64)
+        assert plan.lock_command == f"invoke lock --product tflite --release {word}"
+        assert any(note.endswith(f"; {plan.lock_command}") for note in plan.notes)
+        assert lock_command(load_release(PROJECT, Product.TFLITE, word)) == plan.lock_command
 
 
 def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source_and_says_so() -> None:

@@ -119,9 +119,8 @@ def _of_one(prospect: Prospect) -> Iterator[Row]:
 
 
 def _impossible(plan: Plan[Any]) -> Row:
-    make = f"invoke lock --product {plan.product} --release {plan.release}"
     what = f"the lock of {plan.product} {plan.release} does not cover {plan.build_id}"
-    return Row("", f"cannot be built: {what}; {make}")
+    return Row("", f"cannot be built: {what}; {plan.lock_command}")
 
 
 def _from(plan: Plan[Any], *, with_arch: bool = True) -> str:

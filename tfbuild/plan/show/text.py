@@ -34,8 +34,8 @@ def plan_text(plan: Plan[Any], details: Iterable[str] = (), replaces: str = "") 
 
 def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[str]:
     if plan.unlocked:
-        make = f"invoke lock --product {plan.product} --release {plan.release}"
-        yield f"cannot be built: the lock of {plan.product} {plan.release} does not cover it; {make}"
+        what = f"the lock of {plan.product} {plan.release} does not cover it"
+        yield f"cannot be built: {what}; {plan.lock_command}"
     yield f"{plan.build_id}"
     what = "compiled" if plan.source else "built"
     state = (

@@ -48,9 +48,10 @@ from tfbuild.products.tflite.smoke.operators import (
     on_emulated_cpus,
     script_cases,
 )
-from tfbuild.products.tflite.xnnpack import Clang, xnnpack_clang, xnnpack_flags, xnnpack_notes
+from tfbuild.products.tflite.xnnpack import Clang, xnnpack_compiler
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release, debian_of
+from tfbuild.releases.load import lock_command
 from tfbuild.releases.lock import Condition, Lock
 from tfbuild.releases.state import LockedSources, ReleaseLock, for_build
 
@@ -72,17 +73,13 @@ def make_tflite_plan(
     values = config.values
     locked = for_build(release, lock.lock, request.arch, conditions(values))
     python = python_part(config, release)
-    other_compiler = xnnpack_clang(release, config, clang)
-    flags = (
-        *_flags(found, python, locked, lock, selection),
-        *xnnpack_flags(other_compiler, config, found.lines),
-    )
+    xnnpack = xnnpack_compiler(release, config, found.lines, clang)
+    flags = (*_flags(found, python, locked, lock, selection), *xnnpack.flags)
     _refuse_overridden(config, flags)
     require_remote(config)
     cpu = promised if request.arch is not request.build_arch else ""
     part = _part(found, python, locked, flags, selection, cpu)
-    if other_compiler:
-        part = replace(part, build_packages=(*part.build_packages, other_compiler))
+    part = replace(part, build_packages=(*part.build_packages, *xnnpack.packages))
     pins = release.pins(request.arch, request.build_arch)
     roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()
@@ -95,7 +92,7 @@ def make_tflite_plan(
         notes=(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
             *_of_the_suite(release, values),
-            *xnnpack_notes(release, config, clang),
+            *xnnpack.notes,
             *(notes(selection) if selection else ()),
         ),
         pins=(*pins, *locked.pins),
@@ -293,4 +290,4 @@ def _notes(
     if not reasons and lock.made_from and lock.made_from.declared_in:
         yield f"the lock was read in {lock.made_from.declared_in}; it is compared with the source first"
     for reason in reasons:
-        yield f"cannot be built: {reason}; invoke lock --product tflite --release {release.release}"
+        yield f"cannot be built: {reason}; {lock_command(release)}"

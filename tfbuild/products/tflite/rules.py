@@ -38,7 +38,7 @@ def clang_of(root: Path, release: Release) -> Clang | None:
     version = load_platforms(root).require_suite(suite_of(release)).clang
     cpus = compiler_cpus("clang", version) if version else None
     options = compiler_options(cpus)
-    return Clang(version, cpus, options) if version and cpus and options else None
+    return Clang(cpus, options) if cpus and options else None
 
 
 def on_suite(root: Path, release: AnyRelease, config: ResolvedConfig) -> AnyRelease:

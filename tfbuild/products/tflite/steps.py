@@ -69,7 +69,7 @@ def _confirm_lock(run: Run[TflitePart]) -> None:
         plan.arch,
         part.unconfirmed,
         lock=f"the lock of {plan.product} {plan.release}",
-        again=f"invoke lock --product {plan.product} --release {plan.release}",
+        again=plan.lock_command,
         repinned=part.repinned,
         folder=part.folder,
     )

@@ -17,7 +17,7 @@ from tfbuild.config.compilers.options import CompilerOptions
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.release import UpstreamRelease
+from tfbuild.products.tflite.release import Upstream, UpstreamRelease
 from tfbuild.releases.keys import Release, suite_of
 
 _KEY = "tflite.xnnpack_compiler"
@@ -27,47 +27,57 @@ _ARCHES = (Arch.AMD64, Arch.ARM64)
 
 @dataclass(frozen=True)
 class Clang:
-    """The clang of a suite that has compiled XNNPACK, and what it knows."""
+    """The clang of a suite that has compiled XNNPACK: what it knows."""
 
-    version: str
     cpus: CompilerCpus
     options: CompilerOptions
 
+    @property
+    def program(self) -> str:
+        return f"clang-{self.cpus.version}"
 
-def xnnpack_clang(release: Release, config: ResolvedConfig, clang: Clang | None) -> str:
-    """The program that compiles XNNPACK; empty where the compiler of the rest does.
+
+@dataclass(frozen=True)
+class XnnpackCompiler:
+    """What is another in a build whose XNNPACK is not compiled as the rest is, and why it is not, if that was
+    to be expected."""
+
+    packages: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def xnnpack_compiler(
+    release: Release, config: ResolvedConfig, lines: Mapping[str, Origin], clang: Clang | None
+) -> XnnpackCompiler:
+    """The configuration's choice, else the release's. ``lines`` says where the release's file has each key.
 
     ``clang`` is the suite's; None where that has none that has done so.
 
     :raises ConfigError: the configuration asks for clang where it cannot be.
     """
-    asked = config.values.of(TfliteKeys).xnnpack_compiler
-    if (asked or _own(release, config)) == "gcc":
-        return ""
-    problems = list(_why_not(release, config, clang))
+    keys = config.values.of(TfliteKeys)
+    upstream = release.upstream if isinstance(release, UpstreamRelease) else Upstream()
+    asked = keys.xnnpack_compiler
+    own = upstream.xnnpack_compiler.get(config.arch) if keys.xnnpack else None
+    if (asked or own) != "clang":
+        return XnnpackCompiler()
+    problems = tuple(_why_not(release, config, clang))
     if problems and asked:
         raise ConfigError(tuple(config.problem(_KEY, f"no clang for XNNPACK: {why}") for why in problems))
-    return "" if problems or clang is None else f"clang-{clang.version}"
-
-
-def xnnpack_notes(release: Release, config: ResolvedConfig, clang: Clang | None) -> Iterator[str]:
-    """Why the release's clang is not taken, where nobody has asked for another compiler."""
-    keys = config.values.of(TfliteKeys)
-    if keys.xnnpack and keys.xnnpack_compiler is None and _own(release, config) == "clang":
-        for why in _why_not(release, config, clang):
-            yield f"GCC compiles XNNPACK, for which the release has clang: {why}"
-
-
-def _own(release: Release, config: ResolvedConfig) -> str:
-    """The release's own choice."""
-    known = release.upstream.xnnpack_compiler if isinstance(release, UpstreamRelease) else {}
-    return known.get(config.arch, "gcc")
+    if problems or clang is None:
+        told = f"GCC compiles XNNPACK, for which {release.release} has clang"
+        return XnnpackCompiler(notes=tuple(f"{told}: {why}" for why in problems))
+    where = config.origins[_KEY] if asked else lines.get(f"upstream.xnnpack_compiler.{config.arch}", BUILT_IN)
+    text = f"TFBUILD_XNNPACK_COMPILER={clang.program}"
+    flag = Flag(Target.CMAKE, text, str(where), "XNNPACK's C files alone")
+    return XnnpackCompiler((clang.program,), (flag,))
 
 
 def _why_not(release: Release, config: ResolvedConfig, clang: Clang | None) -> Iterator[str]:
     values, arch = config.values, config.arch
     if not isinstance(release, UpstreamRelease):
-        yield f"release {release.release} has that of Debian, which is compiled already"
+        yield f"{release.release} has Debian's, compiled already; 2.16.1 and LiteRT compile their own"
     elif not values.of(TfliteKeys).xnnpack:
         yield "it is not built (tflite.xnnpack: false)"
     elif clang is None:
@@ -89,11 +99,3 @@ def _unknown_words(config: ResolvedConfig, clang: Clang) -> Iterator[str]:
     for before, flag in pairwise(("", *keys.cflags)):
         if problem := clang.options.problem(flag, arch, before):
             yield problem
-
-
-def xnnpack_flags(clang: str, config: ResolvedConfig, lines: Mapping[str, Origin]) -> Iterator[Flag]:
-    """The entry of CMake's cache for ``clang``, if it is one."""
-    if clang:
-        own = lines.get(f"upstream.xnnpack_compiler.{config.arch}", BUILT_IN)
-        where = config.origins[_KEY] if config.values.of(TfliteKeys).xnnpack_compiler else own
-        yield Flag(Target.CMAKE, f"TFBUILD_XNNPACK_COMPILER={clang}", str(where), "XNNPACK's C files alone")

@@ -23,7 +23,6 @@ from tfbuild.products.tflite.smoke.operators import OperatorCase
 
 OPS, MODELS = "tflite.ops", "tflite.models"
 FROM_MODELS = "from-models"
-_API = {"smoke-c": "c", "smoke-cc": "c++"}
 _SMOKE_MODELS = Path("dockerfiles", "tflite", "smoke", "models")
 # tensorflow/lite/testdata, in the source: c/c_api_test.cc says what they compute.
 _UPSTREAM = {"add.bin": frozenset({"ADD"}), "add_quantized.bin": frozenset({"ADD"})}
@@ -149,7 +148,7 @@ def selected_cases(cases: tuple[SmokeCase, ...], selection: Selection) -> tuple[
     given = (
         replace(
             case,
-            id=f"{model.name}, {_API.get(program, 'python')}",
+            id=f"{model.name}, {case.api}",
             model=given_file(number),
             inputs=(),
             outputs=(float(model.outputs),),
@@ -158,7 +157,7 @@ def selected_cases(cases: tuple[SmokeCase, ...], selection: Selection) -> tuple[
             says="",
             zeros=True,
         )
-        for program, case in programs.items()
+        for case in programs.values()
         for number, model in enumerate(selection.models, start=1)
     )
     return (*ours, *given)

@@ -29,13 +29,16 @@ DynamicGraphs: TypeAlias = Literal["delegated", "told", "untold"]
 # tensorflow/lite/core/subgraph.cc
 NOT_DELEGATED = "Attempting to use a delegate that only supports static-sized tensors"
 
+# What a program goes through.
+_API = {"smoke-c": "c", "smoke-cc": "c++", "smoke.py": "python"}
+
 
 @dataclass(frozen=True)
 class SmokeCase:
     """One inference with a known answer."""
 
     id: str
-    program: str  # smoke-c, smoke-cc or smoke.py
+    program: str  # of _API
     model: str
     inputs: tuple[float, ...]
     outputs: tuple[float, ...]
@@ -47,6 +50,10 @@ class SmokeCase:
     interpreter: str = ""  # in the image, where the program is a script
     package: str = ""  # that the script imports
     cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
+
+    @property
+    def api(self) -> str:
+        return _API[self.program]
 
     def command(self, folder: str) -> tuple[str, ...]:
         """Argument list of the program, whose files lie in ``folder``."""
@@ -110,7 +117,7 @@ def smoke_cases(*, xnnpack: bool, dynamic: DynamicGraphs | None = None) -> tuple
     cases: list[SmokeCase] = []
     for program in ("smoke-c", "smoke-cc"):
         from_c = program == "smoke-c"
-        api = "c" if from_c else "c++"
+        api = _API[program]
         cases += [
             SmokeCase(f"{model.name}, {api}", program, model.file, model.inputs, model.outputs)
             for model in _UPSTREAM
