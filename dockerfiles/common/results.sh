@@ -3,15 +3,8 @@
 #   SOURCE_DATE_EPOCH    for settle
 set -euo pipefail
 
-# FILE... and the libraries that they need, one path a line. lddtree reads ELF headers only, so it works for a foreign
-# architecture too. Debian 11's is another program with the same name.
-closure_of() { # FILE...
-  if [[ $(lddtree --help 2>&1) == *--skip-non-elfs* ]]; then
-    lddtree --list --skip-non-elfs "$@" | sort -u
-  else
-    lddtree -l "$@" | sort -u
-  fi
-}
+# shellcheck source=closure.sh
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/closure.sh"
 
 # The libraries outside of FOLDER that files in it need and that no distribution's C++ runtime contains.
 libraries_of() { # FOLDER FILE...

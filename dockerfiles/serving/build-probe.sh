@@ -3,8 +3,8 @@
 # has none of them), and the models.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-# shellcheck source=../common/results.sh
-source /common/results.sh
+# shellcheck source=../common/closure.sh
+source /common/closure.sh
 
 work=$(mktemp -d)
 protoc --proto_path="$here/smoke" --proto_path=/usr/include --cpp_out="$work" questions.proto

@@ -1,6 +1,9 @@
-"""In CI no test is skipped in silence."""
+"""In CI no test is skipped in silence, and none is left out."""
 
 from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +58,12 @@ def test_elsewhere_it_is_skipped(pytester: pytest.Pytester, monkeypatch: pytest.
     result = _run(pytester)
     result.assert_outcomes(passed=1, skipped=4, xfailed=1)
     assert result.ret == pytest.ExitCode.OK
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    """pytest's own list has build and dist."""
+    tests = Path(__file__).parents[1]
+    names = {part for path in tests.rglob("test_*.py") for part in path.relative_to(tests).parts[:-1]}
+    passed_over = pytestconfig.getini("norecursedirs")
+    assert "build" in names
+    assert not [name for name in names if any(fnmatch(name, pattern) for pattern in passed_over)]
