@@ -122,7 +122,7 @@ def test(*, fast: bool) -> int:
     return run_tests(PROJECT, fast=fast)
 
 
-_FOLDERS = ("benchmarks", "dockerfiles", "tests", "toolchains")
+_FOLDERS = ("benchmarks", "dockerfiles", "examples", "tests", "toolchains")
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ from tfbuild.trust.known import cpe_of
 _LABEL = "org.opencontainers.image."
 _DEBIAN = "Debian"
 _NOBODY = "whoever ran tfbuild; name yourself with the label org.opencontainers.image.vendor"
-# Compilers, assemblers and linkers of Debian; with a target's triplet at their end where they are for another.
-_COMPILER = re.compile(r"(gcc|g\+\+|cpp|clang|lld|llvm|binutils|bazel-bootstrap)(-[0-9]+)?(-[a-z0-9-]+-linux-gnu[a-z0-9]*)?")
+# Compilers, assemblers and linkers of Debian, with a target's triplet at their end where they are for one.
+_COMPILER = re.compile(
+    r"(gcc|g\+\+|cpp|clang|lld|llvm|binutils|bazel-bootstrap)(-[0-9]+)?(-[a-z0-9-]+-linux-gnu[a-z0-9]*)?"
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEB = re.compile(r"([a-z0-9][a-z0-9.+-]+)_([^_]+)_([a-z0-9]+)\.deb")
 
@@ -224,7 +226,9 @@ class _Maker:
             version=version,
             roles=told.roles,
             purl=repository_purl(told.repository, told.name, told.commit or version),
-            supplier=self.vendor if own else owner_of_repository(told.repository) or f"the publishers of {told.name}",
+            supplier=self.vendor
+            if own
+            else owner_of_repository(told.repository) or f"the publishers of {told.name}",
             license=told.license,
             license_file=self._license_file(told.name),
             cpe="" if own else cpe_of(told.name, version),
@@ -267,7 +271,9 @@ class _Maker:
         if package:
             return self._package(package, role)
         pin = next((each for each in self.plan.pins if each.filename == content.owner), None)
-        told = next((each for each in self.materials.known if not each.pin and each.name == content.owner), None)
+        told = next(
+            (each for each in self.materials.known if not each.pin and each.name == content.owner), None
+        )
         if pin is None and told:
             return self._told(replace(told, roles=(*told.roles, role)))
         if pin is None:
@@ -337,7 +343,6 @@ class _Maker:
             hint="note_content in dockerfiles/common/results.sh",
         )
 
-
     def _in_image(
         self,
         file: ImageCode,
@@ -372,7 +377,7 @@ def _is_record(record: str, each: Component) -> bool:
 
 
 def _wheel_of(path: str) -> str:
-    """The project of a wheel's file, or of the folder ``NAME-VERSION`` that it is unpacked with; else empty."""
+    """The project of a wheel's file, or of the folder ``NAME-VERSION`` of an unpacked one; else empty."""
     name, dash, _ = path.rpartition("/")[2].partition("-")
     is_wheel = path.endswith(".whl") or ("/" not in path and re.match("-[0-9]", path[len(name) :]))
     return canonicalize_name(name) if dash and is_wheel else ""

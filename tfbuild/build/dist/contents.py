@@ -25,8 +25,8 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """``owner``, a Debian package, the file name of a download, or the name of a material that is no download,
-    is in the file ``path``.
+    """``owner``, a Debian package, the file name of a download, or the name of a material that is none, is in
+    the file ``path``.
 
     ``path`` is relative to the dist folder, or to the wheel in it. ``copied``: the file is the owner's own;
     ``static``: a part of it is.
@@ -115,7 +115,9 @@ def parse_contents(table: str) -> tuple[Content, ...]:
                 details=(f"line {number}: {line!r}",),
                 hint="note_content in dockerfiles/common/results.sh writes it",
             )
-        found.append(Content(path=words[0], how="copied" if words[1] == "copied" else "static", owner=words[2]))
+        found.append(
+            Content(path=words[0], how="copied" if words[1] == "copied" else "static", owner=words[2])
+        )
     return tuple(sorted(found, key=lambda each: (each.path, each.owner)))
 
 

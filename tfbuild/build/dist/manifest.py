@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, Literal
+from typing import Annotated, Generic, Literal
 
 from pydantic import Field
 
 from tfbuild.artifacts.elf.facts import ElfFacts
 from tfbuild.artifacts.image.facts import ImageFacts
 from tfbuild.artifacts.image.facts import Package as InImage
-from tfbuild.base.documents import Bytes, HexDigest, dump
+from tfbuild.base.documents import Bytes, HexDigest
 from tfbuild.base.values import Finding, SmokeOutcome
 from tfbuild.build.dist.contents import CodeFile, Content, ImageCode, WheelSays
 from tfbuild.build.dist.folder import Artifact

@@ -6,9 +6,6 @@ or the manifest names it. Links are not followed: what they point to belongs to 
 
 from __future__ import annotations
 
-from tfbuild.trust.files import LATER_FILES
-from tfbuild.base.text import first_lines
-
 import json
 import os
 import re
@@ -19,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tfbuild.base.errors import UsageError
+from tfbuild.base.text import first_lines
+from tfbuild.trust.files import LATER_FILES
 
 CHECKSUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"

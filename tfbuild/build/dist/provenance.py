@@ -59,7 +59,7 @@ def _files(hashes: Mapping[str, str]) -> Iterator[Resource]:
 
 
 def _image(manifest: Manifest[Any]) -> Resource:
-    """By its id in the engine: the digest of its manifest or, in the older image store, of its configuration."""
+    """By its id in the engine: the digest of its manifest, in the older image store of its configuration."""
     match = _DIGEST.fullmatch(manifest.image.id)
     return Resource(name=manifest.image.name, digest={"sha256": match[1]} if match else {})
 
@@ -95,7 +95,9 @@ def _source_tree(plan: Plan[Any]) -> Iterator[Resource]:
     tree = plan.source.tree if plan.source else None
     if plan.source and tree:
         urls = plan.unhashed.urls if plan.unhashed else ()
-        yield Resource(name=f"{plan.source.filename}, its content", uri=next(iter(urls), ""), digest={"gitTree": tree})
+        yield Resource(
+            name=f"{plan.source.filename}, its content", uri=next(iter(urls), ""), digest={"gitTree": tree}
+        )
 
 
 def _packages(manifest: Manifest[Any]) -> Iterator[Package]:

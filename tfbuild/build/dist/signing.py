@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tfbuild.verify.dist_folders import which_dist_folder
+from tfbuild.base.errors import PackagingError, UsageError, VerificationError
+from tfbuild.build.dist.folder import is_intact
+from tfbuild.build.dist.ownership import CHECKSUMS
+from tfbuild.machine.programs import Runner
+from tfbuild.machine.user_files import replace_bytes
 from tfbuild.trust.files import (
     MINISIGN_SIGNATURE,
     SEALED,
@@ -16,15 +20,11 @@ from tfbuild.trust.files import (
     SUMS_SIGNATURE,
     VERDICT,
 )
-from tfbuild.base.errors import PackagingError, UsageError, VerificationError
-from tfbuild.build.dist.folder import is_intact
-from tfbuild.build.dist.ownership import CHECKSUMS
-from tfbuild.machine.programs import Runner
-from tfbuild.machine.user_files import replace_bytes
 from tfbuild.trust.keyless import SIGN, require_identity
 from tfbuild.trust.keys import Signer
 from tfbuild.trust.minisign import is_minisign_key
 from tfbuild.trust.signing import envelope_problem, signatures_of, sums_problem
+from tfbuild.verify.dist_folders import which_dist_folder
 
 _COSIGN_S = 300  # seconds
 
@@ -42,7 +42,8 @@ def sign_folder(folder: Path, signer: Signer) -> tuple[str, ...]:
         return ()
     files = signatures_of(documents, signer)
     try:
-        for name in sorted({*SIGNATURE_FILES, VERDICT.envelope} - files.keys()):  # of another key, or another build
+        # Those of another key, or another build.
+        for name in sorted({*SIGNATURE_FILES, VERDICT.envelope} - files.keys()):
             (folder / name).unlink(missing_ok=True)
         for name, data in files.items():
             replace_bytes(folder / name, data)
@@ -101,7 +102,9 @@ def _is_signed(folder: Path, documents: dict[str, bytes], signer: Signer) -> boo
             if is_wanted and sums_problem((folder / name).read_bytes(), documents[SUMS], signer.key, name):
                 return False
         return not any(
-            envelope_problem((folder / each.envelope).read_bytes(), documents[each.document], each, signer.key)
+            envelope_problem(
+                (folder / each.envelope).read_bytes(), documents[each.document], each, signer.key
+            )
             for each in SEALED
             if each.document in documents
         )
