@@ -52,8 +52,14 @@ def bind(
     try:
         return model.model_validate(to_plain(document.root) if plain is None else plain), ()
     except ValidationError as error:
-        found = {_problem(document, model, each, tuple(elsewhere)): None for each in error.errors()}
+        told = [each for each in error.errors() if not _follows(each)]
+        found = {_problem(document, model, each, tuple(elsewhere)): None for each in told}
         return None, tuple(found)
+
+
+def _follows(error: ErrorDetails) -> bool:
+    """Whether a list is only too short because its items are wrong: each of those is told by itself."""
+    return error["type"] == "too_short" and error["ctx"]["actual_length"] < len(error["input"])
 
 
 def explain(error: ErrorDetails, model: type[BaseModel], elsewhere: tuple[str, ...] = ()) -> str:
@@ -70,8 +76,13 @@ def explain(error: ErrorDetails, model: type[BaseModel], elsewhere: tuple[str, .
         return f"expected {expected}, found {_show(value)}{hint}"
     if kind == "string_pattern_mismatch":
         return f"{_show(value)} does not match {context.get('pattern', '')}"
+    if kind == "too_short":
+        items = "1 item" if context["min_length"] == 1 else f"{context['min_length']} items"
+        return f"expected at least {items}, found {len(value) or 'none'}"
     if kind == "value_error":
         return f"{str(error['msg']).removeprefix('Value error, ')}, found {_show(value)}"
+    if kind == "string_too_short":
+        return f"expected text of {context['min_length']} or more characters, found {_show(value)}"
     expected = _EXPECTED.get(kind) or str(error["msg"]).removeprefix("Input should be ")
     return f"expected {expected}, found {_show(value)}"
 
@@ -85,6 +96,13 @@ _EXPECTED = {
     "mapping_type": "keys",
     "model_type": "keys",
     "model_attributes_type": "keys",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
 }
 
 

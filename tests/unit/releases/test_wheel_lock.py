@@ -15,6 +15,8 @@ from tfbuild.artifacts.platforms import load_platforms
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
 from tfbuild.cli.supply import downloads_of
+from tfbuild.plan.words import Words
+from tfbuild.products.table import plan_of
 from tfbuild.releases.load import release_file
 from tfbuild.releases.wheels.keys import WheelRelease
 from tfbuild.releases.wheels.lock import read_wheel_lock, require_environment, wheel_lock_path
@@ -164,3 +166,12 @@ def test_every_requirement_in_a_lock_can_be_read(release: WheelRelease) -> None:
     for wheel in read_wheel_lock(*lock_of(release)).lock.wheels:
         for text in wheel.requires_dist:
             assert Requirement(text).name
+
+
+def test_the_lock_of_a_users_own_release_is_made_by_its_file(tmp_path: Path) -> None:
+    shipped = next(each for each in RELEASES if each.product == Product.KERAS)
+    own = tmp_path / Path(shipped.path).name
+    own.write_text((PROJECT / shipped.path).read_text())
+    with pytest.raises(NothingMatchesError, match="no lock of the wheels") as caught:
+        plan_of(PROJECT, "keras", Words(release=str(own)), env={}, build_arch=Arch.AMD64)
+    assert str(caught.value.hint).startswith(f"invoke lock --product keras --release {own} makes it")

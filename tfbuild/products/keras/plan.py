@@ -24,6 +24,7 @@ from tfbuild.products.keras.keys import LEFT_OUT, AppKeys, KerasKeys
 from tfbuild.products.keras.part import AppFolder, KerasModel, KerasPart
 from tfbuild.products.keras.release import KerasRelease
 from tfbuild.products.keras.trial import labels_of
+from tfbuild.releases.load import lock_command
 from tfbuild.releases.wheels.keys import WheelKeys, WheelPython, WheelSet
 from tfbuild.releases.wheels.lock import LockedWheel, LockFile, require_environment
 from tfbuild.releases.wheels.rules import Conflict, Wanted, closure, marker_environment
@@ -85,7 +86,7 @@ def make_keras_plan(found: Resolved[KerasRelease], more: KerasCircumstances) -> 
     values = config.values
     python = _python(keys, config, found.lines)
     asked = _set(keys, request, config, found.lines)
-    chosen, extra = _chosen(more, python, request.arch, asked, config)
+    chosen, extra = _chosen(found, more, python, asked)
     variant = values.of(KerasKeys).variant
     run = more.run or values.of(AppKeys)
     part = KerasPart(
@@ -200,9 +201,10 @@ def _set(keys: WheelKeys, request: Request, config: ResolvedConfig, lines: Mappi
 
 
 def _chosen(
-    more: KerasCircumstances, python: WheelPython, arch: Arch, asked: WheelSet, config: ResolvedConfig
+    resolved: Resolved[KerasRelease], more: KerasCircumstances, python: WheelPython, asked: WheelSet
 ) -> tuple[tuple[LockedWheel, ...], tuple[LockedWheel, ...]]:
     """TensorFlow's wheels, and those that only the application needs; all of them go together."""
+    arch, config = resolved.request.arch, resolved.config
     environment = require_environment(more.lock, python.version, arch, asked.variant)
     base = {each.name: each for each in more.lock.lock.wheels_for(environment)}
     wanted = [Wanted(each, str(Origin(more.lock.path))) for each in asked.requirements]
@@ -215,7 +217,7 @@ def _chosen(
     if problems:
         hint = "change one of the two, or take another release: invoke list-releases"
         if found.missing and more.app:
-            hint = f"invoke lock --product keras --release {more.lock.lock.release} --app {more.app.path}"
+            hint = f"{lock_command(resolved.release)} --app {more.app.path}"
         raise ConfigError(tuple(problems), hint=hint)
     needed = set(found.names)
     return tuple(base.values()), tuple(each for name, each in sorted(extra.items()) if name in needed)

@@ -22,6 +22,7 @@ from tfbuild.base.documents import Bytes, HexDigest, dump
 from tfbuild.base.errors import ConfigError, ConfigProblem, NothingMatchesError
 from tfbuild.base.urls import PYPI_SCHEME
 from tfbuild.base.values import Origin, Pin
+from tfbuild.releases.load import lock_command
 from tfbuild.releases.lock import refuse_broken_json
 from tfbuild.releases.wheels.keys import WheelRelease
 
@@ -43,9 +44,12 @@ def wheel_pins(
     return tuple(each.pin for each in file.lock.wheels_for(environment))
 
 
+_MAKES = "invoke lock --product PRODUCT --release RELEASE"
+
+
 def read_lock_of(root: Path, release: WheelRelease) -> LockFile:
     """The lock of ``release``. Raises as :func:`read_wheel_lock`."""
-    return read_wheel_lock(root / release.lock_path, release.lock_path)
+    return read_wheel_lock(root / release.lock_path, release.lock_path, lock_command(release))
 
 
 _FILE = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl$"
@@ -142,8 +146,8 @@ def is_wheel_lock(path: Path) -> bool:
     return all(f'"{each.name}"' in text for each in fields(WheelLock))
 
 
-def read_wheel_lock(path: Path, shown: str) -> LockFile:
-    """The lock at ``path``, called ``shown`` in messages.
+def read_wheel_lock(path: Path, shown: str, makes_it: str = _MAKES) -> LockFile:
+    """The lock at ``path``, called ``shown`` in messages; ``makes_it`` is the command that a message names.
 
     :raises NothingMatchesError: there is none.
     :raises ConfigError: it cannot be understood, or an environment names a wheel that is not in it.
@@ -153,7 +157,7 @@ def read_wheel_lock(path: Path, shown: str) -> LockFile:
     except FileNotFoundError:
         raise NothingMatchesError(
             f"there is no lock of the wheels: {shown}",
-            hint="invoke lock --product PRODUCT --release RELEASE makes it from the index that pip uses",
+            hint=f"{makes_it} makes it from the index that pip uses",
         ) from None
     refuse_broken_json(text, shown)
     try:
