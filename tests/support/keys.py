@@ -9,6 +9,7 @@ MODEL = str(PROJECT / "dockerfiles" / "tflite" / "smoke" / "models" / "conv_int8
 EXAMPLES: dict[str, tuple[str, object]] = {
     "compile.march": ("haswell", "haswell"),
     "compile.mtune": ("haswell", "haswell"),
+    "compile.compiler": ("clang", "clang"),
     "compile.optimisation": ("z", "z"),
     "compile.lto": ("on", True),
     "compile.debug_info": ("separate", "separate"),

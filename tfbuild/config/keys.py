@@ -48,6 +48,10 @@ class CompileKeys(Keys):
         default=None,
         description="CPU to schedule instructions for, as GCC's -mtune names it; needs no newer CPU to run.",
     )
+    compiler: Literal["gcc", "clang"] = Field(
+        default="gcc",
+        description="What compiles all of it: the builder's GCC, or the clang of its Debian.",
+    )
     optimisation: Optimisation = Field(
         default="2", description="Optimisation level, the letter or digit after -O."
     )

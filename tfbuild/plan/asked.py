@@ -83,8 +83,8 @@ def _on_host(values: BuildConfig, target: Arch, host: Arch) -> Arch:
     return host
 
 
-def _unknown(release: Release, arch: Arch) -> None:
-    del release, arch
+def _unknown(root: Path, release: Release, config: ResolvedConfig) -> None:
+    del root, release, config
 
 
 def _on_its_own(root: Path, release: Release, config: ResolvedConfig) -> Release:
@@ -107,7 +107,7 @@ class Rules:
     keys: Callable[[Release], KeyRules] = own_section
     policy: Callable[[Release, BuildConfig], str] = default_policy
     builds_on: Callable[[BuildConfig, Arch, Arch], Arch] = _on_host
-    compiler: Callable[[Release, Arch], CompilerCpus | None] = _unknown
+    compiler: Callable[[Path, Release, ResolvedConfig], CompilerCpus | None] = _unknown
     on_suite: Callable[[Path, Release, ResolvedConfig], Release] = _on_its_own
     toolchains: tuple[str, ...] = ()
 
@@ -147,7 +147,7 @@ def resolve(asked: Asked, rules: Rules) -> Resolved[Release]:
     if build_arch is not named_arch:
         beyond = (*beyond, Extra("build-arch", str(build_arch)))
     _refuse_foreign_native(config, arch, build_arch)
-    compiler = rules.compiler(release, arch)
+    compiler = rules.compiler(root, release, config)
     options = compiler_options(compiler)
     keys, policy = rules.keys(release), rules.policy(release, config.values)
     require_possible(config, release, keys, arch, compiler, options, build_arch, load_cpus(asked.root))

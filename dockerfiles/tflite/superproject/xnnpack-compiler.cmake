@@ -8,3 +8,5 @@ foreach(language C ASM)
   set(CMAKE_${language}_COMPILER_TARGET "${CMAKE_LIBRARY_ARCHITECTURE}")
   set(CMAKE_${language}_COMPILE_OPTIONS_TARGET "--target=")
 endforeach()
+# GCC's link-time optimisation reads only what GCC has written for it.
+set(CMAKE_INTERPROCEDURAL_OPTIMIZATION OFF)

@@ -70,7 +70,7 @@ def content(plan: Plan[Any]) -> str:
     return json.dumps(document, default=str, sort_keys=True)
 
 
-# By these; those that take them: products/tflite/test_suite.py, test_selection.py, test_xnnpack_compiler.py,
+# By these; those that take them: products/tflite/test_suite.py, test_selection.py, test_compilers.py,
 # serving/test_wheel_parts.py.
 _REFUSED = {
     "debian.suite",
@@ -78,6 +78,7 @@ _REFUSED = {
     "serving.op_libraries",
     "tflite.ops",
     "tflite.models",
+    "compile.compiler",
     "tflite.xnnpack_compiler",
 }
 

@@ -14,6 +14,7 @@ from tfbuild.config.compilers.cpus import CompilerCpus
 from tfbuild.config.compilers.options import compiler_options
 from tfbuild.config.cpus import load_cpus
 from tfbuild.config.keys import BuildConfig
+from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.asked import Asked, Rules, default_policy, resolve
 from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan, Resolved
@@ -58,9 +59,10 @@ def _policy(release: Release, values: BuildConfig) -> str:
     return named(release, values)
 
 
-def _compiler(release: Release, arch: Arch) -> CompilerCpus | None:
+def _compiler(root: Path, release: Release, config: ResolvedConfig) -> CompilerCpus | None:
+    del root
     if isinstance(release, ServingWheelRelease):
-        return wheel_rules.compiler_of(release, arch)
+        return wheel_rules.compiler_of(release, config.arch)
     return compiler_of(release)
 
 

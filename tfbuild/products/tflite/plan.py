@@ -21,6 +21,7 @@ from tfbuild.products.tflite.cmake.flags import (
     source_flags,
     tflite_cmake_flags,
 )
+from tfbuild.products.tflite.compilers import Clang, compilers
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.part import PythonPart, TensorflowPart, TflitePart
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
@@ -48,7 +49,6 @@ from tfbuild.products.tflite.smoke.operators import (
     on_emulated_cpus,
     script_cases,
 )
-from tfbuild.products.tflite.xnnpack import Clang, xnnpack_compiler
 from tfbuild.releases.dependency import PlacedFile
 from tfbuild.releases.keys import Release, debian_of
 from tfbuild.releases.load import lock_command
@@ -67,19 +67,19 @@ def make_tflite_plan(
     """``lock`` is the release's. ``selection`` are the operators that are linked; None: all.
 
     ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
-    where it has none. ``clang`` is the suite's, if that can compile XNNPACK.
+    where it has none. ``clang`` is the suite's, if that can compile TFLite.
     """
     request, config, release = found.request, found.config, found.release
     values = config.values
     locked = for_build(release, lock.lock, request.arch, conditions(values))
     python = python_part(config, release)
-    xnnpack = xnnpack_compiler(release, config, found.lines, clang)
-    flags = (*_flags(found, python, locked, lock, selection), *xnnpack.flags)
+    compiled_by = compilers(release, config, found.lines, clang)
+    flags = (*_flags(found, python, locked, lock, selection), *compiled_by.flags)
     _refuse_overridden(config, flags)
     require_remote(config)
     cpu = promised if request.arch is not request.build_arch else ""
     part = _part(found, python, locked, flags, selection, cpu)
-    part = replace(part, build_packages=(*part.build_packages, *xnnpack.packages))
+    part = replace(part, build_packages=(*part.build_packages, *compiled_by.packages))
     pins = release.pins(request.arch, request.build_arch)
     roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()
@@ -92,7 +92,7 @@ def make_tflite_plan(
         notes=(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
             *_of_the_suite(release, values),
-            *xnnpack.notes,
+            *compiled_by.notes,
             *(notes(selection) if selection else ()),
         ),
         pins=(*pins, *locked.pins),

@@ -8,15 +8,14 @@ from typing import TypeVar
 
 from tfbuild.artifacts.elf.facts import version_key
 from tfbuild.artifacts.platforms import Distribution, load_platforms
-from tfbuild.base.arch import Arch
 from tfbuild.base.errors import NothingMatchesError
 from tfbuild.base.text import did_you_mean
 from tfbuild.config.compilers.cpus import CompilerCpus, compiler_cpus, default_compiler_cpus
 from tfbuild.config.compilers.options import compiler_options
 from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import KeyRules
+from tfbuild.products.tflite.compilers import Clang
 from tfbuild.products.tflite.release import Upstream, UpstreamCMake, UpstreamFlag, UpstreamRelease
-from tfbuild.products.tflite.xnnpack import Clang
 from tfbuild.releases.keys import Debian, Release, debian_of, suite_of
 from tfbuild.releases.programs import load_programs
 
@@ -28,13 +27,18 @@ _FLATC = "23.5"
 _WHEEL_COMPILED = "the official wheel is compiled already"
 
 
-def compiler_of(release: Release, _arch: Arch) -> CompilerCpus | None:
+def compiler_of(root: Path, release: Release, config: ResolvedConfig) -> CompilerCpus | None:
     """What compiles ``release``; None where nothing is compiled, or nobody has asked. Reads files."""
-    return default_compiler_cpus(suite_of(release)) if release.is_compiled else None
+    if not release.is_compiled:
+        return None
+    if config.values.compile.compiler == "clang":
+        clang = clang_of(root, release)
+        return clang.cpus if clang else None
+    return default_compiler_cpus(suite_of(release))
 
 
 def clang_of(root: Path, release: Release) -> Clang | None:
-    """The suite's clang, where that has compiled XNNPACK. Reads files."""
+    """The suite's clang, where that has compiled TFLite. Reads files."""
     version = load_platforms(root).require_suite(suite_of(release)).clang
     cpus = compiler_cpus("clang", version) if version else None
     options = compiler_options(cpus)

@@ -56,7 +56,7 @@ def flags(command: str) -> set[str]:
         ("verify --policy keras-d", {"keras-debian"}),
         ("explain elf-bi", {"elf-bind-now"}),
         ("explain 13", {"130"}),
-        ("list-keys compile.c", {"compile.cflags", "compile.cxxflags", "compile.ccache"}),
+        ("list-keys compile.c", {"compile.cflags", "compile.compiler", "compile.cxxflags", "compile.ccache"}),
         ("show-config neo", {"neoverse-n1"}),
         ("new-config x --extends ba", {"base"}),
     ],

@@ -34,6 +34,7 @@ def key_rules(release: Release, cpus: Cpus) -> KeyRules:
         impossible={
             "serving.without": f"{_WHEEL_ALONE}: Bazel builds what upstream's BUILD files say",
             "serving.op_libraries": f"{_WHEEL_ALONE}: with Bazel TensorFlow is no library of its own",
+            "compile.compiler": "the release's file says which compiler upstream's Bazel takes",
             "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
         },

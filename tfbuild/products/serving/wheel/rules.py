@@ -44,6 +44,7 @@ def key_rules(release: Release) -> KeyRules:
         impossible={
             "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
+            "compile.compiler": "the compiler is the wheel's: leave compile.compiler as it is",
             "compile.lto": "the wheel's libraries take no part in it: leave compile.lto off",
         },
         unnamed=(*_BAZEL_KEYS, *_CPU_KEYS, "compile.cflags"),

@@ -25,6 +25,7 @@ _KEYS: Mapping[str, str] = {
     "CMAKE_C_COMPILER_LAUNCHER": "compile.ccache",
     "CMAKE_CXX_COMPILER_LAUNCHER": "compile.ccache",
     "CMAKE_BUILD_TYPE": "compile.optimisation",
+    "TFBUILD_COMPILER": "compile.compiler",
     "TFBUILD_XNNPACK_COMPILER": "tflite.xnnpack_compiler",
     "TFBUILD_PYTHON": "runtime.flavour",
     "TFBUILD_STATIC_CXX": "debian.suite",
@@ -32,8 +33,8 @@ _KEYS: Mapping[str, str] = {
     "TFBUILD_PYTHON_MODULE": "runtime.flavour",
 }
 _TOOLCHAIN = (
-    "the toolchain file of the architecture (toolchains/cmake/) sets it over any entry, and the compiler is "
-    "the release's; for another architecture use --arch"
+    "the toolchain files (toolchains/cmake/) set it over any entry; for another compiler use "
+    "compile.compiler, for another architecture use --arch"
 )
 _LOCKED = "sources come from the release's lock and nothing is downloaded; to change one use source.patches"
 _UPSTREAM = "upstream's CMake files set it over any entry; to change it use source.patches"
@@ -45,7 +46,10 @@ _RUN_PATH = "the libraries are found beside each other ($ORIGIN), wherever the d
 _FIXED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), why)
     for pattern, why in (
-        (r"CMAKE_(C|CXX|ASM)_COMPILER(_TARGET|_AR|_RANLIB)?", _TOOLCHAIN),
+        (
+            r"CMAKE_(C|CXX|ASM)_COMPILER(_TARGET|_AR|_RANLIB)?|CMAKE_TRY_COMPILE_PLATFORM_VARIABLES",
+            _TOOLCHAIN,
+        ),
         (r"CMAKE_(TOOLCHAIN_FILE|STRIP|OBJCOPY|SYSROOT|LIBRARY_ARCHITECTURE|CROSSCOMPILING\w*)", _TOOLCHAIN),
         (r"CMAKE_(HOST_)?SYSTEM(_NAME|_PROCESSOR|_VERSION)", _TOOLCHAIN),
         (r"CMAKE_FIND_ROOT_PATH\w*", _TOOLCHAIN),

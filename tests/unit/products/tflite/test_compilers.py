@@ -1,4 +1,4 @@
-"""``tflite.xnnpack_compiler``: who compiles XNNPACK, and where it cannot be clang."""
+"""``compile.compiler`` and ``tflite.xnnpack_compiler``: what clang compiles, and where it cannot."""
 
 from __future__ import annotations
 
@@ -65,7 +65,6 @@ def test_a_release_has_the_compiler_that_was_measured_as_the_faster_one() -> Non
     ("setting", "why"),
     [
         ("debian.suite=bookworm", "nobody has tried that of bookworm"),
-        ("compile.lto=true", "GCC links what it has compiled itself"),
     ],
 )
 def test_where_the_releases_own_clang_cannot_be_gcc_compiles_and_the_plan_says_why(
@@ -86,7 +85,6 @@ def test_where_the_releases_own_clang_cannot_be_gcc_compiles_and_the_plan_says_w
         ({"arch": "armhf"}, "nobody has tried it for armhf"),
         ({"sets": ("debian.suite=bookworm",)}, "nobody has tried that of bookworm"),
         ({"sets": ("tflite.xnnpack=false",)}, "it is not built (tflite.xnnpack: false)"),
-        ({"sets": ("compile.lto=true",)}, "GCC links what it has compiled itself"),
         ({"sets": ("compile.cflags=[-fipa-pta]",)}, "clang 19 knows no option -fipa-pta"),
         ({"sets": ("compile.march=lujiazui",)}, "clang 19 knows no -march=lujiazui for amd64"),
     ],
@@ -96,3 +94,58 @@ def test_where_it_cannot_be_it_is_refused_with_the_reason(words: dict[str, Any],
     with pytest.raises(ConfigError) as caught:
         plan(CLANG, *sets, **words)
     assert f"--set {CLANG}: no clang for XNNPACK: {why}" in "\n".join(caught.value.details)
+
+
+ALL = "compile.compiler=clang"
+
+
+@pytest.mark.parametrize("arch", ["amd64", "arm64"])
+@pytest.mark.parametrize("release", ["2.14.1-debian", "2.16.1", "2.2.0-litert"])
+def test_clang_compiles_all_of_it_xnnpack_too(release: str, arch: str) -> None:
+    made = plan(ALL, release=release, arch=arch)
+    named = [each for each in made.flags if "_COMPILER=" in each.text]
+    assert [(each.text, each.origin) for each in named] == [("TFBUILD_COMPILER=clang-19", f"--set {ALL}")]
+    assert "clang-19" in made.part.build_packages
+    gcc = plan("compile.compiler=gcc", GCC, release=release, arch=arch)
+    assert "clang-19" not in gcc.part.build_packages
+    assert keys(made)["builder"] != keys(gcc)["builder"]
+    assert keys(made)["compile"] != keys(gcc)["compile"]
+
+
+def test_link_time_optimisation_leaves_out_what_clang_compiles() -> None:
+    made = dict(plan("compile.lto=true", release="2.2.0-litert").part.cmake_cache)
+    assert made["TFBUILD_XNNPACK_COMPILER"] == "clang-19"
+    assert made["CMAKE_INTERPROCEDURAL_OPTIMIZATION"] == "ON"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"arch": "armhf"}, "no clang for TFLite: nobody has tried it for armhf; it is for amd64, arm64"),
+        ({"sets": ("debian.suite=bookworm",)}, "no clang for TFLite: nobody has tried that of bookworm"),
+        ({"sets": ("compile.lto=true",)}, "no clang for TFLite: compile.lto is for GCC"),
+        ({"sets": (GCC,)}, "clang compiles the rest (compile.compiler), and so XNNPACK too"),
+        ({"sets": ("compile.cxxflags=[-fipa-pta]",)}, "clang 19 knows no option -fipa-pta"),
+        ({"sets": ("compile.march=lujiazui",)}, "clang 19 knows no -march=lujiazui for amd64"),
+    ],
+)
+def test_where_clang_cannot_compile_all_of_it_is_refused_with_the_reason(
+    words: dict[str, Any], why: str
+) -> None:
+    sets = words.pop("sets", ())
+    with pytest.raises(ConfigError) as caught:
+        plan(ALL, *sets, **words)
+    assert why in "\n".join(caught.value.details)
+
+
+def test_several_things_against_clang_are_said_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(ALL, GCC, "compile.lto=true", arch="armhf")
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("release", ["2.16.1", "2.16.1-wheel"])
+def test_a_model_server_has_the_compiler_of_its_release(release: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan_of(PROJECT, "serving", Words(release=release, sets=(ALL,)), env={}, build_arch=Arch.AMD64)
+    assert f"--set {ALL}: the " in "\n".join(caught.value.details)
