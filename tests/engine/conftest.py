@@ -57,6 +57,7 @@ _LONGEST = (
     "tflite",
     "linked",
     "tflite-arm64",
+    "test_upstream_build",
     "test_serving_build",
     "test_keras",
     "test_tflite_python",
