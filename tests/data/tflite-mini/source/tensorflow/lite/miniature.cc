@@ -16,6 +16,12 @@
 #define TENSORFLOW_WORD "all-of-tensorflow"
 #endif
 
+#ifdef __clang__
+#define COMPILER_WORD "lite-by-clang"
+#else
+#define COMPILER_WORD "lite-by-gcc"
+#endif
+
 extern "C" const char* TfLiteVersion() {
   static const char* const words[] = {EIGEN_WORD, FLATBUFFERS_WORD, GENERATED_WORD, NEON2SSE_WORD,
                                       PTHREADPOOL_WORD, xnnpack_words()};
@@ -23,5 +29,5 @@ extern "C" const char* TfLiteVersion() {
 }
 
 namespace tflite {
-const char* Miniature() { return EIGEN_WORD " " FLATBUFFERS_WORD " " GENERATED_WORD " " NEON2SSE_WORD " " PTHREADPOOL_WORD " " TENSORFLOW_WORD; }
+const char* Miniature() { return EIGEN_WORD " " FLATBUFFERS_WORD " " GENERATED_WORD " " NEON2SSE_WORD " " PTHREADPOOL_WORD " " TENSORFLOW_WORD " " COMPILER_WORD; }
 }  // namespace tflite
