@@ -30,15 +30,17 @@ def key_rules(release: Release, cpus: Cpus) -> KeyRules:
 
     return KeyRules(
         sections=("serving",),
-        idle={"compile.ccache": "Bazel has caches of its own"},
+        idle={
+            "compile.ccache": "Bazel has caches of its own",
+            "compile.compiler": "the compiler is the one of the release, as upstream's Bazel takes it",
+        },
         impossible={
             "serving.without": f"{_WHEEL_ALONE}: Bazel builds what upstream's BUILD files say",
             "serving.op_libraries": f"{_WHEEL_ALONE}: with Bazel TensorFlow is no library of its own",
-            "compile.compiler": "the release's file says which compiler upstream's Bazel takes",
             "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
         },
-        unnamed=("serving.build_on",),
+        unnamed=("serving.build_on", "compile.compiler"),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),
         passes_on=passes_on,
         flags=("serving.copts", "serving.linkopts"),

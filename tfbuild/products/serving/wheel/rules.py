@@ -40,14 +40,14 @@ def key_rules(release: Release) -> KeyRules:
             **dict.fromkeys(_BAZEL_KEYS, _NO_BAZEL),
             **dict.fromkeys(_CPU_KEYS, NO_CPU),
             "compile.cflags": "no file is C",
+            "compile.compiler": "the compiler is the wheel's",
         },
         impossible={
             "debian.suite": "the compiler is the one of the release: leave debian.suite as it is",
             "runtime.flavour": "TensorFlow Serving has no Python flavour: leave runtime.flavour as it is",
-            "compile.compiler": "the compiler is the wheel's: leave compile.compiler as it is",
             "compile.lto": "the wheel's libraries take no part in it: leave compile.lto off",
         },
-        unnamed=(*_BAZEL_KEYS, *_CPU_KEYS, "compile.cflags"),
+        unnamed=(*_BAZEL_KEYS, *_CPU_KEYS, "compile.cflags", "compile.compiler"),
         late=("serving.server_args", "serving.batching.", "serving.monitoring."),
         flags=("serving.copts", "serving.linkopts"),
     )
