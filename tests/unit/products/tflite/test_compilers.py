@@ -152,3 +152,10 @@ def test_a_model_server_has_the_compiler_of_its_release_and_says_so(release: str
     )
     assert any(note.startswith("compile.compiler changes nothing: the compiler is") for note in asked.notes)
     assert asked.build_id == plain.build_id
+
+
+def test_the_fastest_config_compiles_with_what_was_measured_as_the_faster_one() -> None:
+    words = Words(release="2.2.0-litert", config="fastest")
+    made = plan_of(PROJECT, "tflite", words, env={}, build_arch=Arch.AMD64)
+    (flag,) = (each for each in made.flags if each.text.startswith("TFBUILD_COMPILER="))
+    assert flag.origin.startswith("build_configs/fastest.yaml:")
