@@ -183,6 +183,17 @@ def test_xnnpack_is_compiled_by_clang_and_the_rest_by_gcc(
     assert b"lite-by-gcc" in library.read_bytes()
 
 
+def test_link_time_optimisation_takes_what_gcc_compiled_and_leaves_xnnpack_to_clang(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    sets = ("tflite.xnnpack_compiler=clang", "compile.lto=true")
+    run = compile_only(plan_of("amd64", *sets), mini, tmp_path / "dist")
+    library = run.layout.out / "dist" / "lib" / "libtensorflowlite.so"
+    assert b"lite-by-gcc" in library.read_bytes()
+    assert b"xnnpack-locked" in library.read_bytes()
+    assert any("clang version 19" in each for each in read_elf(library).compilers)
+
+
 def test_clang_compiles_all_of_it_for_another_machine(
     mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
 ) -> None:

@@ -81,14 +81,14 @@ def explain(error: ErrorDetails, model: type[BaseModel], elsewhere: tuple[str, .
         return f"expected at least {items}, found {len(value) or 'none'}"
     if kind == "value_error":
         return f"{str(error['msg']).removeprefix('Value error, ')}, found {_show(value)}"
-    if kind == "string_too_short":
-        return f"expected text of {context['min_length']} or more characters, found {_show(value)}"
-    expected = _EXPECTED.get(kind) or str(error["msg"]).removeprefix("Input should be ")
+    expected = _EXPECTED.get(kind, "").format(**context) or str(error["msg"]).removeprefix("Input should be ")
     return f"expected {expected}, found {_show(value)}"
 
 
+# With the words of pydantic's context: docs.pydantic.dev/latest/errors/validation_errors/
 _EXPECTED = {
     "string_type": "text",
+    "string_too_short": "text of {min_length} or more characters",
     "tuple_type": "a list",
     "list_type": "a list",
     "frozen_set_type": "a list",

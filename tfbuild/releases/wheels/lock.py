@@ -44,12 +44,10 @@ def wheel_pins(
     return tuple(each.pin for each in file.lock.wheels_for(environment))
 
 
-_MAKES = "invoke lock --product PRODUCT --release RELEASE"
-
-
 def read_lock_of(root: Path, release: WheelRelease) -> LockFile:
     """The lock of ``release``. Raises as :func:`read_wheel_lock`."""
-    return read_wheel_lock(root / release.lock_path, release.lock_path, lock_command(release))
+    hint = f"{lock_command(release)} makes it from the index that pip uses"
+    return read_wheel_lock(root / release.lock_path, release.lock_path, hint)
 
 
 _FILE = r"^[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl$"
@@ -146,8 +144,8 @@ def is_wheel_lock(path: Path) -> bool:
     return all(f'"{each.name}"' in text for each in fields(WheelLock))
 
 
-def read_wheel_lock(path: Path, shown: str, makes_it: str = _MAKES) -> LockFile:
-    """The lock at ``path``, called ``shown`` in messages; ``makes_it`` is the command that a message names.
+def read_wheel_lock(path: Path, shown: str, hint: str | None = None) -> LockFile:
+    """The lock at ``path``, called ``shown`` in messages; ``hint`` is for where there is none.
 
     :raises NothingMatchesError: there is none.
     :raises ConfigError: it cannot be understood, or an environment names a wheel that is not in it.
@@ -155,10 +153,7 @@ def read_wheel_lock(path: Path, shown: str, makes_it: str = _MAKES) -> LockFile:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NothingMatchesError(
-            f"there is no lock of the wheels: {shown}",
-            hint=f"{makes_it} makes it from the index that pip uses",
-        ) from None
+        raise NothingMatchesError(f"there is no lock of the wheels: {shown}", hint=hint) from None
     refuse_broken_json(text, shown)
     try:
         lock = _adapter().validate_json(text)
