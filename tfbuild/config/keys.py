@@ -50,7 +50,7 @@ class CompileKeys(Keys):
     )
     compiler: Literal["gcc", "clang"] = Field(
         default="gcc",
-        description="What compiles all of TFLite: the GCC of the builder's Debian, or its clang.",
+        description="What compiles all that a build compiles: the GCC of the builder's Debian, or its clang.",
     )
     optimisation: Optimisation = Field(
         default="2", description="Optimisation level, the letter or digit after -O."
