@@ -194,15 +194,17 @@ def test_link_time_optimisation_takes_what_gcc_compiled_and_leaves_xnnpack_to_cl
     assert any("clang version 19" in each for each in read_elf(library).compilers)
 
 
+@pytest.mark.parametrize("sets", [(), ("compile.lto=true",)], ids=["", "lto"])
 def test_clang_compiles_all_of_it_for_another_machine(
-    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path, sets: tuple[str]
 ) -> None:
-    run = compile_only(plan_of("arm64", "compile.compiler=clang"), mini, tmp_path / "dist")
+    run = compile_only(plan_of("arm64", "compile.compiler=clang", *sets), mini, tmp_path / "dist")
     library = run.layout.out / "dist" / "lib" / "libtensorflowlite.so"
     assert b"lite-by-clang" in library.read_bytes()
     facts = read_elf(library)
     assert facts.machine == "EM_AARCH64"
     assert any("clang version 19" in each for each in facts.compilers)
+    assert any("LLD" in each for each in facts.compilers) == bool(sets)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,11 @@ class Clang:
     def program(self) -> str:
         return f"clang-{self.cpus.version}"
 
+    @property
+    def for_lto(self) -> tuple[str, ...]:
+        """Packages with a linker and an ar that know what clang leaves for the link."""
+        return f"lld-{self.cpus.version}", f"llvm-{self.cpus.version}"
+
 
 @dataclass(frozen=True)
 class Compilers:
@@ -62,16 +67,15 @@ def compilers(
 
 
 def _clang_for_all(release: Release, config: ResolvedConfig, clang: Clang | None) -> Compilers:
-    why = [*_untried(release, config, clang)]
-    if config.values.compile.lto:
-        why.append("compile.lto is for GCC: clang would need a linker of its own, and nobody has tried it")
+    why = _untried(release, config, clang)
     problems = [config.problem(_ALL, f"no clang for TFLite: {each}") for each in why]
     if config.values.of(TfliteKeys).xnnpack_compiler == "gcc":
         problems.append(config.problem(_XNNPACK, f"clang compiles the rest ({_ALL}), and so XNNPACK too"))
     if problems or clang is None:
         raise ConfigError(tuple(problems))
     flag = Flag(Target.CMAKE, f"TFBUILD_COMPILER={clang.program}", str(config.origins[_ALL]))
-    return Compilers((clang.program,), (flag,))
+    packages = (clang.program, *(clang.for_lto if config.values.compile.lto else ()))
+    return Compilers(packages, (flag,))
 
 
 def _clang_for_xnnpack(

@@ -118,12 +118,17 @@ def test_link_time_optimisation_leaves_out_what_clang_compiles() -> None:
     assert made["CMAKE_INTERPROCEDURAL_OPTIMIZATION"] == "ON"
 
 
+@pytest.mark.parametrize("lto", [True, False])
+def test_link_time_optimisation_by_clang_has_a_linker_that_knows_it(lto: bool) -> None:
+    made = plan(ALL, f"compile.lto={str(lto).lower()}")
+    assert ({"lld-19", "llvm-19"} <= set(made.part.build_packages)) == lto
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
         ({"arch": "armhf"}, "no clang for TFLite: nobody has tried it for armhf; it is for amd64, arm64"),
         ({"sets": ("debian.suite=bookworm",)}, "no clang for TFLite: nobody has tried that of bookworm"),
-        ({"sets": ("compile.lto=true",)}, "no clang for TFLite: compile.lto is for GCC"),
         ({"sets": (GCC,)}, "clang compiles the rest (compile.compiler), and so XNNPACK too"),
         ({"sets": ("compile.cxxflags=[-fipa-pta]",)}, "clang 19 knows no option -fipa-pta"),
         ({"sets": ("compile.march=lujiazui",)}, "clang 19 knows no -march=lujiazui for amd64"),
@@ -140,8 +145,8 @@ def test_where_clang_cannot_compile_all_of_it_is_refused_with_the_reason(
 
 def test_several_things_against_clang_are_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        plan(ALL, GCC, "compile.lto=true", arch="armhf")
-    assert len(caught.value.problems) == 3
+        plan(ALL, GCC, arch="armhf")
+    assert len(caught.value.problems) == 2
 
 
 @pytest.mark.parametrize("release", ["2.16.1", "2.16.1-wheel"])

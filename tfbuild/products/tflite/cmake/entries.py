@@ -47,7 +47,8 @@ _FIXED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), why)
     for pattern, why in (
         (
-            r"CMAKE_(C|CXX|ASM)_COMPILER(_TARGET|_AR|_RANLIB)?|CMAKE_TRY_COMPILE_PLATFORM_VARIABLES",
+            r"CMAKE_(C|CXX|ASM)_COMPILER(_TARGET|_AR|_RANLIB)?|CMAKE_LINKER_TYPE"
+            r"|CMAKE_TRY_COMPILE_PLATFORM_VARIABLES",
             _TOOLCHAIN,
         ),
         (r"CMAKE_(TOOLCHAIN_FILE|STRIP|OBJCOPY|SYSROOT|LIBRARY_ARCHITECTURE|CROSSCOMPILING\w*)", _TOOLCHAIN),
