@@ -43,6 +43,10 @@ _MEANT = {
     "-V": "--version",
     "-t": "--tag",
     "-l": "--list",
+    "--platform": "--arch",
+    "--target": "--arch",
+    "--dist": "--output",
+    "-o": "--output",
 }
 # Words after -- are Bazel's, and a bundle is of a build.
 TAKE_REST = frozenset({"build-serving", "bundle"})
