@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -162,6 +163,7 @@ def matches(name: str, globs: tuple[str, ...]) -> bool:
     return any(_pattern(glob).fullmatch(name) for glob in globs)
 
 
+@functools.cache
 def _pattern(glob: str) -> re.Pattern[str]:
     text = "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in glob)
     return re.compile(text, re.DOTALL)
