@@ -20,6 +20,7 @@ from zipfile import ZipFile
 import pytest
 
 from tests.engine.conftest import PROJECT, Invoke
+from tests.support.keys import PROFILE
 from tests.support.patches import diff_of, write_patch
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
@@ -194,7 +195,9 @@ def test_link_time_optimisation_takes_what_gcc_compiled_and_leaves_xnnpack_to_cl
     assert any("clang version 19" in each for each in read_elf(library).compilers)
 
 
-@pytest.mark.parametrize("sets", [(), ("compile.lto=true",)], ids=["", "lto"])
+@pytest.mark.parametrize(
+    "sets", [(), ("compile.lto=true", f"tflite.profile={PROFILE}")], ids=["", "lto-and-profile"]
+)
 def test_clang_compiles_all_of_it_for_another_machine(
     mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path, sets: tuple[str]
 ) -> None:

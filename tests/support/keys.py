@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfbuild.base.project import PROJECT
 
 MODEL = str(PROJECT / "dockerfiles" / "tflite" / "smoke" / "models" / "conv_int8.tflite")
+PROFILE = str(PROJECT / "build_configs" / "releases" / "tflite" / "2.2.0-litert.profiles" / "amd64.profdata")
 # A value for each key that its built-in default is not, with what must come out of it.
 EXAMPLES: dict[str, tuple[str, object]] = {
     "compile.march": ("haswell", "haswell"),
@@ -22,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, object]] = {
     "tflite.xnnpack": ("false", False),
     "tflite.gpu_delegate": ("true", True),
     "tflite.xnnpack_compiler": ("clang", "clang"),
+    "tflite.profile": (PROFILE, PROFILE),
     "tflite.ruy": ("yes", True),
     "tflite.ops": ("from-models", "from-models"),
     "tflite.models": (MODEL, (MODEL,)),
@@ -119,4 +121,5 @@ NEEDED |= {key: (*NEEDED[key], *_PAIR) for key in ("remote.certificate", "remote
 NEEDED["distributable_note"] = ("distributable=false",)
 NEEDED["serving.monitoring.path"] = ("serving.monitoring.prometheus=true",)
 NEEDED["tflite.ops"] = (f"tflite.models={MODEL}",)
+NEEDED["tflite.profile"] = ("compile.compiler=clang",)
 NEEDED["tflite.models"] = ("tflite.ops=from-models",)

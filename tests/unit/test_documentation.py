@@ -15,6 +15,7 @@ import pytest
 import tasks
 from tests.support.commands import Acts, run_invoke
 from tests.support.diagnosis import saved_model
+from tests.support.keys import PROFILE
 from tests.support.plans import PROJECT
 from tfbuild.cli.line.command_words import Flag, judge
 from tfbuild.cli.usage import commands_of
@@ -101,6 +102,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         model.writestr("model.weights.h5", "")
     for name in ("detect.tflite", "classify.tflite"):
         shutil.copyfile(PROJECT / "dockerfiles/tflite/smoke/models/conv_int8.tflite", tmp_path / name)
+    shutil.copyfile(PROFILE, tmp_path / "detect.profdata")
     shutil.copyfile(PROJECT / "examples" / "matrix.yaml", tmp_path / "matrix.yaml")
     shutil.copytree(PROJECT / "examples" / "keras", tmp_path / "keras")
     monkeypatch.chdir(tmp_path)

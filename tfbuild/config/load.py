@@ -42,7 +42,7 @@ from tfbuild.config.layers import (
     parse_set,
     settings_of,
 )
-from tfbuild.config.model import ConfigModel, FileKeys
+from tfbuild.config.model import NO_FILE, ConfigModel, FileKeys
 from tfbuild.config.patch_text import patch_problem
 from tfbuild.config.yaml_source import YamlDocument, YamlScalar, read_yaml
 
@@ -350,14 +350,19 @@ def _with_files(
     lookup: SearchPath, folder: Path, setting: Setting
 ) -> tuple[Setting, list[tuple[Origin, str]]]:
     missing: list[tuple[Origin, str]] = []
-    items: list[tuple[str | None, Origin]] = []
-    for text, origin in setting.items:
-        full = Path(os.path.normpath(folder / (text or "")))
+
+    def found(text: str, origin: Origin) -> str:
+        full = Path(os.path.normpath(folder / text))
         shown = _from_root(lookup.root, full)
-        if text and not full.is_file():
+        if not full.is_file():
             missing.append((origin, f"there is no file '{text}' (looked for {shown})"))
-        items.append((shown if text else text, origin))
-    return setting.with_items(tuple(items)), missing
+        return shown
+
+    if isinstance(setting.value, str):
+        one = setting.value
+        return replace(setting, value=one if one == NO_FILE else found(one, setting.origin)), missing
+    items = tuple((found(text, origin) if text else text, origin) for text, origin in setting.items)
+    return setting.with_items(items), missing
 
 
 def _with_policy(

@@ -16,6 +16,9 @@ from tfbuild.base.values import Origin
 from tfbuild.config.keys import BuildConfig
 from tfbuild.config.types import FileWord, Keys, Prose, YamlBool
 
+# In the place of a file: none, where a release would have one.
+NO_FILE = "none"
+
 # What a configuration must not say at the same time: the place of the value that has to go, and why.
 Contradictions = Callable[[BuildConfig, Mapping[str, Origin]], Iterator[tuple[Origin, str]]]
 
@@ -24,7 +27,8 @@ Contradictions = Callable[[BuildConfig, Mapping[str, Origin]], Iterator[tuple[Or
 class Section:
     """The keys that one product has under a name of its own.
 
-    ``files`` are those that are lists of files: what has to be in them is for the product to say.
+    ``files`` are those that name files, one (or the word ``none``) or a list: what has to be in them is for
+    the product to say.
     """
 
     name: str
@@ -87,7 +91,7 @@ class ConfigModel:
 
     @cached_property
     def files(self) -> frozenset[str]:
-        """The dotted paths of lists of files, besides the common ones."""
+        """The dotted paths of keys that name files, besides the common ones."""
         return frozenset(f"{each.name}.{key}" for each in self.products for key in each.files)
 
     @cached_property

@@ -71,7 +71,7 @@ def content(plan: Plan[Any]) -> str:
 
 
 # By these; those that take them: products/tflite/test_suite.py, test_selection.py, test_compilers.py,
-# serving/test_wheel_parts.py.
+# test_profile.py, serving/test_wheel_parts.py.
 _REFUSED = {
     "debian.suite",
     "serving.without",
@@ -80,6 +80,7 @@ _REFUSED = {
     "tflite.models",
     "compile.compiler",
     "tflite.xnnpack_compiler",
+    "tflite.profile",
 }
 
 

@@ -42,6 +42,10 @@ SMOKE_FINDINGS: Mapping[str, tuple[str, str]] = {
         "a warning: what the release itself gets wrong, or is too old for (operator and version)",
         "such models need another release; the quirk in the release's file says more",
     ),
+    "profile-stale": (
+        "a warning: clang found functions whose code is not what the profile has counted",
+        "make a profile of the same source: python -m benchmarks.profile in the project's repository",
+    ),
     "cmake-entry-unused": (
         "a warning: no CMake file of the release asks for an entry of tflite.cmake_definitions",
         "check the name, or leave it out",

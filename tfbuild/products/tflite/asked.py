@@ -12,6 +12,7 @@ from tfbuild.plan.asked import Asked, Rules, resolve
 from tfbuild.plan.effect import KeyRules
 from tfbuild.plan.plan import Plan
 from tfbuild.products.tflite.plan import make_tflite_plan, policy_name
+from tfbuild.products.tflite.profile import read_profile
 from tfbuild.products.tflite.release import RELEASES, DebianRelease, TfliteWheelRelease, UpstreamRelease
 from tfbuild.products.tflite.rules import clang_of, compiler_of, on_suite, source_rules, wheel_rules
 from tfbuild.products.tflite.selection.select import read_selection
@@ -59,4 +60,5 @@ def plan_tflite(asked: Asked) -> Plan[Any]:
         promised=promised_cpu(asked.root, found.config.values, release),
         selection=read_selection(asked.root, found.config),
         clang=clang_of(asked.root, release),
+        profile=read_profile(asked.root, found.config, release, found.lines),
     )

@@ -24,6 +24,11 @@ class TfliteKeys(Keys):
         default=None,
         description="What compiles XNNPACK's C files; null: what the release's file says.",
     )
+    profile: Text | None = Field(
+        default=None,
+        description="Profile that clang optimises by (.profdata), relative to the file that names it; null: "
+        "the release's, where it has one and clang compiles all; 'none': none.",
+    )
     gpu_delegate: YamlBool = Field(
         default=False, description="Build with the OpenCL delegate (TFLITE_ENABLE_GPU)."
     )
@@ -46,7 +51,7 @@ class TfliteKeys(Keys):
     )
 
 
-SECTIONS = (Section("tflite", TfliteKeys, "Options of TFLite.", "build-tflite", files=("models",)),)
+SECTIONS = (Section("tflite", TfliteKeys, "Options of TFLite.", "build-tflite", files=("models", "profile")),)
 
 
 def contradictions(values: BuildConfig, origins: Mapping[str, Origin]) -> Iterator[tuple[Origin, str]]:

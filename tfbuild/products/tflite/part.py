@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tfbuild.products.tflite.profile import Profile
 from tfbuild.products.tflite.release import LITE
 from tfbuild.products.tflite.selection.select import Selection
 from tfbuild.products.tflite.smoke.cases import SmokeCase
@@ -52,6 +53,7 @@ class TflitePart:
     # read from the source, to be compared before the compile.
     unconfirmed: tuple[Declared, ...] = ()
     repinned: tuple[str, ...] = ()
+    profile: Profile | None = None  # what clang optimises by
     selection: Selection | None = None  # the operators that are linked; None: all
 
     @property

@@ -24,6 +24,7 @@ from tfbuild.products.tflite.cmake.flags import (
 from tfbuild.products.tflite.compilers import Clang, compilers
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.part import PythonPart, TensorflowPart, TflitePart
+from tfbuild.products.tflite.profile import Profile
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
 from tfbuild.products.tflite.release import (
@@ -63,23 +64,27 @@ def make_tflite_plan(
     promised: str = "",
     selection: Selection | None = None,
     clang: Clang | None = None,
+    profile: Profile | None = None,
 ) -> Plan[TflitePart]:
     """``lock`` is the release's. ``selection`` are the operators that are linked; None: all.
 
     ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
-    where it has none. ``clang`` is the suite's, if that can compile TFLite.
+    where it has none. ``clang`` is the suite's, if that can compile TFLite; ``profile`` is
+    what it optimises by.
     """
     request, config, release = found.request, found.config, found.release
     values = config.values
     locked = for_build(release, lock.lock, request.arch, conditions(values))
     python = python_part(config, release)
     compiled_by = compilers(release, config, found.lines, clang)
-    flags = (*_flags(found, python, locked, lock, selection), *compiled_by.flags)
+    of_profile = (profile.flag,) if profile else ()
+    flags = (*_flags(found, python, locked, lock, selection), *compiled_by.flags, *of_profile)
     _refuse_overridden(config, flags)
     require_remote(config)
     cpu = promised if request.arch is not request.build_arch else ""
     part = _part(found, python, locked, flags, selection, cpu)
-    part = replace(part, build_packages=(*part.build_packages, *compiled_by.packages))
+    packages = (*part.build_packages, *compiled_by.packages)
+    part = replace(part, build_packages=packages, profile=profile)
     pins = release.pins(request.arch, request.build_arch)
     roots = python_roots(found) if python else None
     made_with = (roots[1].key,) if roots else ()
@@ -88,7 +93,10 @@ def make_tflite_plan(
         image_title="TensorFlow Lite",
         flags=flags,
         part=part,
-        beyond=(selection.extra,) if selection else (),
+        beyond=(
+            *((selection.extra,) if selection else ()),
+            *((profile.extra,) if profile and found.config.values.of(TfliteKeys).profile else ()),
+        ),
         notes=(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
             *_of_the_suite(release, values),

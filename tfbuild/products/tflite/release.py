@@ -12,7 +12,7 @@ from tfbuild.base.values import Pin
 from tfbuild.config.types import FileStem, Keys, MacroName, PositiveInt, Prose, Text
 from tfbuild.releases.keys import Debian, Release, Repin, SourceRelease
 from tfbuild.releases.load import ReleaseKind
-from tfbuild.releases.types import Commit, InnerPath, PackageName, Quirk, Sha256, Thread, Url
+from tfbuild.releases.types import Commit, FileName, InnerPath, PackageName, Quirk, Sha256, Thread, Url
 from tfbuild.releases.wheels.keys import WheelKeys, WheelRelease, WheelSet, disagreements
 
 # TensorFlow's own folder of TFLite.
@@ -87,6 +87,13 @@ class UpstreamFiles(Keys):
         return Pin(f"tensorflow-{flat}", (f"{self.url}/{file.path}",), file.sha256, filename, file.size)
 
 
+class UpstreamProfile(Keys):
+    """What a run of the release's own code has counted, for a compiler to optimise by."""
+
+    file: FileName = Field(description="Its name in the folder RELEASE.profiles beside the release's file.")
+    origin: Prose = Field(description="What was compiled, what it ran, and the command.")
+
+
 class Upstream(Keys):
     """How upstream's own dependencies are compiled; which ones there are is in the release's lock."""
 
@@ -116,6 +123,10 @@ class Upstream(Keys):
         default_factory=dict,
         description="What compiles XNNPACK's C files, where the suite has a clang that does: the faster one, "
         "by architecture; gcc where nobody has measured.",
+    )
+    profiles: Mapping[Arch, UpstreamProfile] = Field(
+        default_factory=dict,
+        description="What clang optimises by where it compiles all, by architecture (tflite.profile).",
     )
     cmake: tuple[UpstreamCMake, ...] = Field(default=(), description="Entries of CMake's cache.")
     flags: tuple[UpstreamFlag, ...] = Field(default=(), description="Flags of the compilers.")

@@ -128,6 +128,7 @@ def wheel_rules() -> KeyRules:
         "compile",
         "tflite.xnnpack",
         "tflite.xnnpack_compiler",
+        "tflite.profile",
         "tflite.gpu_delegate",
         "tflite.ruy",
         "tflite.cmake_definitions",

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+from tfbuild.base.text import first_lines
 from tfbuild.base.values import Finding
 from tfbuild.build.hints import cause_of
 from tfbuild.build.run import Run
@@ -34,6 +35,8 @@ ARTIFACTS = (
     "lib/libLiteRt*.so",  # a pattern: LiteRT's releases have it
     "bin/benchmark_model",
 )
+
+_STALE = "(hash mismatch)"
 
 # Why a build with a cluster fails.
 CAUSES = (
@@ -103,6 +106,8 @@ def _write_request(run: Run[TflitePart]) -> None:
     for name, text in request_files(plan.remote, plan.jobs).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
+    if profile := plan.part.profile:
+        copy_planned(run, profile.path, layout.request / profile.filename, profile.sha256, "profile")
     if plan.part.selection:
         (layout.request / "operators").write_text(plan.part.selection.request)
         _copy_models(run, plan.part.selection)
@@ -127,6 +132,8 @@ def compile_(run: Run[TflitePart]) -> str:
     """The compile, with its complete logs also when it fails."""
     done = compile_source(run)
     run.findings += unused_entries(run)
+    if run.plan.part.profile:
+        run.findings += stale_profile((run.layout.out / "log" / "compile.log").read_text(errors="replace"))
     return done
 
 
@@ -143,6 +150,26 @@ def unused_entries(run: Run[TflitePart]) -> list[Finding]:
         )
         for name in run.plan.part.entries
         if name in unused
+    ]
+
+
+def stale_profile(log: str) -> list[Finding]:
+    """What clang only warns of: functions whose code is not what the profile has counted.
+
+    The message is of PGOUseFunc::readCounters in llvm/lib/Transforms/Instrumentation/PGOInstrumentation.cpp.
+    """
+    stale = sorted({line.split("warning: ", 1)[-1] for line in log.splitlines() if _STALE in line})
+    if not stale:
+        return []
+    what = "a function has" if len(stale) == 1 else f"{len(stale)} functions have"
+    return [
+        Finding(
+            "profile-stale",
+            "warning",
+            f"{what} another code than the profile has counted, and no profit of it",
+            evidence=first_lines(stale, 12),
+            fix="make the profile of the same source, with the same patches and flags",
+        )
     ]
 
 

@@ -102,7 +102,10 @@ def refused(argv: list[str], acts: Acts, capsys: Captured) -> str:
         ("build-tflite -p", "'-p' is an option of invoke itself, not of build-tflite"),
         ("build-tflite -d", "'-d' is an option of invoke itself, not of build-tflite"),
         ("verify --bogus", "unknown option '--bogus' of invoke verify"),
-        ("build-tflite --platform linux/arm64", "'--platform' of invoke build-tflite; did you mean '--arch'?"),
+        (
+            "build-tflite --platform arm64",
+            "'--platform' of invoke build-tflite; did you mean '--arch'?",
+        ),
         ("build-tflite --target aarch64", "'--target' of invoke build-tflite; did you mean '--arch'?"),
         ("build-tflite --dist /tmp/x", "'--dist' of invoke build-tflite; did you mean '--output'?"),
         ("build-tflite -o /tmp/x", "'-o' of invoke build-tflite; did you mean '--output'?"),

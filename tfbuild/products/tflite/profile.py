@@ -1,0 +1,94 @@
+"""The profile that clang optimises by: that of ``tflite.profile``, or the release's. Reads files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfbuild.base.errors import ConfigError, ConfigProblem
+from tfbuild.base.values import Origin
+from tfbuild.config.load import ResolvedConfig
+from tfbuild.config.model import NO_FILE
+from tfbuild.machine.files import hash_file
+from tfbuild.plan.flags import BUILT_IN, Flag, Target
+from tfbuild.plan.naming import Extra
+from tfbuild.products.tflite.keys import TfliteKeys
+from tfbuild.products.tflite.release import UpstreamRelease
+from tfbuild.releases.keys import Release
+
+KEY = "tflite.profile"
+# What llvm-profdata writes begins with it: IndexedInstrProf::Magic in llvm/ProfileData/InstrProf.h.
+_MAGIC = b"\xfflprofi\x81"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile by its file, relative to the project or absolute, and the hash of its bytes."""
+
+    path: str
+    sha256: str
+    origin: str  # the line that gave it
+
+    @property
+    def filename(self) -> str:
+        """In the builder. Caches of others look at command lines, not at this file: its name has the hash."""
+        return f"{self.sha256[:12]}.profdata"
+
+    @property
+    def flag(self) -> Flag:
+        """https://clang.llvm.org/docs/UsersManual.html#profile-guided-optimization"""
+        return Flag(Target.COMPILE, f"-fprofile-use=/request/{self.filename}", self.origin)
+
+    @property
+    def extra(self) -> Extra:
+        """What the name of a build depends on: the file by its content."""
+        return Extra(KEY, self.sha256[:12])
+
+
+def read_profile(
+    root: Path, config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]
+) -> Profile | None:
+    """The profile of a build; None: none. ``lines`` says where the release's file has each key.
+
+    :raises ConfigError: what is named can be of no use, with the place that names it.
+    """
+    asked = config.values.of(TfliteKeys).profile
+    by_clang = config.values.compile.compiler == "clang"
+    if asked is None:
+        return _of_the_release(root, config, release, lines) if by_clang else None
+    if asked == NO_FILE:
+        return None
+    if problems := tuple(config.problem(KEY, text) for text in _why_not(root / asked, asked, config)):
+        raise ConfigError(problems)
+    return Profile(asked, hash_file(root / asked), str(config.origins[KEY]))
+
+
+def profiles_folder(path: str) -> str:
+    """Where the profiles of the release file ``path`` are: beside it."""
+    return f"{path.removesuffix('.yaml')}.profiles"
+
+
+def _of_the_release(
+    root: Path, config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]
+) -> Profile | None:
+    known = release.upstream.profiles if isinstance(release, UpstreamRelease) else {}
+    if config.values.remote.executor or config.arch not in known:
+        return None
+    path = f"{profiles_folder(release.path)}/{known[config.arch].file}"
+    where = lines.get(f"upstream.profiles.{config.arch}", BUILT_IN)
+    if not (root / path).is_file():
+        told = f"there is no profile {path}"
+        raise ConfigError((ConfigProblem(where.path, where.line, where.column, told),))
+    return Profile(path, hash_file(root / path), str(where))
+
+
+def _why_not(file: Path, asked: str, config: ResolvedConfig) -> Iterator[str]:
+    with file.open("rb") as stream:
+        begins = stream.read(len(_MAGIC))
+    if begins != _MAGIC:
+        yield f"'{asked}' is no profile of clang's: llvm-profdata merge makes one of what a run has written"
+    if config.values.compile.compiler != "clang":
+        yield "a profile is for clang: set compile.compiler to clang"
+    if config.values.remote.executor:
+        yield "a cluster (remote.executor) does not get the profile: leave one of them out"
