@@ -84,11 +84,20 @@ def _of_the_release(
 
 
 def _why_not(file: Path, asked: str, config: ResolvedConfig) -> Iterator[str]:
-    with file.open("rb") as stream:
-        begins = stream.read(len(_MAGIC))
-    if begins != _MAGIC:
-        yield f"'{asked}' is no profile of clang's: llvm-profdata merge makes one of what a run has written"
+    if problem := _unreadable(file):
+        yield f"'{asked}' {problem}"
     if config.values.compile.compiler != "clang":
         yield "a profile is for clang: set compile.compiler to clang"
     if config.values.remote.executor:
         yield "a cluster (remote.executor) does not get the profile: leave one of them out"
+
+
+def _unreadable(file: Path) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            begins = stream.read(len(_MAGIC))
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if begins != _MAGIC:
+        return "is no profile of clang's: llvm-profdata merge makes one of what a run has written"
+    return None

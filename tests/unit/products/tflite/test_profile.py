@@ -105,6 +105,22 @@ def test_what_can_be_of_no_use_is_refused_all_at_once(tmp_path: Path) -> None:
     assert "a cluster (remote.executor) does not get the profile" in told
 
 
+def test_one_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = tmp_path / "mine.profdata"
+    shutil.copyfile(PROFILE, mine)
+    opened = Path.open
+
+    def refuse(path: Path, *words: Any, **more: Any) -> Any:
+        if path == mine:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *words, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError) as caught:
+        plan(CLANG, f"tflite.profile={mine}")
+    assert f"'{mine}' cannot be read (Permission denied)" in "\n".join(caught.value.details)
+
+
 def test_a_release_that_names_a_profile_that_is_not_there_says_where(tmp_path: Path) -> None:
     folder = PROJECT / "build_configs" / "releases" / "tflite"
     for name in ("2.2.0-litert.yaml", "2.2.0-litert.lock.json"):
