@@ -24,7 +24,7 @@ from tfbuild.products.tflite.cmake.flags import (
 from tfbuild.products.tflite.compilers import Clang, compilers
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.part import PythonPart, TensorflowPart, TflitePart
-from tfbuild.products.tflite.profile import Profile
+from tfbuild.products.tflite.profile import Profile, left_out
 from tfbuild.products.tflite.python.plan import STEPS as PYTHON_STEPS
 from tfbuild.products.tflite.python.plan import TOOLS, python_flags, python_part, python_roots
 from tfbuild.products.tflite.release import (
@@ -101,6 +101,7 @@ def make_tflite_plan(
             *_notes(release, locked.reasons, lock.lock, cpu, values.debian.suite),
             *_of_the_suite(release, values),
             *compiled_by.notes,
+            *left_out(config, release),
             *(notes(selection) if selection else ()),
         ),
         pins=(*pins, *locked.pins),

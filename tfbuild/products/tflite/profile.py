@@ -20,6 +20,8 @@ from tfbuild.releases.keys import Release
 KEY = "tflite.profile"
 # What llvm-profdata writes begins with it: IndexedInstrProf::Magic in llvm/ProfileData/InstrProf.h.
 _MAGIC = b"\xfflprofi\x81"
+# LiteRT 2.2.0 with both, clang 19.1.7, amd64; the smoke test found it, and nobody has found out why.
+_CRASH = "signal 11 in models with dynamic range"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _of_the_release(
     root: Path, config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]
 ) -> Profile | None:
     known = release.upstream.profiles if isinstance(release, UpstreamRelease) else {}
-    if config.values.remote.executor or config.arch not in known:
+    if config.arch not in known or any(_against(config)):
         return None
     path = f"{profiles_folder(release.path)}/{known[config.arch].file}"
     where = lines.get(f"upstream.profiles.{config.arch}", BUILT_IN)
@@ -88,8 +90,24 @@ def _why_not(file: Path, asked: str, config: ResolvedConfig) -> Iterator[str]:
         yield f"'{asked}' {problem}"
     if config.values.compile.compiler != "clang":
         yield "a profile is for clang: set compile.compiler to clang"
+    yield from (f"{why}: leave one of them out" for why in _against(config))
+
+
+def _against(config: ResolvedConfig) -> Iterator[str]:
+    """What no profile goes with."""
+    if config.values.compile.lto:
+        yield f"with compile.lto it made a LiteRT that crashes ({_CRASH})"
     if config.values.remote.executor:
-        yield "a cluster (remote.executor) does not get the profile: leave one of them out"
+        yield "a cluster (remote.executor) does not get the profile"
+
+
+def left_out(config: ResolvedConfig, release: Release) -> tuple[str, ...]:
+    """Why a build by clang goes without the profile that its release has."""
+    known = release.upstream.profiles if isinstance(release, UpstreamRelease) else {}
+    asked = config.values.of(TfliteKeys).profile
+    if asked is not None or config.values.compile.compiler != "clang" or config.arch not in known:
+        return ()
+    return tuple(f"the profile of {release.release} is left out: {why}" for why in _against(config))
 
 
 def _unreadable(file: Path) -> str | None:

@@ -54,13 +54,29 @@ def test_the_fastest_config_has_the_profile_of_the_release() -> None:
         ((CLANG,), {"arch": "arm64"}),
         ((CLANG,), {"release": "2.16.1"}),
         ((CLANG, "remote.executor=grpcs://run.example:1"), {}),
+        ((CLANG, "compile.lto=true"), {}),
     ],
-    ids=["gcc", "none", "arm64", "2.16.1", "cluster"],
+    ids=["gcc", "none", "arm64", "2.16.1", "cluster", "lto"],
 )
 def test_without_one_nothing_is_said_of_it(sets: tuple[str, ...], words: dict[str, str]) -> None:
     made = plan(*sets, **words)
     assert use(made) == []
     assert made.part.profile is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("compile.lto=true", "with compile.lto it made a LiteRT that crashes"),
+        ("remote.executor=grpcs://run.example:1", "a cluster (remote.executor) does not get the profile"),
+    ],
+)
+def test_where_the_releases_own_cannot_be_the_plan_says_why(setting: str, why: str) -> None:
+    told = [note for note in plan(CLANG, setting).notes if "profile" in note]
+    assert len(told) == 1
+    assert told[0].startswith(f"the profile of 2.2.0-litert is left out: {why}")
+    for quiet in (plan(setting), plan(CLANG, setting, release="2.16.1"), plan(CLANG)):
+        assert not any("profile" in note for note in quiet.notes)
 
 
 def test_a_users_own_takes_its_place_and_is_known_by_its_content(tmp_path: Path) -> None:
@@ -97,9 +113,10 @@ def test_what_can_be_of_no_use_is_refused_all_at_once(tmp_path: Path) -> None:
     raw = tmp_path / "default.profraw"
     raw.write_bytes(b"\x81rforpl\xff" + bytes(64))
     with pytest.raises(ConfigError) as caught:
-        plan(f"tflite.profile={raw}", "remote.executor=grpcs://run.example:1")
+        plan(f"tflite.profile={raw}", "remote.executor=grpcs://run.example:1", "compile.lto=true")
     told = "\n".join(caught.value.details)
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.problems) == 4
+    assert "with compile.lto it made a LiteRT that crashes" in told
     assert "is no profile of clang's: llvm-profdata merge makes one" in told
     assert "a profile is for clang: set compile.compiler to clang" in told
     assert "a cluster (remote.executor) does not get the profile" in told
