@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.figures import say
 from benchmarks.inference import models
 from benchmarks.lab import HERE, PROJECT, Lab, bake_with, open_lab
+from benchmarks.trial import forget_build
 from tests.support.products import Product, load_release
 from tests.support.reporters import SilentReporter
 from tfbuild.base.errors import NothingMatchesError
@@ -119,11 +120,16 @@ def main(options: argparse.Namespace) -> int:
     plan = instrumented(plan, llvm_of(plan))
     with open_lab() as lab:
         folder = chosen(lab, options.model)
-        say("compiling with counters")
-        dist = compiled(lab, plan, options.release)
-        say("running the models")
-        made = counted(lab, plan, dist, folder)
-        shutil.copyfile(made, options.output)
+        try:
+            say("compiling with counters")
+            dist = compiled(lab, plan, options.release)
+            say("running the models")
+            made = counted(lab, plan, dist, folder)
+        finally:
+            forget_build(lab, plan, PROJECT)
+        beside = options.output.with_name(f".{options.output.name}.new")
+        shutil.copyfile(made, beside)
+        beside.replace(options.output)
     sys.stdout.write(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB\n")
     return 0
 

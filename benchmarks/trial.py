@@ -185,12 +185,16 @@ def clear(made: Trial) -> None:
     lab, plan = made.lab, made.plan
     with suppress(TfBuildError):
         lab.engine.remove_image(plan.image.tag)
-    layout = Layout(made.project, lab.cache, plan.build_id)
-    shutil.rmtree(layout.work, ignore_errors=True)
+    forget_build(lab, plan, made.project)
+    shutil.rmtree(made.project, ignore_errors=True)
+
+
+def forget_build(lab: Lab, plan: Plan[Any], project: Path) -> None:
+    """Remove the folders of a build and its build tree in the engine."""
+    shutil.rmtree(Layout(project, lab.cache, plan.build_id).work, ignore_errors=True)
     for lock in (lab.cache / "locks").glob(f"{plan.build_id}.*"):
         lock.unlink(missing_ok=True)
     forget_build_cache(lab, f'"/tfbuild-tree-{plan.build_id}"')
-    shutil.rmtree(made.project, ignore_errors=True)
 
 
 def forget_build_cache(lab: Lab, words: str) -> None:

@@ -1,5 +1,6 @@
 # Included by the toolchain files at their end: TFBUILD_COMPILER, a clang (compile.compiler), takes the place of GCC, with
-# the same libraries and, but for link-time optimisation, the same linker. Projects of try_compile read the toolchain files anew.
+# the same libraries and, but for link-time optimisation, the same linker. Projects of try_compile read the toolchain
+# files anew.
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES TFBUILD_COMPILER)
 if(TFBUILD_COMPILER)
   set(CMAKE_C_COMPILER "${TFBUILD_COMPILER}")

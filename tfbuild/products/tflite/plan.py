@@ -69,8 +69,8 @@ def make_tflite_plan(
     """``lock`` is the release's. ``selection`` are the operators that are linked; None: all.
 
     ``promised`` is the CPU that the configuration promises to run on, as the builder's QEMU calls it; empty
-    where it has none. ``clang`` is the suite's, if that can compile TFLite; ``profile`` is
-    what it optimises by.
+    where it has none. ``clang`` is the suite's, if that can compile TFLite; ``profile`` is what
+    it optimises by.
     """
     request, config, release = found.request, found.config, found.release
     values = config.values

@@ -14,7 +14,7 @@ from tfbuild.machine.files import hash_file
 from tfbuild.plan.flags import BUILT_IN, Flag, Target
 from tfbuild.plan.naming import Extra
 from tfbuild.products.tflite.keys import TfliteKeys
-from tfbuild.products.tflite.release import UpstreamRelease
+from tfbuild.products.tflite.release import UpstreamProfile, UpstreamRelease
 from tfbuild.releases.keys import Release
 
 KEY = "tflite.profile"
@@ -56,9 +56,8 @@ def read_profile(
     :raises ConfigError: what is named can be of no use, with the place that names it.
     """
     asked = config.values.of(TfliteKeys).profile
-    by_clang = config.values.compile.compiler == "clang"
     if asked is None:
-        return _of_the_release(root, config, release, lines) if by_clang else None
+        return _of_the_release(root, config, release, lines)
     if asked == NO_FILE:
         return None
     if problems := tuple(config.problem(KEY, text) for text in _why_not(root / asked, asked, config)):
@@ -71,13 +70,20 @@ def profiles_folder(path: str) -> str:
     return f"{path.removesuffix('.yaml')}.profiles"
 
 
+def _known(config: ResolvedConfig, release: Release) -> UpstreamProfile | None:
+    """What the release has for a build whose compiler can use it."""
+    if config.values.compile.compiler != "clang" or not isinstance(release, UpstreamRelease):
+        return None
+    return release.upstream.profiles.get(config.arch)
+
+
 def _of_the_release(
     root: Path, config: ResolvedConfig, release: Release, lines: Mapping[str, Origin]
 ) -> Profile | None:
-    known = release.upstream.profiles if isinstance(release, UpstreamRelease) else {}
-    if config.arch not in known or any(_against(config)):
+    known = _known(config, release)
+    if known is None or any(_against(config)):
         return None
-    path = f"{profiles_folder(release.path)}/{known[config.arch].file}"
+    path = f"{profiles_folder(release.path)}/{known.file}"
     where = lines.get(f"upstream.profiles.{config.arch}", BUILT_IN)
     if not (root / path).is_file():
         told = f"there is no profile {path}"
@@ -103,9 +109,7 @@ def _against(config: ResolvedConfig) -> Iterator[str]:
 
 def left_out(config: ResolvedConfig, release: Release) -> tuple[str, ...]:
     """Why a build by clang goes without the profile that its release has."""
-    known = release.upstream.profiles if isinstance(release, UpstreamRelease) else {}
-    asked = config.values.of(TfliteKeys).profile
-    if asked is not None or config.values.compile.compiler != "clang" or config.arch not in known:
+    if config.values.of(TfliteKeys).profile is not None or _known(config, release) is None:
         return ()
     return tuple(f"the profile of {release.release} is left out: {why}" for why in _against(config))
 
