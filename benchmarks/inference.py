@@ -1,11 +1,12 @@
 """Inference of our library against the newest ai-edge-litert wheel, in one container.
 
-    python -m benchmarks.inference [--rounds N] [--cpus N] [--dist FOLDER] [--models NAME ...]
+    python -m benchmarks.inference [--rounds N] [--cpus N] [--neighbours N] [--dist FOLDER]
+        [--models NAME ...]
 
-The models of ``zoo.py``, one and two threads, with all CPUs or a quota (``--cpus 1.5``); three programs take
-turns: the wheel's Python interpreter (the time of invoke() alone), our C++ library with the default resolver,
-our C library with the XNNPACK delegate. Needs a finished ``invoke build-tflite``, and TensorFlow once, which
-makes the models.
+The models of ``zoo.py``, one and two threads, with all CPUs, a quota (``--cpus 1.5``) or busy neighbours;
+three programs take turns: the wheel's Python interpreter (the time of invoke() alone), our C++ library with
+the default resolver, our C library with the XNNPACK delegate. Needs a finished ``invoke build-tflite``, and
+TensorFlow once, which makes the models.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from benchmarks.lab import (
     replace_folder,
     root_folder,
 )
-from benchmarks.zoo import NAMES, SAME_OUTPUT, Limits, limits_of
+from benchmarks.zoo import NAMES, SAME_OUTPUT, SHORT_OF_CPUS, Limits, limits_of
 from tfbuild.base.errors import BuildError, NothingMatchesError
 from tfbuild.cli.run import run_command
 from tfbuild.engine.facts import RunOptions
@@ -189,7 +190,8 @@ def run(lab: Lab, tag: str, paths: Sequence[Path], options: argparse.Namespace) 
     """All rounds, in one container."""
     say(f"measuring: {options.rounds} rounds of {options.inferences} inferences")
     files = {f"/models/{path.name}": path for path in paths}
-    command = (str(options.rounds), str(options.inferences), *map(str, options.threads), "--", *files)
+    numbers = (options.rounds, options.inferences, options.neighbours, *options.threads)
+    command = (*map(str, numbers), "--", *files)
     # Generous: four tries for each round, and 100 ms for an inference, which happens where CPUs are short.
     turns = 4 * options.rounds * 3 * len(files) * len(options.threads)
     limit = 120 + turns * (1 + (options.inferences + 2) * 0.1)
@@ -257,7 +259,10 @@ def _targets(threads: int, program: str, ratios: dict[str, float], limits: Limit
     """What became of the limits, for one program: of all its models that it can run."""
     what = f"{program}, {threads} thread{'s' if threads > 1 else ''}"
     median = statistics.median(ratios.values())
-    lines = [str(Target(f"{what}: median of {len(ratios)} models", median, limits.median))]
+    if limits.median:
+        lines = [str(Target(f"{what}: median of {len(ratios)} models", median, limits.median))]
+    else:
+        lines = [f"{what}: median of {len(ratios)} models {median:.2f}"]
     worst = max(ratios, key=lambda model: ratios[model])
     if limits.worst:
         lines.append(str(Target(f"{what}: slowest model ({worst})", ratios[worst], limits.worst)))
@@ -307,6 +312,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help="[all]")
     parser.add_argument("--cpus", type=float, help="quota of CPU time, as for docker run [all CPUs]")
+    parser.add_argument(
+        "--neighbours", type=int, default=0, help="programs beside it that want a CPU each [0]"
+    )
     parser.add_argument("--release", default="", help="as for invoke build-tflite")
     parser.add_argument("--config", default="", help="as for invoke build-tflite")
     parser.add_argument(
@@ -330,9 +338,11 @@ def main(options: argparse.Namespace) -> int:
         before = machine()
         series = run(lab, tag, paths, options)
     quota = f", {options.cpus} CPUs" if options.cpus else ""
-    heading = f"{plan.build_id} against ai-edge-litert{quota}"
+    beside = f", {options.neighbours} busy beside it" if options.neighbours else ""
+    heading = f"{plan.build_id} against ai-edge-litert{quota}{beside}"
+    limits = SHORT_OF_CPUS if quota or beside else limits_of(plan.provider, plan.release)
     sys.stdout.write(f"{heading}; before: {before}; after: {machine()}\n\n")
-    sys.stdout.write(report(series, limits_of(plan.provider, plan.release)))
+    sys.stdout.write(report(series, limits))
     return 0
 
 

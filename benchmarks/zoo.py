@@ -24,8 +24,12 @@ SAME_OUTPUT: Mapping[str, float] = {"float32": 0.001, "dynamic": 0.05, "int8": 0
 class Limits:
     """How long inferences may take, as ratios to the wheel: the median of all models, and the slowest."""
 
-    median: float
+    median: float | None
     worst: float | None = None
+
+
+# Two threads where CPUs are short, by a quota or by neighbours: a pool that spins is a hundred times as slow.
+SHORT_OF_CPUS = Limits(None, 1.3)
 
 
 def limits_of(provider: str, version: str) -> Limits:

@@ -14,6 +14,6 @@ COPY --from=dist /lib /dist/lib
 # hadolint ignore=DL3022
 COPY --from=wheel / /wheel
 COPY --from=programs /bench /bench
-COPY bench_wheel.py rounds.py /bench/
+COPY bench_wheel.py busy.py rounds.py /bench/
 ENV PYTHONPATH=/wheel PYTHONDONTWRITEBYTECODE=1 TF_CPP_MIN_LOG_LEVEL=2
 ENTRYPOINT ["python3", "/bench/rounds.py"]

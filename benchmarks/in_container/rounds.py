@@ -1,9 +1,11 @@
 """Runs in the container: lets the programs take turns, and prints all figures as one JSON document.
 
-rounds.py ROUNDS INFERENCES-PER-ROUND THREADS... -- MODEL...      (more in a round where they are short)
+rounds.py ROUNDS INFERENCES-PER-ROUND NEIGHBOURS THREADS... -- MODEL...
+
+A round has more inferences where they are short.
 
 The programs live through all rounds and wait while it is another's turn; who begins changes every round, so
-that what else the machine does meets all of them alike.
+that what else the machine does meets all of them alike. NEIGHBOURS programs want a CPU each all the while.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
@@ -131,30 +135,43 @@ def busy_s() -> float:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def children_s(workers: list[Worker]) -> float:
-    """CPU seconds that we and the workers have used so far."""
+@contextmanager
+def neighbours(count: int) -> Iterator[list[int]]:
+    """So many programs that want a CPU each, by their process ids."""
+    started = [subprocess.Popen([sys.executable, str(HERE / "busy.py")]) for _ in range(count)]
+    try:
+        yield [each.pid for each in started]
+    finally:
+        for each in started:
+            each.kill()
+            each.wait()
+
+
+def children_s(pids: list[int]) -> float:
+    """CPU seconds that we and the processes ``pids`` have used so far."""
     total = time.process_time()
-    for worker in workers:
+    for pid in pids:
         # After the command, which may hold spaces: fields 14 and 15 of proc(5), pid/stat.
-        fields = Path("/proc", str(worker.pid), "stat").read_text().rpartition(")")[2].split()
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total
 
 
-def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Series]:
+def measure(model: Path, threads: int, rounds: int, inferences: int, beside: list[int]) -> list[Series]:
     all_workers = [Worker(program, model, threads) for program in PROGRAMS]
     # An older release may be unable to load a newer model.
     workers = [each for each in all_workers if not each.series.cannot]
     inferences = enough(workers[0], inferences)
     cpus = os.cpu_count() or 1
     calm = 0
+    ours = [*beside, *(worker.pid for worker in workers)]
     for number in range(rounds * PATIENCE):
-        began, busy, own = time.monotonic(), busy_s(), children_s(workers)
+        began, busy, own = time.monotonic(), busy_s(), children_s(ours)
         first = number % len(workers)
         for worker in (*workers[first:], *workers[:first]):
             worker.turn(inferences)
             time.sleep(PAUSE_S)
-        others = busy_s() - busy - (children_s(workers) - own)
+        others = busy_s() - busy - (children_s(ours) - own)
         part = max(0.0, others) / ((time.monotonic() - began) * cpus)
         for worker in workers:
             worker.series.others.append(part)
@@ -166,13 +183,14 @@ def measure(model: Path, threads: int, rounds: int, inferences: int) -> list[Ser
 
 def main(words: list[str]) -> int:
     split = words.index("--")
-    rounds, inferences, *threads = map(int, words[:split])
-    series = [
-        each
-        for model in words[split + 1 :]
-        for count in threads
-        for each in measure(Path(model), count, rounds, inferences)
-    ]
+    rounds, inferences, busy, *threads = map(int, words[:split])
+    with neighbours(busy) as beside:
+        series = [
+            each
+            for model in words[split + 1 :]
+            for count in threads
+            for each in measure(Path(model), count, rounds, inferences, beside)
+        ]
     print(json.dumps([asdict(each) for each in series]))
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.inference import Series, report
 from benchmarks.sampler import CLIENT_VARIABLE
-from benchmarks.zoo import MODELS, NAMES, SAME_OUTPUT, Limits, limits_of
+from benchmarks.zoo import MODELS, NAMES, SAME_OUTPUT, SHORT_OF_CPUS, Limits, limits_of
 from tfbuild.cli.line.environment import check_environment
 
 
@@ -38,6 +38,12 @@ def test_the_median_of_the_models_and_the_slowest_of_them_decide() -> None:
     )
     assert "C++, 1 thread: median of 3 models at most 1.05: 1.1, MISSED by 5 %" in text
     assert f"C++, 1 thread: slowest model ({NAMES[2]}) at most 1.25: 2, MISSED by 60 %" in text
+
+
+def test_where_cpus_are_short_only_the_slowest_model_has_a_limit() -> None:
+    text = report([series("wheel", 1.0), series("C++", 1.2)], SHORT_OF_CPUS)
+    assert "C++, 1 thread: median of 1 models 1.20" in text
+    assert "C++, 1 thread: slowest model (lstm-float32) at most 1.3: 1.2, met" in text
 
 
 def test_a_model_that_a_program_cannot_run_is_named_and_counts_nowhere() -> None:
