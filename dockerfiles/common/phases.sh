@@ -70,7 +70,7 @@ take_source() {
   rm -rf /tree/incoming
 }
 
-mirror_folder() { # FROM TO
+mirror_folder() { # FROM TO [OPTION OF RSYNC...]
   mkdir -p "$2"
-  rsync --recursive --links --perms --checksum --delete "$1/" "$2/"
+  rsync --recursive --links --perms --checksum --delete "${@:3}" "$1/" "$2/"
 }

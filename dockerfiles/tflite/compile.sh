@@ -2,8 +2,9 @@
 # Configures, compiles and installs. Runs without network, unless a cluster or a cache of others is used.
 #   /source       the extracted source, read only
 #   /dependencies the extracted locked sources, read only; empty where dependencies are packages
-#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE), patches/ and, where not all operators are
-#                 wanted, operators (see select-operators.awk), made from the plan, read only
+#   /request      CMakePresets.json, dependencies (NAME<TAB>LICENSE_FILE), patches/, dependency-patches/ with
+#                 patched-dependencies (NAME) and, where not all operators are wanted, operators (see
+#                 select-operators.awk), made from the plan, read only
 #   /tree         cache mount of this build: source copy, build tree, logs; survives failure and interruption
 #   /out          what becomes part of the image layer
 #   /request/remote, /request/recc   what ../common/remote.sh and recc.sh read; only where a cluster or cache is used
@@ -24,14 +25,34 @@ source /common/remote.sh
 prepare() {
   local name license_file
   take_source
-  # A copy: upstream's CMake files write into some of them.
-  mirror_folder /dependencies /tree/dependencies
+  take_dependencies
   # Of a source without a licence file upstream's CMake would download one: tools/cmake/modules/
   # OverridableFetchContent.cmake. Where this one lies, it does not.
   while IFS=$'\t' read -r name license_file; do
     [[ -n $license_file ]] ||
       echo "The archive of $name holds no licence file." > "/tree/dependencies/$name/${name}_LICENSE.txt"
   done < /request/dependencies
+}
+
+# A copy, with the patches that are theirs: upstream's CMake files write into some of them.
+take_dependencies() {
+  local name patched=() others=()
+  mapfile -t patched < /request/patched-dependencies
+  for name in "${patched[@]}"; do
+    others+=(--exclude "/$name")
+  done
+  mirror_folder /dependencies /tree/dependencies "${others[@]}"
+  ((${#patched[@]})) || return 0
+  rm -rf /tree/incoming
+  mkdir -p /tree/incoming/dependencies
+  for name in "${patched[@]}"; do
+    cp -r --preserve=mode "/dependencies/$name" /tree/incoming/dependencies/
+  done
+  bash /common/apply-patches.sh /request/dependency-patches /tree/incoming
+  for name in "${patched[@]}"; do
+    mirror_folder "/tree/incoming/dependencies/$name" "/tree/dependencies/$name"
+  done
+  rm -rf /tree/incoming
 }
 
 # No CCACHE_BASEDIR: paths are the same in every build, and relative ones would end up in the objects.

@@ -53,7 +53,8 @@ ONLY = {
     "riscv64": (b"no-kleidiai", b"no-neon2sse"),
 }
 DOWNLOADS = re.compile(r"Cloning into|Downloading|[Dd]ownloading https?:|Performing (download|git)")
-SOURCE = PROJECT / "tests" / "data" / "tflite-mini" / "source"
+MINI = PROJECT / "tests" / "data" / "tflite-mini"
+SOURCE = MINI / "source"
 REAL_MIRROR = os.environ.get("TFBUILD_TEST_MIRROR", "")
 
 
@@ -148,6 +149,29 @@ def test_the_build_is_made_of_the_locked_sources_and_asks_for_no_others(
     configure = run.log("compile-configure").read_text()
     assert not DOWNLOADS.search(configure), configure
     assert "-- Configuring done" in configure
+
+
+def test_a_dependency_is_patched_as_the_source_is(
+    mini: Miniature, plan_of: Callable[..., Plan[Any]], engine: DockerEngine, tmp_path: Path
+) -> None:
+    patch = tmp_path / "fix.patch"
+    patch.write_text(diff_of(MINI, "dependencies/fxdiv/fxdiv.h", "fxdiv-locked", "fxdiv-patched"))
+    planned = replace(plan_of("amd64", f"source.patches={patch}"), build_id="tflite-mini-patched")
+    run = compile_only(planned, mini, tmp_path / "dist")
+    library = (run.layout.out / "dist" / "lib" / "libtensorflowlite.so").read_bytes()
+    assert b"fxdiv-patched" in library
+    assert b"fxdiv-locked" not in library
+    assert b"xnnpack-locked" in library
+    assert "1 of 1 patches applied" in run.log("compile-prepare").read_text()
+    # Taken back, it is compiled as it was.
+    plain = replace(plan_of("amd64"), build_id="tflite-mini-patched")
+    again = compile_only(plain, mini, tmp_path / "dist").layout.out / "dist" / "lib" / "libtensorflowlite.so"
+    assert b"fxdiv-locked" in again.read_bytes()
+    write_patch(patch, "dependencies/fxdiv/fxdiv.h", before="no such line")
+    with pytest.raises(BuildError, match="the prepare phase of the build failed") as caught:
+        compile_only(plan_of("amd64", f"source.patches={patch}"), mini, tmp_path / "dist")
+    assert caught.value.log is not None
+    assert f"the patch {patch} does not apply" in caught.value.log.read_text()
 
 
 def test_building_it_again_with_empty_caches_gives_the_same_bytes(

@@ -34,10 +34,11 @@ def run_program(
     timeout_s: float = 300,
     env: Mapping[str, str] | None = None,
     more: Iterable[Path] = (),
+    hidden: tuple[str, ...] = (),
 ) -> RunResult:
     """``command`` in a fresh container of the candidate, which sees the files of the smoke test and ``more``.
 
-    It has to print something.
+    The folders ``hidden`` are empty there. It has to print something.
     """
     whole = (*emulator(run), *command)
     options = RunOptions(
@@ -46,6 +47,7 @@ def run_program(
         files={**smoke_files(run), **{f"{FOLDER}/{path.name}": path for path in more}},
         mount=FOLDER,
         env=env or {},
+        tmpfs=(*RunOptions.tmpfs, *hidden),
         timeout_s=timeout_s,
         speaks=True,
     )

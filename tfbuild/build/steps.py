@@ -307,15 +307,18 @@ def copy_planned(run: Run[Any], path: str, target: Path, sha256: str, what: str)
         )
 
 
-def copy_patches(run: Run[Any]) -> None:
-    """``request/patches``, and the series that the builder has to apply, whatever the files are called.
+def copy_patches(run: Run[Any], folder: str = "patches", *, dependencies: bool = False) -> None:
+    """``folder`` of the request, and the series that the builder has to apply, whatever the files are called.
+
+    Those of the source, or those of all ``dependencies``.
 
     :raises ChecksumError: a patch is no longer what it was when the plan was made.
     """
-    patches = run.layout.request / "patches"
+    patches = run.layout.request / folder
     patches.mkdir()
     series = []
-    for number, patch in enumerate(run.plan.patches, start=1):
+    chosen = [each for each in run.plan.patches if bool(each.dependency) == dependencies]
+    for number, patch in enumerate(chosen, start=1):
         copy = patches / f"{number:03}.patch"
         copy_planned(run, patch.path, copy, patch.sha256, "patch")
         series.append(f"{copy.name}\t{patch.sha256}\t{patch.path}\n")

@@ -75,7 +75,8 @@ class SourceKeys(Keys):
 
     patches: tuple[Text, ...] = Field(
         default=(),
-        description="Patch files, applied in this order with -p1; relative to the file that names them.",
+        description="Patch files, applied in this order with -p1; relative to the file that names them. One "
+        "of dependencies/NAME/... changes a locked source.",
     )
 
 

@@ -43,7 +43,7 @@ from tfbuild.config.layers import (
     settings_of,
 )
 from tfbuild.config.model import NO_FILE, ConfigModel, FileKeys
-from tfbuild.config.patch_text import patch_problem
+from tfbuild.config.patch_text import patch_problem, patched_trees
 from tfbuild.config.yaml_source import YamlDocument, YamlScalar, read_yaml
 
 CONFIG_FOLDER = FOLDER
@@ -341,7 +341,7 @@ def _with_paths(
         if text and not full.is_file():
             missing.append((origin, f"there is no patch file '{text}' (looked for {shown})"))
         elif text and (problem := _patch_problem(full)):
-            missing.append((origin, f"the patch '{text}' would change nothing: {problem}"))
+            missing.append((origin, f"the patch '{text}' {problem}"))
         items.append((shown if text else text, origin))
     return setting.with_items(tuple(items)), missing
 
@@ -385,9 +385,16 @@ def _with_policy(
 
 def _patch_problem(path: Path) -> str | None:
     try:
-        return patch_problem(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
-        return f"it cannot be read ({error.strerror})"
+        return f"would change nothing: it cannot be read ({error.strerror})"
+    if problem := patch_problem(content):
+        return f"would change nothing: {problem}"
+    trees = patched_trees(content)
+    if len(trees) > 1:
+        shown = ", ".join(f"dependencies/{name}" if name else "the source" for name in trees)
+        return f"changes {shown}: make a patch for each"
+    return None
 
 
 def _from_root(root: Path, path: Path) -> str:

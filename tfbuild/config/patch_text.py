@@ -1,4 +1,4 @@
-"""Whether a patch file can change anything; pure.
+"""Whether a patch file can change anything, and what; pure.
 
 What counts is what patch(1) applies: unified and context diffs, and the headers of git that say more than
 hunks do (https://www.gnu.org/software/diffutils/manual/html_node/Detailed-Unified.html and
@@ -18,6 +18,17 @@ _CONTEXT_CHANGE = re.compile(rb"[!+-] ")
 _GIT_CHANGE = re.compile(rb"(?:old mode|new file mode|deleted file mode|rename from|copy from) ")
 # https://www.gnu.org/software/diffutils/manual/html_node/Binary.html; patch(1) skips the first, silently.
 _BINARY = re.compile(rb"Binary files .* differ$|GIT binary patch$")
+
+# The name of a file, without the folder that -p1 takes away, in the lines before its hunks or in git's own.
+_NAMES = re.compile(
+    rb"^(?:--- [^/\s]+/(?P<old>[^\t\n]+)[^\n]*\n\+\+\+ [^/\s]*/(?P<new>[^\t\n]+)"
+    rb"|--- /dev/null[^\n]*\n\+\+\+ [^/\s]+/(?P<made>[^\t\n]+)"
+    rb"|\*\*\* [^/\s]+/(?P<before>[^\t\n]+)[^\n]*\n--- [^/\s]*/(?P<after>[^\t\n]+)"
+    rb"|diff --git [^/\s]+/(?P<git>\S+) )",
+    re.MULTILINE,
+)
+# As the build lays out what a release's lock has.
+_DEPENDENCY = re.compile(rb"dependencies/([^/]+)/")
 
 _HOW = "make it with 'git diff' or 'diff -ru'"
 
@@ -45,6 +56,18 @@ def patch_problem(content: bytes) -> str | None:
     if all(hunk.old == hunk.new for hunk in hunks):
         return "its hunks change no line: what they add is what they remove"
     return None
+
+
+def patched_trees(content: bytes) -> tuple[str, ...]:
+    """What a patch of ``content`` changes: a dependency (dependencies/NAME/...) by name, '' the source."""
+    text = content.replace(b"\r\n", b"\n")
+    trees = set()
+    for match in _NAMES.finditer(text):
+        # The second name of a file that is removed is /dev/null.
+        name = next(each for each in match.groups() if each is not None)
+        found = _DEPENDENCY.match(name)
+        trees.add(found[1].decode(errors="replace") if found else "")
+    return tuple(sorted(trees))
 
 
 def _has_context_change(lines: Sequence[bytes]) -> bool:

@@ -12,6 +12,7 @@ from tfbuild.config.load import ResolvedConfig
 from tfbuild.plan.effect import notes_without_effect
 from tfbuild.plan.flags import Flag
 from tfbuild.plan.naming import Asked, Extra, config_extras, merged, require_short
+from tfbuild.plan.patches import require_patchable
 from tfbuild.plan.plan import (
     BUILD_ID_LABEL,
     KEY_LABEL,
@@ -51,6 +52,7 @@ class Specifics(Generic[Part]):
     unhashed: Unhashed | None = None
     roots: tuple[Root, Root | None] | None = None  # None: as the release's key 'debian' says
     unlocked: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()  # of which the builder has the source, and so can patch it
     steps: tuple[str, ...] = STEPS
     flavour: str | None = None  # of the image; None: as the key runtime.flavour says
     beyond: tuple[Extra, ...] = ()  # what was asked of this product, beyond the configuration
@@ -68,6 +70,9 @@ def assemble(found: Resolved[Release], specifics: Specifics[Part]) -> Plan[Part]
     epoch = circumstances.epoch_of(release)
     root, runtime_root = specifics.roots or roots_of(found)
     source, layers = source_of(release), layers_of(config)
+    if not specifics.unlocked:
+        release_name = f"{request.product} {request.release}"
+        require_patchable(circumstances.patches, specifics.dependencies, release_name)
     draft = Plan(
         build_id=require_short(id_of(request, asked.word)),
         product=request.product,

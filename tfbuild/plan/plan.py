@@ -73,12 +73,14 @@ class Patch:
     """A patch by its file and the hash of its bytes when the plan was made.
 
     ``origin`` is 'release' for one that the release is always built with, else where it was asked for.
+    ``dependency`` is the locked source that it changes; empty: the release's own.
     """
 
     path: str
     sha256: str
     origin: str = "source.patches"
     reason: str = ""
+    dependency: str = ""
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def test_a_foreign_inference_runs_under_the_emulator_that_came_with_it(build: Bu
 def test_the_emulator_is_the_cpu_that_was_promised_and_the_operators_run_on_the_largest_too(
     build: Build,
 ) -> None:
-    foreign = make_plan("2.14.1-debian", "cortex-a72", Arch.ARM64).part
+    foreign = make_plan("2.16.1", "cortex-a72", Arch.ARM64).part
     part = replace(build.plan.part, smoke=foreign.smoke, operators=foreign.operators)
     build.plan = replace(build.plan, part=part)
     build.replies["runtime-files"] = Reply((), effect=lambda _: _with_qemu(build))

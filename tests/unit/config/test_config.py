@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.configs import Folder
-from tests.support.patches import write_patch
+from tests.support.patches import patch_of, write_patch
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError
 from tfbuild.base.values import Origin
@@ -355,6 +355,15 @@ def test_a_missing_patch_is_reported_for_every_arch(folder: Folder) -> None:
         "--set source.patches=gone.patch: there is no patch file 'gone.patch' (looked for gone.patch)",
         "build_configs/mine.yaml:2:20: there is no patch file 'no.patch' (looked for build_configs/no.patch)",
         "build_configs/mine.yaml:3:35: there is no patch file 'x.patch' (looked for build_configs/x.patch)",
+    ]
+
+
+def test_a_patch_of_the_source_and_of_a_dependency_is_two_patches(folder: Folder) -> None:
+    folder.write(mine="description: m\n")
+    (folder.root / "both.patch").write_text(patch_of() + patch_of("dependencies/eigen/x"))
+    assert folder.problems("mine", Arch.AMD64, "source.patches=both.patch") == [
+        "--set source.patches=both.patch: the patch 'both.patch' changes the source, dependencies/eigen: "
+        "make a patch for each"
     ]
 
 

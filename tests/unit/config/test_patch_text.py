@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.patches import patch_of
 from tests.support.plans import PROJECT
-from tfbuild.config.patch_text import patch_problem
+from tfbuild.config.patch_text import patch_problem, patched_trees
 
 GIT = "diff --git a/x b/x\n"
 
@@ -53,6 +53,38 @@ def test_what_changes_nothing_is_told(text: str, why: str) -> None:
 )
 def test_what_changes_something_passes(text: str) -> None:
     assert patch_problem(text.encode()) is None
+
+
+_HUNK = "@@ -1 +1 @@\n-a\n+b\n"
+_INNER = "dependencies/xnnpack/src/x.c"
+
+
+@pytest.mark.parametrize(
+    ("text", "trees"),
+    [
+        (patch_of(), ("",)),
+        (patch_of(_INNER), ("xnnpack",)),
+        (patch_of(_INNER).replace("\n", "\r\n"), ("xnnpack",)),
+        (
+            f"Why.\n\n--- a/{_INNER}\t2026-01-01\n+++ b/{_INNER}\t2026-01-02\n@@ -1 +1 @@\n-a\n+b\n",
+            ("xnnpack",),
+        ),
+        (f"--- a/{_INNER}\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n", ("xnnpack",)),
+        (f"--- /dev/null\n+++ b/{_INNER}\n@@ -0,0 +1 @@\n+new\n", ("xnnpack",)),
+        (
+            f"*** a/{_INNER}\n--- b/{_INNER}\n***************\n*** 1 ****\n! old\n--- 1 ----\n! new\n",
+            ("xnnpack",),
+        ),
+        (f"diff --git a/{_INNER} b/{_INNER}\nold mode 100644\nnew mode 100755\n", ("xnnpack",)),
+        (patch_of("lite/dependencies/xnnpack/x"), ("",)),
+        (patch_of("dependencies/x"), ("",)),
+        # A line that is taken away is no name of a file.
+        (f"--- a/x\n+++ b/x\n@@ -1 +1 @@\n--- a/{_INNER}\n+new\n", ("",)),
+        (patch_of() + patch_of(_INNER) + patch_of("dependencies/eigen/x"), ("", "eigen", "xnnpack")),
+    ],
+)
+def test_a_patch_is_of_the_source_or_of_a_dependency(text: str, trees: tuple[str, ...]) -> None:
+    assert patched_trees(text.encode()) == trees
 
 
 def test_the_projects_own_patches_pass_and_its_texts_do_not() -> None:

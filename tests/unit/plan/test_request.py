@@ -19,6 +19,7 @@ from tfbuild.base.errors import ConfigError, ExitCode, NothingMatchesError, TfBu
 from tfbuild.base.image_names import parse_tag
 from tfbuild.plan.asked import git_revision, output_folder
 from tfbuild.plan.plan import Plan
+from tfbuild.plan.show.text import plan_text
 from tfbuild.plan.words import Words, host_arch, parse_arch, parse_jobs, split_raw
 from tfbuild.products import table
 from tfbuild.products.table import find_release, parse_product
@@ -256,6 +257,26 @@ def test_the_patches_of_a_release_come_before_those_that_were_asked_for(project:
     assert all(each.reason for each in plain.patches)
     assert asked.patches[: len(plain.patches)] == plain.patches
     assert plain.key != asked.key
+
+
+@pytest.mark.parametrize(
+    ("release", "told"), [("2.16.1", "did you mean 'xnnpack'?"), ("2.14.1-debian", "none of its own")]
+)
+def test_a_patch_of_a_dependency_that_is_not_compiled_has_nothing_to_change(
+    tmp_path: Path, release: str, told: str
+) -> None:
+    patch = write_patch(tmp_path / "fix.patch", "dependencies/xnnpak/x")
+    with pytest.raises(NothingMatchesError) as caught:
+        plan_of(sets=(f"source.patches={patch}",), release=release)
+    assert f"{patch} (--set source.patches={patch}): dependencies/xnnpak" in caught.value.details[0]
+    assert told in " ".join(caught.value.details)
+
+
+def test_a_patch_of_a_dependency_is_planned_as_such(tmp_path: Path) -> None:
+    patch = write_patch(tmp_path / "fix.patch", "dependencies/xnnpack/x")
+    plan = plan_of(sets=(f"source.patches={patch}",), release="2.16.1")
+    assert [each.dependency for each in plan.patches][-2:] == ["cpuinfo", "xnnpack"]
+    assert f"  patch {patch}  (of xnnpack, --set source.patches={patch})" in plan_text(plan).splitlines()
 
 
 def test_the_bytes_of_a_releases_patch_count_and_its_reason_does_not(project: Path) -> None:

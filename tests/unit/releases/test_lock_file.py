@@ -49,6 +49,9 @@ def source(name: str = "xnnpack", **changes: object) -> LockedSource:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
+CPUINFO = source("cpuinfo")  # of which the release has a patch
+
+
 def missing(name: str = "kleidiai", **changes: object) -> MissingSource:
     plain = MissingSource(
         name=name,
@@ -92,14 +95,14 @@ def test_a_lock_that_was_read_elsewhere_is_compared_with_the_source_and_says_so(
     files = RELEASE.upstream.build_files if RELEASE.upstream else None
     assert files
     lock = replace(
-        lock_of(RELEASE, source(), source("fp16", declared="xnnpack:cmake/DownloadFP16.cmake")),
+        lock_of(RELEASE, source(), CPUINFO, source("fp16", declared="xnnpack:cmake/DownloadFP16.cmake")),
         made_from=made_from(RELEASE, files.place),
     )
     assert lock_status(RELEASE, lock) == "complete"
     plan = make_plan("2.20.0", lock=lock)
-    assert [each.name for each in plan.part.unconfirmed] == ["xnnpack"]
+    assert [each.name for each in plan.part.unconfirmed] == ["cpuinfo", "xnnpack"]
     assert any(files.place in note and "compared with the source" in note for note in plan.notes)
-    assert not make_plan("2.20.0", lock=lock_of(RELEASE, source())).part.unconfirmed
+    assert not make_plan("2.20.0", lock=lock_of(RELEASE, source(), CPUINFO)).part.unconfirmed
 
 
 @pytest.mark.parametrize("name", ["2.1.5-litert", "2.2.0-litert", "2.19.1", "2.20.0", "2.21.0"])
@@ -116,7 +119,7 @@ def test_locks_without_a_source_name_what_they_were_read_from(name: str) -> None
 
 
 def test_what_is_missing_for_one_architecture_stops_that_one_only() -> None:
-    lock = lock_of(RELEASE, source(), lacking=(missing(),))
+    lock = lock_of(RELEASE, source(), CPUINFO, lacking=(missing(),))
     assert lock_status(RELEASE, lock) == "incomplete"
     assert make_plan("2.20.0", "opt", Arch.AMD64, lock=lock).unlocked == ()
     assert make_plan("2.20.0", "opt", Arch.ARM64, lock=lock).unlocked == (
@@ -128,15 +131,16 @@ def test_every_locked_source_that_a_build_needs_is_a_pin_and_a_dependency() -> N
     lock = lock_of(
         RELEASE,
         source(),
+        CPUINFO,
         source("neon2sse", arches=(Arch.AMD64,)),
         source("kleidiai", arches=(Arch.ARM64,)),
         source("opencl_headers", only_with="tflite.gpu_delegate"),
     )
     amd64, arm64 = (make_plan("2.20.0", "opt", arch, lock=lock) for arch in BOTH)
     gpu = make_plan("2.20.0", "opt", Arch.AMD64, "tflite.gpu_delegate=true", lock=lock)
-    assert [pin.name for pin in amd64.pins] == ["tensorflow-2.20.0", "neon2sse", "xnnpack"]
-    assert [pin.name for pin in arm64.pins] == ["tensorflow-2.20.0", "kleidiai", "xnnpack"]
-    assert [pin.name for pin in gpu.pins[1:]] == ["neon2sse", "opencl_headers", "xnnpack"]
+    assert [pin.name for pin in amd64.pins] == ["tensorflow-2.20.0", "cpuinfo", "neon2sse", "xnnpack"]
+    assert [pin.name for pin in arm64.pins] == ["tensorflow-2.20.0", "cpuinfo", "kleidiai", "xnnpack"]
+    assert [pin.name for pin in gpu.pins[1:]] == ["cpuinfo", "neon2sse", "opencl_headers", "xnnpack"]
     for plan in (amd64, arm64, gpu):
         assert plan.unlocked == ()
         assert [each.name for each in plan.part.dependencies] == [pin.name for pin in plan.pins[1:]]
@@ -160,8 +164,8 @@ def test_a_lock_of_another_state_of_the_release_is_stale_and_gives_nothing() -> 
 
 
 def test_another_hash_of_a_source_is_another_build() -> None:
-    one = make_plan("2.20.0", lock=lock_of(RELEASE, source()))
-    other = make_plan("2.20.0", lock=lock_of(RELEASE, source(sha256="3" * 64)))
+    one = make_plan("2.20.0", lock=lock_of(RELEASE, source(), CPUINFO))
+    other = make_plan("2.20.0", lock=lock_of(RELEASE, source(sha256="3" * 64), CPUINFO))
     keys = [{step.id: step.key for step in plan.steps} for plan in (one, other)]
     assert keys[0]["compile"] != keys[1]["compile"]
     assert keys[0]["builder"] == keys[1]["builder"]

@@ -14,7 +14,7 @@ from tests.support.products import Product, list_releases, load_release
 from tfbuild.base.arch import Arch
 from tfbuild.base.errors import ConfigError, NothingMatchesError
 from tfbuild.cli.lists import list_releases_json, lock_statuses
-from tfbuild.products.tflite.release import lite_folder
+from tfbuild.products.tflite.release import lite_folder, needs_cpus
 from tfbuild.releases.keys import Release, source_of
 from tfbuild.releases.load import default_release, release_key, release_origins, require_arch
 
@@ -426,7 +426,19 @@ def test_a_patch_says_what_it_is_for_in_its_first_line_and_changes_only_sources(
         assert first.endswith(".")
         changed = [line.removeprefix("+++ b/") for line in lines if line.startswith("+++ ")]
         assert changed
-        assert all(path.startswith(f"{lite_folder(release)}/") for path in changed)
+        folders = (f"{lite_folder(release)}/", "dependencies/cpuinfo/")
+        assert any(all(path.startswith(folder) for path in changed) for folder in folders)
+
+
+@pytest.mark.parametrize(
+    "release",
+    [each for each in RELEASES if each.product == Product.TFLITE and Arch.ARM64 in each.arches],
+    ids=lambda each: each.release,
+)
+def test_where_the_list_of_cpus_is_hidden_a_release_has_a_patch_or_says_so(release: Release) -> None:
+    patched = any(each.file.endswith("-cpuinfo-hidden-cpus.patch") for each in release.patches)
+    assert patched != needs_cpus(release, Arch.ARM64)
+    assert not needs_cpus(release, Arch.AMD64)
 
 
 def test_two_releases_of_one_source_have_the_same_patches_under_the_same_name() -> None:
@@ -434,6 +446,7 @@ def test_two_releases_of_one_source_have_the_same_patches_under_the_same_name() 
         PROJECT / f"build_configs/releases/tflite/{name}.patches" for name in ("2.14.1", "2.14.1-debian")
     ]
     upstream, debian = ({path.name: path.read_bytes() for path in each.iterdir()} for each in folders)
+    assert upstream.pop("15-cpuinfo-hidden-cpus.patch")  # Debian's cpuinfo is a package
     assert upstream == {name: debian[name] for name in upstream}
     # Only Debian's XNNPACK infers shapes. The last one came when upstream's had been compiled and verified.
     assert set(debian) - set(upstream) == {

@@ -248,7 +248,7 @@ class _Maker:
             purl=PackageURL("generic", "tfbuild", name, patch.sha256).to_string(),
             supplier="tfbuild" if patch.origin == "release" else self.vendor,
             sha256=patch.sha256,
-            note=patch.reason,
+            note=": ".join(filter(None, (patch.dependency and f"of {patch.dependency}", patch.reason))),
         )
 
     # -- packages -------------------------------------------------------------------------------------------

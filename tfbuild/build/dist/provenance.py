@@ -71,7 +71,10 @@ def _dependencies(manifest: Manifest[Any]) -> Iterator[Resource]:
         yield Resource(name=pin.filename, uri=_uri(uri), digest={"sha256": pin.sha256})
     yield from _source_tree(plan)
     for patch in plan.patches:
-        yield Resource(name=patch.path, digest={"sha256": patch.sha256}, annotations={"origin": patch.origin})
+        of = {"dependency": patch.dependency} if patch.dependency else {}
+        yield Resource(
+            name=patch.path, digest={"sha256": patch.sha256}, annotations={"origin": patch.origin, **of}
+        )
     for role, root in sorted(manifest.roots.items()):
         yield Resource(
             name=f"Debian {root.suite} {root.arch} ({role})",

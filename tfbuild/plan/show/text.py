@@ -78,7 +78,8 @@ def _lines(plan: Plan[Any], details: Iterable[str], replaces: str) -> Iterator[s
         yield f"    sha256 {pin.sha256}"
         yield from (f"    from   {url}" for url in pin.urls)
     for patch in plan.patches:
-        yield f"  patch {patch.path}  ({patch.origin})"
+        of = f"of {patch.dependency}, " if patch.dependency else ""
+        yield f"  patch {patch.path}  ({of}{patch.origin})"
         yield f"    sha256 {patch.sha256}"
         if patch.reason:
             yield f"    why    {patch.reason}"

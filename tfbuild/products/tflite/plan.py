@@ -34,6 +34,7 @@ from tfbuild.products.tflite.release import (
     Upstream,
     UpstreamRelease,
     lite_folder,
+    needs_cpus,
 )
 from tfbuild.products.tflite.selection.select import (
     Selection,
@@ -106,6 +107,7 @@ def make_tflite_plan(
         ),
         pins=(*pins, *locked.pins),
         unlocked=locked.reasons,
+        dependencies=tuple(each.name for each in locked.dependencies),
         compiled_from=(
             part.cmake_cache,
             part.dependencies,
@@ -211,11 +213,13 @@ def _tests(
 ) -> tuple[tuple[SmokeCase, ...], tuple[OperatorCase, ...]]:
     """Inferences, and the packs of models, which are compared with the package ``published``."""
     version, limits, dynamic = release.version, operator_limits(release, arch), release.dynamic_graphs
+    cpus = needs_cpus(release, arch)
     if python:
         suites = script_cases(version, limits, python.package, xnnpack=xnnpack, like=published)
-        return python_cases(python.package, xnnpack=xnnpack, dynamic=dynamic), suites
+        cases = python_cases(python.package, xnnpack=xnnpack, dynamic=dynamic, needs_cpus=cpus)
+        return cases, suites
     suites = native_cases(version, limits, xnnpack=xnnpack, package=published, litert=litert)
-    return smoke_cases(xnnpack=xnnpack, dynamic=dynamic), suites
+    return smoke_cases(xnnpack=xnnpack, dynamic=dynamic, needs_cpus=cpus), suites
 
 
 def _tensorflow_part(upstream: Upstream) -> TensorflowPart | None:

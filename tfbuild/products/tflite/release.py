@@ -166,6 +166,19 @@ class TfliteQuirk(Quirk):
             "warns of the models that have them."
         ),
     )
+    needs_cpus: bool = Field(
+        default=False,
+        description=(
+            "That XNNPACK is not in use where /sys/devices/system/cpu is hidden, as sandboxes do it; the "
+            "smoke test asks for right answers alone there."
+        ),
+    )
+
+
+def needs_cpus(release: Release, arch: Arch) -> bool:
+    """Whether XNNPACK is out of use on ``arch`` where the kernel's list of CPUs is hidden."""
+    quirks = (each for each in release.quirks if isinstance(each, TfliteQuirk))
+    return any(each.needs_cpus and arch in (each.arches or (arch,)) for each in quirks)
 
 
 class TfliteWheelSet(WheelSet):

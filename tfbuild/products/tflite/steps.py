@@ -106,6 +106,9 @@ def _write_request(run: Run[TflitePart]) -> None:
     for name, text in request_files(plan.remote, plan.jobs).items():
         (layout.request / name).write_text(text)
     copy_patches(run)
+    copy_patches(run, "dependency-patches", dependencies=True)
+    patched = sorted({each.dependency for each in plan.patches} - {""})
+    (layout.request / "patched-dependencies").write_text("".join(f"{name}\n" for name in patched))
     if profile := plan.part.profile:
         copy_planned(run, profile.path, layout.request / profile.filename, profile.sha256, "profile")
     if plan.part.selection:

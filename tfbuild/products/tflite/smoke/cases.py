@@ -50,6 +50,7 @@ class SmokeCase:
     interpreter: str = ""  # in the image, where the program is a script
     package: str = ""  # that the script imports
     cpu: str = ""  # that QEMU is, where it emulates; empty: the one with everything
+    hides: tuple[str, ...] = ()  # folders that are empty in its container
 
     @property
     def api(self) -> str:
@@ -83,6 +84,9 @@ def _floats(*numbers: int) -> tuple[float, ...]:
     return tuple(float(number) for number in numbers)
 
 
+# The kernel's list of CPUs.
+CPUS = "/sys/devices/system/cpu"
+_CONVOLUTION = "conv_float32.tflite"
 # For each 3x3 window of the 4x4 square: the sum of its nine, and its centre plus 3.
 _CONVOLVED = (_floats(*range(1, 17)), _floats(54, 9, 63, 10, 90, 13, 99, 14))
 # Two channels, of which the means of an image give the factors: 2 * mean of the first; first - second + 2.
@@ -112,8 +116,14 @@ _DELEGATED = (
 _DYNAMIC = _Model("dynamic_reshape_float32.tflite", _floats(1, 2, 3, 4, 5, 6, 7, 8), _floats(10, 9, 26, 17))
 
 
-def smoke_cases(*, xnnpack: bool, dynamic: DynamicGraphs | None = None) -> tuple[SmokeCase, ...]:
-    """The cases for a build with or without XNNPACK; ``dynamic`` is what the release's file says."""
+def smoke_cases(
+    *, xnnpack: bool, dynamic: DynamicGraphs | None = None, needs_cpus: bool = False
+) -> tuple[SmokeCase, ...]:
+    """The cases for a build with or without XNNPACK.
+
+    ``dynamic`` and ``needs_cpus`` are what the release's file says: what becomes of a dynamic graph, and that
+    XNNPACK is not in use where the kernel's list of CPUs is hidden.
+    """
     cases: list[SmokeCase] = []
     for program in ("smoke-c", "smoke-cc"):
         from_c = program == "smoke-c"
@@ -134,8 +144,24 @@ def smoke_cases(*, xnnpack: bool, dynamic: DynamicGraphs | None = None) -> tuple
             )
             for model in _DELEGATED
         ]
+        cases += _hidden_cases(cases, program, delegates=xnnpack and not needs_cpus)
         cases += _dynamic_cases(program, api, dynamic if xnnpack else None, with_delegate=from_c and xnnpack)
     return tuple(cases)
+
+
+def _hidden_cases(cases: list[SmokeCase], program: str, *, delegates: bool) -> Iterator[SmokeCase]:
+    """A convolution of ``cases`` where the kernel's list of CPUs is hidden, as sandboxes do it.
+
+    XNNPACK asks cpuinfo what the CPU is, which reads that list (https://github.com/pytorch/cpuinfo/issues/143).
+    """
+    (case,) = (each for each in cases if (each.program, each.model) == (program, _CONVOLUTION))
+    yield replace(
+        case,
+        id=f"{case.id}, CPUs hidden",
+        hides=(CPUS,),
+        with_delegate=case.with_delegate and delegates,
+        must_delegate=case.must_delegate and delegates,
+    )
 
 
 def _dynamic_cases(
@@ -160,25 +186,29 @@ def _dynamic_cases(
 
 
 def python_cases(
-    package: str, *, xnnpack: bool, dynamic: DynamicGraphs | None = None
+    package: str, *, xnnpack: bool, dynamic: DynamicGraphs | None = None, needs_cpus: bool = False
 ) -> tuple[SmokeCase, ...]:
     """The cases for a Python package from source; it applies XNNPACK by itself, as the C++ API does."""
     kinds = ("float32", "int8") if xnnpack else ()
-    return _python_cases(package, (*_UPSTREAM, *_DELEGATED), kinds, dynamic)
+    return _python_cases(package, (*_UPSTREAM, *_DELEGATED), kinds, dynamic, needs_cpus)
 
 
 def wheel_cases(
-    package: str, *, xnnpack: Collection[str], dynamic: DynamicGraphs | None = None
+    package: str, *, xnnpack: Collection[str], dynamic: DynamicGraphs | None = None, needs_cpus: bool = False
 ) -> tuple[SmokeCase, ...]:
     """The cases for an official wheel: with models of ours alone, since there is no source.
 
     ``xnnpack`` are the kinds of models that it must take over: float32, int8.
     """
-    return _python_cases(package, (*_OURS, *_DELEGATED), xnnpack, dynamic)
+    return _python_cases(package, (*_OURS, *_DELEGATED), xnnpack, dynamic, needs_cpus)
 
 
 def _python_cases(
-    package: str, models: tuple[_Model, ...], xnnpack: Collection[str], dynamic: DynamicGraphs | None
+    package: str,
+    models: tuple[_Model, ...],
+    xnnpack: Collection[str],
+    dynamic: DynamicGraphs | None,
+    needs_cpus: bool,
 ) -> tuple[SmokeCase, ...]:
     cases = [
         SmokeCase(
@@ -191,6 +221,7 @@ def _python_cases(
         )
         for model in models
     ]
+    cases += _hidden_cases(cases, "smoke.py", delegates=not needs_cpus)
     cases += _dynamic_cases("smoke.py", "python", dynamic if xnnpack else None, with_delegate=False)
     return tuple(replace(case, interpreter="/usr/bin/python3", package=package) for case in cases)
 
@@ -258,7 +289,9 @@ def judge(case: SmokeCase, outcome: SmokeOutcome, *, version: str, stderr: str) 
                 "error",
                 f"{case.id}: XNNPACK is built in but does not run the model",
                 (f"delegated nodes: {outcome.delegated}", f"left to TFLite: {list(outcome.left)}"),
-                "check XNNPACK_DELEGATE_ENABLE_QS8 and _QU8 in the release, or set tflite.xnnpack=false",
+                f"is the release's patch of cpuinfo still there? it reads {CPUS}"
+                if case.hides
+                else "check XNNPACK_DELEGATE_ENABLE_QS8 and _QU8 in the release, or set tflite.xnnpack=false",
             )
         )
     if case.says and case.says not in stderr:

@@ -40,7 +40,9 @@ def smoke(run: Run[TflitePart] | Run[WheelPart]) -> tuple[list[SmokeOutcome], li
 def _run_case(
     run: Run[TflitePart] | Run[WheelPart], case: SmokeCase | OperatorCase, timeout_s: int = 300
 ) -> RunResult:
-    given = run.layout.model.glob("given-*") if isinstance(case, SmokeCase) and case.zeros else ()
+    inference = case if isinstance(case, SmokeCase) else None
+    given = run.layout.model.glob("given-*") if inference and inference.zeros else ()
+    hidden = inference.hides if inference else ()
     # https://www.qemu.org/docs/master/user/main.html, "Environment variables"
     env = {"QEMU_CPU": case.cpu} if emulator(run) and case.cpu else {}
-    return run_program(run, case.command(FOLDER), timeout_s=timeout_s, env=env, more=given)
+    return run_program(run, case.command(FOLDER), timeout_s=timeout_s, env=env, more=given, hidden=hidden)

@@ -17,7 +17,7 @@ from tfbuild.plan.roots import Root, root_of, unpacked
 from tfbuild.products.tflite.keys import TfliteKeys
 from tfbuild.products.tflite.part import WheelPart
 from tfbuild.products.tflite.plan import operator_limits
-from tfbuild.products.tflite.release import TfliteWheelRelease
+from tfbuild.products.tflite.release import TfliteWheelRelease, needs_cpus
 from tfbuild.products.tflite.smoke.cases import wheel_cases
 from tfbuild.products.tflite.smoke.operators import script_cases
 from tfbuild.releases.wheels.keys import DEFAULT_VARIANT, WheelPython
@@ -47,7 +47,12 @@ def make_wheel_plan(found: Resolved[TfliteWheelRelease], *, lock: LockFile) -> P
         package=package,
         wheel=wheel.filename,
         xnnpack=xnnpack,
-        smoke=wheel_cases(package, xnnpack=xnnpack, dynamic=release.dynamic_graphs),
+        smoke=wheel_cases(
+            package,
+            xnnpack=xnnpack,
+            dynamic=release.dynamic_graphs,
+            needs_cpus=needs_cpus(release, found.request.arch),
+        ),
         operators=script_cases(
             release.version,
             operator_limits(release, request.arch),
