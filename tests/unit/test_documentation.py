@@ -17,6 +17,7 @@ from tests.support.commands import Acts, run_invoke
 from tests.support.diagnosis import saved_model
 from tests.support.keys import PROFILE
 from tests.support.plans import PROJECT
+from tests.support.products import list_releases
 from tfbuild.cli.line.command_words import Flag, judge
 from tfbuild.cli.usage import commands_of
 
@@ -182,6 +183,23 @@ def test_the_first_pages_stay_short() -> None:
 def test_every_command_is_in_the_table_of_readme() -> None:
     rows = "\n".join(line for line in PAGES["README.md"].splitlines() if line.startswith("| `invoke"))
     assert [name for name in COMMANDS if f"`invoke {name}" not in rows] == []
+
+
+def test_the_table_of_readme_says_of_each_tflite_release_what_its_file_says() -> None:
+    rows = re.findall(r"^\| (`2\.[^|]*) \| ([^|]*) \| ([^|]*) \|$", PAGES["README.md"], re.MULTILINE)
+    told = {
+        release: (compiled, takes.split("; ")[number if ";" in takes else 0])
+        for releases, compiled, takes in rows
+        for number, release in enumerate(re.findall(r"`(\S+)`", releases))
+    }
+    releases = {each.release: each for each in list_releases(PROJECT) if each.product == "tflite"}
+    assert set(told) == set(releases)
+    for name, (compiled, takes) in told.items():
+        quirks = [getattr(each, "unknown_operators", ()) for each in releases[name].quirks]
+        too_old = any("FULLY_CONNECTED 12" in each for each in quirks)
+        assert takes == ("all but dynamic range with fully connected layers" if too_old else "all"), name
+        proven = compiled in {"from its exact bytes", "official wheels"}
+        assert proven == (releases[name].status == "built"), name
 
 
 def test_a_page_for_every_part_is_linked_from_readme() -> None:
