@@ -3,6 +3,8 @@
     python -m tests.operators models FILE           models and inputs alone, for the recording
     python -m tests.operators merge COLUMN=FILE...  the pack; the last recording has the answers
     python -m tests.operators add COLUMN=FILE...    the pack with more columns; its answers remain
+    python -m tests.operators extend COLUMN=FILE... the pack with more models, recorded in all its columns; its
+                                                    answers remain
     python -m tests.operators rebuild               the pack with its own answers: for new tolerances,
                                                     and for models whose answer is computed
 
@@ -44,6 +46,15 @@ def main(words: list[str]) -> int:
                 return 1
             recordings = {**new, **old}
             FILE.write_bytes(compressed(pack(cases, merged(cases, recordings), tuple(recordings))))
+        case ["extend", *named] if named:
+            answers, columns = unpack_file()
+            new, old, cases = named_recordings(named), restored(answers, columns), all_cases()
+            recordings = {column: {**new[column], **old[column]} for column in columns}
+            said = disagreements([each for each in cases if each.name not in answers], recordings)
+            print("\n".join(said))
+            if said:
+                return 1
+            FILE.write_bytes(compressed(pack(cases, merged(cases, recordings), columns)))
         case ["rebuild"]:
             answers, columns = unpack_file()
             cases = all_cases()

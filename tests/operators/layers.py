@@ -74,6 +74,11 @@ WINDOWS = (
     Window(activation="relu6"),
     Window(activation="relu_n1_to_1"),
 )
+# Loops over channels take sixteen, eight and one at a time.
+_MANY_CHANNELS = (
+    Window(shape=(1, 6, 7, 28)),
+    Window(shape=(2, 6, 7, 28), stride=(2, 2), padding="valid"),
+)
 _QUANTISED = (*WINDOWS[:7], WINDOWS[9], *WINDOWS[11:13])
 
 
@@ -130,6 +135,13 @@ def depthwise() -> Iterator[Case]:
         zero = 120 if kind.type == "uint8" else 0
         weights = graph.weights((1, *window.kernel, 4), axis=axis, zero=zero)
         yield _depthwise(graph, window, 1, weights, None)
+    for window in _MANY_CHANNELS:
+        graph = Graph(f"depthwise_conv_2d-dynamic-range-{window.name}")
+        weights = graph.weights((1, *window.kernel, 28), kind="int8", axis=3)
+        yield _depthwise(graph, window, 1, weights, graph.const((28,)), absolute=_DYNAMIC_RANGE)
+        graph = Graph(f"depthwise_conv_2d-int8-channel-{window.name}", INT8)
+        weights = graph.weights((1, *window.kernel, 28), axis=3, zero=0)
+        yield _depthwise(graph, window, 1, weights, None)
 
 
 def _depthwise(
@@ -143,11 +155,12 @@ def _depthwise(
 ) -> Case:
     taken = graph.input(window.shape)
     kind = graph.kind
+    channels = window.shape[-1] * multiplier
     if bias is None:
-        bias = graph.bias(weights, taken, 4 * multiplier)
+        bias = graph.bias(weights, taken, channels)
         kind = kind.between(-16.0, 16.0)
     made = graph.op(
-        "DEPTHWISE_CONV_2D", [taken, weights, bias], window.output(4 * multiplier), kind,
+        "DEPTHWISE_CONV_2D", [taken, weights, bias], window.output(channels), kind,
         options={**window.dilated, "depth_multiplier": multiplier}, table="DepthwiseConv2DOptions",
         version=1 if graph.kind == FLOAT32 else 3,
     )  # fmt: skip
