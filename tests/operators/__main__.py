@@ -3,8 +3,8 @@
     python -m tests.operators models FILE           models and inputs alone, for the recording
     python -m tests.operators merge COLUMN=FILE...  the pack; the last recording has the answers
     python -m tests.operators add COLUMN=FILE...    the pack with more columns; its answers remain
-    python -m tests.operators extend COLUMN=FILE... the pack with more models, recorded in all its columns; its
-                                                    answers remain
+    python -m tests.operators extend COLUMN=FILE... the pack with more models, recorded in each of its
+                                                    columns; its answers remain
     python -m tests.operators rebuild               the pack with its own answers: for new tolerances,
                                                     and for models whose answer is computed
 
