@@ -8,7 +8,7 @@ int main(int argc, char** argv) {
   TfLiteModel* model = TfLiteModelCreateFromFile(argc > 1 ? argv[1] : "/app/add.bin");
   TfLiteInterpreterOptions* options = TfLiteInterpreterOptionsCreate();
   TfLiteDelegate* xnnpack = TfLiteXNNPackDelegateCreate(NULL);
-  TfLiteInterpreterOptionsAddDelegate(options, xnnpack);
+  if (xnnpack != NULL) TfLiteInterpreterOptionsAddDelegate(options, xnnpack);
   TfLiteInterpreter* interpreter = model ? TfLiteInterpreterCreate(model, options) : NULL;
   if (model && interpreter == NULL) { /* the graph is not for the delegate; stderr says why */
     TfLiteInterpreterOptionsDelete(options);
